@@ -1,0 +1,285 @@
+// The addon's face towards JavaScript. src/gate.ts is the only file that loads it, checks the types of
+// what goes in and documents every member; here they are asserted. Outcomes and errno values go out as
+// they are, sentences are made there.
+#include <napi.h>
+#include <sys/socket.h>
+#include <uv.h>
+#include <v8.h>
+
+#include <cstring>
+#include <iterator>
+#include <memory>
+
+#include "gate.h"
+
+namespace devlxd {
+namespace {
+
+constexpr const char* kPathNames[] = {"pidfd-ioctl", "peer-pidfd", "procfs"};
+constexpr const char* kOutcomeNames[] = {"registered", "gone",  "own-namespace", "not-init",
+                                         "no-root",    "taken", "denied",        "failed"};
+
+// What callerOf() gives for a caller without an instance; slot * 2 + (is root) otherwise.
+constexpr int kCodeStranger = -1;
+constexpr int kCodeNobody = -2;
+constexpr int kCodeNoConnection = -3;  // the response has ended, or is another app's
+
+uv_loop_t* loop_of(napi_env env) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  return loop;
+}
+
+// The object of uWebSockets.js behind a Napi::Value. Node-API has no way to an internal field or to
+// an External that it did not make; its values are V8's handles (Node's own js_native_api_v8.h).
+v8::Local<v8::Value> v8_of(const Napi::Value& value) {
+  napi_value raw = value;
+  v8::Local<v8::Value> local;
+  static_assert(sizeof local == sizeof raw);
+  memcpy(static_cast<void*>(&local), &raw, sizeof raw);
+  return local;
+}
+
+Napi::Value failure_of(Napi::Env env, const Failure& failure) {
+  Napi::Object result = Napi::Object::New(env);
+  result["call"] = failure.call;
+  result["errno"] = failure.code;
+  return result;
+}
+
+int fd_in(const Napi::CallbackInfo& info, size_t index) {
+  return info[index].As<Napi::Number>().Int32Value();
+}
+
+class GateWrap : public Napi::ObjectWrap<GateWrap> {
+ public:
+  static Napi::Function constructor(Napi::Env env) {
+    return DefineClass(env, "Gate",
+                       {InstanceMethod<&GateWrap::attach>("attach"),
+                        InstanceMethod<&GateWrap::listen>("listen"),
+                        InstanceMethod<&GateWrap::stop_listening>("stopListening"),
+                        InstanceMethod<&GateWrap::add>("register"),
+                        InstanceMethod<&GateWrap::remove>("unregister"),
+                        InstanceMethod<&GateWrap::caller_of>("callerOf"),
+                        InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
+                        InstanceMethod<&GateWrap::detach>("detach"),
+                        InstanceMethod<&GateWrap::take>("take"),
+                        InstanceMethod<&GateWrap::release>("release"),
+                        InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
+                        InstanceMethod<&GateWrap::counters>("counters"),
+                        InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
+  }
+
+  // new Gate(identity path number, [per instance, in all, strangers], onInitExit(slots))
+  explicit GateWrap(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<GateWrap>(info),
+        context_(info.Env(), "devlxd:gate"),
+        on_init_exit_(Napi::Persistent(info[2].As<Napi::Function>())) {
+    const auto path = static_cast<IdentityPath>(info[0].As<Napi::Number>().Int32Value());
+    const auto given = info[1].As<Napi::Uint32Array>();
+    const GateLimits limits = {given[0], given[1], given[2]};
+    gate_ = std::make_unique<Gate>(loop_of(info.Env()), path, limits,
+                                   [this](const std::vector<Slot>& slots) { exited(slots); });
+  }
+
+ private:
+  Napi::Value attach(const Napi::CallbackInfo& info) {
+    const auto token = v8_of(info[0]);
+    if (!token->IsExternal()) return Napi::String::New(info.Env(), "listen token of listen_unix");
+    const std::string binary = info[1].As<Napi::String>();
+    const std::string failed =
+        gate_->bridge().open(token.As<v8::External>()->Value(), binary.c_str());
+    return Napi::String::New(info.Env(), failed);
+  }
+
+  Napi::Value listen(const Napi::CallbackInfo& info) {
+    return failure_of(info.Env(), gate_->listen(OwnFd(fd_in(info, 0))));
+  }
+
+  void stop_listening(const Napi::CallbackInfo&) { gate_->stop_listening(); }
+
+  Napi::Value add(const Napi::CallbackInfo& info) {
+    const Registration made = gate_->add(fd_in(info, 0));
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["outcome"] = kOutcomeNames[static_cast<int>(made.outcome)];
+    result["call"] = made.failure.call;
+    result["errno"] = made.failure.code;
+    result["slot"] = made.slot;
+    result["namespace"] = std::to_string(made.namespace_id);
+    result["rootUid"] = made.root_uid;
+    result["startTicks"] = static_cast<double>(made.start_ticks);
+    return result;
+  }
+
+  void remove(const Napi::CallbackInfo& info) {
+    gate_->remove(info[0].As<Napi::Number>().Uint32Value());
+  }
+
+  // The Connection behind an HttpResponse: internal field 0 of that object is its us_socket_t.
+  // uWebSockets.js sets it to null when the response has ended or was aborted.
+  Connection* connection_in(const Napi::CallbackInfo& info) {
+    const auto value = v8_of(info[0]);
+    if (!value->IsObject()) return nullptr;
+    const auto object = value.As<v8::Object>();
+    if (object->InternalFieldCount() != 1) return nullptr;
+    return gate_->bridge().connection_of(object->GetAlignedPointerFromInternalField(0));
+  }
+
+  Napi::Value caller_of(const Napi::CallbackInfo& info) {
+    const Connection* connection = connection_in(info);
+    int code = kCodeNoConnection;
+    if (connection != nullptr) {
+      code = kCodeNobody;
+      const Caller& caller = connection->caller;
+      if (caller.standing == Standing::kInstance) {
+        code = static_cast<int>(caller.slot * 2 + (caller.root ? 1 : 0));
+      } else if (caller.standing == Standing::kStranger) {
+        code = kCodeStranger;
+      }
+    }
+    return Napi::Number::New(info.Env(), code);
+  }
+
+  Napi::Value credentials_of(const Napi::CallbackInfo& info) {
+    const Connection* connection = connection_in(info);
+    if (connection == nullptr) return info.Env().Undefined();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["pid"] = connection->caller.pid;
+    result["uid"] = connection->caller.uid;
+    result["gid"] = connection->caller.gid;
+    return result;
+  }
+
+  void detach(const Napi::CallbackInfo& info) {
+    Connection* connection = connection_in(info);
+    if (connection != nullptr && !connection->detached) gate_->detach(*connection);
+  }
+
+  // The connection's descriptor for somebody else to own. The caller closes the HttpResponse next,
+  // which closes uSockets' descriptor and leaves the connection itself open.
+  Napi::Value take(const Napi::CallbackInfo& info) {
+    Connection* connection = connection_in(info);
+    if (connection == nullptr || connection->detached) return Napi::Number::New(info.Env(), -1);
+    OwnFd copy(fcntl(gate_->bridge().fd_of(*connection), F_DUPFD_CLOEXEC, 0));
+    if (copy.valid()) gate_->detach(*connection);
+    return Napi::Number::New(info.Env(), copy.release());
+  }
+
+  void release(const Napi::CallbackInfo& info) {
+    const int slot = info[0].As<Napi::Number>().Int32Value();
+    gate_->discharge(slot < 0 ? kNoSlot : static_cast<Slot>(slot));
+  }
+
+  // A socketpair of which uSockets serves one end, for a caller with the given pid; gives the other.
+  Napi::Value admit_self_test(const Napi::CallbackInfo& info) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+      return Napi::Number::New(info.Env(), -1);
+    }
+    OwnFd ours(pair[0]);
+    OwnFd theirs(pair[1]);
+    Caller caller;
+    caller.pid = fd_in(info, 0);
+    const bool admitted = gate_->admit_as(std::move(ours), std::move(caller)) != nullptr;
+    return Napi::Number::New(info.Env(), admitted ? theirs.release() : -1);
+  }
+
+  Napi::Value counters(const Napi::CallbackInfo& info) {
+    const GateCounters counters = gate_->counters();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["accepted"] = static_cast<double>(counters.accepted);
+    result["overInstanceLimit"] = static_cast<double>(counters.over_instance_limit);
+    result["overLimit"] = static_cast<double>(counters.over_limit);
+    result["unidentified"] = static_cast<double>(counters.unidentified);
+    result["shed"] = static_cast<double>(gate_->shed());
+    result["connections"] = gate_->connections();
+    result["running"] = static_cast<double>(gate_->running());
+    return result;
+  }
+
+  Napi::Value connections_of(const Napi::CallbackInfo& info) {
+    const auto slot = info[0].As<Napi::Number>().Uint32Value();
+    return Napi::Number::New(info.Env(), gate_->connections_of(slot));
+  }
+
+  void exited(const std::vector<Slot>& slots) {
+    const Napi::Env env = Env();
+    const Napi::HandleScope scope(env);
+    Napi::Array list = Napi::Array::New(env, slots.size());
+    for (size_t i = 0; i < slots.size(); i++) list.Set(i, Napi::Number::New(env, slots[i]));
+    on_init_exit_.MakeCallback(env.Global(), {list}, context_);
+  }
+
+  Napi::AsyncContext context_;
+  Napi::FunctionReference on_init_exit_;
+  std::unique_ptr<Gate> gate_;
+};
+
+// Accepts the operators' connections and hands each to JavaScript: onConnection(fd, pid, uid, gid).
+class HostListenerWrap : public Napi::ObjectWrap<HostListenerWrap> {
+ public:
+  static Napi::Function constructor(Napi::Env env) {
+    return DefineClass(env, "HostListener",
+                       {InstanceMethod<&HostListenerWrap::listen>("listen"),
+                        InstanceMethod<&HostListenerWrap::stop>("stop")});
+  }
+
+  explicit HostListenerWrap(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<HostListenerWrap>(info),
+        context_(info.Env(), "devlxd:host"),
+        on_connection_(Napi::Persistent(info[0].As<Napi::Function>())),
+        listener_(
+            loop_of(info.Env()), [this](OwnFd fd) { accepted(std::move(fd)); }, [] {}) {}
+
+ private:
+  Napi::Value listen(const Napi::CallbackInfo& info) {
+    return failure_of(info.Env(), listener_.start(OwnFd(fd_in(info, 0))));
+  }
+
+  void stop(const Napi::CallbackInfo&) { listener_.stop(); }
+
+  void accepted(OwnFd fd) {
+    ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    const Napi::Env env = Env();
+    const Napi::HandleScope scope(env);
+    const auto number = [env](double value) { return Napi::Number::New(env, value); };
+    on_connection_.MakeCallback(
+        env.Global(), {number(fd.release()), number(peer.pid), number(peer.uid), number(peer.gid)},
+        context_);
+  }
+
+  Napi::AsyncContext context_;
+  Napi::FunctionReference on_connection_;
+  Listener listener_;
+};
+
+Napi::Value listen_unix_js(const Napi::CallbackInfo& info) {
+  Failure failure;
+  const std::string path = info[0].As<Napi::String>();
+  OwnFd fd = listen_unix(path, info[1].As<Napi::Number>().Uint32Value(), fd_in(info, 2), failure);
+  if (failure) return failure_of(info.Env(), failure);
+  return Napi::Number::New(info.Env(), fd.release());
+}
+
+Napi::Value best_identity_path_js(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<int>(best_identity_path()));
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  Napi::Array paths = Napi::Array::New(env);
+  for (uint32_t i = 0; i < std::size(kPathNames); i++) paths[i] = kPathNames[i];
+  exports["identityPaths"] = paths;
+  exports["bestIdentityPath"] = Napi::Function::New(env, best_identity_path_js);
+  exports["listenUnix"] = Napi::Function::New(env, listen_unix_js);
+  exports["Gate"] = GateWrap::constructor(env);
+  exports["HostListener"] = HostListenerWrap::constructor(env);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(devlxd, init)
+
+}  // namespace devlxd

@@ -1,0 +1,164 @@
+#include "gate.h"
+
+#include <sys/epoll.h>
+
+namespace devlxd {
+namespace {
+
+constexpr int kExitBatch = 256;
+
+}  // namespace
+
+Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit)
+    : path_(path),
+      limits_(limits),
+      on_init_exit_(std::move(on_init_exit)),
+      bridge_([this](Connection& connection) { closed(connection); }),
+      guests_(
+          loop, [this](OwnFd fd) { admit(std::move(fd)); }, [this] { clock_.queue_was_empty(); }),
+      exits_(epoll_create1(EPOLL_CLOEXEC)) {
+  clock_.queue_was_empty();
+  exits_poll_ = new uv_poll_t;
+  uv_poll_init(loop, exits_poll_, exits_.get());
+  exits_poll_->data = this;
+  uv_poll_start(exits_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    static_cast<Gate*>(poll->data)->reap_inits();
+  });
+  uv_unref(reinterpret_cast<uv_handle_t*>(exits_poll_));
+}
+
+Gate::~Gate() {
+  uv_close(reinterpret_cast<uv_handle_t*>(exits_poll_),
+           [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
+}
+
+Registration Gate::add(pid_t pid) {
+  Registration result = instances_.add(path_, pid);
+  if (result.outcome != RegisterOutcome::kRegistered) return result;
+  watch(result.slot);
+  recognise_strangers();
+  return result;
+}
+
+void Gate::remove(Slot slot) {
+  Instance* instance = instances_.at(slot);
+  if (instance == nullptr || !instance->running) return;
+  while (instance->first != nullptr) bridge_.close(*instance->first);
+  instances_.remove(slot);
+}
+
+void Gate::admit(OwnFd fd) {
+  counters_.accepted++;
+  Caller caller = identify(fd.get(), path_, instances_, clock_);
+  if (!has_room_for(caller)) return;
+  admit_as(std::move(fd), std::move(caller));
+}
+
+Connection* Gate::admit_as(OwnFd fd, Caller caller) {
+  Connection* connection = bridge_.adopt(std::move(fd), std::move(caller));
+  if (connection != nullptr) link(*connection);
+  return connection;
+}
+
+bool Gate::has_room_for(const Caller& caller) {
+  if (limits_.connections != 0 && connections_ >= limits_.connections) {
+    counters_.over_limit++;
+    return false;
+  }
+  if (caller.standing != Standing::kInstance || limits_.connections_per_instance == 0) return true;
+  if (instances_.at(caller.slot)->connections < limits_.connections_per_instance) return true;
+  counters_.over_instance_limit++;
+  return false;
+}
+
+Connection*& Gate::head_for(const Connection& connection) {
+  if (connection.caller.standing != Standing::kInstance) return unowned_;
+  return instances_.at(connection.caller.slot)->first;
+}
+
+void Gate::link(Connection& connection) {
+  Caller& caller = connection.caller;
+  connections_++;
+  if (caller.standing == Standing::kInstance) {
+    instances_.charge(caller.slot);
+  } else if (caller.standing == Standing::kStranger && strangers_ < limits_.strangers) {
+    strangers_++;
+  } else {
+    caller.standing = Standing::kNobody;
+    caller.lineage.reset();
+    counters_.unidentified++;
+  }
+  Connection*& head = head_for(connection);
+  connection.previous = nullptr;
+  connection.next = head;
+  if (head != nullptr) head->previous = &connection;
+  head = &connection;
+}
+
+void Gate::unlink(Connection& connection) {
+  if (connection.next != nullptr) connection.next->previous = connection.previous;
+  if (connection.previous != nullptr) {
+    connection.previous->next = connection.next;
+  } else {
+    head_for(connection) = connection.next;
+  }
+  connection.previous = connection.next = nullptr;
+}
+
+void Gate::closed(Connection& connection) {
+  unlink(connection);
+  connections_--;
+  if (connection.caller.standing == Standing::kStranger) strangers_--;
+  if (connection.caller.standing == Standing::kInstance) instances_.discharge(connection.caller.slot);
+}
+
+void Gate::detach(Connection& connection) {
+  unlink(connection);
+  if (connection.caller.standing == Standing::kStranger) strangers_--;
+  connection.caller.lineage.reset();
+  connection.detached = true;
+}
+
+void Gate::discharge(Slot slot) {
+  connections_--;
+  if (slot != kNoSlot) instances_.discharge(slot);
+}
+
+void Gate::recognise_strangers() {
+  Connection* next = nullptr;
+  for (Connection* connection = unowned_; connection != nullptr; connection = next) {
+    next = connection->next;
+    if (connection->caller.standing != Standing::kStranger) continue;
+    const Slot slot = owner_of(*connection->caller.lineage, instances_);
+    if (slot == kNoSlot) continue;
+    unlink(*connection);
+    strangers_--;
+    connections_--;  // link() counts it again, under its instance
+    settle(connection->caller, slot, instances_);
+    link(*connection);
+  }
+}
+
+void Gate::watch(Slot slot) {
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.u32 = slot;
+  epoll_ctl(exits_.get(), EPOLL_CTL_ADD, instances_.at(slot)->init.get(), &event);
+}
+
+void Gate::reap_inits() {
+  epoll_event events[kExitBatch];
+  const int count = epoll_wait(exits_.get(), events, kExitBatch, 0);
+  if (count <= 0) return;
+  std::vector<Slot> exited;
+  for (int i = 0; i < count; i++) {
+    const Slot slot = events[i].data.u32;
+    exited.push_back(slot);
+    instances_.charge(slot);  // so that nobody is given this slot before everyone has heard of it
+    remove(slot);             // closes the pidfd, which leaves the epoll with it
+  }
+  on_init_exit_(exited);
+  for (const Slot slot : exited) instances_.discharge(slot);
+}
+
+}  // namespace devlxd

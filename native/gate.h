@@ -1,0 +1,98 @@
+#ifndef DEVLXD_GATE_H_
+#define DEVLXD_GATE_H_
+
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "instances.h"
+#include "listener.h"
+#include "peer.h"
+#include "uws.h"
+
+namespace devlxd {
+
+struct GateLimits {
+  uint32_t connections_per_instance = 0;  // 0: no limit
+  uint32_t connections = 0;               // of all instances together; 0: no limit
+  uint32_t strangers = 0;                 // callers whose namespace is held open; 0: none are
+};
+
+struct GateCounters {
+  uint64_t accepted = 0;
+  uint64_t over_instance_limit = 0;  // closed at once: the instance has its share
+  uint64_t over_limit = 0;           // closed at once: the daemon is full
+  uint64_t unidentified = 0;         // served, but as nobody
+};
+
+// From accept(2) to uWebSockets: takes guests' connections in, finds out whose they are, and keeps
+// count until they close.
+class Gate {
+ public:
+  using OnInitExit = std::function<void(const std::vector<Slot>&)>;
+
+  Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit);
+  ~Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
+  Bridge& bridge() { return bridge_; }
+  IdentityPath path() const { return path_; }
+
+  Failure listen(OwnFd listening) { return guests_.start(std::move(listening)); }
+  void stop_listening() { guests_.stop(); }
+
+  Registration add(pid_t pid);
+
+  // Closes the instance's connections, then forgets its namespace.
+  void remove(Slot slot);
+
+  // Takes an accepted connection in, or closes it.
+  void admit(OwnFd fd);
+
+  // The same with a caller made up: the self-test's.
+  Connection* admit_as(OwnFd fd, Caller caller);
+
+  // The connection stops being the gate's, but stays charged to its instance until discharge().
+  // To be called before a WebSocket upgrade (which moves the socket) or before taking its fd.
+  void detach(Connection& connection);
+  void discharge(Slot slot);
+
+  GateCounters counters() const { return counters_; }
+  uint64_t shed() const { return guests_.shed(); }
+  uint32_t connections() const { return connections_; }
+  uint32_t connections_of(Slot slot) { return instances_.at(slot)->connections; }
+  size_t running() const { return instances_.running(); }
+
+ private:
+  bool has_room_for(const Caller& caller);
+  void link(Connection& connection);
+  void unlink(Connection& connection);
+  Connection*& head_for(const Connection& connection);
+  void recognise_strangers();
+  void closed(Connection& connection);
+  void watch(Slot slot);
+  void reap_inits();
+
+  IdentityPath path_;
+  GateLimits limits_;
+  OnInitExit on_init_exit_;
+  AcceptClock clock_;
+  Instances instances_;
+  Bridge bridge_;
+  Listener guests_;
+  OwnFd exits_;                     // epoll over the pidfds of all inits
+  uv_poll_t* exits_poll_ = nullptr; // freed by uv_close's callback
+  Connection* unowned_ = nullptr;   // connections of strangers and nobodies
+  uint32_t strangers_ = 0;
+  uint32_t connections_ = 0;        // adopted or detached, of everyone
+  GateCounters counters_;
+};
+
+}  // namespace devlxd
+
+#endif  // DEVLXD_GATE_H_

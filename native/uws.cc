@@ -1,0 +1,155 @@
+#include "uws.h"
+
+#include <dlfcn.h>
+
+#include <cstring>
+#include <new>
+#include <vector>
+
+namespace devlxd {
+namespace {
+
+// Bytes of extension asked for on each adopted socket. uWebSockets uses the front (HttpResponseData,
+// some 200 bytes); the Connection lies at the very end, out of its way. The self-test in src/ would
+// notice an overlap: it reads the stamp inside a request handler.
+constexpr int kExtensionBytes = 1024;
+
+// How far into us_socket_context_t the pointer to the close handler is looked for. The struct itself
+// has 20 words in uSockets 0.8, and the app's own data lie behind it, so this never reads past the end.
+constexpr size_t kContextWords = 24;
+
+// The functions of uSockets (libusockets.h, 0.8) that the binary must export.
+struct Functions {
+  us_socket_t* (*adopt_accepted_socket)(int ssl, us_socket_context_t*, int fd, unsigned extension,
+                                        char* address, int address_length);
+  us_socket_context_t* (*socket_context)(int ssl, us_socket_t*);
+  void* (*socket_ext)(int ssl, us_socket_t*);
+  us_socket_t* (*socket_close)(int ssl, us_socket_t*, int code, void* reason);
+  void* (*socket_get_native_handle)(int ssl, us_socket_t*);
+  void (*socket_context_on_close)(int ssl, us_socket_context_t*,
+                                  us_socket_t* (*)(us_socket_t*, int, void*));
+};
+Functions us;
+
+// One per app, in practice the guests' and for a moment the self-test's.
+std::vector<Bridge*> bridges;
+std::vector<us_socket_context_t*> contexts;
+
+template <typename Function>
+bool find(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+us_socket_t* sentinel(us_socket_t* socket, int, void*) { return socket; }
+
+Connection* stamp_of(us_socket_t* socket) {
+  char* extension = static_cast<char*>(us.socket_ext(0, socket));
+  return reinterpret_cast<Connection*>(extension + kExtensionBytes - sizeof(Connection));
+}
+
+}  // namespace
+
+Bridge::~Bridge() {
+  for (size_t i = 0; i < bridges.size(); i++) {
+    if (bridges[i] != this) continue;
+    us.socket_context_on_close(0, context_, uws_on_close_);
+    bridges.erase(bridges.begin() + i);
+    contexts.erase(contexts.begin() + i);
+    return;
+  }
+}
+
+std::string Bridge::open(void* listen_token, const char* binary) {
+  std::string failed = find_functions(binary);
+  if (!failed.empty()) return failed;
+  context_ = us.socket_context(0, static_cast<us_socket_t*>(listen_token));
+  if (context_ == nullptr) return "us_socket_context of the listen token";
+  failed = hook_close();
+  if (!failed.empty()) return failed;
+  bridges.push_back(this);
+  contexts.push_back(context_);
+  return "";
+}
+
+std::string Bridge::find_functions(const char* binary) {
+  // Already loaded by require(): this only gives a handle to it.
+  void* library = dlopen(binary, RTLD_NOW | RTLD_NOLOAD);
+  if (library == nullptr) return std::string("dlopen of ") + binary;
+  const char* missing =
+      !find(library, "us_adopt_accepted_socket", us.adopt_accepted_socket) ? "us_adopt_accepted_socket"
+      : !find(library, "us_socket_context", us.socket_context)             ? "us_socket_context"
+      : !find(library, "us_socket_ext", us.socket_ext)                     ? "us_socket_ext"
+      : !find(library, "us_socket_close", us.socket_close)                 ? "us_socket_close"
+      : !find(library, "us_socket_get_native_handle", us.socket_get_native_handle)
+          ? "us_socket_get_native_handle"
+      : !find(library, "us_socket_context_on_close", us.socket_context_on_close)
+          ? "us_socket_context_on_close"
+          : nullptr;
+  return missing == nullptr ? "" : std::string("symbol ") + missing;
+}
+
+// uSockets can set a close handler but not tell which one is set. So a sentinel is set, found again in
+// the context, and what stood in its place before is uWebSockets' own, which ours goes on to call.
+std::string Bridge::hook_close() {
+  void* before[kContextWords];
+  void* after[kContextWords];
+  memcpy(before, context_, sizeof before);
+  us.socket_context_on_close(0, context_, &sentinel);
+  memcpy(after, context_, sizeof after);
+  size_t changes = 0;
+  for (size_t i = 0; i < kContextWords; i++) {
+    if (before[i] == after[i]) continue;
+    changes++;
+    if (after[i] == reinterpret_cast<void*>(&sentinel)) {
+      uws_on_close_ = reinterpret_cast<CloseHandler>(before[i]);
+    }
+  }
+  if (changes != 1 || uws_on_close_ == nullptr) return "close handler of the socket context";
+  us.socket_context_on_close(0, context_, &Bridge::on_close);
+  return "";
+}
+
+Connection* Bridge::adopt(OwnFd fd, Caller caller) {
+  us_socket_t* socket =
+      us.adopt_accepted_socket(0, context_, fd.get(), kExtensionBytes, nullptr, 0);
+  if (socket == nullptr) return nullptr;
+  fd.release();  // uSockets closes it from here on
+  Connection* connection = new (stamp_of(socket)) Connection;
+  connection->caller = std::move(caller);
+  connection->socket = socket;
+  return connection;
+}
+
+Connection* Bridge::connection_of(void* socket) const {
+  us_socket_t* us_socket = static_cast<us_socket_t*>(socket);
+  if (us_socket == nullptr || us.socket_context(0, us_socket) != context_) return nullptr;
+  Connection* connection = stamp_of(us_socket);
+  return connection->socket == us_socket ? connection : nullptr;
+}
+
+int Bridge::fd_of(const Connection& connection) const {
+  const auto handle = us.socket_get_native_handle(0, connection.socket);
+  return static_cast<int>(reinterpret_cast<intptr_t>(handle));
+}
+
+void Bridge::close(Connection& connection) { us.socket_close(0, connection.socket, 0, nullptr); }
+
+Bridge* Bridge::bridge_of(us_socket_context_t* context) {
+  for (size_t i = 0; i < contexts.size(); i++) {
+    if (contexts[i] == context) return bridges[i];
+  }
+  return nullptr;
+}
+
+us_socket_t* Bridge::on_close(us_socket_t* socket, int code, void* reason) {
+  Bridge* bridge = bridge_of(us.socket_context(0, socket));
+  Connection* connection = stamp_of(socket);
+  // uWebSockets first: its abort handlers may still ask whose connection this was.
+  us_socket_t* result = bridge->uws_on_close_(socket, code, reason);
+  if (!connection->detached) bridge->on_closed_(*connection);
+  connection->~Connection();
+  return result;
+}
+
+}  // namespace devlxd

@@ -1,0 +1,60 @@
+import { type Command, Option } from 'commander';
+import { allOptions, type OptionDeclaration, readSettings, variableOf } from '../config.js';
+import { createLog } from '../log.js';
+import { Daemon } from '../main.js';
+
+/** devlxd serve */
+export function addServe(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('run the daemon until it gets SIGTERM or SIGINT')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  devlxd serve
+  devlxd serve --run-dir ./run --state-dir ./state --log-level debug
+  DEVLXD_RUN_DIR=./run devlxd list        any command finds that daemon`,
+    );
+  addOptions(command);
+  command.action(async () => {
+    const settings = readSettings(flagsOf(command));
+    const log = createLog(settings.logLevel, settings.logFormat);
+    const daemon = new Daemon(settings, log);
+    await daemon.run();
+    const signal = await stopSignal();
+    log.info({ signal }, 'devlxd stops');
+    await daemon.stop();
+    log.info('stopped');
+  });
+}
+
+/** Every option of the daemon, as flags of a command. */
+export function addOptions(command: Command): void {
+  for (const [name, declaration] of allOptions()) command.addOption(optionOf(name, declaration));
+}
+
+/** Flags by option name, as given on the command line; run-dir may stand before the command. */
+export function flagsOf(command: Command): Record<string, string | undefined> {
+  const given: Record<string, string | undefined> = {};
+  for (const [name] of allOptions()) {
+    const key = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    for (const source of [command, command.parent]) {
+      if (source?.getOptionValueSource(key) === 'cli') given[name] ??= source.getOptionValue(key) as string;
+    }
+  }
+  return given;
+}
+
+/** The first signal that asks the daemon to stop. A second one ends the process at once. */
+export function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+  });
+}
+
+function optionOf(name: string, { kind, default: byDefault, help }: OptionDeclaration): Option {
+  const placeholder = typeof kind === 'string' ? kind : 'choice';
+  const text = `${help}; default ${byDefault === '' ? 'none' : byDefault} [${variableOf(name)}]`;
+  return new Option(`--${name} <${placeholder}>`, text);
+}

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { OptionError } from '../config.js';
+import { instancePath, perform } from './client.js';
+
+/** devlxd create and devlxd set */
+export function addSet(program: Command): void {
+  const create = program
+    .command('create')
+    .description('describe a new instance; it is stopped until "devlxd start"')
+    .argument('<name>', 'instance')
+    .argument('[key=value...]', 'its configuration')
+    .addHelpText('after', '\nExample:\n  devlxd create web1 user.role=web');
+  create.action((name: string, pairs: string[]) =>
+    perform(create, (client) => client.request('POST', '/1.0/instances', { name, config: configOf(pairs) })),
+  );
+  const set = program
+    .command('set')
+    .description('set configuration keys of an instance; its guest gets an event for each user.* key')
+    .argument('<name>', 'instance')
+    .argument('<key=value...>', 'keys to set; all at once or none')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  devlxd set web1 user.role=db
+  devlxd set web1 cloud-init.user-data="$(cat user-data.yaml)" user.generation=2`,
+    );
+  set.action((name: string, pairs: string[]) =>
+    perform(set, (client) => client.request('PATCH', instancePath(name), { config: configOf(pairs) })),
+  );
+}
+
+/** devlxd unset */
+export function addUnset(program: Command): void {
+  const command = program
+    .command('unset')
+    .description('remove configuration keys of an instance')
+    .argument('<name>', 'instance')
+    .argument('<key...>', 'keys to remove; all at once or none')
+    .addHelpText('after', '\nExample:\n  devlxd unset web1 user.role');
+  command.action((name: string, keys: string[]) =>
+    perform(command, (client) => {
+      const config = Object.fromEntries(keys.map((key) => [key, '']));
+      return client.request('PATCH', instancePath(name), { config });
+    }),
+  );
+}
+
+/** key=value words as an object. */
+export function configOf(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf('=');
+      if (equals < 1) throw new OptionError(`"${pair}" is not of the form key=value.`);
+      return [pair.slice(0, equals), pair.slice(equals + 1)];
+    }),
+  );
+}

@@ -1,0 +1,38 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { instancePath, perform } from './client.js';
+
+/** devlxd start */
+export function addStart(program: Command): void {
+  const command = program
+    .command('start')
+    .description('tell the daemon that an instance runs: from now on its guests are answered')
+    .argument('<name>', 'instance')
+    .requiredOption('--pid <pid>', 'pid of its init, as the host sees it', pidOf)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  devlxd start web1 --pid 4711
+  devlxd start web1 --pid "$(lxc-info -n web1 -pH)"`,
+    );
+  command.action((name: string, { pid }: { pid: number }) =>
+    perform(command, (client) => client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid })),
+  );
+}
+
+/** devlxd stop */
+export function addStop(program: Command): void {
+  const command = program
+    .command('stop')
+    .description('tell the daemon that an instance runs no longer; its processes are not touched')
+    .argument('<name>', 'instance')
+    .addHelpText('after', '\nExample:\n  devlxd stop web1');
+  command.action((name: string) =>
+    perform(command, (client) => client.request('PUT', `${instancePath(name)}/state`, { action: 'stop' })),
+  );
+}
+
+function pidOf(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It is a number, such as 4711.');
+  return Number(text);
+}

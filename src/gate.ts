@@ -1,0 +1,277 @@
+import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { Fault } from './errors.js';
+import { packageRoot } from './package-root.js';
+import { getSystemErrorMessage, getSystemErrorName } from './system-error.js';
+
+/** A system call that failed; errno 0: none did. */
+interface Failure {
+  readonly call: string;
+  readonly errno: number;
+}
+
+type RegisterOutcome = 'registered' | 'gone' | 'own-namespace' | 'not-init' | 'no-root' | 'taken' | 'denied' | 'failed';
+
+interface NativeRegistration extends Failure {
+  readonly outcome: RegisterOutcome;
+  readonly slot: number;
+  readonly namespace: string;
+  readonly rootUid: number;
+  readonly startTicks: number;
+}
+
+interface NativeGate {
+  attach(listenToken: us_listen_socket, binary: string): string;
+  listen(fd: number): Failure;
+  stopListening(): void;
+  register(pid: number): NativeRegistration;
+  unregister(slot: number): void;
+  callerOf(response: HttpResponse): number;
+  credentialsOf(response: HttpResponse): Credentials | undefined;
+  detach(response: HttpResponse): void;
+  take(response: HttpResponse): number;
+  release(slot: number): void;
+  admitSelfTest(pid: number): number;
+  counters(): GateCounters;
+  connectionsOf(slot: number): number;
+}
+
+interface NativeHostListener {
+  listen(fd: number): Failure;
+  stop(): void;
+}
+
+interface Addon {
+  readonly identityPaths: readonly string[];
+  bestIdentityPath(): number;
+  listenUnix(path: string, mode: number, backlog: number): number | Failure;
+  readonly Gate: new (path: number, limits: Uint32Array, onInitExit: (slots: number[]) => void) => NativeGate;
+  readonly HostListener: new (
+    onConnection: (fd: number, pid: number, uid: number, gid: number) => void,
+  ) => NativeHostListener;
+}
+
+const require = createRequire(import.meta.url);
+const addon = require(process.env['DEVLXD_ADDON'] ?? join(packageRoot, 'build/Release/devlxd.node')) as Addon;
+
+/** Who called connect(2), as the host's kernel said when the connection was accepted. */
+export interface Credentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Since the start of the daemon, except connections and running, which are now. */
+export interface GateCounters {
+  readonly accepted: number;
+  /** closed at once: the instance had its share of connections */
+  readonly overInstanceLimit: number;
+  /** closed at once: the daemon had all the connections it takes */
+  readonly overLimit: number;
+  /** served as nobody: of the host, exited before the accept, or one stranger too many */
+  readonly unidentified: number;
+  /** accepted and dropped because no file descriptor was left */
+  readonly shed: number;
+  readonly connections: number;
+  readonly running: number;
+}
+
+/**
+ * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf` and `isRoot` read it.
+ * Negative: `stranger` (its namespace may be registered yet) or `nobody` (it never will be).
+ */
+export type Caller = number & { readonly caller: unique symbol };
+
+export const stranger = -1;
+export const nobody = -2;
+const noConnection = -3;
+
+/** Only for a caller >= 0. */
+export function slotOf(caller: Caller): number {
+  return caller >> 1;
+}
+
+/** Is it uid 0 of its instance? Only for a caller >= 0. */
+export function isRoot(caller: Caller): boolean {
+  return (caller & 1) === 1;
+}
+
+/** The ways to identify a caller, best first (docs/architecture.md, "Who is calling"). */
+export const identityPaths = addon.identityPaths;
+
+/** The best way that the running kernel has. */
+export function bestIdentityPath(): string {
+  return identityPaths[addon.bestIdentityPath()] as string;
+}
+
+/** An init that was registered; from now on the gate holds one descriptor for it. */
+export interface Registration {
+  readonly slot: number;
+  /** id of its pid namespace, decimal (64 bits on Linux 6.18, the inode number before) */
+  readonly namespace: string;
+  /** host uid to which the instance's uid 0 maps */
+  readonly rootUid: number;
+  /** start of init, clock ticks since boot: with the pid and the boot id it names one process for ever */
+  readonly startTicks: number;
+}
+
+export interface GateLimits {
+  readonly connectionsPerInstance: number;
+  readonly connections: number;
+  readonly strangers: number;
+}
+
+/**
+ * The guests' side of the addon: accepts, asks the kernel who it is, counts, and hands the connection to a
+ * uWebSockets.js app. A connection accepted before `register` of its namespace is recognised by it.
+ */
+export class Gate {
+  readonly #native: NativeGate;
+
+  /** onInitExit: the inits of these slots have exited; their connections are closed already. */
+  constructor(identityPath: string, limits: GateLimits, onInitExit: (slots: number[]) => void) {
+    const path = identityPath === 'auto' ? addon.bestIdentityPath() : identityPaths.indexOf(identityPath);
+    const { connectionsPerInstance, connections, strangers } = limits;
+    this.#native = new addon.Gate(path, Uint32Array.of(connectionsPerInstance, connections, strangers), onInitExit);
+  }
+
+  /**
+   * Makes the app of this listen token the one that serves.
+   * @param binary path of the loaded uws_*.node
+   * @throws Fault bridge-broken, with the step that failed
+   */
+  attach(listenToken: us_listen_socket, binary: string): void {
+    const failed = this.#native.attach(listenToken, binary);
+    if (failed !== '') throw bridgeBroken(failed);
+  }
+
+  /** Accepts on a listening socket, which belongs to the gate from here on. */
+  listen(fd: number): void {
+    check(this.#native.listen(fd), 'listening for guests');
+  }
+
+  stopListening(): void {
+    this.#native.stopListening();
+  }
+
+  /**
+   * Registers a running init.
+   * @throws Fault cannot-register, with the reason
+   */
+  register(pid: number): Registration {
+    const made = this.#native.register(pid);
+    if (made.outcome === 'registered') return made;
+    throw new Fault('cannot-register', registerSentence(pid, made));
+  }
+
+  /** Closes the instance's connections and forgets its namespace. */
+  unregister(slot: number): void {
+    this.#native.unregister(slot);
+  }
+
+  /** Before the first await of a handler, and before `detach` and `take`. */
+  callerOf(response: HttpResponse): Caller {
+    const caller = this.#native.callerOf(response);
+    if (caller === noConnection) throw new Error('callerOf: the response has ended, or another app serves it');
+    return caller as Caller;
+  }
+
+  /** For the log. */
+  credentialsOf(response: HttpResponse): Credentials | undefined {
+    return this.#native.credentialsOf(response);
+  }
+
+  /** Before res.upgrade(). The connection stays charged to its instance until `release(slot)`. */
+  detach(response: HttpResponse): void {
+    this.#native.detach(response);
+  }
+
+  /**
+   * A copy of the connection's descriptor, which the caller owns; res.close() must follow at once. Charged like
+   * after `detach`. -1 when no descriptor is left.
+   */
+  take(response: HttpResponse): number {
+    return this.#native.take(response);
+  }
+
+  /** Ends the charge of a detached or taken connection; slot -1 when it had no instance. */
+  release(slot: number): void {
+    this.#native.release(slot);
+  }
+
+  /** One end of a socketpair whose other end the app serves, as of a caller with this pid. */
+  admitSelfTest(pid: number): number {
+    return this.#native.admitSelfTest(pid);
+  }
+
+  counters(): GateCounters {
+    return this.#native.counters();
+  }
+
+  /** Open connections charged to the instance in this slot. */
+  connectionsOf(slot: number): number {
+    return this.#native.connectionsOf(slot);
+  }
+}
+
+/** The operators' side: accepts and gives each connection's descriptor away, with who it is. */
+export class HostListener {
+  readonly #native: NativeHostListener;
+
+  constructor(onConnection: (fd: number, peer: Credentials) => void) {
+    this.#native = new addon.HostListener((fd, pid, uid, gid) => onConnection(fd, { pid, uid, gid }));
+  }
+
+  listen(fd: number): void {
+    check(this.#native.listen(fd), 'listening for operators');
+  }
+
+  stop(): void {
+    this.#native.stop();
+  }
+}
+
+/**
+ * A listening Unix socket with exactly this mode. A socket file that nobody listens on is replaced.
+ * @throws Fault socket-in-use
+ */
+export function listenUnix(path: string, mode: number, backlog: number): number {
+  const result = addon.listenUnix(path, mode, backlog);
+  if (typeof result === 'number') return result;
+  if (getSystemErrorName(result.errno) === 'EADDRINUSE') {
+    throw new Fault('socket-in-use', `Another process listens on ${path}; stop it, or choose another --run-dir.`);
+  }
+  throw new Error(`Cannot listen on ${path}: ${describe(result)}`);
+}
+
+/** The sentence for a uWebSockets.js that the gate cannot work with. */
+export function bridgeBroken(step: string): Fault {
+  return new Fault(
+    'bridge-broken',
+    `This build of uWebSockets.js cannot be used: ${step} failed (Node ${process.version}). ` +
+      'Install the version that package-lock.json names: npm ci',
+  );
+}
+
+function registerSentence(pid: number, made: NativeRegistration): string {
+  const sentences: Record<RegisterOutcome, string> = {
+    registered: '',
+    gone: `There is no process ${pid}, or it has exited.`,
+    'own-namespace': `Process ${pid} lives in the daemon's own pid namespace; give the pid of the instance's init.`,
+    'not-init': `Process ${pid} is not the init (pid 1) of its pid namespace; give the pid of the instance's init.`,
+    'no-root': `Nothing is mapped to uid 0 in the user namespace of process ${pid}; register it after its uid_map is written.`,
+    taken: `The pid namespace of process ${pid} belongs to another running instance.`,
+    denied: `The daemon may not inspect process ${pid}; run it as root, or as the user who started the instance.`,
+    failed: `Cannot register process ${pid}: ${describe(made)}`,
+  };
+  return sentences[made.outcome];
+}
+
+function check(failure: Failure, doing: string): void {
+  if (failure.errno !== 0) throw new Error(`${doing}: ${describe(failure)}`);
+}
+
+function describe({ call, errno }: Failure): string {
+  return `${call}: ${getSystemErrorMessage(errno)} (${getSystemErrorName(errno)})`;
+}

@@ -1,0 +1,89 @@
+import { hostname } from 'node:os';
+import type { EventType } from '../instances/events.js';
+import { byName, expandedConfig, expandedDevices, type Instance, sortedObject } from '../instances/model.js';
+import { errors, json, type Reply, raw } from './reply.js';
+
+/** A request as a handler sees it: whose it is, and what was asked; never the connection. */
+export interface GuestRequest {
+  readonly instance: Instance;
+  /** the part of the path that stood for {key}, percent-decoded; '' where there is none */
+  readonly parameter: string;
+  /** without the question mark */
+  readonly query: string;
+}
+
+export type Handler = (request: GuestRequest) => Reply;
+
+/** One path of the API. {name} at the end stands for one segment. */
+export interface Endpoint {
+  readonly path: string;
+  readonly methods: Readonly<Record<string, Handler>>;
+}
+
+const apiVersion = '1.0';
+
+/** The guest API; docs/guest-api.md describes it. HEAD is GET without the body, everywhere. */
+export const endpoints: readonly Endpoint[] = [
+  { path: '/', methods: { GET: () => json([`/${apiVersion}`]) } },
+  { path: '/1.0', methods: { GET: serverInfo } },
+  { path: '/1.0/config', methods: { GET: configList } },
+  { path: '/1.0/config/{key}', methods: { GET: configValue } },
+  { path: '/1.0/devices', methods: { GET: devices } },
+  { path: '/1.0/events', methods: { GET: events } },
+  { path: '/1.0/meta-data', methods: { GET: metaData } },
+];
+
+function serverInfo({ instance }: GuestRequest): Reply {
+  return json({
+    state: instance.guestState,
+    api_version: apiVersion,
+    instance_type: 'container',
+    location: hostname(),
+    auth: 'untrusted',
+    supported_storage_drivers: [],
+  });
+}
+
+const guestNamespaces = ['user.', 'cloud-init.'];
+const sshKeys = 'cloud-init.ssh-keys.';
+
+function configList({ instance }: GuestRequest): Reply {
+  const keys = [...expandedConfig(instance)]
+    .filter(([key, value]) => value !== '' && isGuestKey(key) && !key.startsWith(sshKeys))
+    .map(([key]) => `/1.0/config/${key}`);
+  return json(keys.sort());
+}
+
+function configValue({ instance, parameter: key }: GuestRequest): Reply {
+  if (!isGuestKey(key)) return errors.forbidden;
+  const value = expandedConfig(instance).get(key);
+  return value ? raw(value) : errors.notFound;
+}
+
+function isGuestKey(key: string): boolean {
+  return guestNamespaces.some((space) => key.startsWith(space));
+}
+
+function devices({ instance }: GuestRequest): Reply {
+  const config = expandedConfig(instance);
+  const entries = [...expandedDevices(instance)].sort(byName).map(([name, device]) => {
+    const hwaddr = config.get(`volatile.${name}.hwaddr`);
+    const addsAddress = device.get('type') === 'nic' && !device.get('hwaddr') && hwaddr !== undefined;
+    return [name, sortedObject(addsAddress ? new Map(device).set('hwaddr', hwaddr) : device)] as const;
+  });
+  return json(Object.fromEntries(entries));
+}
+
+function metaData({ instance }: GuestRequest): Reply {
+  const config = expandedConfig(instance);
+  const id = config.get('volatile.cloud-init.instance-id') ?? '';
+  const own = config.get('user.meta-data') ?? '';
+  return raw(`#cloud-config\ninstance-id: ${id}\nlocal-hostname: ${instance.name}\n${own}`);
+}
+
+/** Types that never occur are taken and ignored, as LXD does. */
+function events({ query }: GuestRequest): Reply {
+  const wanted = new URLSearchParams(query).get('type');
+  const types = wanted ? wanted.split(',') : ['config', 'device'];
+  return { kind: 'events', types: new Set(types as EventType[]) };
+}

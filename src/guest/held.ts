@@ -1,0 +1,65 @@
+import { exceeds } from '../limits.js';
+
+/** A request that waits for its caller's instance to be registered. */
+export interface HeldRequest {
+  /** Tries again; true when the request has been answered, or its caller has left. */
+  retry(): boolean;
+  /** Answers that the caller is unknown. */
+  giveUp(): void;
+}
+
+interface Entry {
+  readonly request: HeldRequest;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Requests of callers who are in no registered instance. A guest that boots faster than it is registered gets its
+ * data, not an error: cloud-init takes an error for "there is no such data source" and keeps to that for the boot.
+ */
+export class HeldRequests {
+  readonly #entries = new Set<Entry>();
+  readonly #milliseconds: number;
+  readonly #most: number;
+
+  /** seconds: how long a request waits; most: how many may wait (0: any number) */
+  constructor(seconds: number, most: number) {
+    this.#milliseconds = seconds * 1000;
+    this.#most = most;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  hold(request: HeldRequest): void {
+    if (this.#milliseconds === 0 || exceeds(this.#most, this.size + 1)) {
+      request.giveUp();
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#entries.delete(entry);
+      request.giveUp();
+    }, this.#milliseconds);
+    const entry: Entry = { request, timer };
+    this.#entries.add(entry);
+  }
+
+  /** An instance was registered: whoever waited for it is answered now. */
+  retryAll(): void {
+    for (const entry of this.#entries) {
+      if (!entry.request.retry()) continue;
+      clearTimeout(entry.timer);
+      this.#entries.delete(entry);
+    }
+  }
+
+  /** Nobody waits any longer. */
+  giveUpAll(): void {
+    for (const { request, timer } of this.#entries) {
+      clearTimeout(timer);
+      request.giveUp();
+    }
+    this.#entries.clear();
+  }
+}

@@ -1,0 +1,48 @@
+import type { EventType } from '../instances/events.js';
+
+/** What a handler answers. Only an edge turns it into bytes. */
+export type Reply = BodyReply | EventsReply;
+
+export interface BodyReply {
+  readonly kind: 'body';
+  readonly status: Status;
+  /** Content-Type */
+  readonly type: string;
+  readonly body: string;
+}
+
+/** An endless stream: a WebSocket, or chunks, as the caller asked. */
+export interface EventsReply {
+  readonly kind: 'events';
+  readonly types: ReadonlySet<EventType>;
+}
+
+export type Status = '200 OK' | `4${number} ${string}` | `5${number} ${string}`;
+
+export const jsonType = 'application/json';
+// With the charset: without it cloud-init 22.4 guesses one, slowly and wrongly.
+const rawType = 'application/octet-stream; charset=utf-8';
+export const errorType = 'text/plain; charset=utf-8';
+
+export function json(value: unknown): BodyReply {
+  return { kind: 'body', status: '200 OK', type: jsonType, body: `${JSON.stringify(value)}\n` };
+}
+
+export function raw(body: string): BodyReply {
+  return { kind: 'body', status: '200 OK', type: rawType, body };
+}
+
+function failure(status: Status, sentence: string): BodyReply {
+  return { kind: 'body', status, type: errorType, body: `${sentence}\n` };
+}
+
+/** The errors of the guest API. Clients show or compare these sentences. */
+export const errors = {
+  badRequest: failure('400 Bad Request', 'Bad Request'),
+  notRoot: failure('401 Unauthorized', 'Access denied for non-root user'),
+  forbidden: failure('403 Forbidden', 'Forbidden'),
+  notFound: failure('404 Not Found', 'Not Found'),
+  unknownCaller: failure('500 Internal Server Error', 'Process ID not found in container'),
+  internal: failure('500 Internal Server Error', 'Internal Server Error'),
+  notImplemented: failure('501 Not Implemented', 'Not Implemented'),
+} as const;

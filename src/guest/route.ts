@@ -1,0 +1,65 @@
+import type { Instance } from '../instances/model.js';
+import { flag } from '../instances/model.js';
+import { type Endpoint, endpoints } from './endpoints.js';
+import { errors, json, type Reply } from './reply.js';
+
+/** What was asked, copied out of uWebSockets' request, which is gone after the handler returns. */
+export interface Asked {
+  readonly method: string;
+  /** as sent, without the query */
+  readonly path: string;
+  readonly query: string;
+}
+
+interface Match {
+  readonly endpoint: Endpoint;
+  /** still percent-encoded */
+  readonly parameter: string;
+}
+
+const fixed = new Map(endpoints.filter(({ path }) => !path.includes('{')).map((endpoint) => [endpoint.path, endpoint]));
+const prefixed = endpoints
+  .filter(({ path }) => path.endsWith('}'))
+  .map((endpoint) => ({ prefix: endpoint.path.slice(0, endpoint.path.indexOf('{')), endpoint }));
+
+/**
+ * Answers one request of a known caller, in the order that the API lays down: root, path, method, flags, handler.
+ * root: is the caller uid 0 of the instance?
+ */
+export function answer(instance: Instance, root: boolean, asked: Asked): Reply {
+  if (!root && !flag(instance, 'security.devlxd.nonroot', false)) return errors.notRoot;
+  const match = find(asked.path);
+  if (match === undefined) return errors.notFound;
+  const handler = match.endpoint.methods[asked.method === 'HEAD' ? 'GET' : asked.method];
+  if (handler === undefined) return errors.notImplemented;
+  if (!isServed(instance)) return errors.forbidden;
+  const parameter = decode(match.parameter);
+  if (parameter === undefined) return errors.badRequest;
+  const reply = handler({ instance, parameter, query: asked.query });
+  // HEAD of an endless stream is its head.
+  return reply.kind === 'events' && asked.method === 'HEAD' ? json('') : reply;
+}
+
+/** May the instance use the API at all? */
+export function isServed(instance: Instance): boolean {
+  return flag(instance, 'security.devlxd', true);
+}
+
+function find(path: string): Match | undefined {
+  const endpoint = fixed.get(path === '/1.0/' ? '/1.0' : path);
+  if (endpoint !== undefined) return { endpoint, parameter: '' };
+  for (const { prefix, endpoint } of prefixed) {
+    const parameter = path.startsWith(prefix) ? path.slice(prefix.length) : '';
+    if (parameter !== '' && !parameter.includes('/')) return { endpoint, parameter };
+  }
+  return undefined;
+}
+
+function decode(parameter: string): string | undefined {
+  if (!parameter.includes('%')) return parameter;
+  try {
+    return decodeURIComponent(parameter);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+import type { WebSocket } from 'uWebSockets.js';
+import type { Socket } from 'node:net';
+import type { EventType, GuestEvent } from '../instances/events.js';
+import { exceeds } from '../limits.js';
+import { closeCodes, type Listener } from './listeners.js';
+
+/** What uWebSockets keeps for one WebSocket: copied out of the connection before the upgrade moved it. */
+export interface SocketData {
+  readonly instanceId: number;
+  readonly slot: number;
+  readonly types: ReadonlySet<EventType>;
+  listener?: WebSocketListener;
+}
+
+const dropped = 2;
+/** How long a peer may take to read its close frame. */
+const closeMilliseconds = 5000;
+
+/** Events as WebSocket text messages. */
+export class WebSocketListener implements Listener {
+  readonly types: ReadonlySet<EventType>;
+  #socket: WebSocket<SocketData> | undefined;
+
+  constructor(socket: WebSocket<SocketData>) {
+    this.#socket = socket;
+    this.types = socket.getUserData().types;
+  }
+
+  send(event: GuestEvent): void {
+    // uWebSockets' own limit (maxBackpressure) is the backlog limit.
+    if (this.#socket?.send(event.text) === dropped) this.end(closeCodes.tooSlow, 'too many unread events');
+  }
+
+  end(code: number, reason: string): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    socket.end(code, reason);
+    setTimeout(() => this.#socket?.close(), closeMilliseconds).unref();
+  }
+
+  /** The socket must not be touched any more. */
+  closed(): void {
+    this.#socket = undefined;
+  }
+}
+
+const streamHead = [
+  'HTTP/1.1 200 OK',
+  'Content-Type: application/json',
+  'Cache-Control: no-cache',
+  'Transfer-Encoding: chunked',
+  '',
+  '',
+].join('\r\n');
+
+/** Events as one JSON document a line, in an endless chunked response. */
+export class StreamListener implements Listener {
+  readonly types: ReadonlySet<EventType>;
+  readonly #socket: Socket;
+  readonly #backlog: number;
+
+  /** backlog: most bytes that may wait to be read; 0: any number */
+  constructor(socket: Socket, types: ReadonlySet<EventType>, backlog: number) {
+    this.types = types;
+    this.#socket = socket;
+    this.#backlog = backlog;
+    socket.on('error', () => undefined); // 'close' follows and is what counts
+    socket.resume(); // whatever the guest goes on to say does not matter, that it leaves does
+    socket.write(streamHead);
+  }
+
+  send({ text }: GuestEvent): void {
+    const line = `${text}\n`;
+    this.#socket.write(`${Buffer.byteLength(line).toString(16)}\r\n${line}\r\n`);
+    if (exceeds(this.#backlog, this.#socket.writableLength)) this.#socket.destroy();
+  }
+
+  end(): void {
+    this.#socket.end('0\r\n\r\n');
+    setTimeout(() => this.#socket.destroy(), closeMilliseconds).unref();
+  }
+}

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import type { Operation } from './operations.js';
+
+/** What a handler of the host API answers; errors are thrown as Fault. */
+export type HostReply =
+  | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
+  | { readonly kind: 'async'; readonly operation: Operation };
+
+export interface HostRequest {
+  /** segments of the path that stood for {names}, percent-decoded */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** the parsed JSON; undefined when there was none */
+  readonly body: unknown;
+}
+
+export type HostHandler = (request: HostRequest) => HostReply | Promise<HostReply>;
+
+export function sync(metadata: unknown, etag?: string): HostReply {
+  return { kind: 'sync', metadata, ...(etag === undefined ? {} : { etag }) };
+}
+
+/** LXD's entity tag: a hash over what a PUT may change. */
+export function etagOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
+/** LXD's envelopes (doc/rest-api.md). */
+export function syncEnvelope(metadata: unknown): object {
+  return { type: 'sync', status: 'Success', status_code: 200, operation: '', error_code: 0, error: '', metadata };
+}
+
+export function asyncEnvelope(operation: Operation): object {
+  return {
+    type: 'async',
+    status: 'Operation created',
+    status_code: 100,
+    operation: `/1.0/operations/${operation.id}`,
+    error_code: 0,
+    error: '',
+    metadata: operation.render(),
+  };
+}
+
+export function errorEnvelope(code: number, error: string): object {
+  return { type: 'error', status: '', status_code: 0, operation: '', error_code: code, error, metadata: null };
+}

@@ -1,0 +1,157 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { Fault } from '../errors.js';
+import { type Credentials, HostListener } from '../gate.js';
+import { exceeds, type Limits } from '../limits.js';
+import type { Log } from '../log.js';
+import type { HostEndpoint } from './endpoints.js';
+import { asyncEnvelope, errorEnvelope, type HostReply, type HostRequest, syncEnvelope } from './reply.js';
+
+interface Match {
+  readonly endpoint: HostEndpoint;
+  readonly parameters: Record<string, string>;
+}
+
+/** The operators' socket: HTTP on connections whose peer the kernel has named. */
+export class HostServer {
+  readonly #server: Server;
+  readonly #listener: HostListener;
+  readonly #endpoints: readonly HostEndpoint[];
+  readonly #limits: Limits;
+  readonly #groupIsAllowed: boolean;
+  readonly #log: Log;
+
+  /** groupIsAllowed: the socket's mode lets a group in, so its permissions decide, and not the uid alone */
+  constructor(endpoints: readonly HostEndpoint[], limits: Limits, groupIsAllowed: boolean, log: Log) {
+    this.#endpoints = endpoints;
+    this.#limits = limits;
+    this.#groupIsAllowed = groupIsAllowed;
+    this.#log = log;
+    this.#server = createServer((request, response) => void this.#handle(request, response));
+    this.#listener = new HostListener((fd, peer) => this.#connected(fd, peer));
+  }
+
+  /** fd: a listening Unix socket, the server's from here on. */
+  run(fd: number): void {
+    this.#listener.listen(fd);
+  }
+
+  /** Requests that are being answered are; then everything is closed. */
+  async stop(): Promise<void> {
+    this.#listener.stop();
+    this.#server.closeIdleConnections();
+    await new Promise(setImmediate);
+    this.#server.closeAllConnections();
+  }
+
+  #connected(fd: number, peer: Credentials): void {
+    const socket = new Socket({ fd, readable: true, writable: true });
+    if (!this.#groupIsAllowed && peer.uid !== 0 && peer.uid !== process.getuid?.()) {
+      this.#log.warn({ ...peer }, 'operator refused');
+      socket.destroy();
+      return;
+    }
+    this.#server.emit('connection', socket);
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      send(response, await this.#answer(request));
+    } catch (error) {
+      this.#sendError(request, response, error);
+    }
+  }
+
+  async #answer(request: IncomingMessage): Promise<HostReply> {
+    const url = new URL(request.url ?? '/', 'http://devlxd');
+    const match = this.#find(url.pathname);
+    if (match === undefined) throw new Fault('not-found', 'not found');
+    const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
+    const handler = match.endpoint.methods[method];
+    if (handler === undefined) throw new Fault('not-implemented', 'not implemented');
+    const body = parseJson(await readBody(request, this.#limits['host-body']));
+    const asked: HostRequest = {
+      parameters: match.parameters,
+      query: url.searchParams,
+      headers: request.headers,
+      body,
+    };
+    return handler(asked);
+  }
+
+  #find(path: string): Match | undefined {
+    const segments = path.split('/');
+    if (segments.length > 2 && segments.at(-1) === '') segments.pop();
+    for (const endpoint of this.#endpoints) {
+      const parameters = matchOf(endpoint.path.split('/'), segments);
+      if (parameters !== undefined) return { endpoint, parameters };
+    }
+    return undefined;
+  }
+
+  #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const expected = error instanceof Fault;
+    if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
+    if (response.headersSent) return;
+    const status = expected ? error.status : 500;
+    const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';
+    if (status === 413) response.setHeader('Connection', 'close');
+    write(response, status, errorEnvelope(status, sentence));
+  }
+}
+
+function matchOf(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
+  if (pattern.length !== segments.length) return undefined;
+  const parameters: Record<string, string> = {};
+  for (const [index, part] of pattern.entries()) {
+    const segment = segments[index] ?? '';
+    if (part.startsWith('{')) parameters[part.slice(1, -1)] = decode(segment);
+    else if (part !== segment) return undefined;
+  }
+  return parameters;
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new Fault('invalid-value', `"${segment}" in the path is not percent-encoded text`);
+  }
+}
+
+async function readBody(request: IncomingMessage, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (exceeds(limit, length)) {
+      throw new Fault('body-too-large', `The body is longer than ${limit} bytes (--limit-host-body)`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Fault('invalid-value', `The body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+function send(response: ServerResponse, reply: HostReply): void {
+  if (reply.kind === 'async') {
+    response.setHeader('Location', `/1.0/operations/${reply.operation.id}`);
+    write(response, 202, asyncEnvelope(reply.operation));
+    return;
+  }
+  if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
+  write(response, 200, syncEnvelope(reply.metadata));
+}
+
+function write(response: ServerResponse, status: number, envelope: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' });
+  response.end(`${JSON.stringify(envelope)}\n`);
+}

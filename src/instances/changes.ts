@@ -1,0 +1,32 @@
+import type { Instance } from './model.js';
+
+/** One durable change of one instance. before undefined: created; after undefined: deleted. */
+export interface Change {
+  readonly before: Instance | undefined;
+  readonly after: Instance | undefined;
+}
+
+/** Entries of `after` that are new or different, and names of `before` that are gone. */
+export interface MapDifference<Value> {
+  readonly set: readonly (readonly [string, Value])[];
+  readonly removed: readonly string[];
+}
+
+export function differenceOf<Value>(
+  before: ReadonlyMap<string, Value>,
+  after: ReadonlyMap<string, Value>,
+  same: (a: Value, b: Value) => boolean = Object.is,
+): MapDifference<Value> {
+  if (before === after) return { set: [], removed: [] };
+  const set = [...after].filter(([name, value]) => {
+    const old = before.get(name);
+    return old === undefined || !same(old, value);
+  });
+  const removed = [...before.keys()].filter((name) => !after.has(name));
+  return { set, removed };
+}
+
+/** Have two devices the same options? */
+export function sameDevice(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a === b || (a.size === b.size && [...a].every(([name, value]) => b.get(name) === value));
+}

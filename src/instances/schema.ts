@@ -1,0 +1,29 @@
+/**
+ * The store's schema as a list of steps; `PRAGMA user_version` says how many have been taken. A step that has been
+ * released is never changed: a new one is added.
+ */
+export const migrations: readonly string[] = [
+  `CREATE TABLE instances (
+     id          INTEGER PRIMARY KEY,
+     project     TEXT NOT NULL,
+     name        TEXT NOT NULL,
+     created_at  TEXT NOT NULL,
+     guest_state TEXT NOT NULL,
+     pid         INTEGER,
+     start_ticks INTEGER,
+     boot_id     TEXT,
+     UNIQUE (project, name)
+   ) STRICT;
+   CREATE TABLE config (
+     instance_id INTEGER NOT NULL REFERENCES instances (id) ON DELETE CASCADE,
+     key         TEXT NOT NULL,
+     value       TEXT NOT NULL,
+     PRIMARY KEY (instance_id, key)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE devices (
+     instance_id INTEGER NOT NULL REFERENCES instances (id) ON DELETE CASCADE,
+     name        TEXT NOT NULL,
+     options     TEXT NOT NULL, -- JSON: [[option, value], ...]
+     PRIMARY KEY (instance_id, name)
+   ) STRICT, WITHOUT ROWID;`,
+];

@@ -1,0 +1,131 @@
+// The store's own thread: it alone opens the database. It answers each message in order.
+import { parentPort, workerData } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import type { FaultCode } from '../errors.js';
+import { migrations } from './schema.js';
+
+const statements = {
+  putInstance: `INSERT INTO instances (id, project, name, created_at, guest_state, pid, start_ticks, boot_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
+      guest_state = excluded.guest_state, pid = excluded.pid, start_ticks = excluded.start_ticks,
+      boot_id = excluded.boot_id`,
+  deleteInstance: 'DELETE FROM instances WHERE id = ?',
+  putKey: `INSERT INTO config (instance_id, key, value) VALUES (?, ?, ?)
+    ON CONFLICT (instance_id, key) DO UPDATE SET value = excluded.value`,
+  deleteKey: 'DELETE FROM config WHERE instance_id = ? AND key = ?',
+  putDevice: `INSERT INTO devices (instance_id, name, options) VALUES (?, ?, ?)
+    ON CONFLICT (instance_id, name) DO UPDATE SET options = excluded.options`,
+  deleteDevice: 'DELETE FROM devices WHERE instance_id = ? AND name = ?',
+} as const;
+
+/** One write: the name of a prepared statement and its parameters. */
+export type Statement = [keyof typeof statements, (string | number | null)[]];
+
+/** Everything stored, as rows. */
+export interface Rows {
+  readonly instances: [
+    id: number,
+    project: string,
+    name: string,
+    createdAt: string,
+    guestState: string,
+    pid: number | null,
+    startTicks: number | null,
+    bootId: string | null,
+  ][];
+  readonly keys: [id: number, key: string, value: string][];
+  readonly devices: [id: number, name: string, options: string][];
+}
+
+export interface Answer {
+  readonly rows?: Rows;
+  readonly fault?: { code: FaultCode; detail: string };
+}
+
+class StoreError extends Error {
+  readonly fault: FaultCode;
+  constructor(fault: FaultCode, detail: string) {
+    super(detail);
+    this.fault = fault;
+  }
+}
+
+const port = parentPort;
+if (port === null) throw new Error('store-worker runs as a worker thread only');
+
+const database = answering(() => open(workerData as string));
+if (database !== undefined) serve(database);
+
+function open(file: string): Database.Database {
+  const opened = new Database(file, { timeout: 0 });
+  // Exclusive: two daemons on one store would each serve what the other has changed.
+  opened.pragma('locking_mode = EXCLUSIVE');
+  opened.pragma('journal_mode = WAL');
+  opened.pragma('synchronous = FULL');
+  opened.pragma('foreign_keys = ON');
+  migrate(opened);
+  return opened;
+}
+
+function migrate(opened: Database.Database): void {
+  const taken = opened.pragma('user_version', { simple: true }) as number;
+  if (taken > migrations.length)
+    throw new StoreError('store-newer', `schema ${taken}, this one knows ${migrations.length}`);
+  // Always a write, also when nothing is to be done: it takes the lock now, not at the first change.
+  opened.transaction(() => {
+    for (const step of migrations.slice(taken)) opened.exec(step);
+    opened.pragma(`user_version = ${migrations.length}`);
+  })();
+}
+
+function serve(opened: Database.Database): void {
+  const prepared = Object.fromEntries(
+    Object.entries(statements).map(([name, sql]) => [name, opened.prepare(sql)]),
+  ) as Record<keyof typeof statements, Database.Statement<unknown[]>>;
+  const write = opened.transaction((writes: Statement[]) => {
+    for (const [name, parameters] of writes) prepared[name].run(...parameters);
+  });
+  port?.on('message', (request: 'load' | 'close' | Statement[]) => {
+    if (request === 'close') {
+      opened.close();
+      port?.close();
+      return;
+    }
+    answering(() => (request === 'load' ? read(opened) : write(request)));
+  });
+}
+
+function read(opened: Database.Database): Rows {
+  const rows = (sql: string) => opened.prepare(sql).raw().all();
+  return {
+    instances: rows(
+      'SELECT id, project, name, created_at, guest_state, pid, start_ticks, boot_id FROM instances',
+    ) as Rows['instances'],
+    keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],
+    devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
+  };
+}
+
+/** Runs work and sends what it gives, or why it failed; each request gets exactly one answer. */
+function answering<Result>(work: () => Result): Result | undefined {
+  try {
+    const result = work();
+    const isRows = typeof result === 'object' && result !== null && 'instances' in result;
+    port?.postMessage(isRows ? { rows: result } : {});
+    return result;
+  } catch (error) {
+    port?.postMessage({ fault: faultOf(error) });
+    return undefined;
+  }
+}
+
+function faultOf(error: unknown): NonNullable<Answer['fault']> {
+  const detail = error instanceof Error ? error.message : String(error);
+  if (error instanceof StoreError) return { code: error.fault, detail };
+  const sqlite = error instanceof Database.SqliteError ? error.code : '';
+  if (/^SQLITE_(BUSY|LOCKED)/.test(sqlite)) return { code: 'store-locked', detail };
+  if (/^SQLITE_FULL/.test(sqlite)) return { code: 'store-full', detail };
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(sqlite)) return { code: 'store-damaged', detail };
+  return { code: 'store-failed', detail };
+}

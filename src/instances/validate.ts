@@ -1,0 +1,88 @@
+import { invalid } from '../errors.js';
+import { exceeds, type Limits } from '../limits.js';
+import type { Config, Device, Devices } from './model.js';
+
+/** LXD's rule: an RFC 1123 label, up to 63 characters, that does not start with a digit. */
+const namePattern = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+const devicePattern = /^[a-z0-9][a-z0-9_.-]{0,63}$/i;
+const optionPattern = /^[a-z][a-z0-9_.-]{0,127}$/i;
+
+/** Name spaces whose keys may have any name. */
+const freeNamespaces = ['user.', 'environment.', 'image.', 'cloud-init.ssh-keys.'];
+/** Name spaces of LXD whose keys mean nothing here, but are kept for whoever wrote them. */
+const keptNamespaces = ['boot.', 'limits.', 'linux.', 'migration.', 'nvidia.', 'raw.', 'snapshots.', 'cluster.'];
+const cloudInitKeys = ['cloud-init.user-data', 'cloud-init.vendor-data', 'cloud-init.network-config'];
+const booleanKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nonroot'];
+const booleans = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off', ''];
+const guestAttach = ['', 'off', 'on', 'available'];
+
+/** @throws Fault invalid-value */
+export function checkName(name: string): void {
+  if (namePattern.test(name)) return;
+  throw invalid(
+    'name',
+    `"${name}" is not an instance name: letters, digits and hyphens, at most 63, beginning with a letter and not ending with a hyphen`,
+  );
+}
+
+/**
+ * What an operator may set. Keys under `volatile.` belong to the daemon: they may only stay as they are.
+ * @throws Fault invalid-value, naming the key
+ */
+export function checkConfig(config: Config, before: Config | undefined, limits: Limits): void {
+  if (exceeds(limits['config-keys'], config.size)) {
+    throw invalid('config', `more than ${limits['config-keys']} keys (--limit-config-keys)`);
+  }
+  for (const [key, value] of config) {
+    if (before?.get(key) !== value) checkKey(key, value, limits);
+  }
+}
+
+function checkKey(key: string, value: string, limits: Limits): void {
+  const field = `config.${key}`;
+  if (exceeds(limits['config-value'], Buffer.byteLength(value))) {
+    throw invalid(field, `longer than ${limits['config-value']} bytes (--limit-config-value)`);
+  }
+  if (!value.isWellFormed() || !key.isWellFormed())
+    throw invalid(field, 'not Unicode: it has half of a surrogate pair');
+  if (key.startsWith('volatile.')) throw invalid(field, 'keys under volatile. belong to devlxd');
+  if (/\s/.test(key) && !key.startsWith('user.')) throw invalid(field, 'a key has no white space');
+  if (booleanKeys.includes(key)) {
+    if (!booleans.includes(value.toLowerCase())) throw invalid(field, `"${value}" is neither true nor false`);
+    return;
+  }
+  if (key === 'ubuntu_pro.guest_attach') {
+    if (!guestAttach.includes(value)) throw invalid(field, `"${value}" is none of off, on, available`);
+    return;
+  }
+  if (!isKnown(key)) throw invalid(field, `Unknown configuration key${suggestion(key)}`);
+}
+
+function isKnown(key: string): boolean {
+  const isFree = freeNamespaces.some((space) => key.startsWith(space) && key.length > space.length);
+  const isKept = keptNamespaces.some((space) => key.startsWith(space)) || key.startsWith('security.');
+  return isFree || isKept || cloudInitKeys.includes(key);
+}
+
+function suggestion(key: string): string {
+  const tail = key.slice(key.indexOf('.') + 1);
+  const near = [...cloudInitKeys, ...booleanKeys].find((known) => known.endsWith(tail) || known.includes(tail));
+  if (near !== undefined) return `; do you mean ${near}?`;
+  return key.includes('.') ? '' : `; do you mean user.${key}?`;
+}
+
+/** @throws Fault invalid-value, naming the device */
+export function checkDevices(devices: Devices): void {
+  for (const [name, device] of devices) checkDevice(name, device);
+}
+
+function checkDevice(name: string, device: Device): void {
+  const field = `devices.${name}`;
+  if (!devicePattern.test(name)) {
+    throw invalid(field, 'a device name has letters, digits, dots, hyphens and underscores, at most 64');
+  }
+  if (!device.get('type')) throw invalid(`${field}.type`, 'a device needs a type, such as disk, nic or unix-char');
+  for (const option of device.keys()) {
+    if (!optionPattern.test(option)) throw invalid(`${field}.${option}`, 'not the name of a device option');
+  }
+}

@@ -1,0 +1,58 @@
+/** One limit: it becomes the option --limit-NAME and the variable DEVLXD_LIMIT_NAME. 0 switches it off. */
+export interface LimitDeclaration {
+  readonly default: number;
+  readonly unit: string;
+  readonly help: string;
+}
+
+/** All limits; docs/limits.md has one line for each, which a test holds. */
+export const limitDeclarations = {
+  'connections-per-instance': {
+    default: 128,
+    unit: 'connections',
+    help: 'open connections of one instance; the next one is closed at once',
+  },
+  connections: {
+    default: 0,
+    unit: 'connections',
+    help: 'open connections of all instances; 0: what the descriptor limit leaves room for',
+  },
+  strangers: {
+    default: 256,
+    unit: 'connections',
+    help: 'callers of unknown namespaces that may wait for their registration at the same time',
+  },
+  'hold-seconds': {
+    default: 3,
+    unit: 'seconds',
+    help: 'how long such a caller waits before it is told that it is unknown',
+  },
+  'event-backlog': {
+    default: 1024 * 1024,
+    unit: 'bytes',
+    help: 'unread events of one listener; beyond it the listener is dropped',
+  },
+  'config-keys': {
+    default: 4096,
+    unit: 'keys',
+    help: 'configuration keys of one instance',
+  },
+  'config-value': {
+    default: 4 * 1024 * 1024,
+    unit: 'bytes',
+    help: 'UTF-8 length of one configuration value',
+  },
+  'host-body': {
+    default: 16 * 1024 * 1024,
+    unit: 'bytes',
+    help: "body of one request on the operator's socket",
+  },
+} as const satisfies Record<string, LimitDeclaration>;
+
+export type LimitName = keyof typeof limitDeclarations;
+export type Limits = Readonly<Record<LimitName, number>>;
+
+/** The limit as the code compares it: 0 means that nothing is too much. */
+export function exceeds(limit: number, amount: number): boolean {
+  return limit !== 0 && amount > limit;
+}

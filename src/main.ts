@@ -1,0 +1,127 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { testBridge } from './bridge-test.js';
+import type { Settings } from './config.js';
+import { OptionError } from './config.js';
+import { bestIdentityPath, Gate, listenUnix } from './gate.js';
+import { GuestEdge } from './guest/edge.js';
+import { Listeners } from './guest/listeners.js';
+import { hostEndpoints } from './host/endpoints.js';
+import { InstanceHandlers } from './host/instances.js';
+import { Operations } from './host/operations.js';
+import { HostServer } from './host/server.js';
+import { Registry } from './instances/registry.js';
+import { Store } from './instances/store.js';
+import type { Log } from './log.js';
+import { version } from './package-root.js';
+import { Running } from './running.js';
+
+/** Where the sockets of a run directory are. */
+export function socketPaths(runDir: string): { guestDir: string; guest: string; control: string } {
+  const guestDir = join(runDir, 'guest');
+  return { guestDir, guest: join(guestDir, 'sock'), control: join(runDir, 'control.sock') };
+}
+
+/** The whole daemon: what it is made of, and the order in which the parts start and stop. */
+export class Daemon {
+  readonly #settings: Settings;
+  readonly #log: Log;
+  readonly #stops: (() => void | Promise<void>)[] = [];
+
+  constructor(settings: Settings, log: Log) {
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  /**
+   * Starts everything; guests and operators are answered when this is done.
+   * @throws Fault, with a sentence for the operator
+   */
+  async run(): Promise<void> {
+    const began = performance.now();
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#log.info({ milliseconds: Math.round(performance.now() - began) }, 'ready');
+  }
+
+  /** In the reverse order of the start: no new callers, answers to those inside, then the store. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0).reverse()) await stop();
+  }
+
+  async #start(): Promise<void> {
+    const settings = this.#settings;
+    const { limits } = settings;
+    const log = this.#log;
+    const paths = socketPaths(settings.runDir);
+    log.info({ version, node: process.version, pid: process.pid }, 'devlxd starts');
+    await testBridge();
+    prepareDirectories(settings.runDir, paths.guestDir);
+
+    const store = new Store(settings.stateDir);
+    await store.open();
+    this.#stops.push(() => store.close());
+    const registry = new Registry(store);
+    await registry.load();
+    this.#stops.push(() => registry.stop());
+    log.info({ stateDir: settings.stateDir, instances: registry.list().length }, 'store loaded');
+
+    const gate = new Gate(
+      settings.identity,
+      {
+        connectionsPerInstance: limits['connections-per-instance'],
+        connections: limits.connections,
+        strangers: limits.strangers,
+      },
+      (slots) => running.initsExited(slots),
+    );
+    const running = new Running(gate, registry, log);
+    const listeners = new Listeners();
+    registry.on('change', (change) => listeners.deliver(change));
+
+    const guestEdge = new GuestEdge(gate, running, listeners, limits, log);
+    await guestEdge.run();
+    this.#stops.push(() => guestEdge.stop());
+    await running.reattach();
+
+    const operations = new Operations();
+    const instances = new InstanceHandlers(registry, running, operations, limits);
+    const host = new HostServer(hostEndpoints(instances, operations), limits, settings.group !== '', log);
+    host.run(this.#listen(paths.control, settings.group === '' ? 0o600 : 0o660));
+    if (settings.group !== '') giveToGroup(paths.control, settings.group);
+    this.#stops.push(() => host.stop());
+
+    gate.listen(this.#listen(paths.guest, 0o666));
+    this.#stops.push(() => gate.stopListening());
+    const identity = settings.identity === 'auto' ? bestIdentityPath() : settings.identity;
+    log.info({ guest: paths.guest, control: paths.control, identity }, 'listening');
+  }
+
+  #listen(path: string, mode: number): number {
+    const fd = listenUnix(path, mode, this.#settings.backlog);
+    this.#stops.push(() => rmSync(path, { force: true }));
+    return fd;
+  }
+}
+
+/** The guests' directory is what is mounted into them: it holds their socket and nothing else. */
+function prepareDirectories(runDir: string, guestDir: string): void {
+  for (const [directory, mode] of [
+    [runDir, 0o711],
+    [guestDir, 0o755],
+  ] as const) {
+    if (existsSync(directory)) continue;
+    mkdirSync(directory, { recursive: true });
+    chmodSync(directory, mode);
+  }
+}
+
+function giveToGroup(path: string, group: string): void {
+  const gid = Number(group);
+  if (!Number.isInteger(gid)) throw new OptionError(`--group takes the number of a group, not "${group}".`);
+  chownSync(path, -1, gid);
+}

@@ -1,0 +1,155 @@
+import { EventEmitter } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Fault } from './errors.js';
+import type { Gate } from './gate.js';
+import type { Instance, Run } from './instances/model.js';
+import type { Registry } from './instances/registry.js';
+import type { Log } from './log.js';
+
+interface Events {
+  /** The instance is registered and stored as running: waiting callers of it may be answered. */
+  started: [Instance];
+  /** Its connections are closed. */
+  stopped: [Instance];
+}
+
+/**
+ * Which instance each slot of the gate is, and the two ways in which that changes: an operator starts or stops it,
+ * or its init exits.
+ */
+export class Running extends EventEmitter<Events> {
+  readonly #gate: Gate;
+  readonly #registry: Registry;
+  readonly #log: Log;
+  readonly #bootId: string;
+  /** by slot; the latest version of the instance */
+  readonly #instances: (Instance | undefined)[] = [];
+  readonly #slots = new Map<number, number>();
+
+  constructor(gate: Gate, registry: Registry, log: Log, bootId = readBootId()) {
+    super();
+    this.#gate = gate;
+    this.#registry = registry;
+    this.#log = log;
+    this.#bootId = bootId;
+    registry.on('change', ({ after }) => {
+      const slot = after && this.#slots.get(after.id);
+      if (slot !== undefined) this.#instances[slot] = after;
+    });
+  }
+
+  /** The running instance in a slot; undefined while its start is still being stored. */
+  at(slot: number): Instance | undefined {
+    return this.#instances[slot];
+  }
+
+  /** undefined: not running */
+  slotOf(instance: Instance): number | undefined {
+    return this.#slots.get(instance.id);
+  }
+
+  /**
+   * Registers the running init of an instance and stores that it runs.
+   * @throws Fault not-found, already-running or cannot-register
+   */
+  async start(project: string, name: string, pid: number): Promise<void> {
+    if (this.#slots.has(this.#registry.need(project, name).id)) alreadyRunning(name);
+    const { slot, startTicks } = this.#gate.register(pid);
+    const run: Run = { pid, startTicks, bootId: this.#bootId };
+    try {
+      const started = await this.#registry.transact((transaction) => {
+        const before = transaction.need(project, name);
+        if (before.run !== undefined) alreadyRunning(name);
+        const after: Instance = { ...before, run, guestState: 'Started' };
+        transaction.replace(before, after);
+        return after;
+      });
+      this.#enter(slot, started);
+    } catch (error) {
+      this.#gate.unregister(slot);
+      throw error;
+    }
+  }
+
+  /**
+   * Ends an instance: nothing is answered for it from here on. Its processes are not touched.
+   * @throws Fault not-found or not-running
+   */
+  async stop(project: string, name: string): Promise<void> {
+    const instance = this.#registry.need(project, name);
+    if (instance.run === undefined) throw new Fault('not-running', `The instance "${name}" is already stopped`);
+    const slot = this.#slots.get(instance.id);
+    if (slot !== undefined) {
+      this.#leave(slot, instance);
+      this.#gate.unregister(slot);
+    }
+    await this.#storeStopped(instance, instance.run);
+    this.emit('stopped', instance);
+  }
+
+  /** After a restart of the daemon: takes up again what still runs, and stores what does not. */
+  async reattach(): Promise<void> {
+    const stored = this.#registry.list().filter((instance) => instance.run !== undefined);
+    const gone = stored.filter((instance) => !this.#reattachOne(instance, instance.run as Run));
+    await Promise.all(gone.map((instance) => this.#storeStopped(instance, instance.run as Run)));
+    const running = stored.length - gone.length;
+    if (stored.length > 0) this.#log.info({ running, stopped: gone.length }, 'instances taken up again');
+  }
+
+  /** Called by the gate: these inits have exited, and their connections are closed. */
+  initsExited(slots: readonly number[]): void {
+    for (const slot of slots) {
+      const instance = this.#instances[slot];
+      if (instance === undefined) continue; // its start is still being stored; start() finds out
+      this.#leave(slot, instance);
+      this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'init exited');
+      this.#storeStopped(instance, instance.run as Run)
+        .then(() => this.emit('stopped', instance))
+        .catch((error: unknown) => this.#log.error({ err: error, instance: instance.name }, 'stop not stored'));
+    }
+  }
+
+  #enter(slot: number, instance: Instance): void {
+    this.#instances[slot] = instance;
+    this.#slots.set(instance.id, slot);
+    this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'instance started');
+    this.emit('started', instance);
+  }
+
+  #leave(slot: number, instance: Instance): void {
+    this.#instances[slot] = undefined;
+    this.#slots.delete(instance.id);
+  }
+
+  #reattachOne(instance: Instance, run: Run): boolean {
+    if (run.bootId !== this.#bootId) return false;
+    try {
+      const { slot, startTicks } = this.#gate.register(run.pid);
+      if (startTicks === run.startTicks) {
+        this.#enter(slot, instance);
+        return true;
+      }
+      this.#gate.unregister(slot);
+    } catch (error) {
+      this.#log.debug({ err: error, instance: instance.name }, 'not running any more');
+    }
+    return false;
+  }
+
+  /** Unless it was started anew in the meantime. */
+  #storeStopped({ project, name }: Instance, run: Run): Promise<void> {
+    return this.#registry.transact((transaction) => {
+      const before = transaction.get(project, name);
+      if (before?.run?.pid !== run.pid || before.run.startTicks !== run.startTicks) return;
+      transaction.replace(before, { ...before, run: undefined, guestState: 'Started' });
+    });
+  }
+}
+
+function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+function alreadyRunning(name: string): never {
+  throw new Fault('already-running', `The instance "${name}" is already running`);
+}

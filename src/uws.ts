@@ -1,0 +1,32 @@
+import uWS, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bridgeBroken, type Gate } from './gate.js';
+
+/** An app that only the gate feeds: it listens nowhere. */
+export type GuestApp = TemplatedApp;
+
+/** The binary that uWebSockets.js has loaded. */
+const binary = Object.keys(createRequire(import.meta.url).cache).find((file) => /uws_[^/]*\.node$/.test(file));
+
+/**
+ * Builds an app and attaches the gate to it. uWebSockets gives a handle on an app only to who lets it listen, so it
+ * does for a moment, on a path that nobody else can reach.
+ * @throws Fault bridge-broken
+ */
+export async function createApp(gate: Gate, build: (app: TemplatedApp) => TemplatedApp): Promise<GuestApp> {
+  if (binary === undefined) throw bridgeBroken('finding the binary of uWebSockets.js');
+  const app = build(uWS.App());
+  const directory = mkdtempSync(join(tmpdir(), 'devlxd-')); // 0700
+  try {
+    const token = await new Promise<us_listen_socket>((resolve) => app.listen_unix(resolve, join(directory, 'token')));
+    if (!token) throw bridgeBroken('listen_unix');
+    gate.attach(token, binary);
+    uWS.us_listen_socket_close(token);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  return app;
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { Fault } from '../src/errors.js';
+import { bestIdentityPath, identityPaths } from '../src/gate.js';
+import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
+import { type Guest, Guests } from './support/guests.js';
+import { ask, ended, Session } from './support/http.js';
+
+const markPath = '/1.0/config/user.mark';
+const unknown = { status: 500, body: 'Process ID not found in container\n' };
+
+/** Every way to identify a caller has to pass the same tests; the kernel's own is one of them. */
+for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPath()))) {
+  describe(`identity by ${identity}`, () => {
+    let daemon: TestDaemon;
+    let guests: Guests;
+
+    before(async () => {
+      daemon = await TestDaemon.start(['--identity', identity, '--limit-hold-seconds', '1']);
+      guests = new Guests();
+    });
+
+    after(async () => {
+      await guests.close();
+      await daemon.remove();
+    });
+
+    let count = 0;
+    async function registered(config: Record<string, string> = {}): Promise<{ guest: Guest; name: string; mark: string }> {
+      const guest = guests.one();
+      const name = `g${++count}`;
+      await daemon.register(name, guest.pid, { 'user.mark': `mark of ${name}`, ...config });
+      return { guest, name, mark: `mark of ${name}` };
+    }
+
+    async function bodyOf(answer: ReturnType<typeof ask>): Promise<{ status: number; body: string }> {
+      const { status, body } = await answer;
+      return { status, body };
+    }
+
+    test('two guests in the same uid range get each their own value of the same key', async () => {
+      const [one, other] = [await registered(), await registered()];
+      for (const { guest, mark } of [one, other, one]) {
+        assert.equal((await ask(guest.connect(daemon.socket), markPath)).body, mark);
+      }
+    });
+
+    test('a process of the host is nobody, and is told so at once', async () => {
+      const answer = await ask(connect(daemon.socket), '/1.0');
+      assert.deepEqual({ status: answer.status, body: answer.body }, unknown);
+    });
+
+    test('a guest that is not registered is held, and then told that it is unknown', async () => {
+      assert.deepEqual(await bodyOf(ask(guests.one().connect(daemon.socket), '/1.0')), unknown);
+    });
+
+    test('a guest that asks before it is registered gets its data', async () => {
+      const guest = guests.one();
+      await daemon.create(`g${++count}`, { 'user.mark': 'early' });
+      const asked = ask(guest.connect(daemon.socket), markPath);
+      await daemon.startInstance(`g${count}`, guest.pid);
+      assert.deepEqual(await bodyOf(asked), { status: 200, body: 'early' });
+    });
+
+    test('a user of the guest who is not root is refused, unless the instance allows it', async () => {
+      const { guest, name, mark } = await registered();
+      const asUser = () => bodyOf(ask(guest.connect(daemon.socket, { uid: 1000 }), markPath));
+      assert.deepEqual(await asUser(), { status: 401, body: 'Access denied for non-root user\n' });
+      await daemon.set(name, { 'security.devlxd.nonroot': 'true' });
+      assert.deepEqual(await asUser(), { status: 200, body: mark });
+    });
+
+    test('a container in the container is its host: as root of the guest, at any depth', async () => {
+      const { guest, mark } = await registered();
+      for (const nested of [1, 3]) {
+        assert.equal((await ask(guest.connect(daemon.socket, { nested }), markPath)).body, mark);
+      }
+      assert.equal((await ask(guest.connect(daemon.socket, { nested: 2, nestedUser: true }), markPath)).body, mark);
+    });
+
+    test('an instance inside an instance is itself, not its host', async () => {
+      const outer = await registered();
+      const inner = outer.guest.connect(daemon.socket, { nested: 1, then: 'stay' });
+      assert.equal((await ask(inner, markPath)).body, outer.mark);
+    });
+
+    test('a process name means nothing', async () => {
+      const { name } = await registered();
+      const { guest, mark } = await registered();
+      const disguised = guest.connect(daemon.socket, { name: `[lxc monitor] /var/lib/lxc ${name}` });
+      assert.equal((await ask(disguised, markPath)).body, mark);
+    });
+
+    test('a process that connects, passes the connection on and exits still speaks for its instance', async () => {
+      const { guest, mark } = await registered();
+      const session = new Session(guest.connect(daemon.socket, { then: 'stay' }));
+      assert.equal((await session.ask(markPath)).body, mark);
+      await session.close();
+    });
+
+    test('a process that is gone before it is accepted is its own instance or nobody, never another', async () => {
+      const { guest, mark } = await registered();
+      for (const then of ['zombie', 'exit'] as const) {
+        process.kill(daemon.pid, 'SIGSTOP'); // so that the accept comes after the death
+        const socket = guest.connect(daemon.socket, { then });
+        process.kill(daemon.pid, 'SIGCONT');
+        const answer = await bodyOf(ask(socket, markPath));
+        if (answer.status === 200) assert.equal(answer.body, mark);
+        else assert.deepEqual(answer, unknown);
+      }
+      guest.reap();
+    });
+
+    test('init is killed: the instance is stopped, its connections are closed, its namespace is nobody', async () => {
+      const { guest, name } = await registered();
+      const open = guest.connect(daemon.socket);
+      const session = new Session(guest.connect(daemon.socket));
+      assert.equal((await session.ask('/1.0')).status, 200);
+      const closed = ended(open);
+      guest.kill();
+      await closed;
+      await eventually('the instance is stopped', async () => (await daemon.status(name)) === 'Stopped');
+      await assert.rejects(session.ask('/1.0'));
+      await session.close();
+    });
+
+    test('a stopped instance is answered no more, and can be started again as another process', async () => {
+      const { guest, name, mark } = await registered();
+      await daemon.stopInstance(name);
+      assert.deepEqual(await bodyOf(ask(guest.connect(daemon.socket), markPath)), unknown);
+      const next = guests.one();
+      await daemon.startInstance(name, next.pid);
+      assert.equal((await ask(next.connect(daemon.socket), markPath)).body, mark);
+      assert.deepEqual(await bodyOf(ask(guest.connect(daemon.socket), markPath)), unknown);
+    });
+
+    test('what cannot be registered is refused with the reason', async () => {
+      await daemon.create('odd');
+      const { guest } = await registered();
+      const refusals: [number, RegExp][] = [
+        [process.pid, /own pid namespace/],
+        [guest.pid, /belongs to another running instance/],
+        [4_000_000, /no process 4000000/],
+      ];
+      for (const [pid, sentence] of refusals) {
+        await assert.rejects(daemon.startInstance('odd', pid), (error) => error instanceof Fault && sentence.test(error.message));
+      }
+      assert.equal(await daemon.status('odd'), 'Stopped');
+    });
+
+    test('more connections than an instance may have are closed, and others are not disturbed', async () => {
+      const [greedy, other] = [await registered(), await registered()];
+      const sockets = Array.from({ length: 200 }, () => greedy.guest.connect(daemon.socket));
+      let closed = 0;
+      for (const socket of sockets) ended(socket).then(() => closed++);
+      await eventually('the surplus is closed', () => closed === 200 - 128);
+      assert.equal((await ask(other.guest.connect(daemon.socket), markPath)).body, other.mark);
+      for (const socket of sockets) socket.destroy();
+      await eventually('there is room again', async () => {
+        const answer = await ask(greedy.guest.connect(daemon.socket), markPath).catch(() => undefined);
+        return answer?.body === greedy.mark;
+      });
+    });
+  });
+}

@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { HostClient, instancePath } from '../../src/cli/client.js';
+import { socketPaths } from '../../src/main.js';
+import { packageRoot } from '../../src/package-root.js';
+
+interface LogLine {
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+type Device = Readonly<Record<string, string>>;
+
+/** A devlxd of its own in a directory of its own, and an operator's hand on it. */
+export class TestDaemon {
+  readonly directory: string;
+  readonly log: LogLine[] = [];
+  readonly client: HostClient;
+  readonly #arguments: readonly string[];
+  readonly #environment: NodeJS.ProcessEnv;
+  #child: ChildProcess | undefined;
+
+  private constructor(options: readonly string[], environment: NodeJS.ProcessEnv) {
+    this.directory = mkdtempSync(join(tmpdir(), 'devlxd-test-'));
+    chmodSync(this.directory, 0o755); // guests have other uids
+    this.#arguments = options;
+    this.#environment = environment;
+    this.client = new HostClient(this.runDir);
+  }
+
+  static async start(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<TestDaemon> {
+    const daemon = new TestDaemon(options, environment);
+    await daemon.run();
+    return daemon;
+  }
+
+  get runDir(): string {
+    return join(this.directory, 'run');
+  }
+
+  get stateDir(): string {
+    return join(this.directory, 'state');
+  }
+
+  get socket(): string {
+    return socketPaths(this.runDir).guest;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Starts the process, again if it has ended, and waits until it is ready. */
+  async run(): Promise<void> {
+    const child = spawn(
+      process.execPath,
+      [
+        join(packageRoot, 'bin/devlxd'),
+        'serve',
+        '--run-dir',
+        this.runDir,
+        '--state-dir',
+        this.stateDir,
+        '--log-format',
+        'json',
+        ...this.#arguments,
+      ],
+      { stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, ...this.#environment } },
+    );
+    this.#child = child;
+    const lines = createInterface({ input: child.stderr as Readable });
+    await new Promise<void>((resolve, reject) => {
+      const other: string[] = [];
+      lines.on('line', (line) => {
+        const entry = parse(line);
+        if (entry === undefined) other.push(line);
+        else this.log.push(entry);
+        if (entry?.msg === 'ready') resolve();
+      });
+      child.on('exit', (code) => reject(new Error(`devlxd ended with ${code}: ${other.join('\n')}`)));
+    });
+  }
+
+  async create(name: string, config: Device = {}, devices: Readonly<Record<string, Device>> = {}): Promise<void> {
+    await this.client.request('POST', '/1.0/instances', { name, config, devices });
+  }
+
+  async startInstance(name: string, pid: number): Promise<void> {
+    await this.client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
+  }
+
+  /** create and start in one. */
+  async register(name: string, pid: number, config: Device = {}): Promise<void> {
+    await this.create(name, config);
+    await this.startInstance(name, pid);
+  }
+
+  async stopInstance(name: string): Promise<void> {
+    await this.client.request('PUT', `${instancePath(name)}/state`, { action: 'stop' });
+  }
+
+  async set(name: string, config: Device): Promise<void> {
+    await this.client.request('PATCH', instancePath(name), { config });
+  }
+
+  async status(name: string): Promise<string> {
+    return (await this.client.instance(name)).status;
+  }
+
+  /** Ends the process, and with SIGTERM waits until it has done so in order. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
+    const exit = once(child, 'exit') as Promise<[number | null]>;
+    child.kill(signal);
+    return (await exit)[0];
+  }
+
+  async remove(): Promise<void> {
+    await this.end();
+    await this.client.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function parse(line: string): LogLine | undefined {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,13 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+/**
+ * Waits for something that another process does by itself. It fails after ten seconds, which no working machine
+ * needs; it does not measure anything.
+ */
+export async function eventually(what: string, happened: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!(await happened())) {
+    if (Date.now() > deadline) throw new Error(`did not happen: ${what}`);
+    await pause(10);
+  }
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Fault } from '../../src/errors.js';
+import type { Change } from '../../src/instances/changes.js';
+import type { Instance } from '../../src/instances/model.js';
+import { Registry } from '../../src/instances/registry.js';
+import { Store } from '../../src/instances/store.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'devlxd-registry-'));
+let store: Store;
+let registry: Registry;
+
+function instance(id: number, name: string, config: Record<string, string> = {}): Instance {
+  return {
+    id,
+    project: 'default',
+    name,
+    createdAt: '2026-11-23T12:00:00.000Z',
+    config: new Map(Object.entries(config)),
+    devices: new Map([['eth0', new Map([['type', 'nic']])]]),
+    guestState: 'Started',
+    run: { pid: 1, startTicks: 2, bootId: 'b' },
+  };
+}
+
+before(async () => {
+  store = new Store(directory);
+  await store.open();
+  registry = new Registry(store);
+  await registry.load();
+});
+
+after(async () => {
+  await registry.stop();
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function create(name: string, config: Record<string, string> = {}): Promise<Instance> {
+  return registry.transact((transaction) => {
+    const made = instance(transaction.newId(), name, config);
+    transaction.create(made);
+    return made;
+  });
+}
+
+test('what a transaction gave is there again when the store is opened anew', async () => {
+  const made = await create('kept', { 'user.a': 'ä\n€', 'user.zero': 'a\0b' });
+  const elsewhere = mkdtempSync(join(tmpdir(), 'devlxd-registry-'));
+  const second = new Store(elsewhere);
+  await second.open();
+  await second.commit([{ before: undefined, after: made }]);
+  await second.close();
+  const third = new Store(elsewhere);
+  await third.open();
+  assert.deepEqual(await third.load(), [made]);
+  await third.close();
+  rmSync(elsewhere, { recursive: true });
+});
+
+test('a transaction that throws changes nothing and disturbs none that is written with it', async () => {
+  const failing = registry.transact((transaction) => {
+    transaction.create(instance(transaction.newId(), 'half'));
+    throw new Error('on purpose');
+  });
+  const fine = create('whole');
+  await assert.rejects(failing, /on purpose/);
+  await fine;
+  assert.equal(registry.get('default', 'half'), undefined);
+  assert.equal(registry.get('default', 'whole')?.name, 'whole');
+});
+
+test('transactions in one commit see each other, in order', async () => {
+  await create('counter', { 'user.n': '0' });
+  const increments = Array.from({ length: 50 }, () =>
+    registry.transact((transaction) => {
+      const now = transaction.need('default', 'counter');
+      const n = Number(now.config.get('user.n')) + 1;
+      transaction.replace(now, { ...now, config: new Map([['user.n', String(n)]]) });
+      return n;
+    }),
+  );
+  assert.deepEqual(await Promise.all(increments), Array.from({ length: 50 }, (_, i) => i + 1));
+  assert.equal(registry.need('default', 'counter').config.get('user.n'), '50');
+});
+
+test('changes are told after they are durable, in their order, before they are answered', async () => {
+  const told: string[] = [];
+  const listen = (change: Change): void => {
+    told.push(change.after?.name ?? '-');
+  };
+  registry.on('change', listen);
+  const answers = ['e1', 'e2', 'e3'].map((name) => create(name).then(() => told.includes(name)));
+  assert.deepEqual(told, []);
+  assert.deepEqual(await Promise.all(answers), [true, true, true]);
+  registry.off('change', listen);
+  assert.deepEqual(told, ['e1', 'e2', 'e3']);
+});
+
+test('a name is given once; a rename frees the old one', async () => {
+  const first = await create('first');
+  await assert.rejects(create('first'), (error) => error instanceof Fault && error.code === 'already-exists');
+  await registry.transact((transaction) => transaction.replace(first, { ...first, name: 'renamed' }));
+  assert.equal(registry.get('default', 'first'), undefined);
+  assert.equal(registry.get('default', 'renamed')?.id, first.id);
+  await create('first');
+});
+
+test('a commit that fails is an error for everyone in it, and nothing of it is seen', async () => {
+  const broken = new Registry({
+    load: async () => [],
+    commit: () => Promise.reject(new Fault('store-full', 'The disk is full')),
+  } as unknown as Store);
+  const told: Change[] = [];
+  broken.on('change', (change) => told.push(change));
+  const attempts = ['x', 'y'].map((name) =>
+    broken.transact((transaction) => transaction.create(instance(transaction.newId(), name))),
+  );
+  for (const attempt of attempts) await assert.rejects(attempt, /full/);
+  assert.deepEqual(broken.list(), []);
+  assert.deepEqual(told, []);
+});
+
+test('a second daemon on the same store is told so', async () => {
+  const second = new Store(directory);
+  await assert.rejects(second.open(), (error) => error instanceof Fault && error.code === 'store-locked');
+  await second.close();
+});
