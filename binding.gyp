@@ -30,6 +30,7 @@
     {
       "target_name": "guests",
       "type": "executable",
+      "ldflags": ["-static"],
       "sources": [
         "native/guests/connect.cc",
         "native/guests/guests.cc",

@@ -7,6 +7,9 @@ namespace {
 
 constexpr int kExitBatch = 256;
 
+// Well below AcceptClock's shortest standstill.
+constexpr uint64_t kProcfsTickMilliseconds = 50;
+
 }  // namespace
 
 Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit)
@@ -17,7 +20,7 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
       guests_(
           loop, [this](OwnFd fd) { admit(std::move(fd)); }, [this] { clock_.queue_was_empty(); }),
       exits_(epoll_create1(EPOLL_CLOEXEC)) {
-  clock_.queue_was_empty();
+  if (path == IdentityPath::kProcfs) guests_.set_tick(kProcfsTickMilliseconds);
   exits_poll_ = new uv_poll_t;
   uv_poll_init(loop, exits_poll_, exits_.get());
   exits_poll_->data = this;

@@ -12,7 +12,6 @@ namespace {
 // Enough that a storm is taken in a few turns of the loop, few enough that requests which wait are
 // served in between.
 constexpr int kAcceptBatch = 256;
-constexpr uint64_t kTickMilliseconds = 1000;
 
 OwnFd open_spare() { return OwnFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -91,7 +90,7 @@ Failure Listener::start(OwnFd listening) {
         self->poll();
         self->accept_batch();
       },
-      kTickMilliseconds, kTickMilliseconds);
+      tick_milliseconds_, tick_milliseconds_);
   poll();
   return {};
 }

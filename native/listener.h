@@ -28,6 +28,9 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
+  // How often an idle listener looks whether its queue is empty, and a paused one tries again.
+  void set_tick(uint64_t milliseconds) { tick_milliseconds_ = milliseconds; }
+
   // Takes a listening socket: one of listen_unix, or one handed in by a service manager.
   Failure start(OwnFd listening);
   void stop();
@@ -49,7 +52,8 @@ class Listener {
   OwnFd listening_;
   OwnFd spare_;
   uv_poll_t* poll_ = nullptr;    // freed by uv_close's callback
-  uv_timer_t* timer_ = nullptr;  // once a second: tries again after a pause, notes an empty queue
+  uv_timer_t* timer_ = nullptr;  // ticks
+  uint64_t tick_milliseconds_ = 1000;
   uint64_t shed_ = 0;
 };
 

@@ -37,12 +37,14 @@ struct Caller {
 };
 
 // Knows how long a connection can have waited to be accepted. Only the kProcfs path needs it: there
-// the caller is known as a number, and a process that is younger than the oldest possible connection
-// may have been given the number of a caller that is gone. Numbers go round (pid_max of them) before
-// one comes again; that takes longer than the two seconds allowed here unless the daemon stands
-// still, and then fresh processes are refused instead of mistaken.
+// the caller is known as a number, and a process younger than the oldest possible connection may have
+// been given the number of a caller that is gone. Numbers go round, pid_max of them, before one comes
+// again: while the queue was seen empty less time ago than that takes, nobody can have been given it.
+// When the daemon has stood still for longer, fresh processes are refused instead of mistaken.
 class AcceptClock {
  public:
+  AcceptClock();
+
   // The accept queue was just seen empty: whoever is accepted later connected later.
   void queue_was_empty();
 
@@ -50,7 +52,8 @@ class AcceptClock {
   bool may_be_another(uint64_t start_ticks) const;
 
  private:
-  uint64_t empty_at_ = 0;  // nanoseconds of CLOCK_BOOTTIME
+  uint64_t empty_at_;            // nanoseconds of CLOCK_BOOTTIME
+  uint64_t longest_standstill_;  // nanoseconds
 };
 
 // Asks the kernel who is at the other end of fd, and the table whose that is.

@@ -21,9 +21,7 @@ struct ProcFile {
   std::string_view text() const { return {bytes, length}; }
 };
 
-bool read_proc_file(pid_t pid, const char* name, ProcFile& file) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+bool read_file(const char* path, ProcFile& file) {
   OwnFd fd(open(path, O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return false;
   while (file.length < kProcFileBytes) {
@@ -33,6 +31,12 @@ bool read_proc_file(pid_t pid, const char* name, ProcFile& file) {
     file.length += static_cast<size_t>(got);
   }
   return true;
+}
+
+bool read_proc_file(pid_t pid, const char* name, ProcFile& file) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  return read_file(path, file);
 }
 
 // Takes the next blank-separated word off the front of text; empty at its end.
@@ -112,6 +116,14 @@ std::optional<pid_t> innermost_pid(pid_t pid) {
   ProcFile file;
   if (!read_proc_file(pid, "status", file)) return std::nullopt;
   return innermost_pid_of_status(file.text());
+}
+
+uint64_t pid_max() {
+  constexpr uint64_t kSmallestDefault = 32768;  // include/linux/threads.h
+  ProcFile file;
+  if (!read_file("/proc/sys/kernel/pid_max", file)) return kSmallestDefault;
+  std::string_view text = file.text();
+  return number_of<uint64_t>(next_line(text)).value_or(kSmallestDefault);
 }
 
 }  // namespace devlxd

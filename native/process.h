@@ -27,6 +27,9 @@ std::optional<uid_t> root_uid(pid_t pid);
 std::optional<uint64_t> start_ticks(pid_t pid);
 std::optional<pid_t> innermost_pid(pid_t pid);
 
+// How many pid numbers there are before they come round: /proc/sys/kernel/pid_max.
+uint64_t pid_max();
+
 }  // namespace devlxd
 
 #endif  // DEVLXD_PROCESS_H_

@@ -23,8 +23,11 @@ export async function createApp(gate: Gate, build: (app: TemplatedApp) => Templa
   try {
     const token = await new Promise<us_listen_socket>((resolve) => app.listen_unix(resolve, join(directory, 'token')));
     if (!token) throw bridgeBroken('listen_unix');
-    gate.attach(token, binary);
-    uWS.us_listen_socket_close(token);
+    try {
+      gate.attach(token, binary);
+    } finally {
+      uWS.us_listen_socket_close(token);
+    }
   } finally {
     rmSync(directory, { recursive: true });
   }

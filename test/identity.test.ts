@@ -1,15 +1,33 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../src/errors.js';
 import { bestIdentityPath, identityPaths } from '../src/gate.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
-import { type Guest, Guests } from './support/guests.js';
+import { type Guest, Guests } from './support/guest-processes.js';
 import { ask, ended, Session } from './support/http.js';
 
 const markPath = '/1.0/config/user.mark';
 const unknown = { status: 500, body: 'Process ID not found in container\n' };
+
+/** Longer than AcceptClock (native/peer.h) lets the daemon stand still with this many pids. */
+const pidMax = Number(readFileSync('/proc/sys/kernel/pid_max', 'utf8'));
+const standstillMilliseconds = Math.min(Math.max(pidMax * 6e-3, 200), 2000) + 300;
+
+const lastPid = '/proc/sys/kernel/ns_last_pid';
+const reuseOptions = process.getuid?.() === 0 ? {} : { skip: `only root may write ${lastPid}` };
+
+/** Makes processes until one has this pid, which must be free. */
+function reuse(pid: number, make: () => number): void {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    writeFileSync(lastPid, String(pid - 1));
+    if (make() === pid) return;
+  }
+  throw new Error(`pid ${pid} was not given out again`);
+}
 
 /** Every way to identify a caller has to pass the same tests; the kernel's own is one of them. */
 for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPath()))) {
@@ -33,6 +51,15 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
       const name = `g${++count}`;
       await daemon.register(name, guest.pid, { 'user.mark': `mark of ${name}`, ...config });
       return { guest, name, mark: `mark of ${name}` };
+    }
+
+    async function whileStopped<Result>(work: () => Result | Promise<Result>): Promise<Result> {
+      process.kill(daemon.pid, 'SIGSTOP');
+      try {
+        return await work();
+      } finally {
+        process.kill(daemon.pid, 'SIGCONT');
+      }
     }
 
     async function bodyOf(answer: ReturnType<typeof ask>): Promise<{ status: number; body: string }> {
@@ -81,9 +108,16 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
     });
 
     test('an instance inside an instance is itself, not its host', async () => {
-      const outer = await registered();
-      const inner = outer.guest.connect(daemon.socket, { nested: 1, then: 'stay' });
-      assert.equal((await ask(inner, markPath)).body, outer.mark);
+      const outer = guests.one();
+      const { socket, pid } = outer.connectFrom(daemon.socket, { nested: 1 });
+      const session = new Session(socket);
+      const held = session.ask(markPath);
+      await daemon.register(`g${++count}`, pid, { 'user.mark': 'inner' });
+      assert.equal((await held).body, 'inner');
+      await daemon.register(`g${++count}`, outer.pid, { 'user.mark': 'outer' });
+      assert.equal((await session.ask(markPath)).body, 'inner');
+      assert.equal((await ask(outer.connect(daemon.socket), markPath)).body, 'outer');
+      await session.close();
     });
 
     test('a process name means nothing', async () => {
@@ -95,22 +129,55 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
 
     test('a process that connects, passes the connection on and exits still speaks for its instance', async () => {
       const { guest, mark } = await registered();
-      const session = new Session(guest.connect(daemon.socket, { then: 'stay' }));
+      const { socket, pid } = guest.connectFrom(daemon.socket, { child: true });
+      const session = new Session(socket);
+      assert.equal((await session.ask(markPath)).body, mark);
+      process.kill(pid, 'SIGKILL');
+      await eventually('the process that connected is gone', () => {
+        guest.reap();
+        return !existsSync(`/proc/${pid}`);
+      });
       assert.equal((await session.ask(markPath)).body, mark);
       await session.close();
     });
 
-    test('a process that is gone before it is accepted is its own instance or nobody, never another', async () => {
-      const { guest, mark } = await registered();
-      for (const then of ['zombie', 'exit'] as const) {
-        process.kill(daemon.pid, 'SIGSTOP'); // so that the accept comes after the death
-        const socket = guest.connect(daemon.socket, { then });
-        process.kill(daemon.pid, 'SIGCONT');
+    for (const then of ['zombie', 'exit'] as const) {
+      test(`a process that is dead (${then}) before it is accepted is its own instance or nobody`, async () => {
+        const { guest, mark } = await registered();
+        // Stopped, so that the accept comes after the death.
+        const socket = await whileStopped(() => guest.connect(daemon.socket, { then }));
         const answer = await bodyOf(ask(socket, markPath));
-        if (answer.status === 200) assert.equal(answer.body, mark);
+        if (then === 'zombie') assert.deepEqual(answer, { status: 200, body: mark });
         else assert.deepEqual(answer, unknown);
-      }
-      guest.reap();
+        guest.reap();
+      });
+    }
+
+    test('a pid given to another guest before the accept does not speak for it', reuseOptions, async () => {
+      const [victim, attacker] = [await registered(), await registered()];
+      const socket = await whileStopped(async () => {
+        const dead = attacker.guest.connectFrom(daemon.socket, { then: 'exit' });
+        reuse(dead.pid, () => victim.guest.connectFrom(daemon.socket, { child: true }).pid);
+        await pause(standstillMilliseconds);
+        return dead.socket;
+      });
+      assert.deepEqual(await bodyOf(ask(socket, markPath)), unknown);
+    });
+
+    test('a connection of a guest that died does not speak for the guest that got its pid', reuseOptions, async () => {
+      const old = await registered();
+      const session = new Session(old.guest.connect(daemon.socket));
+      assert.equal((await session.ask(markPath)).body, old.mark);
+      old.guest.kill();
+      let next: Guest | undefined;
+      reuse(old.guest.pid, () => {
+        next = guests.one();
+        return next.pid;
+      });
+      await daemon.register(`g${++count}`, old.guest.pid, { 'user.mark': 'next' });
+      await assert.rejects(session.ask(markPath));
+      assert.equal((await ask(next?.connect(daemon.socket) as Socket, markPath)).body, 'next');
+      await session.close();
     });
 
     test('init is killed: the instance is stopped, its connections are closed, its namespace is nobody', async () => {

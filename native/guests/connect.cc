@@ -25,7 +25,11 @@ std::string error_reply(const char* call) {
 OwnFd connect_to(const std::string& path) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  if (path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return OwnFd();
+  }
+  memcpy(address.sun_path, path.data(), path.size());
   OwnFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) fd.reset();
   return fd;
@@ -69,27 +73,17 @@ bool nest(bool user) {
   }
   if (!request.name.empty()) prctl(PR_SET_NAME, request.name.c_str());
   reply_connected(socket, request.path);
-  if (request.then == "stay") pause();
+  if (!request.dies()) pause();
   _exit(0);
 }
 
-// The child passes its connection to us, and is dead in the way asked for before we pass it on.
+// The child replies, and is dead in the way asked for when we say "done" after it.
 void connect_in_dying_child(int socket, const ConnectRequest& request) {
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    send_message(socket, error_reply("socketpair"));
-    return;
-  }
-  OwnFd ours(pair[0]);
-  OwnFd theirs(pair[1]);
   const pid_t pid = fork();
-  if (pid == 0) connect_in_child(theirs.get(), request);
-  theirs.reset();
-  Message made;
-  if (!receive_message(ours.get(), made)) made.text = "error the child said nothing";
+  if (pid == 0) connect_in_child(socket, request);
   siginfo_t exited;
   waitid(P_PID, pid, &exited, WEXITED | (request.then == "zombie" ? WNOWAIT : 0));
-  send_message(socket, made.text, made.fd.get());
+  send_message(socket, "done");
 }
 
 }  // namespace
@@ -105,6 +99,7 @@ ConnectRequest parse_request(const std::string& text) {
     else if (word.starts_with("uid=")) request.uid = atoi(value_of(word).c_str());
     else if (word.starts_with("nested=")) request.nested = atoi(value_of(word).c_str());
     else if (word == "nested-user") request.nested_user = true;
+    else if (word == "child") request.child = true;
     else if (word.starts_with("then=")) request.then = value_of(word);
     else if (word.starts_with("name=")) {
       request.name = value_of(text.substr(begin));
@@ -118,7 +113,7 @@ ConnectRequest parse_request(const std::string& text) {
 void serve_connect(int socket, const ConnectRequest& request) {
   if (!request.needs_child()) {
     reply_connected(socket, request.path);
-  } else if (request.then == "exit" || request.then == "zombie") {
+  } else if (request.dies()) {
     connect_in_dying_child(socket, request);
   } else if (fork() == 0) {
     connect_in_child(socket, request);

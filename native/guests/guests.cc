@@ -1,9 +1,9 @@
-// Makes guests: processes that are root in user and pid namespaces of their own, as containers are. For the demo,
-// the tests and the benchmarks; the daemon does not use it.
+// Makes guests: processes that are root in user and pid namespaces of their own, as containers are.
+// For the demo, the tests and the benchmarks; the daemon does not use it.
 #include <getopt.h>
 
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include "run.h"
@@ -19,7 +19,8 @@ constexpr const char* kHelp =
     "  guests serve --control FD [options]             guests on demand (native/guests/serve.h)\n"
     "\n"
     "Options:\n"
-    "  --uid-base N     host uid of the guest's root, when run as root (1000000; 0 keeps host ids)\n"
+    "  --uid-base N     host uid of the guest's root, when run as root (1000000; 0 keeps host "
+    "ids)\n"
     "  --mount-ns       a mount namespace with its own /proc as well\n"
     "  --bind SRC:DST   mount a directory in it, read-only; implies --mount-ns\n"
     "  --pid-fd FD      write the pid of the guest's init there, as a line\n"
@@ -32,6 +33,14 @@ constexpr const char* kHelp =
 int usage(const char* problem) {
   fprintf(stderr, "guests: %s; see guests --help\n", problem);
   return 2;
+}
+
+// All of the text, as a number that is not negative.
+template <typename Number>
+bool parse_number(const char* text, Number& number) {
+  const char* end = text + strlen(text);
+  const auto [stop, problem] = std::from_chars(text, end, number);
+  return problem == std::errc() && stop == end && text != end && *text != '-';
 }
 
 bool add_bind(RunOptions& options, const char* text) {
@@ -55,23 +64,40 @@ int main(int argc, char** argv) {
   int control = -1;
   for (int name; (name = getopt_long(argc, argv, "+", names, nullptr)) != -1 || optind == 1;) {
     switch (name) {
-      case -1: optind++; break;  // the word run or serve
-      case 'c': control = atoi(optarg); break;
-      case 'u': options.spawn.uid_base = static_cast<unsigned>(atoi(optarg)); break;
-      case 'm': options.spawn.mount_namespace = true; break;
+      case -1:
+        optind++;
+        break;  // the word run or serve
+      case 'c':
+        if (!parse_number(optarg, control)) return usage("--control takes a number");
+        break;
+      case 'u':
+        if (!parse_number(optarg, options.spawn.uid_base))
+          return usage("--uid-base takes a number");
+        break;
+      case 'm':
+        options.spawn.mount_namespace = true;
+        break;
       case 'b':
         if (!add_bind(options, optarg)) return usage("--bind takes SRC:DST");
         break;
-      case 'p': options.pid_fd = atoi(optarg); break;
-      case 'w': options.wait_fd = atoi(optarg); break;
-      case 'h': fputs(kHelp, stdout); return 0;
-      default: return usage("unknown option");
+      case 'p':
+        if (!parse_number(optarg, options.pid_fd)) return usage("--pid-fd takes a number");
+        break;
+      case 'w':
+        if (!parse_number(optarg, options.wait_fd)) return usage("--wait-fd takes a number");
+        break;
+      case 'h':
+        fputs(kHelp, stdout);
+        return 0;
+      default:
+        return usage("unknown option");
     }
     if (argc < 2) break;
   }
   const char* verb = argc > 1 ? argv[1] : "";
   if (strcmp(verb, "serve") == 0) {
-    return control < 0 ? usage("serve needs --control") : devlxd::guests::serve(control, options.spawn);
+    return control < 0 ? usage("serve needs --control")
+                       : devlxd::guests::serve(control, options.spawn);
   }
   if (strcmp(verb, "run") != 0) return usage("the first word is run or serve");
   options.command.assign(argv + optind, argv + argc);

@@ -16,7 +16,13 @@ struct Message {
   pid_t sender = 0;  // its pid as we see it, where the socket has SO_PASSCRED
 };
 
-// False when the other side is gone (or, receiving, when its time is up: errno EAGAIN).
+// A SOCK_SEQPACKET pair, close-on-exec. The first has the lower number. A wait for a message ends
+// after patience_seconds, which is 0 for waits that do not end. False with errno set on failure.
+bool make_socketpair(OwnFd& first, OwnFd& second);
+bool set_patience(int socket, int patience_seconds);
+
+// False when the other side is gone (errno ECONNRESET or EPIPE) or the time is up (EAGAIN). A text
+// is never empty: an empty datagram cannot be told from the end.
 bool send_message(int socket, const std::string& text, int fd = -1);
 bool receive_message(int socket, Message& message);
 

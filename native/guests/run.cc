@@ -17,7 +17,9 @@ void end_guest(int) {
   if (guest > 0) kill(guest, SIGKILL);
 }
 
-int code_of(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+int code_of(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
 
 // The socket's directory as a container runtime should mount it: connect(2) works on a read-only
 // mount, and the guest cannot move the socket away.
@@ -27,16 +29,10 @@ bool bind(const std::string& source, const std::string& target) {
          mount(nullptr, target.c_str(), nullptr, MS_REMOUNT | MS_BIND | kFlags, nullptr) == 0;
 }
 
-bool prepare_mounts(const RunOptions& options) {
-  if (!options.spawn.mount_namespace) return true;
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
-    complain("mount", errno);
-    return false;
-  }
+bool bind_all(const RunOptions& options) {
   for (const auto& [source, target] : options.binds) {
     if (bind(source, target)) continue;
-    complain(("mounting " + source + " at " + target).c_str(), errno);
+    complain("mount " + source + " at " + target, errno);
     return false;
   }
   return true;
@@ -44,7 +40,7 @@ bool prepare_mounts(const RunOptions& options) {
 
 // pid 1 of the guest: starts the command, reaps whatever ends, and ends with the command.
 [[noreturn]] void run_init(RunOptions& options) {
-  if (!prepare_mounts(options)) _exit(125);
+  if (!bind_all(options)) _exit(125);
   if (options.pid_fd >= 0) close(options.pid_fd);
   char go;
   if (options.wait_fd >= 0 && read(options.wait_fd, &go, 1) < 0) _exit(125);
@@ -53,7 +49,7 @@ bool prepare_mounts(const RunOptions& options) {
     if (options.wait_fd >= 0) close(options.wait_fd);
     signal(SIGPIPE, SIG_DFL);
     execvp(options.command[0], options.command.data());
-    complain(options.command[0], errno);
+    complain(std::string("exec ") + options.command[0], errno);
     _exit(127);
   }
   for (;;) {
@@ -69,9 +65,13 @@ bool prepare_mounts(const RunOptions& options) {
 int run(RunOptions options) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   options.command.push_back(nullptr);
-  guest = spawn_guest(options.spawn);
-  if (guest < 0) return 125;
+  const Spawned spawned = spawn_guest(options.spawn);
+  guest = spawned.pid;
   if (guest == 0) run_init(options);
+  if (guest < 0) {
+    fprintf(stderr, "guests: %s\n", spawned.error.c_str());
+    return 125;
+  }
   signal(SIGINT, end_guest);
   signal(SIGTERM, end_guest);
   if (options.pid_fd >= 0) {

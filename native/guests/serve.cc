@@ -1,6 +1,7 @@
 #include "serve.h"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -41,7 +42,7 @@ class Supervisor {
   int run() {
     Message request;
     while (receive_message(control_, request)) handle(request.text);
-    for (size_t i = 0; i < guests_.size(); i++) kill_guest(i);
+    end_from(0);
     return 0;
   }
 
@@ -58,37 +59,27 @@ class Supervisor {
       return reply("ok");
     }
     if (verb == "reap") return pass_on(guests_[number], "reap");
+    if (verb == "connect" && *rest == '\0') return reply("error the path is missing");
     if (verb == "connect") return pass_on(guests_[number], *rest == ' ' ? rest + 1 : rest);
     reply("error unknown verb " + verb);
   }
 
   void spawn(size_t count) {
+    const size_t first = guests_.size();
     std::string pids = "ok";
     for (size_t i = 0; i < count; i++) {
-      Guest guest = spawn_one();
-      if (guest.pid < 0) return reply("error spawn, see standard error");
+      Spawned guest = spawn_guest(options_);
+      if (guest.pid == 0) run_init(guest.socket.get());
+      if (guest.pid < 0) {
+        end_from(first);  // all or none: else the numbers of later guests would be anyone's guess
+        return reply("error " + guest.error);
+      }
+      const int on = 1;  // so that a reply says which process of the guest sent it
+      setsockopt(guest.socket.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
       pids += " " + std::to_string(guest.pid);
-      guests_.push_back(std::move(guest));
+      guests_.push_back({guest.pid, std::move(guest.socket)});
     }
     reply(pids);
-  }
-
-  Guest spawn_one() {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return Guest();
-    Guest guest;
-    guest.socket = OwnFd(pair[0]);
-    OwnFd theirs(pair[1]);
-    const int on = 1;  // so that a reply says which process of the guest sent it
-    setsockopt(guest.socket.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-    guest.pid = spawn_guest(options_);
-    if (guest.pid == 0) {
-      guest.socket.reset();
-      guests_.clear();  // the other guests' sockets
-      close(control_);
-      run_init(theirs.get());
-    }
-    return guest;
   }
 
   void pass_on(const Guest& guest, const std::string& text) {
@@ -96,6 +87,8 @@ class Supervisor {
     if (!send_message(guest.socket.get(), text) || !receive_message(guest.socket.get(), answer)) {
       return reply("error the guest is gone");
     }
+    Message done;
+    if (parse_request(text).dies()) receive_message(guest.socket.get(), done);
     send_message(control_, answer.text + " " + std::to_string(answer.sender), answer.fd.get());
   }
 
@@ -107,6 +100,15 @@ class Supervisor {
     guest = Guest();
   }
 
+  // All are killed before the first is waited for: the kernel takes its time with each.
+  void end_from(size_t first) {
+    for (size_t i = first; i < guests_.size(); i++) {
+      if (guests_[i].pid > 0) kill(guests_[i].pid, SIGKILL);
+    }
+    for (size_t i = first; i < guests_.size(); i++) kill_guest(i);
+    guests_.resize(first);
+  }
+
   void reply(const std::string& text) { send_message(control_, text); }
 
   int control_;
@@ -114,11 +116,20 @@ class Supervisor {
   std::vector<Guest> guests_;
 };
 
+void allow_all_descriptors() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
-int serve(int control, const SpawnOptions& options) {
+int serve(int control, SpawnOptions options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   signal(SIGINT, SIG_IGN);  // ends with its control socket
+  allow_all_descriptors();
+  options.only_socket = true;
   return Supervisor(control, options).run();
 }
 

@@ -11,7 +11,7 @@ namespace devlxd::guests {
 //   reap N                 -> ok PID          the guest's init reaps its dead children
 //   kill N                 -> ok              the guest's init is killed and reaped
 // Anything that fails: error TEXT. Ends, and ends every guest, when the other side closes control.
-int serve(int control, const SpawnOptions& options);
+int serve(int control, SpawnOptions options);
 
 }  // namespace devlxd::guests
 

@@ -50,6 +50,7 @@ export const statePut = v.strictObject({
  * @throws Fault invalid-value, naming the first field that is wrong
  */
 export function parseBody<Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
+  if (Array.isArray(body)) throw invalid('body', 'must be a JSON object');
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
   const issue = result.issues[0];

@@ -19,7 +19,8 @@ export class Session {
 
   constructor(socket: Socket) {
     // undici expects to hear of a connection later, never at once.
-    const connect: buildConnector.connector = (_options, callback) => setImmediate(() => callback(null, socket));
+    const connect: buildConnector.connector = (_options, callback) =>
+      setImmediate(() => (socket.destroyed ? callback(new Error('connection closed'), null) : callback(null, socket)));
     this.#client = new Client('http://lxd', { connect });
   }
 

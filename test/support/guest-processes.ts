@@ -25,8 +25,10 @@ export interface Connecting {
   readonly nested?: number;
   /** with user namespaces of their own */
   readonly nestedUser?: boolean;
-  /** the connecting process has exited and was reaped, is a zombie, or stays, when the connection is given here */
-  readonly then?: 'exit' | 'zombie' | 'stay';
+  /** a process of its own, not the guest's init; all but the plainest have one */
+  readonly child?: boolean;
+  /** it has exited and was reaped, or is a zombie, when the connection is given here; else it stays */
+  readonly then?: 'exit' | 'zombie';
   readonly name?: string;
 }
 
@@ -45,19 +47,23 @@ export class Guest {
 
   /** Connects inside the guest; the connection is handed out here, and still speaks for the guest. */
   connect(path: string, connecting: Connecting = {}): Socket {
-    return new Socket({ fd: this.connectFd(path, connecting), readable: true, writable: true });
+    return this.connectFrom(path, connecting).socket;
   }
 
-  /** The descriptor of such a connection, the caller's to close. */
-  connectFd(path: string, { uid, nested, nestedUser, then, name }: Connecting = {}): number {
+  /** The same, with the pid of the process that connected, as the host sees it. */
+  connectFrom(path: string, connecting: Connecting): { socket: Socket; pid: number } {
+    const { uid, nested, nestedUser, child, then, name } = connecting;
     const words = [
+      path,
       ...(uid === undefined ? [] : [`uid=${uid}`]),
       ...(nested === undefined ? [] : [`nested=${nested}`]),
       ...(nestedUser ? ['nested-user'] : []),
+      ...(child ? ['child'] : []),
       ...(then === undefined ? [] : [`then=${then}`]),
       ...(name === undefined ? [] : [`name=${name}`]),
     ];
-    return ordered(this.#control, `connect ${this.#index} ${[path, ...words].join(' ')}`).fd;
+    const { reply, fd } = ordered(this.#control, `connect ${this.#index} ${words.join(' ')}`);
+    return { socket: new Socket({ fd, readable: true, writable: true }), pid: Number(reply.split(' ')[1]) };
   }
 
   /** Its init reaps the children that are dead. */

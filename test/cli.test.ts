@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { packageRoot } from '../src/package-root.js';
+import { TestDaemon } from './support/daemon.js';
+import { Guests } from './support/guest-processes.js';
+
+let daemon: TestDaemon;
+let guests: Guests;
+
+before(async () => {
+  daemon = await TestDaemon.start();
+  guests = new Guests();
+});
+
+after(async () => {
+  await guests.close();
+  await daemon.remove();
+});
+
+interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function devlxd(...words: string[]): Ran {
+  const env = { ...process.env, DEVLXD_RUN_DIR: daemon.runDir };
+  return spawnSync(process.execPath, [join(packageRoot, 'bin/devlxd'), ...words], { encoding: 'utf8', env });
+}
+
+/** What a command prints when it works. */
+function does(...words: string[]): string {
+  const { status, stdout, stderr } = devlxd(...words);
+  assert.deepEqual([status, stderr], [0, '']);
+  return stdout;
+}
+
+test('the life of an instance, by commands', () => {
+  assert.match(does('list'), /no instances yet/);
+  does('create', 'web1', 'user.role=web', 'user.equals=a=b');
+  does('set', 'web1', 'user.role=db', 'user.extra=1');
+  does('unset', 'web1', 'user.extra');
+  does('device', 'add', 'web1', 'data', 'disk', 'source=/srv', 'path=/data');
+  does('start', 'web1', '--pid', String(guests.one().pid));
+  const shown = JSON.parse(does('show', 'web1', '--format', 'json'));
+  assert.equal(shown.status, 'Running');
+  assert.deepEqual([shown.config['user.role'], shown.config['user.equals'], shown.config['user.extra']], ['db', 'a=b', undefined]);
+  assert.deepEqual(shown.devices, { data: { type: 'disk', source: '/srv', path: '/data' } });
+  assert.match(does('show', 'web1'), /^name: web1\n/);
+  assert.match(does('list'), /^NAME +STATUS +PID +KEYS +DEVICES +CREATED\nweb1 +RUNNING +\d+ +2 +1 +\d{4}-/);
+  assert.match(does('list', '--format', 'csv'), /^web1,RUNNING,\d+,2,1,/);
+  assert.equal(JSON.parse(does('list', '--format', 'json'))[0].name, 'web1');
+  does('device', 'remove', 'web1', 'data');
+  does('stop', 'web1');
+  does('delete', 'web1');
+  assert.match(does('list'), /no instances yet/);
+});
+
+test('what goes wrong: one sentence, and 1 or 2 as exit code', () => {
+  const table: [string[], number, RegExp][] = [
+    [['show', 'nobody'], 1, /^devlxd: Instance "nobody" not found\n$/],
+    [['create', '1a'], 1, /^devlxd: name: "1a" is not an instance name/],
+    [['set', 'nobody', 'pair'], 2, /^devlxd: "pair" is not of the form key=value\.\n$/],
+    [['start', 'nobody'], 2, /required option '--pid <pid>'/],
+    [['start', 'nobody', '--pid', 'x'], 2, /It is a number, such as 4711/],
+    [['device', 'remove', 'nobody', 'x'], 1, /not found/],
+    [['lst'], 2, /Did you mean list\?/],
+    [['serve', '--backlog', 'many'], 2, /--backlog \(DEVLXD_BACKLOG\) takes a whole number/],
+    [['--run-dir', '/nonexistent', 'list'], 1, /^devlxd: No devlxd runs here: there is no \/nonexistent\/control\.sock/],
+    [['serve', '--run-dir', daemon.runDir, '--state-dir', daemon.stateDir], 1, /^devlxd: Another devlxd uses /],
+    [['serve', '--run-dir', daemon.runDir, '--state-dir', `${daemon.directory}/other`], 1, /^devlxd: Another process listens on /],
+  ];
+  for (const [words, code, sentence] of table) {
+    const { status, stderr } = devlxd(...words);
+    const told = stderr.split('\n').filter((line) => !line.startsWith('{')).join('\n');
+    assert.match(told, sentence, words.join(' '));
+    assert.equal(status, code, words.join(' '));
+  }
+});
+
+test('a daemon that could not start has left the running one alone', () => {
+  does('list');
+});
+
+test('every command has --help with an example', () => {
+  const commands = [...does('--help').matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name as string).filter((name) => !['devlxd', 'help'].includes(name));
+  assert.ok(commands.length >= 11);
+  for (const command of commands.filter((name) => name !== 'device')) assert.match(does(command, '--help'), /Examples?:\n/, command);
+  for (const verb of ['add', 'remove']) assert.match(does('device', verb, '--help'), /Example:\n/);
+});
+
+test('check: what the host offers and what it means', () => {
+  const findings = JSON.parse(does('check', '--json')) as { what: string; ok: boolean; value: string }[];
+  assert.deepEqual(
+    findings.map(({ what, ok }) => [what, ok]),
+    ['kernel', 'identity path', 'file descriptors', 'uWebSockets.js bridge', 'daemon'].map((what) => [what, true]),
+  );
+  assert.match(does('check'), /^ok {3}kernel: /);
+});

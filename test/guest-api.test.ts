@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
+import { after, before, test } from 'node:test';
+import { instancePath } from '../src/cli/client.js';
+import { TestDaemon } from './support/daemon.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { type Answer, ask } from './support/http.js';
+
+const json = 'application/json';
+const raw = 'application/octet-stream; charset=utf-8';
+const text = 'text/plain; charset=utf-8';
+
+const big = 'x'.repeat(100_000);
+const config = {
+  'user.a': '1',
+  'user.foo': 'bar',
+  'user.sl/ash': 'slash',
+  'user.sp ace': 'space',
+  'user.ünï': 'unicode',
+  'user.percent%41': 'percent',
+  'user.big': big,
+  'user.text': 'zwei\nZeilen ☃\n',
+  'cloud-init.user-data': '#cloud-config\n{}\n',
+  'limits.cpu': '2',
+};
+const devices = {
+  eth0: { type: 'nic', parent: 'br0', nictype: 'bridged' },
+  eth1: { type: 'nic', hwaddr: '00:16:3e:00:00:01' },
+  data: { type: 'disk', source: '/srv', path: '/data' },
+};
+
+let daemon: TestDaemon;
+let guests: Guests;
+let guest: Guest;
+let volatile: Readonly<Record<string, string>>;
+
+before(async () => {
+  daemon = await TestDaemon.start();
+  guests = new Guests();
+  guest = guests.one();
+  await daemon.create('c1', config, devices);
+  await daemon.startInstance('c1', guest.pid);
+  volatile = (await daemon.client.instance('c1')).config;
+});
+
+after(async () => {
+  await guests.close();
+  await daemon.remove();
+});
+
+interface Row {
+  readonly request: string;
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | (() => string);
+}
+
+const ok = (request: string, type: string, body: Row['body']): Row => ({ request, status: 200, type, body });
+const fails = (request: string, status: number, sentence: string): Row => ({
+  request,
+  status,
+  type: text,
+  body: `${sentence}\n`,
+});
+
+const info =
+  `{"state":"Started","api_version":"1.0","instance_type":"container","location":"${hostname()}",` +
+  '"auth":"untrusted","supported_storage_drivers":[]}\n';
+const keys = [
+  '/1.0/config/cloud-init.user-data',
+  '/1.0/config/user.a',
+  '/1.0/config/user.big',
+  '/1.0/config/user.foo',
+  '/1.0/config/user.percent%41',
+  '/1.0/config/user.sl/ash',
+  '/1.0/config/user.sp ace',
+  '/1.0/config/user.text',
+  '/1.0/config/user.ünï',
+];
+const metaData = () =>
+  `#cloud-config\ninstance-id: ${volatile['volatile.cloud-init.instance-id']}\nlocal-hostname: c1\n`;
+const deviceList = () =>
+  '{"data":{"path":"/data","source":"/srv","type":"disk"},' +
+  `"eth0":{"hwaddr":"${volatile['volatile.eth0.hwaddr']}","nictype":"bridged","parent":"br0","type":"nic"},` +
+  '"eth1":{"hwaddr":"00:16:3e:00:00:01","type":"nic"}}\n';
+
+/** The API to the byte, for a request of the guest's root. */
+const table: readonly Row[] = [
+  ok('GET /', json, '["/1.0"]\n'),
+  ok('GET /1.0', json, info),
+  ok('GET /1.0/', json, info),
+  ok('GET /1.0?x=1&type', json, info),
+  ok('GET /1.0/config', json, `${JSON.stringify(keys)}\n`),
+  ok('GET /1.0/config/user.foo', raw, 'bar'),
+  ok('GET /1.0/config/user.foo?anything', raw, 'bar'),
+  ok('GET /1.0/config/user%2Efoo', raw, 'bar'),
+  ok('GET /1.0/config/user.sl%2Fash', raw, 'slash'),
+  ok('GET /1.0/config/user.sp%20ace', raw, 'space'),
+  ok('GET /1.0/config/user.%C3%BCn%C3%AF', raw, 'unicode'),
+  ok('GET /1.0/config/user.percent%2541', raw, 'percent'),
+  ok('GET /1.0/config/user.big', raw, big),
+  ok('GET /1.0/config/user.text', raw, config['user.text']),
+  ok('GET /1.0/config/cloud-init.user-data', raw, config['cloud-init.user-data']),
+  ok('GET /1.0/meta-data', raw, metaData),
+  ok('GET /1.0/devices', json, deviceList),
+  fails('GET /1.0/config/user.unset', 404, 'Not Found'),
+  fails('GET /1.0/config/limits.cpu', 403, 'Forbidden'),
+  fails('GET /1.0/config/limits.memory', 403, 'Forbidden'),
+  fails('GET /1.0/config/volatile.cloud-init.instance-id', 403, 'Forbidden'),
+  fails('GET /1.0/config/constructor', 403, 'Forbidden'),
+  fails('GET /1.0/config/user.sl/ash', 404, 'Not Found'),
+  fails('GET /1.0/config/', 404, 'Not Found'),
+  fails('GET /1.0/config/user.%zz', 400, 'Bad Request'),
+  fails('GET /1.0/config/user.%ff', 400, 'Bad Request'),
+  fails('GET //1.0', 404, 'Not Found'),
+  fails('GET /1.0//config', 404, 'Not Found'),
+  fails('GET /2.0', 404, 'Not Found'),
+  fails('GET /1.0/nothing', 404, 'Not Found'),
+  fails('POST /1.0/nothing', 404, 'Not Found'),
+  fails('POST /1.0/config', 501, 'Not Implemented'),
+  fails('DELETE /1.0/config/user.foo', 501, 'Not Implemented'),
+  fails('PUT /', 501, 'Not Implemented'),
+];
+
+for (const { request, status, type, body } of table) {
+  test(request, async () => {
+    const [method, path] = request.split(/ (.*)/s) as [string, string];
+    const answer = await ask(guest.connect(daemon.socket), path, { method });
+    assert.equal(answer.body, typeof body === 'function' ? body() : body);
+    assert.equal(answer.status, status);
+    assert.equal(answer.headers['content-type'], type);
+    assert.equal(answer.headers['x-content-type-options'], type === text ? 'nosniff' : undefined);
+    assert.equal(answer.headers['content-length'], String(Buffer.byteLength(answer.body)));
+  });
+}
+
+test('HEAD is GET without the body', async () => {
+  for (const path of ['/1.0', '/1.0/config/user.foo', '/1.0/config/user.unset', '/1.0/nothing']) {
+    const [get, head] = await Promise.all(
+      ['GET', 'HEAD'].map((method) => ask(guest.connect(daemon.socket), path, { method })),
+    );
+    assert.equal(head?.body, '');
+    assert.equal(head?.status, get?.status);
+    for (const name of ['content-type', 'content-length']) assert.equal(head?.headers[name], get?.headers[name]);
+  }
+});
+
+test('security.devlxd false: 403 for every path that there is, on each request anew', async () => {
+  const request = (path: string): Promise<Answer> => ask(guest.connect(daemon.socket), path);
+  await daemon.set('c1', { 'security.devlxd': 'false' });
+  assert.equal((await request('/1.0/config/user.foo')).body, 'Forbidden\n');
+  assert.equal((await request('/1.0')).status, 403);
+  assert.equal((await request('/1.0/nothing')).status, 404);
+  await daemon.set('c1', { 'security.devlxd': '' });
+  assert.equal((await request('/1.0/config/user.foo')).body, 'bar');
+});
+
+test('user.meta-data is given after the default lines, as it is', async () => {
+  await daemon.set('c1', { 'user.meta-data': 'instance-id: mine\nx: ü' });
+  const answer = await ask(guest.connect(daemon.socket), '/1.0/meta-data');
+  assert.equal(answer.body, `${metaData()}instance-id: mine\nx: ü`);
+  await daemon.set('c1', { 'user.meta-data': '' });
+});
+
+test('a change is seen by the next request; what was answered was durable', async () => {
+  await daemon.client.request('PATCH', instancePath('c1'), { config: { 'user.foo': 'baz', 'user.new': 'n' } });
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.foo')).body, 'baz');
+  await daemon.end('SIGKILL');
+  await daemon.run();
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.foo')).body, 'baz');
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.new')).body, 'n');
+});
+
+test('200 guests at once, 50 requests each: every answer is the asker’s own', async () => {
+  const crowd = guests.spawn(200);
+  await Promise.all(crowd.map(({ pid }, i) => daemon.register(`crowd${i}`, pid, { 'user.mark': `mark ${i}` })));
+  let answered = 0;
+  const askFifty = async (one: Guest, i: number): Promise<void> => {
+    for (let n = 0; n < 50; n++) {
+      const { body } = await ask(one.connect(daemon.socket), '/1.0/config/user.mark');
+      assert.equal(body, `mark ${i}`);
+      answered++;
+    }
+  };
+  await Promise.all(crowd.map(askFifty));
+  assert.equal(answered, 10_000);
+});

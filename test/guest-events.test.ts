@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { after, before, test } from 'node:test';
+import WebSocket from 'ws';
+import { instancePath } from '../src/cli/client.js';
+import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { ended } from './support/http.js';
+
+interface Event {
+  readonly type: string;
+  readonly timestamp: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** One event stream of a guest, whichever way it is carried. */
+interface Stream {
+  readonly events: Event[];
+  readonly closed: Promise<number>;
+  end(): void;
+}
+
+let daemon: TestDaemon;
+let guests: Guests;
+
+before(async () => {
+  daemon = await TestDaemon.start();
+  guests = new Guests();
+});
+
+after(async () => {
+  await guests.close();
+  await daemon.remove();
+});
+
+let count = 0;
+async function registered(): Promise<{ guest: Guest; name: string }> {
+  const guest = guests.one();
+  const name = `e${++count}`;
+  await daemon.register(name, guest.pid);
+  return { guest, name };
+}
+
+async function webSocket(guest: Guest, query = ''): Promise<Stream> {
+  const socket = new WebSocket(`ws://lxd/1.0/events${query}`, {
+    createConnection: () => guest.connect(daemon.socket),
+    perMessageDeflate: false,
+  });
+  const events: Event[] = [];
+  socket.on('message', (data) => events.push(JSON.parse(String(data))));
+  const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+  await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
+  return { events, closed, end: () => socket.close() };
+}
+
+async function chunked(guest: Guest, query = ''): Promise<Stream> {
+  const socket: Socket = guest.connect(daemon.socket);
+  const events: Event[] = [];
+  let text = '';
+  socket.setEncoding('utf8');
+  const opened = new Promise<void>((resolve) => {
+    socket.on('data', (data: string) => {
+      text += data;
+      resolve();
+      // Each event is a chunk: its length in hex, and a line.
+      const lines = text.split('\r\n').filter((line) => line.startsWith('{'));
+      events.splice(0, events.length, ...lines.map((line) => JSON.parse(line) as Event));
+    });
+  });
+  const closed = ended(socket).then(() => 0);
+  socket.write(`GET /1.0/events${query} HTTP/1.1\r\nHost: lxd\r\n\r\n`);
+  await opened;
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\nContent-Type: application\/json\r\n/);
+  return { events, closed, end: () => socket.destroy() };
+}
+
+for (const [way, open] of Object.entries({ webSocket, chunked })) {
+  test(`${way}: events of its own instance only, complete and in order, after the write`, async () => {
+    const [one, other] = [await registered(), await registered()];
+    const [stream, elsewhere] = [await open(one.guest), await open(other.guest)];
+    for (let n = 0; n < 100; n++) await daemon.set(one.name, { 'user.n': String(n) });
+    await eventually('100 events', () => stream.events.length >= 100);
+    assert.deepEqual(
+      stream.events.map(({ metadata }) => metadata),
+      Array.from({ length: 100 }, (_, n) => ({ key: 'user.n', old_value: n ? String(n - 1) : '', value: String(n) })),
+    );
+    const stamps = stream.events.map(({ timestamp }) => timestamp);
+    assert.deepEqual([...new Set(stamps)].sort(), stamps);
+    await daemon.set(other.name, { 'user.mine': 'yes' });
+    await eventually('its own event', () => elsewhere.events.length > 0);
+    assert.deepEqual(elsewhere.events.map(({ metadata }) => metadata['key']), ['user.mine']);
+    for (const { end } of [stream, elsewhere]) end();
+  });
+
+  test(`${way}: type chooses what is heard`, async () => {
+    const { guest, name } = await registered();
+    const queries = ['', '?type=config', '?type=device', '?type=config,device', '?type=nothing', '?type='];
+    const streams = await Promise.all(queries.map((query) => open(guest, query)));
+    await daemon.set(name, { 'user.a': '1', 'cloud-init.user-data': 'no event' });
+    await daemon.client.request('PATCH', instancePath(name), { devices: { d: { type: 'disk', path: '/d' } } });
+    await daemon.client.edit(name, ({ config }) => ({ config, devices: {} }));
+    const both = ['config', 'device added', 'device removed'];
+    const expected = [both, ['config'], ['device added', 'device removed'], both, [], both];
+    await eventually('all events', () => streams[0]?.events.length === 3 && streams[2]?.events.length === 2);
+    const heard = streams.map(({ events }) =>
+      events.map(({ type, metadata }) => [type, metadata['action']].filter(Boolean).join(' ')),
+    );
+    assert.deepEqual(heard, expected);
+    for (const { end } of streams) end();
+  });
+
+  test(`${way}: switching security.devlxd off, or stopping the instance, ends the streams`, async () => {
+    const { guest, name } = await registered();
+    const first = await open(guest);
+    await daemon.set(name, { 'security.devlxd': 'false' });
+    const code = await first.closed;
+    assert.equal(code, way === 'webSocket' ? 1008 : 0);
+    await daemon.set(name, { 'security.devlxd': 'true' });
+    const second = await open(guest);
+    await daemon.stopInstance(name);
+    assert.equal(await second.closed, way === 'webSocket' ? 1001 : 0);
+  });
+}
+
+test('a listener that never reads is dropped at its backlog limit, and nobody waits for it', async () => {
+  const limited = await TestDaemon.start(['--limit-event-backlog', '100000']);
+  try {
+    const guest = guests.one();
+    await limited.register('slow', guest.pid);
+    const head = 'GET /1.0/events HTTP/1.1\r\nHost: x\r\n';
+    const upgrade =
+      'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
+    const silent = [`${head}\r\n`, `${head}${upgrade}\r\n`].map((request) => {
+      const socket = guest.connect(limited.socket);
+      socket.pause();
+      socket.write(request);
+      return socket;
+    });
+    for (let n = 0; n < 40; n++) await limited.set('slow', { 'user.big': `${n}${'x'.repeat(50_000)}` });
+    // 2 MB were sent: more than the sockets' own buffers and the limit take together.
+    await Promise.all(silent.map((socket) => ended(socket)));
+  } finally {
+    await limited.remove();
+  }
+});
+
+test('a graceful stop tells the listeners to come back (1012)', async () => {
+  const short = await TestDaemon.start();
+  const guest = guests.one();
+  await short.register('c1', guest.pid);
+  const socket = new WebSocket('ws://lxd/1.0/events', { createConnection: () => guest.connect(short.socket) });
+  await new Promise((resolve) => socket.on('open', resolve));
+  const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+  assert.equal(await short.end(), 0);
+  assert.equal(await closed, 1012);
+  await short.remove();
+});

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { ask, ended, exchange } from './support/http.js';
+
+let daemon: TestDaemon;
+let guests: Guests;
+let guest: Guest;
+
+before(async () => {
+  daemon = await TestDaemon.start(['--log-level', 'info']);
+  guests = new Guests();
+  guest = guests.one();
+  await daemon.register('c1', guest.pid, { 'user.mark': 'still here' });
+});
+
+after(async () => {
+  await guests.close();
+  await daemon.remove();
+});
+
+/** The daemon lives, and answers the guest. */
+async function lives(): Promise<void> {
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.mark')).body, 'still here');
+}
+
+const head = 'GET /1.0 HTTP/1.1\r\nHost: lxd\r\n';
+
+const hostile: Readonly<Record<string, string | Buffer>> = {
+  'garbage bytes': Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7 + 13) % 256)),
+  'a method alone': 'GET\r\n\r\n',
+  'no path': 'GET  HTTP/1.1\r\nHost: x\r\n\r\n',
+  'an unknown version': 'GET / HTTP/9.9\r\nHost: x\r\n\r\n',
+  '10,000 header lines': `${head}${Array.from({ length: 10_000 }, (_, i) => `X-${i}: y\r\n`).join('')}\r\n`,
+  'a header of 1 MB': `${head}X: ${'y'.repeat(1_000_000)}\r\n\r\n`,
+  'a path of 100 kB': `GET /1.0/${'x'.repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
+  'two lengths': `${head}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!`,
+  'a length and chunks': `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  'a length that is none': `${head}Content-Length: -1\r\n\r\n`,
+  'a broken chunk': `${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
+  'an asterisk': 'OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n',
+  'a WebSocket key that is none': `${head.replace('/1.0', '/1.0/events')}Upgrade: websocket\r\nSec-WebSocket-Key: short\r\nConnection: Upgrade\r\n\r\n`,
+  'an upgrade elsewhere': `${head}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
+};
+
+for (const [what, bytes] of Object.entries(hostile)) {
+  test(`${what}: an answer or an end, and the daemon lives`, async () => {
+    const socket = guest.connect(daemon.socket);
+    const received = await exchange(socket, bytes, (text) => text.includes('\r\n\r\n'));
+    assert.match(received, /^$|^HTTP\/1\.1 [2345]\d\d /);
+    await lives();
+  });
+}
+
+test('half a request and then silence is closed', async () => {
+  const socket = guest.connect(daemon.socket);
+  socket.write(head);
+  await ended(socket);
+  await lives();
+});
+
+test('requests in one piece are answered in order', async () => {
+  const paths = ['/1.0/config/user.mark', '/', '/1.0/config/user.none'];
+  const bytes = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join('');
+  const received = await exchange(guest.connect(daemon.socket), bytes, (text) => text.endsWith('Not Found\n'));
+  assert.deepEqual(received.match(/still here|\["\/1\.0"\]|Not Found\n$/g), ['still here', '["/1.0"]', 'Not Found\n']);
+});
+
+test('a caller that leaves while it is held is forgotten', async () => {
+  const stranger = guests.one();
+  for (let i = 0; i < 20; i++) {
+    const socket = stranger.connect(daemon.socket);
+    socket.write(`${head}\r\n`);
+    setImmediate(() => socket.destroy());
+  }
+  await daemon.register('late', stranger.pid, { 'user.mark': 'late' });
+  assert.equal((await ask(stranger.connect(daemon.socket), '/1.0/config/user.mark')).body, 'late');
+  await lives();
+});
+
+test('more strangers than may wait are told so at once; the others wait on', async () => {
+  const crowded = await TestDaemon.start(['--limit-strangers', '3', '--limit-hold-seconds', '60']);
+  try {
+    const stranger = guests.one();
+    const waiting = [1, 2, 3].map(() => ask(stranger.connect(crowded.socket), '/1.0'));
+    await eventually('three wait', async () => {
+      const answer = await ask(stranger.connect(crowded.socket), '/1.0');
+      return answer.status === 500;
+    });
+    await crowded.register('c1', stranger.pid);
+    assert.deepEqual((await Promise.all(waiting)).map(({ status }) => status), [200, 200, 200]);
+  } finally {
+    await crowded.remove();
+  }
+});
+
+test('a handler that throws: 500 for the guest, the detail for the log, and the daemon lives', async () => {
+  const faulty = await TestDaemon.start([], {
+    NODE_OPTIONS: `--import=${new URL('./support/throwing-handler.js', import.meta.url).href}`,
+  });
+  try {
+    const one = guests.one();
+    await faulty.register('c1', one.pid, { 'user.mark': 'here' });
+    const answer = await ask(one.connect(faulty.socket), '/1.0/devices');
+    assert.deepEqual([answer.status, answer.body], [500, 'Internal Server Error\n']);
+    const line = faulty.log.find(({ msg }) => msg === 'guest request failed') as { err?: { message: string } } | undefined;
+    assert.equal(line?.err?.message, 'thrown on purpose');
+    assert.equal((await ask(one.connect(faulty.socket), '/1.0/config/user.mark')).body, 'here');
+  } finally {
+    await faulty.remove();
+  }
+});
+
+test('no descriptor is left open by connections that come and go', async () => {
+  const descriptors = () => readdirSync(`/proc/${daemon.pid}/fd`).length;
+  await lives();
+  const before = descriptors();
+  for (let round = 0; round < 200; round++) {
+    const socket = guest.connect(daemon.socket, {});
+    if (round % 3 === 0) socket.write(head);
+    if (round % 3 === 1) socket.write(`${head.replace('/1.0', '/1.0/events')}\r\n`);
+    socket.on('error', () => undefined);
+    setImmediate(() => socket.destroy());
+    await new Promise(setImmediate);
+  }
+  await lives();
+  await eventually('as many descriptors as before', () => descriptors() <= before);
+});
