@@ -1,6 +1,6 @@
-// The addon's face towards JavaScript. src/gate.ts is the only file that loads it, checks the types of
-// what goes in and documents every member; here they are asserted. Outcomes and errno values go out as
-// they are, sentences are made there.
+// The addon's face towards JavaScript. src/gate.ts is the only file that loads it, checks the types
+// of what goes in and documents every member; here they are asserted. Outcomes and errno values go
+// out as they are, sentences are made there.
 #include <napi.h>
 #include <sys/socket.h>
 #include <uv.h>
@@ -54,20 +54,19 @@ int fd_in(const Napi::CallbackInfo& info, size_t index) {
 class GateWrap : public Napi::ObjectWrap<GateWrap> {
  public:
   static Napi::Function constructor(Napi::Env env) {
-    return DefineClass(env, "Gate",
-                       {InstanceMethod<&GateWrap::attach>("attach"),
-                        InstanceMethod<&GateWrap::listen>("listen"),
-                        InstanceMethod<&GateWrap::stop_listening>("stopListening"),
-                        InstanceMethod<&GateWrap::add>("register"),
-                        InstanceMethod<&GateWrap::remove>("unregister"),
-                        InstanceMethod<&GateWrap::caller_of>("callerOf"),
-                        InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
-                        InstanceMethod<&GateWrap::detach>("detach"),
-                        InstanceMethod<&GateWrap::take>("take"),
-                        InstanceMethod<&GateWrap::release>("release"),
-                        InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
-                        InstanceMethod<&GateWrap::counters>("counters"),
-                        InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
+    return DefineClass(
+        env, "Gate",
+        {InstanceMethod<&GateWrap::attach>("attach"), InstanceMethod<&GateWrap::listen>("listen"),
+         InstanceMethod<&GateWrap::stop_listening>("stopListening"),
+         InstanceMethod<&GateWrap::add>("register"),
+         InstanceMethod<&GateWrap::remove>("unregister"),
+         InstanceMethod<&GateWrap::caller_of>("callerOf"),
+         InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
+         InstanceMethod<&GateWrap::detach>("detach"), InstanceMethod<&GateWrap::take>("take"),
+         InstanceMethod<&GateWrap::release>("release"),
+         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
+         InstanceMethod<&GateWrap::counters>("counters"),
+         InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
   }
 
   // new Gate(identity path number, [per instance, in all, strangers], onInitExit(slots))
@@ -170,7 +169,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     gate_->discharge(slot < 0 ? kNoSlot : static_cast<Slot>(slot));
   }
 
-  // A socketpair of which uSockets serves one end, for a caller with the given pid; gives the other.
+  // A socketpair of which uSockets serves one end, for a caller with the given pid; gives the
+  // other.
   Napi::Value admit_self_test(const Napi::CallbackInfo& info) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
@@ -228,8 +228,7 @@ class HostListenerWrap : public Napi::ObjectWrap<HostListenerWrap> {
       : Napi::ObjectWrap<HostListenerWrap>(info),
         context_(info.Env(), "devlxd:host"),
         on_connection_(Napi::Persistent(info[0].As<Napi::Function>())),
-        listener_(
-            loop_of(info.Env()), [this](OwnFd fd) { accepted(std::move(fd)); }, [] {}) {}
+        listener_(loop_of(info.Env()), [this](OwnFd fd) { accepted(std::move(fd)); }, [] {}) {}
 
  private:
   Napi::Value listen(const Napi::CallbackInfo& info) {

@@ -24,9 +24,8 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
   exits_poll_ = new uv_poll_t;
   uv_poll_init(loop, exits_poll_, exits_.get());
   exits_poll_->data = this;
-  uv_poll_start(exits_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
-    static_cast<Gate*>(poll->data)->reap_inits();
-  });
+  uv_poll_start(exits_poll_, UV_READABLE,
+                [](uv_poll_t* poll, int, int) { static_cast<Gate*>(poll->data)->reap_inits(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(exits_poll_));
 }
 
@@ -112,7 +111,8 @@ void Gate::closed(Connection& connection) {
   unlink(connection);
   connections_--;
   if (connection.caller.standing == Standing::kStranger) strangers_--;
-  if (connection.caller.standing == Standing::kInstance) instances_.discharge(connection.caller.slot);
+  if (connection.caller.standing == Standing::kInstance)
+    instances_.discharge(connection.caller.slot);
 }
 
 void Gate::detach(Connection& connection) {

@@ -85,11 +85,11 @@ class Gate {
   Instances instances_;
   Bridge bridge_;
   Listener guests_;
-  OwnFd exits_;                     // epoll over the pidfds of all inits
-  uv_poll_t* exits_poll_ = nullptr; // freed by uv_close's callback
-  Connection* unowned_ = nullptr;   // connections of strangers and nobodies
+  OwnFd exits_;                      // epoll over the pidfds of all inits
+  uv_poll_t* exits_poll_ = nullptr;  // freed by uv_close's callback
+  Connection* unowned_ = nullptr;    // connections of strangers and nobodies
   uint32_t strangers_ = 0;
-  uint32_t connections_ = 0;        // adopted or detached, of everyone
+  uint32_t connections_ = 0;  // adopted or detached, of everyone
   GateCounters counters_;
 };
 

@@ -9,10 +9,14 @@ namespace {
 
 RegisterOutcome outcome_of(NamespaceOutcome outcome) {
   switch (outcome) {
-    case NamespaceOutcome::kOpened: return RegisterOutcome::kRegistered;
-    case NamespaceOutcome::kGone: return RegisterOutcome::kGone;
-    case NamespaceOutcome::kDenied: return RegisterOutcome::kDenied;
-    case NamespaceOutcome::kFailed: return RegisterOutcome::kFailed;
+    case NamespaceOutcome::kOpened:
+      return RegisterOutcome::kRegistered;
+    case NamespaceOutcome::kGone:
+      return RegisterOutcome::kGone;
+    case NamespaceOutcome::kDenied:
+      return RegisterOutcome::kDenied;
+    case NamespaceOutcome::kFailed:
+      return RegisterOutcome::kFailed;
   }
   return RegisterOutcome::kFailed;
 }
@@ -34,8 +38,7 @@ Registration Instances::add(IdentityPath path, pid_t pid) {
     return result;
   }
   PidNamespace space;
-  result.outcome =
-      outcome_of(open_pid_namespace(path, init.get(), pid, space, result.failure));
+  result.outcome = outcome_of(open_pid_namespace(path, init.get(), pid, space, result.failure));
   if (result.outcome != RegisterOutcome::kRegistered) return result;
   const auto number_inside = innermost_pid(pid);
   const auto uid = root_uid(pid);

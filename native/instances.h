@@ -27,9 +27,9 @@ struct Instance {
   // namespace, so that the namespace's id stays its own. The one descriptor held per instance.
   OwnFd init;
   uint64_t namespace_id = 0;
-  uid_t root_uid = 0;              // host uid to which the instance's uid 0 maps
-  uint32_t connections = 0;        // charged: adopted by uSockets, or detached and not yet released
-  Connection* first = nullptr;     // of those, the ones that uSockets owns now
+  uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
+  uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
+  Connection* first = nullptr;  // of those, the ones that uSockets owns now
   bool running = false;
 };
 

@@ -111,9 +111,13 @@ void Listener::poll() {
 void Listener::accept_batch() {
   for (int i = 0; i < kAcceptBatch && poll_ != nullptr; i++) {
     switch (accept_one()) {
-      case Next::kAgain: break;
-      case Next::kWait: return;
-      case Next::kPause: uv_poll_stop(poll_); return;
+      case Next::kAgain:
+        break;
+      case Next::kWait:
+        return;
+      case Next::kPause:
+        uv_poll_stop(poll_);
+        return;
     }
   }
 }
@@ -125,12 +129,17 @@ Listener::Next Listener::accept_one() {
     return Next::kAgain;
   }
   switch (errno) {
-    case EAGAIN: on_queue_empty_(); return Next::kWait;
+    case EAGAIN:
+      on_queue_empty_();
+      return Next::kWait;
     case EINTR:
-    case ECONNABORTED: return Next::kAgain;
+    case ECONNABORTED:
+      return Next::kAgain;
     case EMFILE:
-    case ENFILE: return shed_one();
-    default: return Next::kPause;  // ENOMEM, ENOBUFS: the timer tries again
+    case ENFILE:
+      return shed_one();
+    default:
+      return Next::kPause;  // ENOMEM, ENOBUFS: the timer tries again
   }
 }
 

@@ -16,8 +16,8 @@ namespace devlxd {
 // nobody listens on any more is replaced; EADDRINUSE means that somebody does.
 OwnFd listen_unix(const std::string& path, mode_t mode, int backlog, Failure& failure);
 
-// Accepts on the event loop, in batches. It never spins when descriptors run out: one is kept spare,
-// given up to accept a connection and drop it at once.
+// Accepts on the event loop, in batches. It never spins when descriptors run out: one is kept
+// spare, given up to accept a connection and drop it at once.
 class Listener {
  public:
   using OnConnection = std::function<void(OwnFd)>;

@@ -10,9 +10,9 @@
 
 namespace devlxd {
 
-// How this kernel lets us find a caller's pid namespace. The first is free of races by construction,
-// the second because a pidfd proves that the pid number still meant the caller, the third has the
-// caller only as a number (see AcceptClock in peer.h).
+// How this kernel lets us find a caller's pid namespace. The first is free of races by
+// construction, the second because a pidfd proves that the pid number still meant the caller, the
+// third has the caller only as a number (see AcceptClock in peer.h).
 enum class IdentityPath {
   kPidfdIoctl,  // Linux 6.11: SO_PEERPIDFD + PIDFD_GET_PID_NAMESPACE
   kPeerPidfd,   // Linux 6.5: SO_PEERPIDFD + /proc/PID/ns/pid

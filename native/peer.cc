@@ -11,8 +11,8 @@ namespace devlxd {
 namespace {
 
 constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
-// No machine forks faster than this per process, all its cores together: pids are given out under one
-// lock. For the smallest usual pid_max, 32768, it makes 200 ms.
+// No machine forks faster than this per process, all its cores together: pids are given out under
+// one lock. For the smallest usual pid_max, 32768, it makes 200 ms.
 constexpr uint64_t kNanosecondsPerFork = 6'000;
 constexpr uint64_t kLeastStandstill = kNanosecondsPerSecond / 5;
 constexpr uint64_t kMostStandstill = 2 * kNanosecondsPerSecond;
@@ -60,8 +60,8 @@ Slot climb(const PidNamespace& innermost, const Instances& instances, std::vecto
 
 AcceptClock::AcceptClock()
     : empty_at_(nanoseconds_since_boot()),
-      longest_standstill_(std::clamp(pid_max() * kNanosecondsPerFork, kLeastStandstill,
-                                     kMostStandstill)) {}
+      longest_standstill_(
+          std::clamp(pid_max() * kNanosecondsPerFork, kLeastStandstill, kMostStandstill)) {}
 
 void AcceptClock::queue_was_empty() { empty_at_ = nanoseconds_since_boot(); }
 

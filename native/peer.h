@@ -37,10 +37,11 @@ struct Caller {
 };
 
 // Knows how long a connection can have waited to be accepted. Only the kProcfs path needs it: there
-// the caller is known as a number, and a process younger than the oldest possible connection may have
-// been given the number of a caller that is gone. Numbers go round, pid_max of them, before one comes
-// again: while the queue was seen empty less time ago than that takes, nobody can have been given it.
-// When the daemon has stood still for longer, fresh processes are refused instead of mistaken.
+// the caller is known as a number, and a process younger than the oldest possible connection may
+// have been given the number of a caller that is gone. Numbers go round, pid_max of them, before
+// one comes again: while the queue was seen empty less time ago than that takes, nobody can have
+// been given it. When the daemon has stood still for longer, fresh processes are refused instead of
+// mistaken.
 class AcceptClock {
  public:
   AcceptClock();

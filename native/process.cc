@@ -94,7 +94,8 @@ std::optional<pid_t> innermost_pid_of_status(std::string_view text) {
     if (!line.starts_with(kLabel)) continue;
     line.remove_prefix(kLabel.size());
     std::string_view last;
-    for (std::string_view word = next_word(line); !word.empty(); word = next_word(line)) last = word;
+    for (std::string_view word = next_word(line); !word.empty(); word = next_word(line))
+      last = word;
     return number_of<pid_t>(last);
   }
   return std::nullopt;

@@ -9,13 +9,14 @@
 namespace devlxd {
 namespace {
 
-// Bytes of extension asked for on each adopted socket. uWebSockets uses the front (HttpResponseData,
-// some 200 bytes); the Connection lies at the very end, out of its way. The self-test in src/ would
-// notice an overlap: it reads the stamp inside a request handler.
+// Bytes of extension asked for on each adopted socket. uWebSockets uses the front
+// (HttpResponseData, some 200 bytes); the Connection lies at the very end, out of its way. The
+// self-test in src/ would notice an overlap: it reads the stamp inside a request handler.
 constexpr int kExtensionBytes = 1024;
 
-// How far into us_socket_context_t the pointer to the close handler is looked for. The struct itself
-// has 20 words in uSockets 0.8, and the app's own data lie behind it, so this never reads past the end.
+// How far into us_socket_context_t the pointer to the close handler is looked for. The struct
+// itself has 20 words in uSockets 0.8, and the app's own data lie behind it, so this never reads
+// past the end.
 constexpr size_t kContextWords = 24;
 
 // The functions of uSockets (libusockets.h, 0.8) that the binary must export.
@@ -76,21 +77,23 @@ std::string Bridge::find_functions(const char* binary) {
   // Already loaded by require(): this only gives a handle to it.
   void* library = dlopen(binary, RTLD_NOW | RTLD_NOLOAD);
   if (library == nullptr) return std::string("dlopen of ") + binary;
-  const char* missing =
-      !find(library, "us_adopt_accepted_socket", us.adopt_accepted_socket) ? "us_adopt_accepted_socket"
-      : !find(library, "us_socket_context", us.socket_context)             ? "us_socket_context"
-      : !find(library, "us_socket_ext", us.socket_ext)                     ? "us_socket_ext"
-      : !find(library, "us_socket_close", us.socket_close)                 ? "us_socket_close"
-      : !find(library, "us_socket_get_native_handle", us.socket_get_native_handle)
-          ? "us_socket_get_native_handle"
-      : !find(library, "us_socket_context_on_close", us.socket_context_on_close)
-          ? "us_socket_context_on_close"
-          : nullptr;
+  const char* missing = !find(library, "us_adopt_accepted_socket", us.adopt_accepted_socket)
+                            ? "us_adopt_accepted_socket"
+                        : !find(library, "us_socket_context", us.socket_context)
+                            ? "us_socket_context"
+                        : !find(library, "us_socket_ext", us.socket_ext)     ? "us_socket_ext"
+                        : !find(library, "us_socket_close", us.socket_close) ? "us_socket_close"
+                        : !find(library, "us_socket_get_native_handle", us.socket_get_native_handle)
+                            ? "us_socket_get_native_handle"
+                        : !find(library, "us_socket_context_on_close", us.socket_context_on_close)
+                            ? "us_socket_context_on_close"
+                            : nullptr;
   return missing == nullptr ? "" : std::string("symbol ") + missing;
 }
 
-// uSockets can set a close handler but not tell which one is set. So a sentinel is set, found again in
-// the context, and what stood in its place before is uWebSockets' own, which ours goes on to call.
+// uSockets can set a close handler but not tell which one is set. So a sentinel is set, found again
+// in the context, and what stood in its place before is uWebSockets' own, which ours goes on to
+// call.
 std::string Bridge::hook_close() {
   void* before[kContextWords];
   void* after[kContextWords];

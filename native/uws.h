@@ -25,9 +25,9 @@ struct Connection {
 // The only code that knows uSockets: it puts accepted descriptors into the HTTP context of one
 // uWebSockets.js app and keeps a Connection on each.
 //
-// uWebSockets.js has no JavaScript function for this in the builds that the registry carries, but its
-// binary exports the C functions of uSockets. Each is looked up by name; a missing one is an error
-// that names it.
+// uWebSockets.js has no JavaScript function for this in the builds that the registry carries, but
+// its binary exports the C functions of uSockets. Each is looked up by name; a missing one is an
+// error that names it.
 class Bridge {
  public:
   // Called once for each adopted connection, when its socket closes without having been detached.

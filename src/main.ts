@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
 import { OptionError } from './config.js';
+import { connectionRoom } from './descriptors.js';
 import { bestIdentityPath, Gate, listenUnix } from './gate.js';
 import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
@@ -74,7 +75,7 @@ export class Daemon {
       settings.identity,
       {
         connectionsPerInstance: limits['connections-per-instance'],
-        connections: limits.connections,
+        connections: limits.connections || connectionRoom(),
         strangers: limits.strangers,
       },
       (slots) => running.initsExited(slots),

@@ -11,7 +11,10 @@ import { packageRoot } from '../src/package-root.js';
 test('the self-test passes with the build that is installed', () => testBridge());
 
 test('the addon has exactly the members that src/gate.ts describes', () => {
-  const addon = createRequire(import.meta.url)(join(packageRoot, 'build/Release/devlxd.node')) as Record<string, unknown>;
+  const addon = createRequire(import.meta.url)(join(packageRoot, 'build/Release/devlxd.node')) as Record<
+    string,
+    unknown
+  >;
   assert.deepEqual(Object.keys(addon).sort(), [
     'Gate',
     'HostListener',
@@ -31,11 +34,13 @@ test('the addon has exactly the members that src/gate.ts describes', () => {
 /** A copy of the project whose uWebSockets.js has another name in place of one of its symbols. */
 function projectWithout(symbol: string): string {
   const copy = mkdtempSync(join(tmpdir(), 'devlxd-bridge-'));
-  for (const part of ['dist', 'bin', 'package.json']) cpSync(join(packageRoot, part), join(copy, part), { recursive: true });
+  for (const part of ['dist', 'bin', 'package.json'])
+    cpSync(join(packageRoot, part), join(copy, part), { recursive: true });
   symlinkSync(join(packageRoot, 'build'), join(copy, 'build'));
   mkdirSync(join(copy, 'node_modules'));
   for (const name of readdirSync(join(packageRoot, 'node_modules'))) {
-    if (name !== 'uWebSockets.js') symlinkSync(join(packageRoot, 'node_modules', name), join(copy, 'node_modules', name));
+    if (name !== 'uWebSockets.js')
+      symlinkSync(join(packageRoot, 'node_modules', name), join(copy, 'node_modules', name));
   }
   const original = join(packageRoot, 'node_modules/uWebSockets.js');
   const broken = join(copy, 'node_modules/uWebSockets.js');
@@ -53,9 +58,14 @@ for (const symbol of ['us_adopt_accepted_socket', 'us_socket_context_on_close'])
     const copy = projectWithout(symbol);
     try {
       const options = ['serve', '--run-dir', join(copy, 'run'), '--state-dir', join(copy, 'state')];
-      const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin/devlxd'), ...options], { encoding: 'utf8' });
+      const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin/devlxd'), ...options], {
+        encoding: 'utf8',
+      });
       assert.equal(status, 1, stderr);
-      assert.match(stderr, new RegExp(`devlxd: This build of uWebSockets.js cannot be used: symbol ${symbol} failed \\(Node v`));
+      assert.match(
+        stderr,
+        new RegExp(`devlxd: This build of uWebSockets.js cannot be used: symbol ${symbol} failed \\(Node v`),
+      );
     } finally {
       rmSync(copy, { recursive: true });
     }

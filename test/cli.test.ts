@@ -46,7 +46,10 @@ test('the life of an instance, by commands', () => {
   does('start', 'web1', '--pid', String(guests.one().pid));
   const shown = JSON.parse(does('show', 'web1', '--format', 'json'));
   assert.equal(shown.status, 'Running');
-  assert.deepEqual([shown.config['user.role'], shown.config['user.equals'], shown.config['user.extra']], ['db', 'a=b', undefined]);
+  assert.deepEqual(
+    [shown.config['user.role'], shown.config['user.equals'], shown.config['user.extra']],
+    ['db', 'a=b', undefined],
+  );
   assert.deepEqual(shown.devices, { data: { type: 'disk', source: '/srv', path: '/data' } });
   assert.match(does('show', 'web1'), /^name: web1\n/);
   assert.match(does('list'), /^NAME +STATUS +PID +KEYS +DEVICES +CREATED\nweb1 +RUNNING +\d+ +2 +1 +\d{4}-/);
@@ -68,13 +71,24 @@ test('what goes wrong: one sentence, and 1 or 2 as exit code', () => {
     [['device', 'remove', 'nobody', 'x'], 1, /not found/],
     [['lst'], 2, /Did you mean list\?/],
     [['serve', '--backlog', 'many'], 2, /--backlog \(DEVLXD_BACKLOG\) takes a whole number/],
-    [['--run-dir', '/nonexistent', 'list'], 1, /^devlxd: No devlxd runs here: there is no \/nonexistent\/control\.sock/],
+    [
+      ['--run-dir', '/nonexistent', 'list'],
+      1,
+      /^devlxd: No devlxd runs here: there is no \/nonexistent\/control\.sock/,
+    ],
     [['serve', '--run-dir', daemon.runDir, '--state-dir', daemon.stateDir], 1, /^devlxd: Another devlxd uses /],
-    [['serve', '--run-dir', daemon.runDir, '--state-dir', `${daemon.directory}/other`], 1, /^devlxd: Another process listens on /],
+    [
+      ['serve', '--run-dir', daemon.runDir, '--state-dir', `${daemon.directory}/other`],
+      1,
+      /^devlxd: Another process listens on /,
+    ],
   ];
   for (const [words, code, sentence] of table) {
     const { status, stderr } = devlxd(...words);
-    const told = stderr.split('\n').filter((line) => !line.startsWith('{')).join('\n');
+    const told = stderr
+      .split('\n')
+      .filter((line) => !line.startsWith('{'))
+      .join('\n');
     assert.match(told, sentence, words.join(' '));
     assert.equal(status, code, words.join(' '));
   }
@@ -85,9 +99,12 @@ test('a daemon that could not start has left the running one alone', () => {
 });
 
 test('every command has --help with an example', () => {
-  const commands = [...does('--help').matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name as string).filter((name) => !['devlxd', 'help'].includes(name));
+  const commands = [...does('--help').matchAll(/^ {2}(\w+) /gm)]
+    .map(([, name]) => name as string)
+    .filter((name) => !['devlxd', 'help'].includes(name));
   assert.ok(commands.length >= 11);
-  for (const command of commands.filter((name) => name !== 'device')) assert.match(does(command, '--help'), /Examples?:\n/, command);
+  for (const command of commands.filter((name) => name !== 'device'))
+    assert.match(does(command, '--help'), /Examples?:\n/, command);
   for (const verb of ['add', 'remove']) assert.match(does('device', verb, '--help'), /Example:\n/);
 });
 

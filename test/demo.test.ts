@@ -22,12 +22,19 @@ async function runDemo(prefix: readonly string[], directory: string): Promise<vo
   const runDir = join(directory, 'run');
   const environment = { PATH: process.env['PATH'], HOME: directory, TMPDIR: directory, DEVLXD_RUN_DIR: runDir };
   const [command = '', ...words] = [...prefix, process.execPath, join(packageRoot, 'bin/devlxd')];
-  const child: ChildProcess = spawn(command, [...words, 'demo'], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child: ChildProcess = spawn(command, [...words, 'demo'], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
-  for (const stream of [child.stdout, child.stderr] as Readable[]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+  for (const stream of [child.stdout, child.stderr] as Readable[])
+    stream.setEncoding('utf8').on('data', (text) => (output += text));
   const exit = once(child, 'exit') as Promise<[number | null]>;
   try {
-    await eventually('the demo says what to try next', () => output.includes('Ctrl-C ends everything') || child.exitCode !== null);
+    await eventually(
+      'the demo says what to try next',
+      () => output.includes('Ctrl-C ends everything') || child.exitCode !== null,
+    );
     for (const name of ['demo1', 'demo2', 'demo3']) {
       assert.match(output, new RegExp(`${name} \\| GET /1\\.0 .*"api_version":"1\\.0"`), output);
       assert.match(output, new RegExp(`${name} \\| GET /1\\.0/config/user\\.greeting +.*${name}`));
@@ -37,7 +44,10 @@ async function runDemo(prefix: readonly string[], directory: string): Promise<vo
     await eventually('the event arrives', () => output.includes('EVENT'));
     child.kill('SIGINT');
     assert.deepEqual(await exit, [0, null]);
-    assert.deepEqual(output.match(/demo\d \| EVENT .*"key":"user\.foo"/g)?.map((line) => line.slice(0, 5)), ['demo2']);
+    assert.deepEqual(
+      output.match(/demo\d \| EVENT .*"key":"user\.foo"/g)?.map((line) => line.slice(0, 5)),
+      ['demo2'],
+    );
     assert.deepEqual(readdirSync(directory), []); // neither store nor sockets
     const inits = [...output.matchAll(/init is process (\d+)/g)].map(([, pid]) => pid);
     assert.equal(inits.length, 3);
@@ -58,7 +68,11 @@ test('npm start: three guests get each their own, an event reaches one of them, 
   await runDemo([], directory).finally(() => rmSync(directory, { recursive: true }));
 });
 
-const skip = !asRoot ? 'runs as an ordinary user already' : mayRead() ? false : 'other users may not read this directory';
+const skip = !asRoot
+  ? 'runs as an ordinary user already'
+  : mayRead()
+    ? false
+    : 'other users may not read this directory';
 
 test('the same as an ordinary user, with unprivileged user namespaces', { skip }, async () => {
   const directory = scratch();

@@ -89,7 +89,10 @@ for (const [way, open] of Object.entries({ webSocket, chunked })) {
     assert.deepEqual([...new Set(stamps)].sort(), stamps);
     await daemon.set(other.name, { 'user.mine': 'yes' });
     await eventually('its own event', () => elsewhere.events.length > 0);
-    assert.deepEqual(elsewhere.events.map(({ metadata }) => metadata['key']), ['user.mine']);
+    assert.deepEqual(
+      elsewhere.events.map(({ metadata }) => metadata['key']),
+      ['user.mine'],
+    );
     for (const { end } of [stream, elsewhere]) end();
   });
 

@@ -31,12 +31,18 @@ function errorOf({ status, body }: Answer): string {
 test('the envelope and the keys of LXD', async () => {
   const answer = await request('GET', '/1.0');
   assert.equal(answer.status, 200);
-  assert.match(answer.body, /^\{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":\{/);
+  assert.match(
+    answer.body,
+    /^\{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":\{/,
+  );
   assert.equal(JSON.parse(answer.body).metadata.environment.server, 'devlxd');
 });
 
 test('create, wait, read, change, delete', async () => {
-  const created = await request('POST', '/1.0/instances', { name: 'life', config: { 'user.a': '1', 'user.empty': '' } });
+  const created = await request('POST', '/1.0/instances', {
+    name: 'life',
+    config: { 'user.a': '1', 'user.empty': '' },
+  });
   assert.equal(created.status, 202);
   const { operation, metadata } = JSON.parse(created.body);
   assert.equal(created.headers['location'], operation);
@@ -111,7 +117,10 @@ test('recursion and projects', async () => {
   await daemon.create('listed');
   const names = JSON.parse((await request('GET', '/1.0/instances')).body).metadata as string[];
   assert.ok(names.includes('/1.0/instances/listed'));
-  const full = JSON.parse((await request('GET', '/1.0/instances?recursion=2')).body).metadata as { name: string; state: object }[];
+  const full = JSON.parse((await request('GET', '/1.0/instances?recursion=2')).body).metadata as {
+    name: string;
+    state: object;
+  }[];
   assert.ok(full.find(({ name }) => name === 'listed')?.state);
   assert.deepEqual(JSON.parse((await request('GET', '/1.0/instances?project=other')).body).metadata, []);
 });
@@ -119,12 +128,24 @@ test('recursion and projects', async () => {
 test('the modes of the sockets and directories', () => {
   const paths = socketPaths(daemon.runDir);
   const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
-  assert.deepEqual([daemon.runDir, paths.guestDir, paths.guest, paths.control, daemon.stateDir].map(mode), ['711', '755', '666', '600', '700']);
+  assert.deepEqual([daemon.runDir, paths.guestDir, paths.guest, paths.control, daemon.stateDir].map(mode), [
+    '711',
+    '755',
+    '666',
+    '600',
+    '700',
+  ]);
 });
 
-test('another user of the host may not use the control socket', { skip: process.getuid?.() === 0 ? false : 'needs root, to be another user' }, () => {
+test('another user of the host may not use the control socket', {
+  skip: process.getuid?.() === 0 ? false : 'needs root, to be another user',
+}, () => {
   const script = `require('net').connect(${JSON.stringify(socketPaths(daemon.runDir).control)}).on('error', (e) => console.log(e.code))`;
-  const output = execFileSync('setpriv', ['--reuid=12345', '--regid=12345', '--clear-groups', process.execPath, '-e', script], { encoding: 'utf8' });
+  const output = execFileSync(
+    'setpriv',
+    ['--reuid=12345', '--regid=12345', '--clear-groups', process.execPath, '-e', script],
+    { encoding: 'utf8' },
+  );
   assert.equal(output, 'EACCES\n');
 });
 

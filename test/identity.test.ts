@@ -46,7 +46,9 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
     });
 
     let count = 0;
-    async function registered(config: Record<string, string> = {}): Promise<{ guest: Guest; name: string; mark: string }> {
+    async function registered(
+      config: Record<string, string> = {},
+    ): Promise<{ guest: Guest; name: string; mark: string }> {
       const guest = guests.one();
       const name = `g${++count}`;
       await daemon.register(name, guest.pid, { 'user.mark': `mark of ${name}`, ...config });
@@ -141,13 +143,13 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
       await session.close();
     });
 
-    for (const then of ['zombie', 'exit'] as const) {
-      test(`a process that is dead (${then}) before it is accepted is its own instance or nobody`, async () => {
+    for (const dies of ['zombie', 'exit'] as const) {
+      test(`a process that is dead (${dies}) before it is accepted is its own instance or nobody`, async () => {
         const { guest, mark } = await registered();
         // Stopped, so that the accept comes after the death.
-        const socket = await whileStopped(() => guest.connect(daemon.socket, { then }));
+        const socket = await whileStopped(() => guest.connect(daemon.socket, { dies }));
         const answer = await bodyOf(ask(socket, markPath));
-        if (then === 'zombie') assert.deepEqual(answer, { status: 200, body: mark });
+        if (dies === 'zombie') assert.deepEqual(answer, { status: 200, body: mark });
         else assert.deepEqual(answer, unknown);
         guest.reap();
       });
@@ -156,7 +158,7 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
     test('a pid given to another guest before the accept does not speak for it', reuseOptions, async () => {
       const [victim, attacker] = [await registered(), await registered()];
       const socket = await whileStopped(async () => {
-        const dead = attacker.guest.connectFrom(daemon.socket, { then: 'exit' });
+        const dead = attacker.guest.connectFrom(daemon.socket, { dies: 'exit' });
         reuse(dead.pid, () => victim.guest.connectFrom(daemon.socket, { child: true }).pid);
         await pause(standstillMilliseconds);
         return dead.socket;
@@ -212,7 +214,10 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
         [4_000_000, /no process 4000000/],
       ];
       for (const [pid, sentence] of refusals) {
-        await assert.rejects(daemon.startInstance('odd', pid), (error) => error instanceof Fault && sentence.test(error.message));
+        await assert.rejects(
+          daemon.startInstance('odd', pid),
+          (error) => error instanceof Fault && sentence.test(error.message),
+        );
       }
       assert.equal(await daemon.status('odd'), 'Stopped');
     });

@@ -91,7 +91,10 @@ test('more strangers than may wait are told so at once; the others wait on', asy
       return answer.status === 500;
     });
     await crowded.register('c1', stranger.pid);
-    assert.deepEqual((await Promise.all(waiting)).map(({ status }) => status), [200, 200, 200]);
+    assert.deepEqual(
+      (await Promise.all(waiting)).map(({ status }) => status),
+      [200, 200, 200],
+    );
   } finally {
     await crowded.remove();
   }
@@ -106,7 +109,9 @@ test('a handler that throws: 500 for the guest, the detail for the log, and the 
     await faulty.register('c1', one.pid, { 'user.mark': 'here' });
     const answer = await ask(one.connect(faulty.socket), '/1.0/devices');
     assert.deepEqual([answer.status, answer.body], [500, 'Internal Server Error\n']);
-    const line = faulty.log.find(({ msg }) => msg === 'guest request failed') as { err?: { message: string } } | undefined;
+    const line = faulty.log.find(({ msg }) => msg === 'guest request failed') as
+      | { err?: { message: string } }
+      | undefined;
     assert.equal(line?.err?.message, 'thrown on purpose');
     assert.equal((await ask(one.connect(faulty.socket), '/1.0/config/user.mark')).body, 'here');
   } finally {

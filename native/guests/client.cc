@@ -1,4 +1,5 @@
-// The tests' hand on a supervisor of guests: datagrams with descriptors, which Node itself cannot receive.
+// The tests' hand on a supervisor of guests: datagrams with descriptors, which Node itself cannot
+// receive.
 #include <napi.h>
 #include <sys/socket.h>
 #include <sys/un.h>

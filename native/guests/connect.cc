@@ -37,16 +37,18 @@ OwnFd connect_to(const std::string& path) {
 
 void reply_connected(int socket, const std::string& path) {
   const OwnFd fd = connect_to(path);
-  if (fd.valid()) send_message(socket, "ok", fd.get());
-  else send_message(socket, error_reply("connect"));
+  if (fd.valid())
+    send_message(socket, "ok", fd.get());
+  else
+    send_message(socket, error_reply("connect"));
 }
 
 // Goes into one further pid namespace by forking: the parent stays behind and waits.
 bool nest(bool user) {
   if (unshare(CLONE_NEWPID | (user ? CLONE_NEWUSER : 0)) != 0) return false;
-  if (user && (!write_file("/proc/self/setgroups", "deny") ||
-               !write_file("/proc/self/uid_map", "0 0 1") ||
-               !write_file("/proc/self/gid_map", "0 0 1"))) {
+  if (user &&
+      (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", "0 0 1") ||
+       !write_file("/proc/self/gid_map", "0 0 1"))) {
     return false;
   }
   const pid_t pid = fork();
@@ -95,12 +97,18 @@ ConnectRequest parse_request(const std::string& text) {
   while (begin < text.size()) {
     const size_t end = std::min(text.find(' ', begin), text.size());
     const std::string word = text.substr(begin, end - begin);
-    if (begin == 0) request.path = word;
-    else if (word.starts_with("uid=")) request.uid = atoi(value_of(word).c_str());
-    else if (word.starts_with("nested=")) request.nested = atoi(value_of(word).c_str());
-    else if (word == "nested-user") request.nested_user = true;
-    else if (word == "child") request.child = true;
-    else if (word.starts_with("then=")) request.then = value_of(word);
+    if (begin == 0)
+      request.path = word;
+    else if (word.starts_with("uid="))
+      request.uid = atoi(value_of(word).c_str());
+    else if (word.starts_with("nested="))
+      request.nested = atoi(value_of(word).c_str());
+    else if (word == "nested-user")
+      request.nested_user = true;
+    else if (word == "child")
+      request.child = true;
+    else if (word.starts_with("then="))
+      request.then = value_of(word);
     else if (word.starts_with("name=")) {
       request.name = value_of(text.substr(begin));
       break;

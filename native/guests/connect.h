@@ -15,9 +15,7 @@ struct ConnectRequest {
   bool child = false;        // not init itself, even if nothing else asks for a child
   std::string name;          // process name
 
-  bool needs_child() const {
-    return child || uid >= 0 || nested > 0 || dies() || !name.empty();
-  }
+  bool needs_child() const { return child || uid >= 0 || nested > 0 || dies() || !name.empty(); }
   bool dies() const { return then == "exit" || then == "zombie"; }
 };
 

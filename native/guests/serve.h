@@ -5,7 +5,8 @@
 
 namespace devlxd::guests {
 
-// Makes guests and has them connect, as asked for in datagrams on control (a SOCK_SEQPACKET socket):
+// Makes guests and has them connect, as asked for in datagrams on control (a SOCK_SEQPACKET
+// socket):
 //   spawn COUNT            -> ok PID...       guests are numbered from 0, in this order
 //   connect N PATH [...]   -> ok PID + fd     see connect.h; PID is who replied
 //   reap N                 -> ok PID          the guest's init reaps its dead children

@@ -100,7 +100,7 @@ std::string map_ids(pid_t pid, const SpawnOptions& options, bool as_root) {
 
 // The parent's part. Empty when the guest is ready.
 std::string let_in(pid_t pid, int socket, const SpawnOptions& options, bool as_root) {
-  const std::string error = map_ids(pid, options, as_root);
+  std::string error = map_ids(pid, options, as_root);
   if (!error.empty()) return error;
   Message answer;
   if (!send_message(socket, "go") || !receive_message(socket, answer)) {

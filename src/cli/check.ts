@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Command } from 'commander';
 import { testBridge } from '../bridge-test.js';
+import { connectionRoom, descriptorLimit } from '../descriptors.js';
 import { bestIdentityPath } from '../gate.js';
 import { withClient } from './client.js';
 import { print } from './output.js';
@@ -19,9 +19,6 @@ const identityMeanings: Readonly<Record<string, string>> = {
   procfs:
     'callers are known by pid number only (before Linux 6.5): should the daemon stand still for more than 2 s, fresh processes are refused once instead of mistaken for others',
 };
-
-/** Descriptors beside those of instances and connections: store, log, libuv, sockets. */
-const ownDescriptors = 64;
 
 /** devlxd check */
 export function addCheck(program: Command): void {
@@ -50,13 +47,12 @@ function identity(): Finding {
 }
 
 function descriptors(): Finding {
-  const limits = readFileSync('/proc/self/limits', 'utf8');
-  const [, soft, hard] = /^Max open files\s+(\d+)\s+(\d+)/m.exec(limits) ?? [];
-  const room = Number(hard) - ownDescriptors;
+  const limit = descriptorLimit();
+  const room = connectionRoom();
   return {
     what: 'file descriptors',
-    value: `${soft}, may be raised to ${hard}`,
-    meaning: `each running instance takes one, each open connection takes one: ${room} of both together; Node raises the limit by itself`,
+    value: String(limit),
+    meaning: `each running instance takes one, each open connection takes one; at most ${room} connections are let in`,
     ok: room > 1000,
   };
 }

@@ -210,6 +210,7 @@ function write({ response, asked }: Exchange, reply: BodyReply): void {
   response.writeStatus(reply.status).writeHeader('Content-Type', reply.type);
   if (reply.type === errorType) response.writeHeader('X-Content-Type-Options', 'nosniff');
   // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
-  if (asked.method === 'HEAD') response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
+  if (asked.method === 'HEAD')
+    response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
   else response.end(reply.body);
 }

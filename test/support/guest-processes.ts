@@ -28,7 +28,7 @@ export interface Connecting {
   /** a process of its own, not the guest's init; all but the plainest have one */
   readonly child?: boolean;
   /** it has exited and was reaped, or is a zombie, when the connection is given here; else it stays */
-  readonly then?: 'exit' | 'zombie';
+  readonly dies?: 'exit' | 'zombie';
   readonly name?: string;
 }
 
@@ -52,14 +52,14 @@ export class Guest {
 
   /** The same, with the pid of the process that connected, as the host sees it. */
   connectFrom(path: string, connecting: Connecting): { socket: Socket; pid: number } {
-    const { uid, nested, nestedUser, child, then, name } = connecting;
+    const { uid, nested, nestedUser, child, dies, name } = connecting;
     const words = [
       path,
       ...(uid === undefined ? [] : [`uid=${uid}`]),
       ...(nested === undefined ? [] : [`nested=${nested}`]),
       ...(nestedUser ? ['nested-user'] : []),
       ...(child ? ['child'] : []),
-      ...(then === undefined ? [] : [`then=${then}`]),
+      ...(dies === undefined ? [] : [`then=${dies}`]),
       ...(name === undefined ? [] : [`name=${name}`]),
     ];
     const { reply, fd } = ordered(this.#control, `connect ${this.#index} ${words.join(' ')}`);
@@ -87,7 +87,9 @@ export class Guests {
   constructor({ uidBase }: { uidBase?: number } = {}) {
     const [ours, theirs] = client.socketpair();
     const options = uidBase === undefined ? [] : ['--uid-base', String(uidBase)];
-    this.#child = spawn(tool, ['serve', '--control', '3', ...options], { stdio: ['ignore', 'inherit', 'inherit', theirs] });
+    this.#child = spawn(tool, ['serve', '--control', '3', ...options], {
+      stdio: ['ignore', 'inherit', 'inherit', theirs],
+    });
     client.close(theirs);
     this.#control = ours;
   }

@@ -51,7 +51,11 @@ export async function ask(socket: Socket, path: string, asking: Asking = {}): Pr
 }
 
 /** Whatever comes back for these bytes until the connection ends, or until stop says that it is enough. */
-export function exchange(socket: Socket, bytes: string | Buffer, stop?: (received: string) => boolean): Promise<string> {
+export function exchange(
+  socket: Socket,
+  bytes: string | Buffer,
+  stop?: (received: string) => boolean,
+): Promise<string> {
   return new Promise((resolve) => {
     let received = '';
     const finish = (): void => {

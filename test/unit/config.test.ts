@@ -22,7 +22,10 @@ test('a value that cannot be understood names its option and its variable', () =
     [{ 'run-dir': '' }, /--run-dir .* takes a directory/],
   ];
   for (const [flags, message] of wrong) {
-    assert.throws(() => readSettings(flags, {}), (error) => error instanceof OptionError && message.test(error.message));
+    assert.throws(
+      () => readSettings(flags, {}),
+      (error) => error instanceof OptionError && message.test(error.message),
+    );
   }
 });
 
@@ -32,7 +35,8 @@ function page(name: string): string {
 
 test('every option, limit and fault has its line in the documentation', () => {
   const options = page('options.md');
-  for (const [name] of allOptions()) assert.ok(options.includes(`\`--${name}\``) && options.includes(variableOf(name)), name);
+  for (const [name] of allOptions())
+    assert.ok(options.includes(`\`--${name}\``) && options.includes(variableOf(name)), name);
   const limits = page('limits.md');
   for (const [name, limit] of Object.entries(limitDeclarations)) {
     assert.match(limits, new RegExp(`\\| \`${name}\` \\| ${limit.default} ${limit.unit} \\|`), name);

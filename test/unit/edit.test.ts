@@ -20,7 +20,10 @@ function create(given = wanted(), name = 'c1'): Instance {
 }
 
 function refuses(field: string, work: () => unknown): void {
-  assert.throws(work, (error) => error instanceof Fault && error.code === 'invalid-value' && error.message.startsWith(`${field}:`));
+  assert.throws(
+    work,
+    (error) => error instanceof Fault && error.code === 'invalid-value' && error.message.startsWith(`${field}:`),
+  );
 }
 
 test('names follow the rule of LXD', () => {
@@ -45,7 +48,9 @@ test('bad configuration is refused with the key named', () => {
 test('bad devices are refused with the device named', () => {
   refuses('devices.d.type', () => create(wanted({}, { d: { path: '/x' } })));
   refuses('devices.a b', () => create(wanted({}, { 'a b': { type: 'disk' } })));
-  refuses('devices.__proto__', () => create({ config: new Map(), devices: new Map([['__proto__', new Map([['type', 'x']])]]) }));
+  refuses('devices.__proto__', () =>
+    create({ config: new Map(), devices: new Map([['__proto__', new Map([['type', 'x']])]]) }),
+  );
 });
 
 test('the instance id is new when what cloud-init reads changes, and only then', () => {
@@ -55,7 +60,10 @@ test('the instance id is new when what cloud-init reads changes, and only then',
   const idAfter = (given: Wanted) => edited(before, given, limits).config.get(idKey);
   assert.equal(idAfter(wanted({ 'user.a': '2', 'user.meta-data': 'x' }, { eth0: { type: 'nic', mtu: '9' } })), id);
   assert.notEqual(idAfter(wanted({ 'user.a': '1', 'user.user-data': 'x' }, { eth0: { type: 'nic' } })), id);
-  assert.notEqual(idAfter(wanted({ 'user.a': '1', 'cloud-init.ssh-keys.me': 'root:x' }, { eth0: { type: 'nic' } })), id);
+  assert.notEqual(
+    idAfter(wanted({ 'user.a': '1', 'cloud-init.ssh-keys.me': 'root:x' }, { eth0: { type: 'nic' } })),
+    id,
+  );
   assert.notEqual(idAfter(wanted({ 'user.a': '1' }, { eth0: { type: 'nic' }, eth1: { type: 'nic' } })), id);
 });
 
@@ -63,7 +71,10 @@ test('volatile keys stay when they are not sent, may be sent unchanged, and go w
   const before = create(wanted({}, { eth0: { type: 'nic' } }));
   const hwaddr = before.config.get('volatile.eth0.hwaddr');
   assert.match(hwaddr ?? '', /^00:16:3e(:[0-9a-f]{2}){3}$/);
-  assert.equal(edited(before, wanted({}, { eth0: { type: 'nic' } }), limits).config.get('volatile.eth0.hwaddr'), hwaddr);
+  assert.equal(
+    edited(before, wanted({}, { eth0: { type: 'nic' } }), limits).config.get('volatile.eth0.hwaddr'),
+    hwaddr,
+  );
   const sameKeys = { config: before.config, devices: before.devices };
   assert.deepEqual(edited(before, sameKeys, limits).config, before.config);
   assert.equal(edited(before, wanted(), limits).config.get('volatile.eth0.hwaddr'), undefined);

@@ -21,7 +21,9 @@ function withConfig(config: Record<string, string>): Instance {
 function withDevices(devices: Record<string, Record<string, string>>): Instance {
   return {
     ...base,
-    devices: new Map(Object.entries(devices).map(([name, device]): [string, Device] => [name, new Map(Object.entries(device))])),
+    devices: new Map(
+      Object.entries(devices).map(([name, device]): [string, Device] => [name, new Map(Object.entries(device))]),
+    ),
   };
 }
 
@@ -32,7 +34,13 @@ function metadataOf(before: Instance, after: Instance): unknown[] {
 
 test('config events: one for each changed user key, by name, and none for other name spaces', () => {
   const before = withConfig({ 'user.b': '1', 'user.gone': 'x', 'user.same': '=', 'cloud-init.user-data': 'a' });
-  const after = withConfig({ 'user.b': '2', 'user.a': 'new', 'user.same': '=', 'cloud-init.user-data': 'b', 'limits.x': '1' });
+  const after = withConfig({
+    'user.b': '2',
+    'user.a': 'new',
+    'user.same': '=',
+    'cloud-init.user-data': 'b',
+    'limits.x': '1',
+  });
   assert.deepEqual(metadataOf(before, after), [
     { key: 'user.a', old_value: '', value: 'new' },
     { key: 'user.b', old_value: '1', value: '2' },
@@ -41,8 +49,18 @@ test('config events: one for each changed user key, by name, and none for other 
 });
 
 test('device events: removed, then updated, then added, each by name, with sorted options', () => {
-  const before = withDevices({ b: { type: 'disk' }, a: { type: 'disk' }, u: { type: 'nic', mtu: '1' }, same: { type: 'x' } });
-  const after = withDevices({ u: { type: 'nic', mtu: '2', a: '1' }, n2: { type: 'disk' }, n1: { type: 'disk' }, same: { type: 'x' } });
+  const before = withDevices({
+    b: { type: 'disk' },
+    a: { type: 'disk' },
+    u: { type: 'nic', mtu: '1' },
+    same: { type: 'x' },
+  });
+  const after = withDevices({
+    u: { type: 'nic', mtu: '2', a: '1' },
+    n2: { type: 'disk' },
+    n1: { type: 'disk' },
+    same: { type: 'x' },
+  });
   assert.deepEqual(
     metadataOf(before, after).map((metadata) => {
       const { action, name } = metadata as { action: string; name: string };
@@ -52,7 +70,10 @@ test('device events: removed, then updated, then added, each by name, with sorte
   );
   const clock = new EventClock(() => 1n);
   const updated = eventsOf({ before, after }, clock).find(({ text }) => text.includes('updated'));
-  assert.match(updated?.text ?? '', /"metadata":\{"action":"updated","config":\{"a":"1","mtu":"2","type":"nic"\},"name":"u"\}/);
+  assert.match(
+    updated?.text ?? '',
+    /"metadata":\{"action":"updated","config":\{"a":"1","mtu":"2","type":"nic"\},"name":"u"\}/,
+  );
 });
 
 test('the bytes of an event: key order and timestamp format are the protocol', () => {

@@ -83,7 +83,10 @@ test('transactions in one commit see each other, in order', async () => {
       return n;
     }),
   );
-  assert.deepEqual(await Promise.all(increments), Array.from({ length: 50 }, (_, i) => i + 1));
+  assert.deepEqual(
+    await Promise.all(increments),
+    Array.from({ length: 50 }, (_, i) => i + 1),
+  );
   assert.equal(registry.need('default', 'counter').config.get('user.n'), '50');
 });
 

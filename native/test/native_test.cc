@@ -1,0 +1,190 @@
+// The parts of native/ that need no Node, with real processes in real namespaces, as one program
+// that a sanitizer can watch from start to end: npm run test:sanitize.
+#include <dirent.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+#include "../guests/spawn.h"
+#include "../instances.h"
+#include "../peer.h"
+#include "../process.h"
+
+namespace devlxd {
+namespace {
+
+int checks = 0;
+
+#define CHECK(condition)                                                      \
+  do {                                                                        \
+    checks++;                                                                 \
+    if (!(condition)) {                                                       \
+      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+      exit(1);                                                                \
+    }                                                                         \
+  } while (0)
+
+int open_descriptors() {
+  int count = 0;
+  DIR* directory = opendir("/proc/self/fd");
+  while (readdir(directory) != nullptr) count++;
+  closedir(directory);
+  return count;
+}
+
+// A guest that connects to the socket at path once, and then waits to be killed.
+pid_t spawn_connecting_guest(const std::string& path) {
+  guests::Spawned guest = guests::spawn_guest({});
+  if (guest.pid != 0) return guest.pid;
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path.c_str());
+  OwnFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) _exit(1);
+  for (;;) pause();
+}
+
+OwnFd listen_at(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path.c_str());
+  OwnFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  CHECK(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  CHECK(chmod(path.c_str(), 0666) == 0);  // a guest's root is nobody in particular here
+  const timeval patience = {10, 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  CHECK(listen(fd.get(), 16) == 0);
+  return fd;
+}
+
+void end(pid_t pid) {
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+}
+
+void test_parsers() {
+  CHECK(root_uid_of_map("         0    1000000      65536\n") == 1000000u);
+  CHECK(root_uid_of_map("0 0 4294967295\n") == 0u);
+  CHECK(root_uid_of_map("1000 5 1\n0 7 1\n") == 7u);
+  CHECK(!root_uid_of_map(""));
+  CHECK(!root_uid_of_map("1 2 3\n"));
+  CHECK(!root_uid_of_map("0 7 0\n"));
+  const std::string fields = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21\n";
+  CHECK(start_of_stat("12 (cat)" + fields) == 4242u);
+  CHECK(start_of_stat("12 ([lxc monitor] ) S 9 9 9)" + fields) == 4242u);
+  CHECK(!start_of_stat("12 (cat"));
+  CHECK(!start_of_stat("12 (cat) S 1"));
+  CHECK(innermost_pid_of_status("Name:\tx\nNSpid:\t4711\t17\t1\nNSpgid:\t9\n") == 1);
+  CHECK(!innermost_pid_of_status("Name:\tx\n"));
+}
+
+// Whatever the text is, a parser gives a value or none.
+void test_parsers_with_noise() {
+  std::mt19937 random(4711);
+  const std::string alphabet = "0123456789 \t\n():NSpid-\xff";
+  for (int round = 0; round < 200'000; round++) {
+    std::string text(random() % 60, ' ');
+    for (char& c : text) c = alphabet[random() % alphabet.size()];
+    root_uid_of_map(text);
+    start_of_stat(text);
+    innermost_pid_of_status(text);
+  }
+}
+
+void test_identity(IdentityPath path, const std::string& socket_path) {
+  unlink(socket_path.c_str());
+  const OwnFd listening = listen_at(socket_path);
+  const int before = open_descriptors();
+  {
+    Instances instances;
+    AcceptClock clock;
+    const pid_t guest = spawn_connecting_guest(socket_path);
+    OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    CHECK(connection.valid());
+
+    Caller stranger = identify(connection.get(), path, instances, clock);
+    CHECK(stranger.standing == Standing::kStranger);
+    CHECK(stranger.pid == guest);
+    CHECK(owner_of(*stranger.lineage, instances) == kNoSlot);
+
+    const Registration made = instances.add(path, guest);
+    CHECK(made.outcome == RegisterOutcome::kRegistered);
+    CHECK(instances.add(path, guest).outcome == RegisterOutcome::kTaken);
+    CHECK(instances.add(path, getpid()).outcome == RegisterOutcome::kOwnNamespace);
+    CHECK(owner_of(*stranger.lineage, instances) == made.slot);
+    settle(stranger, made.slot, instances);
+    CHECK(stranger.root);
+
+    Caller caller = identify(connection.get(), path, instances, clock);
+    CHECK(caller.standing == Standing::kInstance && caller.slot == made.slot && caller.root);
+
+    // The slot is not given away while a connection is charged to it.
+    instances.charge(made.slot);
+    end(guest);
+    instances.remove(made.slot);
+    CHECK(instances.add(path, guest).outcome == RegisterOutcome::kGone);
+    CHECK(identify(connection.get(), path, instances, clock).standing == Standing::kNobody);
+    const pid_t next = spawn_connecting_guest(socket_path);
+    const Registration other = instances.add(path, next);
+    CHECK(other.outcome == RegisterOutcome::kRegistered && other.slot != made.slot);
+    CHECK(other.namespace_id != made.namespace_id);
+    instances.discharge(made.slot);
+    instances.remove(other.slot);
+    end(next);
+    OwnFd late(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  }
+  CHECK(open_descriptors() == before);
+  unlink(socket_path.c_str());
+}
+
+// While its pidfd is held, the inode number of a dead guest's namespace is not given to another
+// one: on kernels without namespace ids that number is the identity.
+void test_held_pidfd_pins_namespace() {
+  const auto inode_of = [](pid_t pid) {
+    return std::string("/proc/") + std::to_string(pid) + "/ns/pid";
+  };
+  const auto read_link = [](const std::string& path) {
+    char target[64] = {};
+    CHECK(readlink(path.c_str(), target, sizeof target - 1) > 0);
+    return std::string(target);
+  };
+  const pid_t first = guests::spawn_guest({}).pid;
+  if (first == 0)
+    for (;;) pause();
+  const OwnFd held(pidfd_open(first));
+  const std::string number = read_link(inode_of(first));
+  end(first);
+  for (int i = 0; i < 200; i++) {
+    const pid_t other = guests::spawn_guest({}).pid;
+    if (other == 0)
+      for (;;) pause();
+    CHECK(read_link(inode_of(other)) != number);
+    end(other);
+  }
+}
+
+int run() {
+  const std::string socket_path = "/tmp/devlxd-native-test." + std::to_string(getpid());
+  test_parsers();
+  test_parsers_with_noise();
+  const int best = static_cast<int>(best_identity_path());
+  for (int path = best; path <= static_cast<int>(IdentityPath::kProcfs); path++) {
+    test_identity(static_cast<IdentityPath>(path), socket_path);
+  }
+  test_held_pidfd_pins_namespace();
+  printf("native: %d checks passed\n", checks);
+  return 0;
+}
+
+}  // namespace
+}  // namespace devlxd
+
+int main() { return devlxd::run(); }
