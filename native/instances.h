@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <unordered_map>
 #include <vector>
 
@@ -80,7 +81,9 @@ class Instances {
   Slot take_slot();
   void free_if_unused(Slot slot);
 
-  std::vector<Instance> slots_;
+  // A deque: an Instance stays where it is while others are added, which JavaScript may do from
+  // inside the close of a connection.
+  std::deque<Instance> slots_;
   std::vector<Slot> free_;
   std::unordered_map<uint64_t, Slot> by_namespace_;
 };

@@ -131,7 +131,14 @@ export class Gate {
 
   /** onInitExit: the inits of these slots have exited; their connections are closed already. */
   constructor(identityPath: string, limits: GateLimits, onInitExit: (slots: number[]) => void) {
-    const path = identityPath === 'auto' ? addon.bestIdentityPath() : identityPaths.indexOf(identityPath);
+    const best = addon.bestIdentityPath();
+    const path = identityPath === 'auto' ? best : identityPaths.indexOf(identityPath);
+    if (path < best) {
+      throw new Fault(
+        'invalid-value',
+        `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityPath()}.`,
+      );
+    }
     const { connectionsPerInstance, connections, strangers } = limits;
     this.#native = new addon.Gate(path, Uint32Array.of(connectionsPerInstance, connections, strangers), onInitExit);
   }

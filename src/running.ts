@@ -13,6 +13,10 @@ interface Events {
   stopped: [Instance];
 }
 
+interface Starting {
+  exited: boolean;
+}
+
 /**
  * Which instance each slot of the gate is, and the two ways in which that changes: an operator starts or stops it,
  * or its init exits.
@@ -25,6 +29,8 @@ export class Running extends EventEmitter<Events> {
   /** by slot; the latest version of the instance */
   readonly #instances: (Instance | undefined)[] = [];
   readonly #slots = new Map<number, number>();
+  /** by slot: starts that are still being stored */
+  readonly #starting = new Map<number, Starting>();
 
   constructor(gate: Gate, registry: Registry, log: Log, bootId = readBootId()) {
     super();
@@ -56,18 +62,19 @@ export class Running extends EventEmitter<Events> {
     if (this.#slots.has(this.#registry.need(project, name).id)) alreadyRunning(name);
     const { slot, startTicks } = this.#gate.register(pid);
     const run: Run = { pid, startTicks, bootId: this.#bootId };
+    const starting: Starting = { exited: false };
+    this.#starting.set(slot, starting);
     try {
-      const started = await this.#registry.transact((transaction) => {
-        const before = transaction.need(project, name);
-        if (before.run !== undefined) alreadyRunning(name);
-        const after: Instance = { ...before, run, guestState: 'Started' };
-        transaction.replace(before, after);
-        return after;
-      });
-      this.#enter(slot, started);
+      const started = await this.#storeStarted(project, name, run);
+      if (!starting.exited) return this.#enter(slot, started);
+      await this.#storeStopped(started, run);
+      throw new Fault('cannot-register', `Process ${pid} has exited.`);
     } catch (error) {
-      this.#gate.unregister(slot);
+      // After its exit the slot may be another's already.
+      if (!starting.exited) this.#gate.unregister(slot);
       throw error;
+    } finally {
+      if (this.#starting.get(slot) === starting) this.#starting.delete(slot);
     }
   }
 
@@ -99,8 +106,13 @@ export class Running extends EventEmitter<Events> {
   /** Called by the gate: these inits have exited, and their connections are closed. */
   initsExited(slots: readonly number[]): void {
     for (const slot of slots) {
+      const starting = this.#starting.get(slot);
+      if (starting !== undefined) {
+        starting.exited = true; // start() finds out
+        this.#starting.delete(slot);
+      }
       const instance = this.#instances[slot];
-      if (instance === undefined) continue; // its start is still being stored; start() finds out
+      if (instance === undefined) continue;
       this.#leave(slot, instance);
       this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'init exited');
       this.#storeStopped(instance, instance.run as Run)
@@ -134,6 +146,16 @@ export class Running extends EventEmitter<Events> {
       this.#log.debug({ err: error, instance: instance.name }, 'not running any more');
     }
     return false;
+  }
+
+  #storeStarted(project: string, name: string, run: Run): Promise<Instance> {
+    return this.#registry.transact((transaction) => {
+      const before = transaction.need(project, name);
+      if (before.run !== undefined) alreadyRunning(name);
+      const after: Instance = { ...before, run, guestState: 'Started' };
+      transaction.replace(before, after);
+      return after;
+    });
   }
 
   /** Unless it was started anew in the meantime. */

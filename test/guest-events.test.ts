@@ -113,6 +113,17 @@ for (const [way, open] of Object.entries({ webSocket, chunked })) {
     for (const { end } of streams) end();
   });
 
+  test(`${way}: a guest that listens before it is registered hears its events`, async () => {
+    const guest = guests.one();
+    const name = `e${++count}`;
+    const opening = open(guest);
+    await daemon.register(name, guest.pid);
+    const stream = await opening;
+    await daemon.set(name, { 'user.a': '1' });
+    await eventually('the event', () => stream.events.length === 1);
+    stream.end();
+  });
+
   test(`${way}: switching security.devlxd off, or stopping the instance, ends the streams`, async () => {
     const { guest, name } = await registered();
     const first = await open(guest);

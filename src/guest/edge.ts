@@ -143,7 +143,8 @@ export class GuestEdge {
 
   #unknown(exchange: Exchange): void {
     const peer = this.#gate.credentialsOf(exchange.response);
-    this.#log.info({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');
+    // Not more than debug: anyone on the host may cause as many of these as they like.
+    this.#log.debug({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');
     write(exchange, errors.unknownCaller);
   }
 
@@ -207,7 +208,8 @@ function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade 
 }
 
 function write({ response, asked }: Exchange, reply: BodyReply): void {
-  response.writeStatus(reply.status).writeHeader('Content-Type', reply.type);
+  if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
+  response.writeHeader('Content-Type', reply.type);
   if (reply.type === errorType) response.writeHeader('X-Content-Type-Options', 'nosniff');
   // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
   if (asked.method === 'HEAD')

@@ -1,6 +1,13 @@
 import { hostname } from 'node:os';
 import type { EventType } from '../instances/events.js';
-import { byName, expandedConfig, expandedDevices, type Instance, sortedObject } from '../instances/model.js';
+import {
+  byName,
+  expandedConfig,
+  expandedDevices,
+  type GuestState,
+  type Instance,
+  sortedObject,
+} from '../instances/model.js';
 import { errors, json, type Reply, raw } from './reply.js';
 
 /** A request as a handler sees it: whose it is, and what was asked; never the connection. */
@@ -33,9 +40,18 @@ export const endpoints: readonly Endpoint[] = [
   { path: '/1.0/meta-data', methods: { GET: metaData } },
 ];
 
+const serverInfos: Readonly<Record<GuestState, Reply>> = {
+  Started: serverInfoOf('Started'),
+  Ready: serverInfoOf('Ready'),
+};
+
 function serverInfo({ instance }: GuestRequest): Reply {
+  return serverInfos[instance.guestState];
+}
+
+function serverInfoOf(state: GuestState): Reply {
   return json({
-    state: instance.guestState,
+    state,
     api_version: apiVersion,
     instance_type: 'container',
     location: hostname(),

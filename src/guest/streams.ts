@@ -76,7 +76,8 @@ export class StreamListener implements Listener {
   }
 
   end(): void {
-    this.#socket.end('0\r\n\r\n');
+    this.#socket.write('0\r\n\r\n');
+    this.#socket.destroySoon(); // not end(): a guest that keeps its side open must not keep us
     setTimeout(() => this.#socket.destroy(), closeMilliseconds).unref();
   }
 }

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { readSettings } from '../../src/config.js';
+import { Fault } from '../../src/errors.js';
+import type { Gate, Registration } from '../../src/gate.js';
+import { newInstance } from '../../src/instances/edit.js';
+import { Registry } from '../../src/instances/registry.js';
+import { Store } from '../../src/instances/store.js';
+import { createLog } from '../../src/log.js';
+import { Running } from '../../src/running.js';
+
+const { limits } = readSettings({}, {});
+const directory = mkdtempSync(join(tmpdir(), 'devlxd-running-'));
+const log = createLog('silent', 'json');
+let store: Store;
+let registry: Registry;
+
+before(async () => {
+  store = new Store(directory);
+  await store.open();
+  registry = new Registry(store);
+  await registry.load();
+});
+
+after(async () => {
+  await registry.stop();
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** A gate that registers everyone, in slots from 0, and remembers what it was told. */
+class FakeGate {
+  readonly unregistered: number[] = [];
+  #next = 0;
+
+  register(pid: number): Registration {
+    return { slot: this.#next++, namespace: String(pid), rootUid: 0, startTicks: pid };
+  }
+
+  unregister(slot: number): void {
+    this.unregistered.push(slot);
+  }
+}
+
+function create(name: string): Promise<void> {
+  const wanted = { config: new Map(), devices: new Map() };
+  return registry.transact((transaction) => {
+    transaction.create(newInstance(transaction.newId(), 'default', name, wanted, limits));
+  });
+}
+
+function setUp(): { gate: FakeGate; running: Running } {
+  const gate = new FakeGate();
+  return { gate, running: new Running(gate as unknown as Gate, registry, log) };
+}
+
+test('an init that exits while its start is being stored does not stay running', async () => {
+  const { gate, running } = setUp();
+  await create('brief');
+  const start = running.start('default', 'brief', 100);
+  running.initsExited([0]);
+  await assert.rejects(start, (error) => error instanceof Fault && error.code === 'cannot-register');
+  assert.equal(registry.need('default', 'brief').run, undefined);
+  assert.equal(running.at(0), undefined);
+  assert.deepEqual(gate.unregistered, []); // the slot is the gate's again, and may be another's
+  await running.start('default', 'brief', 101);
+  assert.equal(running.at(1)?.name, 'brief');
+});
+
+test('of two starts at once one wins, and the other gives its slot back', async () => {
+  const { gate, running } = setUp();
+  await create('twice');
+  const results = await Promise.allSettled([1, 2].map((pid) => running.start('default', 'twice', pid)));
+  assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  assert.equal(gate.unregistered.length, 1);
+  const [lost] = gate.unregistered;
+  assert.equal(running.at(lost ?? -1), undefined);
+});
+
+test('after a restart only the very same process counts as running', async () => {
+  const [same, reused, rebooted] = ['same', 'reused', 'rebooted'];
+  for (const [name, startTicks, bootId] of [
+    [same, 7, 'boot'],
+    [reused, 8, 'boot'],
+    [rebooted, 7, 'other boot'],
+  ] as const) {
+    await create(name);
+    await registry.transact((transaction) => {
+      const before = transaction.need('default', name);
+      transaction.replace(before, { ...before, run: { pid: 7, startTicks, bootId } });
+    });
+  }
+  const gate = new FakeGate();
+  const running = new Running(gate as unknown as Gate, registry, log, 'boot');
+  await running.reattach();
+  const runs = [same, reused, rebooted].map((name) => registry.need('default', name).run !== undefined);
+  assert.deepEqual(runs, [true, false, false]);
+});
