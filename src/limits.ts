@@ -42,6 +42,11 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: 'UTF-8 length of one configuration value',
   },
+  'guest-body': {
+    default: 64 * 1024,
+    unit: 'bytes',
+    help: 'body of one request of a guest',
+  },
   'host-body': {
     default: 16 * 1024 * 1024,
     unit: 'bytes',

@@ -84,7 +84,7 @@ export class Daemon {
     const listeners = new Listeners();
     registry.on('change', (change) => listeners.deliver(change));
 
-    const guestEdge = new GuestEdge(gate, running, listeners, limits, log);
+    const guestEdge = new GuestEdge(gate, registry, running, listeners, limits, log);
     await guestEdge.run();
     this.#stops.push(() => guestEdge.stop());
     await running.reattach();

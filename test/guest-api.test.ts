@@ -120,6 +120,10 @@ const table: readonly Row[] = [
   fails('POST /1.0/config', 501, 'Not Implemented'),
   fails('DELETE /1.0/config/user.foo', 501, 'Not Implemented'),
   fails('PUT /', 501, 'Not Implemented'),
+  fails('PUT /1.0', 501, 'Not Implemented'),
+  ok('GET /1.0/ubuntu-pro', json, '{"guest_attach":"off"}\n'),
+  fails('POST /1.0/ubuntu-pro/token', 403, 'Failed getting an Ubuntu Pro guest token: Guest attachment not allowed'),
+  fails('GET /1.0/ubuntu-pro/token', 501, 'Not Implemented'),
 ];
 
 for (const { request, status, type, body } of table) {
@@ -133,6 +137,38 @@ for (const { request, status, type, body } of table) {
     assert.equal(answer.headers['content-length'], String(Buffer.byteLength(answer.body)));
   });
 }
+
+test('PATCH /1.0: the guest says that it is ready, and that is durable', async () => {
+  const patch = (body: string) => ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body });
+  const state = async () => JSON.parse((await ask(guest.connect(daemon.socket), '/1.0')).body).state;
+  const answer = await patch('{"state":"Ready"}');
+  assert.deepEqual([answer.status, answer.body, answer.headers['content-type']], [200, '', raw]);
+  assert.equal(await state(), 'Ready');
+  await daemon.end('SIGKILL');
+  await daemon.run();
+  assert.equal(await state(), 'Ready');
+  for (const [body, sentence] of [
+    ['{"state":"x"}', /^Invalid state "x"\n$/],
+    ['{}', /^Invalid state ""\n$/],
+    ['{', /^Invalid request body: /],
+    ['', /^Invalid request body: /],
+    ['[1]', /^Invalid state ""\n$/],
+    ['{"state":1}', /^Invalid request body: state is not a string\n$/],
+  ] as const) {
+    const refused = await patch(body);
+    assert.equal(refused.status, 400, body);
+    assert.match(refused.body, sentence);
+  }
+  assert.equal(await state(), 'Ready');
+  assert.equal((await patch('{"state":"Started"}')).status, 200);
+  assert.equal(await state(), 'Started');
+});
+
+test('a body beyond the limit is refused, and the daemon goes on', async () => {
+  const answer = await ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: 'x'.repeat(100_000) });
+  assert.deepEqual([answer.status, answer.body], [413, 'Request body too large\n']);
+  assert.equal((await ask(guest.connect(daemon.socket), '/')).status, 200);
+});
 
 test('HEAD is GET without the body', async () => {
   for (const path of ['/1.0', '/1.0/config/user.foo', '/1.0/config/user.unset', '/1.0/nothing']) {

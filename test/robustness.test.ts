@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
-import { ask, ended, exchange } from './support/http.js';
+import { ask, ended, exchange, Session } from './support/http.js';
 
 let daemon: TestDaemon;
 let guests: Guests;
@@ -116,6 +117,32 @@ test('a handler that throws: 500 for the guest, the detail for the log, and the 
     assert.equal((await ask(one.connect(faulty.socket), '/1.0/config/user.mark')).body, 'here');
   } finally {
     await faulty.remove();
+  }
+});
+
+test('without descriptors newcomers are dropped, those inside are answered, and it recovers by itself', async () => {
+  const full = await TestDaemon.start(['--limit-connections', '100000', '--limit-connections-per-instance', '0']);
+  try {
+    const one = guests.one();
+    await full.register('c1', one.pid, { 'user.mark': 'here' });
+    const inside = new Session(one.connect(full.socket));
+    assert.equal((await inside.ask('/1.0/config/user.mark')).body, 'here');
+    const now = readdirSync(`/proc/${full.pid}/fd`).length;
+    const limit = `--nofile=${now + 20}:${now + 20}`;
+    assert.equal(spawnSync('prlimit', ['--pid', String(full.pid), limit]).status, 0);
+    const crowd = Array.from({ length: 100 }, () => one.connect(full.socket));
+    let dropped = 0;
+    for (const socket of crowd) ended(socket).then(() => dropped++);
+    await eventually('the surplus is dropped', () => dropped >= 75);
+    assert.equal((await inside.ask('/1.0/config/user.mark')).body, 'here');
+    for (const socket of crowd) socket.destroy();
+    await eventually('there is room again', async () => {
+      const answer = await ask(one.connect(full.socket), '/1.0/config/user.mark').catch(() => undefined);
+      return answer?.body === 'here';
+    });
+    await inside.close();
+  } finally {
+    await full.remove();
   }
 });
 

@@ -3,13 +3,14 @@ import { Socket } from 'node:net';
 import { type Caller, type Gate, isRoot, slotOf, stranger } from '../gate.js';
 import type { EventType } from '../instances/events.js';
 import type { Instance } from '../instances/model.js';
-import type { Limits } from '../limits.js';
+import type { Registry } from '../instances/registry.js';
+import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import type { Running } from '../running.js';
 import { createApp, type GuestApp } from '../uws.js';
 import { HeldRequests } from './held.js';
 import { closeCodes, type Listeners } from './listeners.js';
-import { type BodyReply, errors, errorType, type Reply } from './reply.js';
+import { type BodyReply, type ChangeReply, errors, errorType, type Reply } from './reply.js';
 import { type Asked, answer } from './route.js';
 import { type SocketData, StreamListener, WebSocketListener } from './streams.js';
 
@@ -24,7 +25,7 @@ interface Upgrade {
 /** A request on its way, copied out of what uWebSockets takes back when the handler returns. */
 interface Exchange {
   readonly response: HttpResponse;
-  readonly asked: Asked;
+  asked: Asked;
   readonly upgrade: Upgrade | undefined;
   /** the caller has gone: the response must not be touched */
   aborted: boolean;
@@ -39,6 +40,7 @@ const webSocketIdleSeconds = 40;
  */
 export class GuestEdge {
   readonly #gate: Gate;
+  readonly #registry: Registry;
   readonly #running: Running;
   readonly #listeners: Listeners;
   readonly #limits: Limits;
@@ -47,8 +49,9 @@ export class GuestEdge {
   #app: GuestApp | undefined;
   #requests = 0;
 
-  constructor(gate: Gate, running: Running, listeners: Listeners, limits: Limits, log: Log) {
+  constructor(gate: Gate, registry: Registry, running: Running, listeners: Listeners, limits: Limits, log: Log) {
     this.#gate = gate;
+    this.#registry = registry;
     this.#running = running;
     this.#listeners = listeners;
     this.#limits = limits;
@@ -87,10 +90,39 @@ export class GuestEdge {
   #receive(response: HttpResponse, request: HttpRequest, upgrade: Upgrade | undefined): void {
     const exchange: Exchange = { response, asked: askedOf(request), upgrade, aborted: false };
     try {
-      if (!this.#serve(exchange)) this.#hold(exchange);
+      if (hasBody(exchange.asked)) this.#receiveBody(exchange);
+      else if (!this.#serve(exchange)) this.#hold(exchange);
     } catch (error) {
       this.#failed(exchange, error);
     }
+  }
+
+  /** Reads the body to its end, or to the limit, and serves then. */
+  #receiveBody(exchange: Exchange): void {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    this.#watch(exchange);
+    exchange.response.onData((chunk, isLast) => {
+      length += chunk.byteLength;
+      if (exceeds(this.#limits['guest-body'], length)) {
+        if (!exchange.aborted) this.#inCork(exchange, () => writeLast(exchange, errors.bodyTooLarge));
+        exchange.aborted = true;
+        return;
+      }
+      chunks.push(Buffer.from(chunk.slice(0))); // uWebSockets takes chunk back
+      if (!isLast || exchange.aborted) return;
+      exchange.asked = { ...exchange.asked, body: Buffer.concat(chunks).toString('utf8') };
+      this.#inCork(exchange, () => {
+        if (!this.#serve(exchange)) this.#hold(exchange);
+      });
+    });
+  }
+
+  /** From here on the answer may come after the handler has returned. */
+  #watch(exchange: Exchange): void {
+    exchange.response.onAborted(() => {
+      exchange.aborted = true;
+    });
   }
 
   /** False: nobody knows yet whose request it is. */
@@ -107,9 +139,7 @@ export class GuestEdge {
   }
 
   #hold(exchange: Exchange): void {
-    exchange.response.onAborted(() => {
-      exchange.aborted = true;
-    });
+    this.#watch(exchange);
     this.#held.hold({
       retry: () => exchange.aborted || this.#again(exchange),
       giveUp: () => exchange.aborted || this.#inCork(exchange, () => this.#unknown(exchange)),
@@ -138,7 +168,28 @@ export class GuestEdge {
   #reply(exchange: Exchange, caller: Caller, instance: Instance, reply: Reply): void {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#stream(exchange, slotOf(caller), instance, reply.types);
+    else if (reply.kind === 'change') this.#change(exchange, instance, reply);
     else write(exchange, reply);
+  }
+
+  #change(exchange: Exchange, { project, name }: Instance, { change, answer: reply }: ChangeReply): void {
+    this.#watch(exchange);
+    const stored = this.#registry.transact((transaction) => {
+      const before = transaction.need(project, name);
+      const after = change(before);
+      if (after !== before) transaction.replace(before, after);
+      return after;
+    });
+    const answered = (write: () => void): void => {
+      if (!exchange.aborted) this.#inCork(exchange, write);
+    };
+    stored.then(
+      ({ guestState }) => {
+        this.#log.info({ instance: name, project, guestState }, 'guest state');
+        answered(() => write(exchange, reply));
+      },
+      (error: unknown) => answered(() => this.#failed(exchange, error)),
+    );
   }
 
   #unknown(exchange: Exchange): void {
@@ -155,7 +206,7 @@ export class GuestEdge {
   }
 
   #trace({ asked }: Exchange, instance: string, reply: Reply): void {
-    const outcome = reply.kind === 'events' ? 'events' : reply.status;
+    const outcome = reply.kind === 'body' ? reply.status : reply.kind;
     this.#log.debug({ instance, method: asked.method, path: asked.path, outcome }, 'guest request');
   }
 
@@ -195,7 +246,11 @@ export class GuestEdge {
 }
 
 function askedOf(request: HttpRequest): Asked {
-  return { method: request.getCaseSensitiveMethod(), path: request.getUrl(), query: request.getQuery() };
+  return { method: request.getCaseSensitiveMethod(), path: request.getUrl(), query: request.getQuery(), body: '' };
+}
+
+function hasBody({ method }: Asked): boolean {
+  return method !== 'GET' && method !== 'HEAD';
 }
 
 function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade {
@@ -205,6 +260,11 @@ function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade 
     extensions: request.getHeader('sec-websocket-extensions'),
     context,
   };
+}
+
+/** Answers and closes: what is still to come of the request is not read. */
+function writeLast(exchange: Exchange, reply: BodyReply): void {
+  exchange.response.writeStatus(reply.status).writeHeader('Content-Type', reply.type).end(reply.body, true);
 }
 
 function write({ response, asked }: Exchange, reply: BodyReply): void {

@@ -8,7 +8,7 @@ import {
   type Instance,
   sortedObject,
 } from '../instances/model.js';
-import { errors, json, type Reply, raw } from './reply.js';
+import { badRequest, errors, json, type Reply, raw } from './reply.js';
 
 /** A request as a handler sees it: whose it is, and what was asked; never the connection. */
 export interface GuestRequest {
@@ -17,6 +17,7 @@ export interface GuestRequest {
   readonly parameter: string;
   /** without the question mark */
   readonly query: string;
+  readonly body: string;
 }
 
 export type Handler = (request: GuestRequest) => Reply;
@@ -32,12 +33,14 @@ const apiVersion = '1.0';
 /** The guest API; docs/guest-api.md describes it. HEAD is GET without the body, everywhere. */
 export const endpoints: readonly Endpoint[] = [
   { path: '/', methods: { GET: () => json([`/${apiVersion}`]) } },
-  { path: '/1.0', methods: { GET: serverInfo } },
+  { path: '/1.0', methods: { GET: serverInfo, PATCH: setState } },
   { path: '/1.0/config', methods: { GET: configList } },
   { path: '/1.0/config/{key}', methods: { GET: configValue } },
   { path: '/1.0/devices', methods: { GET: devices } },
   { path: '/1.0/events', methods: { GET: events } },
   { path: '/1.0/meta-data', methods: { GET: metaData } },
+  { path: '/1.0/ubuntu-pro', methods: { GET: ubuntuPro } },
+  { path: '/1.0/ubuntu-pro/token', methods: { POST: () => errors.noProToken } },
 ];
 
 const serverInfos: Readonly<Record<GuestState, Reply>> = {
@@ -58,6 +61,33 @@ function serverInfoOf(state: GuestState): Reply {
     auth: 'untrusted',
     supported_storage_drivers: [],
   });
+}
+
+/** The guest says how far it has come. */
+function setState({ body }: GuestRequest): Reply {
+  const given = stateIn(body);
+  if (given instanceof Error) return badRequest(`Invalid request body: ${given.message}`);
+  if (given !== 'Started' && given !== 'Ready') {
+    return badRequest(`Invalid state ${JSON.stringify(given)}`);
+  }
+  const guestState: GuestState = given;
+  const change = (before: Instance) => (before.guestState === guestState ? before : { ...before, guestState });
+  return { kind: 'change', change, answer: raw('') };
+}
+
+function stateIn(body: string): string | Error {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed !== 'object' || parsed === null) return new Error('not a JSON object');
+    const state = 'state' in parsed ? parsed.state : '';
+    return typeof state === 'string' ? state : new Error('state is not a string');
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+function ubuntuPro({ instance }: GuestRequest): Reply {
+  return json({ guest_attach: expandedConfig(instance).get('ubuntu_pro.guest_attach') || 'off' });
 }
 
 const guestNamespaces = ['user.', 'cloud-init.'];

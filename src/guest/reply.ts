@@ -1,7 +1,8 @@
 import type { EventType } from '../instances/events.js';
+import type { Instance } from '../instances/model.js';
 
 /** What a handler answers. Only an edge turns it into bytes. */
-export type Reply = BodyReply | EventsReply;
+export type Reply = BodyReply | EventsReply | ChangeReply;
 
 export interface BodyReply {
   readonly kind: 'body';
@@ -32,6 +33,18 @@ export function raw(body: string): BodyReply {
   return { kind: 'body', status: '200 OK', type: rawType, body };
 }
 
+/** A change of the asking instance: answer is given once it is durable. */
+export interface ChangeReply {
+  readonly kind: 'change';
+  /** the instance as it is then -> as it shall be; the same object: nothing to do */
+  readonly change: (before: Instance) => Instance;
+  readonly answer: BodyReply;
+}
+
+export function badRequest(sentence: string): BodyReply {
+  return failure('400 Bad Request', sentence);
+}
+
 function failure(status: Status, sentence: string): BodyReply {
   return { kind: 'body', status, type: errorType, body: `${sentence}\n` };
 }
@@ -41,6 +54,8 @@ export const errors = {
   badRequest: failure('400 Bad Request', 'Bad Request'),
   notRoot: failure('401 Unauthorized', 'Access denied for non-root user'),
   forbidden: failure('403 Forbidden', 'Forbidden'),
+  noProToken: failure('403 Forbidden', 'Failed getting an Ubuntu Pro guest token: Guest attachment not allowed'),
+  bodyTooLarge: failure('413 Payload Too Large', 'Request body too large'),
   notFound: failure('404 Not Found', 'Not Found'),
   unknownCaller: failure('500 Internal Server Error', 'Process ID not found in container'),
   internal: failure('500 Internal Server Error', 'Internal Server Error'),

@@ -9,6 +9,8 @@ export interface Asked {
   /** as sent, without the query */
   readonly path: string;
   readonly query: string;
+  /** '' for requests without one */
+  readonly body: string;
 }
 
 interface Match {
@@ -35,7 +37,7 @@ export function answer(instance: Instance, root: boolean, asked: Asked): Reply {
   if (!isServed(instance)) return errors.forbidden;
   const parameter = decode(match.parameter);
   if (parameter === undefined) return errors.badRequest;
-  const reply = handler({ instance, parameter, query: asked.query });
+  const reply = handler({ instance, parameter, query: asked.query, body: asked.body });
   // HEAD of an endless stream is its head.
   return reply.kind === 'events' && asked.method === 'HEAD' ? json('') : reply;
 }

@@ -2,16 +2,15 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { Fault } from '../../src/errors.js';
 import type { Change } from '../../src/instances/changes.js';
 import type { Instance } from '../../src/instances/model.js';
 import { Registry } from '../../src/instances/registry.js';
 import { Store } from '../../src/instances/store.js';
+import { storedRegistry } from '../support/registry.js';
 
-const directory = mkdtempSync(join(tmpdir(), 'devlxd-registry-'));
-let store: Store;
-let registry: Registry;
+const { registry, directory } = storedRegistry();
 
 function instance(id: number, name: string, config: Record<string, string> = {}): Instance {
   return {
@@ -25,19 +24,6 @@ function instance(id: number, name: string, config: Record<string, string> = {})
     run: { pid: 1, startTicks: 2, bootId: 'b' },
   };
 }
-
-before(async () => {
-  store = new Store(directory);
-  await store.open();
-  registry = new Registry(store);
-  await registry.load();
-});
-
-after(async () => {
-  await registry.stop();
-  await store.close();
-  rmSync(directory, { recursive: true });
-});
 
 async function create(name: string, config: Record<string, string> = {}): Promise<Instance> {
   return registry.transact((transaction) => {

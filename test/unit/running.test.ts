@@ -1,35 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { readSettings } from '../../src/config.js';
 import { Fault } from '../../src/errors.js';
 import type { Gate, Registration } from '../../src/gate.js';
 import { newInstance } from '../../src/instances/edit.js';
-import { Registry } from '../../src/instances/registry.js';
-import { Store } from '../../src/instances/store.js';
 import { createLog } from '../../src/log.js';
 import { Running } from '../../src/running.js';
+import { storedRegistry } from '../support/registry.js';
 
 const { limits } = readSettings({}, {});
-const directory = mkdtempSync(join(tmpdir(), 'devlxd-running-'));
+const { registry } = storedRegistry();
 const log = createLog('silent', 'json');
-let store: Store;
-let registry: Registry;
-
-before(async () => {
-  store = new Store(directory);
-  await store.open();
-  registry = new Registry(store);
-  await registry.load();
-});
-
-after(async () => {
-  await registry.stop();
-  await store.close();
-  rmSync(directory, { recursive: true });
-});
 
 /** A gate that registers everyone, in slots from 0, and remembers what it was told. */
 class FakeGate {
