@@ -138,6 +138,24 @@ for (const { request, status, type, body } of table) {
   });
 }
 
+test('ssh keys are merged into vendor-data, live, and give cloud-init a new instance id', async () => {
+  const get = (path: string) => ask(guest.connect(daemon.socket), path);
+  const before = (await get('/1.0/meta-data')).body;
+  await daemon.set('c1', { 'cloud-init.ssh-keys.me': 'root:gh:somebody' });
+  const { body } = await get('/1.0/config/cloud-init.vendor-data');
+  assert.match(
+    body,
+    /^#cloud-config\nusers:\n- name: root\n {2}ssh-import-id:\n {2}- gh:somebody #lxd:cloud-init\.ssh-keys\n/,
+  );
+  const listed = JSON.parse((await get('/1.0/config')).body) as string[];
+  assert.ok(listed.includes('/1.0/config/user.vendor-data'));
+  assert.ok(!listed.some((path) => path.includes('ssh-keys')));
+  assert.notEqual((await get('/1.0/meta-data')).body, before);
+  await daemon.set('c1', { 'cloud-init.ssh-keys.me': '' });
+  assert.equal((await get('/1.0/config/cloud-init.vendor-data')).status, 404);
+  volatile = (await daemon.client.instance('c1')).config;
+});
+
 test('PATCH /1.0: the guest says that it is ready, and that is durable', async () => {
   const patch = (body: string) => ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body });
   const state = async () => JSON.parse((await ask(guest.connect(daemon.socket), '/1.0')).body).state;

@@ -46,10 +46,19 @@ export function flagsOf(command: Command): Record<string, string | undefined> {
   return given;
 }
 
-/** The first signal that asks the daemon to stop. A second one ends the process at once. */
+/** Signals that come within this time of the first are echoes of it: a terminal and npm both send one. */
+const echoMilliseconds = 1000;
+
+/** The first signal that asks the daemon to stop. One that comes later, while it is stopping, ends it at once. */
 export function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+    let first: number | undefined;
+    const stop = (signal: NodeJS.Signals): void => {
+      first ??= Date.now();
+      if (Date.now() - first > echoMilliseconds) process.exit(1);
+      resolve(signal);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
   });
 }
 

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { guestValue, mergedKeys } from '../instances/cloud-init.js';
 import type { EventType } from '../instances/events.js';
 import {
   byName,
@@ -94,15 +95,16 @@ const guestNamespaces = ['user.', 'cloud-init.'];
 const sshKeys = 'cloud-init.ssh-keys.';
 
 function configList({ instance }: GuestRequest): Reply {
-  const keys = [...expandedConfig(instance)]
+  const set = [...expandedConfig(instance)]
     .filter(([key, value]) => value !== '' && isGuestKey(key) && !key.startsWith(sshKeys))
-    .map(([key]) => `/1.0/config/${key}`);
-  return json(keys.sort());
+    .map(([key]) => key);
+  const keys = [...new Set([...set, ...mergedKeys(instance)])].sort();
+  return json(keys.map((key) => `/1.0/config/${key}`));
 }
 
 function configValue({ instance, parameter: key }: GuestRequest): Reply {
   if (!isGuestKey(key)) return errors.forbidden;
-  const value = expandedConfig(instance).get(key);
+  const value = guestValue(instance, key);
   return value ? raw(value) : errors.notFound;
 }
 
