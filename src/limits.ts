@@ -32,6 +32,11 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: 'unread events of one listener; beyond it the listener is dropped',
   },
+  'ping-seconds': {
+    default: 10,
+    unit: 'seconds',
+    help: 'between two pings of a WebSocket; one that misses three pongs is dropped',
+  },
   'config-keys': {
     default: 4096,
     unit: 'keys',

@@ -159,6 +159,25 @@ test('a listener that never reads is dropped at its backlog limit, and nobody wa
   }
 });
 
+test('a WebSocket that answers no pings is dropped, and one that does is not', async () => {
+  const nervous = await TestDaemon.start(['--limit-ping-seconds', '1']);
+  try {
+    const guest = guests.one();
+    await nervous.register('c1', guest.pid);
+    const open = (autoPong: boolean) =>
+      new WebSocket('ws://lxd/1.0/events', { createConnection: () => guest.connect(nervous.socket), autoPong });
+    const [lively, dead] = [open(true), open(false)];
+    const events: string[] = [];
+    lively.on('message', (data) => events.push(String(data)));
+    assert.equal(await new Promise((resolve) => dead.on('close', resolve)), 1006);
+    await nervous.set('c1', { 'user.a': '1' });
+    await eventually('the event', () => events.length === 1);
+    lively.terminate();
+  } finally {
+    await nervous.remove();
+  }
+});
+
 test('a graceful stop tells the listeners to come back (1012)', async () => {
   const short = await TestDaemon.start();
   const guest = guests.one();

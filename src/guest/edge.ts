@@ -8,6 +8,7 @@ import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import type { Running } from '../running.js';
 import { createApp, type GuestApp } from '../uws.js';
+import { Heartbeat } from './heartbeat.js';
 import { HeldRequests } from './held.js';
 import { closeCodes, type Listeners } from './listeners.js';
 import { type BodyReply, type ChangeReply, errors, errorType, type Reply } from './reply.js';
@@ -31,9 +32,6 @@ interface Exchange {
   aborted: boolean;
 }
 
-/** Seconds without a sign of life after which uWebSockets drops a WebSocket; it pings before that. */
-const webSocketIdleSeconds = 40;
-
 /**
  * Where the API touches uWebSockets: finds out whose request it is, has it answered, writes the reply. No handler
  * sees an HttpResponse (docs/native-lifecycle.md has the rules that this file keeps).
@@ -46,6 +44,7 @@ export class GuestEdge {
   readonly #limits: Limits;
   readonly #log: Log;
   readonly #held: HeldRequests;
+  readonly #heartbeat: Heartbeat;
   #app: GuestApp | undefined;
   #requests = 0;
 
@@ -57,6 +56,7 @@ export class GuestEdge {
     this.#limits = limits;
     this.#log = log;
     this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
+    this.#heartbeat = new Heartbeat(limits['ping-seconds']);
   }
 
   /** Builds the app and makes it the one that the gate fills. */
@@ -64,15 +64,18 @@ export class GuestEdge {
     this.#app = await createApp(this.#gate, (app) =>
       app
         .ws<SocketData>('/1.0/events', {
-          idleTimeout: webSocketIdleSeconds,
+          idleTimeout: 0, // the heartbeat does it, with as many pings as the protocol wants
+          sendPingsAutomatically: false,
           maxPayloadLength: 1024, // guests have nothing to say here
           maxBackpressure: this.#limits['event-backlog'],
           upgrade: (response, request, context) => this.#receive(response, request, upgradeOf(request, context)),
           open: (socket) => this.#opened(socket),
+          pong: (socket) => socket.getUserData().listener?.answered(),
           close: (socket) => this.#closed(socket),
         })
         .any('/*', (response, request) => this.#receive(response, request, undefined)),
     );
+    this.#heartbeat.run();
     this.#running.on('started', () => this.#held.retryAll());
     this.#running.on('stopped', (instance) =>
       this.#listeners.end(instance.id, closeCodes.goingAway, 'the instance was stopped'),
@@ -81,6 +84,7 @@ export class GuestEdge {
 
   /** Tells every listener that the daemon goes, and closes what is open. */
   async stop(): Promise<void> {
+    this.#heartbeat.stop();
     this.#held.giveUpAll();
     this.#listeners.endAll(closeCodes.restart, 'devlxd is stopping');
     await new Promise(setImmediate); // the close frames go out first
@@ -235,10 +239,12 @@ export class GuestEdge {
     const data = socket.getUserData();
     data.listener = new WebSocketListener(socket);
     this.#listeners.add(data.instanceId, data.listener);
+    data.leave = this.#heartbeat.join(data.listener);
   }
 
   #closed(socket: WebSocket<SocketData>): void {
-    const { instanceId, listener, slot } = socket.getUserData();
+    const { instanceId, listener, leave, slot } = socket.getUserData();
+    leave?.();
     listener?.closed();
     if (listener !== undefined) this.#listeners.remove(instanceId, listener);
     this.#gate.release(slot);

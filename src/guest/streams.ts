@@ -2,6 +2,7 @@ import type { WebSocket } from 'uWebSockets.js';
 import type { Socket } from 'node:net';
 import type { EventType, GuestEvent } from '../instances/events.js';
 import { exceeds } from '../limits.js';
+import type { Living } from './heartbeat.js';
 import { closeCodes, type Listener } from './listeners.js';
 
 /** What uWebSockets keeps for one WebSocket: copied out of the connection before the upgrade moved it. */
@@ -10,15 +11,20 @@ export interface SocketData {
   readonly slot: number;
   readonly types: ReadonlySet<EventType>;
   listener?: WebSocketListener;
+  /** ends the pings */
+  leave?: () => void;
 }
 
 const dropped = 2;
+/** Pongs that may be missing. */
+const patience = 3;
 /** How long a peer may take to read its close frame. */
 const closeMilliseconds = 5000;
 
 /** Events as WebSocket text messages. */
-export class WebSocketListener implements Listener {
+export class WebSocketListener implements Listener, Living {
   readonly types: ReadonlySet<EventType>;
+  #unanswered = 0;
   #socket: WebSocket<SocketData> | undefined;
 
   constructor(socket: WebSocket<SocketData>) {
@@ -36,6 +42,19 @@ export class WebSocketListener implements Listener {
     if (socket === undefined) return;
     socket.end(code, reason);
     setTimeout(() => this.#socket?.close(), closeMilliseconds).unref();
+  }
+
+  beat(): void {
+    if (this.#unanswered === patience) {
+      this.#socket?.close(); // nobody is there to read a close frame
+      return;
+    }
+    this.#unanswered++;
+    this.#socket?.ping();
+  }
+
+  answered(): void {
+    this.#unanswered = 0;
   }
 
   /** The socket must not be touched any more. */

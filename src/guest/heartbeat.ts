@@ -1,0 +1,44 @@
+/** Somebody who is asked now and then whether he is still there. */
+export interface Living {
+  /** Asks once more, or ends the one who has not answered for too long. */
+  beat(): void;
+}
+
+/** In so many parts are those who are asked divided, so that thousands are not asked at the same moment. */
+const parts = 10;
+
+/** Beats everyone once per period, a tenth of them at a time. */
+export class Heartbeat {
+  readonly #groups = Array.from({ length: parts }, () => new Set<Living>());
+  readonly #periodMilliseconds: number;
+  #timer: NodeJS.Timeout | undefined;
+  #joined = 0;
+  #turn = 0;
+
+  /** periodSeconds: 0 asks nobody */
+  constructor(periodSeconds: number) {
+    this.#periodMilliseconds = periodSeconds * 1000;
+  }
+
+  run(): void {
+    if (this.#periodMilliseconds === 0) return;
+    this.#timer = setInterval(() => this.#beatNext(), this.#periodMilliseconds / parts);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Returns how to leave. */
+  join(living: Living): () => void {
+    const group = this.#groups[this.#joined++ % parts] as Set<Living>;
+    group.add(living);
+    return () => group.delete(living);
+  }
+
+  #beatNext(): void {
+    const group = this.#groups[this.#turn++ % parts] as Set<Living>;
+    for (const living of [...group]) living.beat();
+  }
+}
