@@ -6,7 +6,7 @@ import { instancePath } from '../src/cli/client.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
-import { ended } from './support/http.js';
+import { ask, ended } from './support/http.js';
 
 interface Event {
   readonly type: string;
@@ -122,6 +122,51 @@ for (const [way, open] of Object.entries({ webSocket, chunked })) {
     await daemon.set(name, { 'user.a': '1' });
     await eventually('the event', () => stream.events.length === 1);
     stream.end();
+  });
+
+  test(`${way}: since replays what was missed, also over a restart, and 410 when it is not kept any more`, async () => {
+    const { guest, name } = await registered();
+    const first = await open(guest);
+    await daemon.set(name, { 'user.n': '0' });
+    await eventually('the first event', () => first.events.length === 1);
+    first.end();
+    const since = first.events[0]?.timestamp ?? '';
+    await daemon.client.request('PATCH', instancePath(name), { devices: { d: { type: 'disk' } } });
+    for (let n = 1; n <= 5; n++) await daemon.set(name, { 'user.n': String(n) });
+    await daemon.end('SIGKILL');
+    await daemon.run();
+    const again = await open(guest, `?since=${since}`);
+    const configOnly = await open(guest, `?since=${since}&type=config`);
+    await daemon.set(name, { 'user.n': '6' });
+    const values = ({ events }: Stream) => events.map(({ metadata }) => metadata['value'] ?? metadata['action']);
+    await eventually('all of them', () => again.events.length === 7 && configOnly.events.length === 6);
+    assert.deepEqual(values(again), ['added', '1', '2', '3', '4', '5', '6']);
+    assert.deepEqual(values(configOnly), ['1', '2', '3', '4', '5', '6']);
+    const stamps = again.events.map(({ timestamp }) => timestamp);
+    assert.deepEqual([...new Set([since, ...stamps])].sort(), [since, ...stamps]);
+    for (let n = 0; n < 300; n++) await daemon.set(name, { 'user.n': `more ${n}` });
+    const tooLate = await ask(guest.connect(daemon.socket), `/1.0/events?since=${since}`);
+    assert.deepEqual([tooLate.status, tooLate.body], [410, 'Gone\n']);
+    const malformed = await ask(guest.connect(daemon.socket), '/1.0/events?since=yesterday');
+    assert.equal(malformed.status, 400);
+    for (const { end } of [again, configOnly]) end();
+  });
+
+  test(`${way}: changes while a listener comes back are heard once each, in order`, async () => {
+    const { guest, name } = await registered();
+    await daemon.set(name, { 'user.n': '0' });
+    const since = new Date(Date.now() - 60_000).toISOString().replace('Z', '000000Z');
+    const writes = Array.from({ length: 100 }, (_, n) => daemon.set(name, { 'user.n': String(n + 1) }));
+    const streams = await Promise.all(Array.from({ length: 10 }, () => open(guest, `?since=${since}`)));
+    await Promise.all(writes);
+    for (const stream of streams) {
+      await eventually('every event', () => stream.events.length >= 101);
+      assert.deepEqual(
+        stream.events.map(({ metadata }) => metadata['value']),
+        Array.from({ length: 101 }, (_, n) => String(n)),
+      );
+      stream.end();
+    }
   });
 
   test(`${way}: switching security.devlxd off, or stopping the instance, ends the streams`, async () => {

@@ -1,36 +1,20 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import { Socket } from 'node:net';
 import { type Caller, type Gate, isRoot, slotOf, stranger } from '../gate.js';
-import type { EventType } from '../instances/events.js';
+import type { EventType, GuestEvent } from '../instances/events.js';
 import type { Instance } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import type { Running } from '../running.js';
 import { createApp, type GuestApp } from '../uws.js';
+import { type Exchange, exchangeOf, hasBody, write, writeLast } from './exchange.js';
 import { Heartbeat } from './heartbeat.js';
 import { HeldRequests } from './held.js';
-import { closeCodes, type Listeners } from './listeners.js';
-import { type BodyReply, type ChangeReply, errors, errorType, type Reply } from './reply.js';
-import { type Asked, answer } from './route.js';
+import { CatchingUp, closeCodes, type Listeners } from './listeners.js';
+import { type ChangeReply, type EventsReply, errors, type Reply } from './reply.js';
+import { answer } from './route.js';
 import { type SocketData, StreamListener, WebSocketListener } from './streams.js';
-
-/** A WebSocket upgrade as the client asked for it, copied out of the request. */
-interface Upgrade {
-  readonly key: string;
-  readonly protocol: string;
-  readonly extensions: string;
-  readonly context: us_socket_context_t;
-}
-
-/** A request on its way, copied out of what uWebSockets takes back when the handler returns. */
-interface Exchange {
-  readonly response: HttpResponse;
-  asked: Asked;
-  readonly upgrade: Upgrade | undefined;
-  /** the caller has gone: the response must not be touched */
-  aborted: boolean;
-}
 
 /**
  * Where the API touches uWebSockets: finds out whose request it is, has it answered, writes the reply. No handler
@@ -68,12 +52,12 @@ export class GuestEdge {
           sendPingsAutomatically: false,
           maxPayloadLength: 1024, // guests have nothing to say here
           maxBackpressure: this.#limits['event-backlog'],
-          upgrade: (response, request, context) => this.#receive(response, request, upgradeOf(request, context)),
+          upgrade: (response, request, context) => this.#receive(response, request, context),
           open: (socket) => this.#opened(socket),
           pong: (socket) => socket.getUserData().listener?.answered(),
           close: (socket) => this.#closed(socket),
         })
-        .any('/*', (response, request) => this.#receive(response, request, undefined)),
+        .any('/*', (response, request) => this.#receive(response, request)),
     );
     this.#heartbeat.run();
     this.#running.on('started', () => this.#held.retryAll());
@@ -91,8 +75,8 @@ export class GuestEdge {
     this.#app?.close();
   }
 
-  #receive(response: HttpResponse, request: HttpRequest, upgrade: Upgrade | undefined): void {
-    const exchange: Exchange = { response, asked: askedOf(request), upgrade, aborted: false };
+  #receive(response: HttpResponse, request: HttpRequest, context?: us_socket_context_t): void {
+    const exchange = exchangeOf(response, request, context);
     try {
       if (hasBody(exchange.asked)) this.#receiveBody(exchange);
       else if (!this.#serve(exchange)) this.#hold(exchange);
@@ -171,7 +155,7 @@ export class GuestEdge {
 
   #reply(exchange: Exchange, caller: Caller, instance: Instance, reply: Reply): void {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
-    if (reply.kind === 'events') this.#stream(exchange, slotOf(caller), instance, reply.types);
+    if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'change') this.#change(exchange, instance, reply);
     else write(exchange, reply);
   }
@@ -214,10 +198,38 @@ export class GuestEdge {
     this.#log.debug({ instance, method: asked.method, path: asked.path, outcome }, 'guest request');
   }
 
-  #stream({ response, upgrade }: Exchange, slot: number, instance: Instance, types: ReadonlySet<EventType>): void {
+  #listen(exchange: Exchange, slot: number, { id }: Instance, { types, since }: EventsReply): void {
+    if (since === undefined) {
+      this.#stream(exchange, slot, id, types, []);
+      return;
+    }
+    this.#watch(exchange);
+    const meanwhile = new CatchingUp(types);
+    this.#listeners.add(id, meanwhile);
+    const resume = (write: () => void): void => {
+      this.#listeners.remove(id, meanwhile); // and nothing is told before the stream itself listens
+      if (!exchange.aborted) this.#inCork(exchange, write);
+    };
+    this.#registry.eventsAfter(id, since).then(
+      (missed) =>
+        resume(() => {
+          if (missed === undefined) write(exchange, errors.gone);
+          else this.#stream(exchange, slot, id, types, meanwhile.after(missed));
+        }),
+      (error: unknown) => resume(() => this.#failed(exchange, error)),
+    );
+  }
+
+  #stream(
+    { response, upgrade }: Exchange,
+    slot: number,
+    instanceId: number,
+    types: ReadonlySet<EventType>,
+    missed: readonly GuestEvent[],
+  ): void {
     if (upgrade !== undefined) {
       this.#gate.detach(response); // the upgrade moves the socket: its caller goes along in SocketData
-      const data: SocketData = { instanceId: instance.id, slot, types };
+      const data: SocketData = { instanceId, slot, types, missed };
       response.upgrade(data, upgrade.key, upgrade.protocol, upgrade.extensions, upgrade.context);
       return;
     }
@@ -228,9 +240,10 @@ export class GuestEdge {
     if (fd < 0) return;
     const socket = new Socket({ fd, readable: true, writable: true });
     const listener = new StreamListener(socket, types, this.#limits['event-backlog']);
-    this.#listeners.add(instance.id, listener);
+    for (const event of missed) listener.send(event);
+    this.#listeners.add(instanceId, listener);
     socket.on('close', () => {
-      this.#listeners.remove(instance.id, listener);
+      this.#listeners.remove(instanceId, listener);
       this.#gate.release(slot);
     });
   }
@@ -238,6 +251,7 @@ export class GuestEdge {
   #opened(socket: WebSocket<SocketData>): void {
     const data = socket.getUserData();
     data.listener = new WebSocketListener(socket);
+    for (const event of data.missed) data.listener.send(event);
     this.#listeners.add(data.instanceId, data.listener);
     data.leave = this.#heartbeat.join(data.listener);
   }
@@ -249,36 +263,4 @@ export class GuestEdge {
     if (listener !== undefined) this.#listeners.remove(instanceId, listener);
     this.#gate.release(slot);
   }
-}
-
-function askedOf(request: HttpRequest): Asked {
-  return { method: request.getCaseSensitiveMethod(), path: request.getUrl(), query: request.getQuery(), body: '' };
-}
-
-function hasBody({ method }: Asked): boolean {
-  return method !== 'GET' && method !== 'HEAD';
-}
-
-function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade {
-  return {
-    key: request.getHeader('sec-websocket-key'),
-    protocol: request.getHeader('sec-websocket-protocol'),
-    extensions: request.getHeader('sec-websocket-extensions'),
-    context,
-  };
-}
-
-/** Answers and closes: what is still to come of the request is not read. */
-function writeLast(exchange: Exchange, reply: BodyReply): void {
-  exchange.response.writeStatus(reply.status).writeHeader('Content-Type', reply.type).end(reply.body, true);
-}
-
-function write({ response, asked }: Exchange, reply: BodyReply): void {
-  if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
-  response.writeHeader('Content-Type', reply.type);
-  if (reply.type === errorType) response.writeHeader('X-Content-Type-Options', 'nosniff');
-  // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
-  if (asked.method === 'HEAD')
-    response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
-  else response.end(reply.body);
 }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { guestValue, mergedKeys } from '../instances/cloud-init.js';
-import type { EventType } from '../instances/events.js';
+import { type EventType, timestampPattern } from '../instances/events.js';
 import {
   byName,
   expandedConfig,
@@ -131,7 +131,10 @@ function metaData({ instance }: GuestRequest): Reply {
 
 /** Types that never occur are taken and ignored, as LXD does. */
 function events({ query }: GuestRequest): Reply {
-  const wanted = new URLSearchParams(query).get('type');
+  const parameters = new URLSearchParams(query);
+  const since = parameters.get('since') ?? undefined;
+  if (since !== undefined && !timestampPattern.test(since)) return errors.badRequest;
+  const wanted = parameters.get('type');
   const types = wanted ? wanted.split(',') : ['config', 'device'];
-  return { kind: 'events', types: new Set(types as EventType[]) };
+  return { kind: 'events', types: new Set(types as EventType[]), since };
 }

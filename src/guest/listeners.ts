@@ -1,5 +1,5 @@
-import type { Change } from '../instances/changes.js';
-import { EventClock, type EventType, eventsOf, type GuestEvent } from '../instances/events.js';
+import type { WrittenChange } from '../instances/changes.js';
+import type { EventType, GuestEvent } from '../instances/events.js';
 import { isServed } from './route.js';
 
 /** Why an event stream ends, as WebSocket close codes (RFC 6455, 7.4.1, and the IANA registry). */
@@ -14,14 +14,34 @@ export interface Listener {
   end(code: number, reason: string): void;
 }
 
+/** Collects what happens while a listener that has come back is told what it missed. */
+export class CatchingUp implements Listener {
+  readonly types: ReadonlySet<EventType>;
+  readonly #events: GuestEvent[] = [];
+
+  constructor(types: ReadonlySet<EventType>) {
+    this.types = types;
+  }
+
+  send(event: GuestEvent): void {
+    this.#events.push(event);
+  }
+
+  end(): void {
+    // Its connection is what ends, and is seen to end by who holds it.
+  }
+
+  /** What was missed and what came in the meantime, each once, in order. */
+  after(missed: readonly GuestEvent[]): GuestEvent[] {
+    const last = missed.at(-1)?.timestamp ?? '';
+    const heard = missed.filter(({ type }) => this.types.has(type));
+    return [...heard, ...this.#events.filter(({ timestamp }) => timestamp > last)];
+  }
+}
+
 /** Who listens to which instance, and the order in which they hear: that of the durable writes. */
 export class Listeners {
   readonly #byInstance = new Map<number, Set<Listener>>();
-  readonly #clock: EventClock;
-
-  constructor(clock = new EventClock()) {
-    this.#clock = clock;
-  }
 
   add(instanceId: number, listener: Listener): void {
     const listeners = this.#byInstance.get(instanceId);
@@ -35,11 +55,10 @@ export class Listeners {
   }
 
   /** Called for each durable change, in order. */
-  deliver(change: Change): void {
-    const { after } = change;
+  deliver({ after, events }: WrittenChange): void {
     const listeners = after && this.#byInstance.get(after.id);
     if (after === undefined || listeners === undefined) return;
-    for (const event of eventsOf(change, this.#clock)) {
+    for (const event of events) {
       for (const listener of [...listeners]) if (listener.types.has(event.type)) listener.send(event);
     }
     if (!isServed(after)) this.end(after.id, closeCodes.policy, 'security.devlxd is false');

@@ -16,6 +16,8 @@ export interface BodyReply {
 export interface EventsReply {
   readonly kind: 'events';
   readonly types: ReadonlySet<EventType>;
+  /** what came after this timestamp is sent first */
+  readonly since: string | undefined;
 }
 
 export type Status = '200 OK' | `4${number} ${string}` | `5${number} ${string}`;
@@ -54,6 +56,7 @@ export const errors = {
   badRequest: failure('400 Bad Request', 'Bad Request'),
   notRoot: failure('401 Unauthorized', 'Access denied for non-root user'),
   forbidden: failure('403 Forbidden', 'Forbidden'),
+  gone: failure('410 Gone', 'Gone'),
   noProToken: failure('403 Forbidden', 'Failed getting an Ubuntu Pro guest token: Guest attachment not allowed'),
   bodyTooLarge: failure('413 Payload Too Large', 'Request body too large'),
   notFound: failure('404 Not Found', 'Not Found'),

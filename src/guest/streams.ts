@@ -10,6 +10,8 @@ export interface SocketData {
   readonly instanceId: number;
   readonly slot: number;
   readonly types: ReadonlySet<EventType>;
+  /** what is sent first */
+  readonly missed: readonly GuestEvent[];
   listener?: WebSocketListener;
   /** ends the pings */
   leave?: () => void;

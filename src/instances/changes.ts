@@ -1,9 +1,15 @@
+import type { GuestEvent } from './events.js';
 import type { Instance } from './model.js';
 
 /** One durable change of one instance. before undefined: created; after undefined: deleted. */
 export interface Change {
   readonly before: Instance | undefined;
   readonly after: Instance | undefined;
+}
+
+/** A change with what its guest hears of it; both are written together. */
+export interface WrittenChange extends Change {
+  readonly events: readonly GuestEvent[];
 }
 
 /** Entries of `after` that are new or different, and names of `before` that are gone. */

@@ -67,6 +67,9 @@ function deviceEvent(action: string): (entry: readonly [string, Device]) => Happ
   return ([name, device]) => ({ type: 'device', metadata: { action, config: sortedObject(device), name } });
 }
 
+/** The timestamps of EventClock, and no others. */
+export const timestampPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
+
 /** Wall-clock time in nanoseconds that never stands still or goes back: each event gets a later one. */
 export class EventClock {
   #last = 0n;
@@ -75,6 +78,13 @@ export class EventClock {
   /** now: nanoseconds since 1970 */
   constructor(now: () => bigint = wallClock) {
     this.#now = now;
+  }
+
+  /** Every later timestamp is after this one: the last of an earlier run. */
+  startAfter(timestamp: string): void {
+    const milliseconds = BigInt(Date.parse(`${timestamp.slice(0, 19)}Z`));
+    const nanoseconds = milliseconds * 1_000_000n + BigInt(timestamp.slice(20, 29));
+    if (nanoseconds > this.#last) this.#last = nanoseconds;
   }
 
   /** RFC 3339 with nanoseconds, in UTC. */

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Fault } from '../errors.js';
-import type { Change } from './changes.js';
+import type { Change, WrittenChange } from './changes.js';
+import { EventClock, eventsOf, type GuestEvent } from './events.js';
 import type { Instance } from './model.js';
 import type { Store } from './store.js';
 
@@ -28,7 +29,7 @@ interface Job {
 }
 
 interface Events {
-  change: [Change];
+  change: [WrittenChange];
 }
 
 /**
@@ -38,20 +39,24 @@ interface Events {
  */
 export class Registry extends EventEmitter<Events> {
   readonly #store: Store;
+  readonly #clock: EventClock;
   readonly #byKey = new Map<string, Instance>();
   readonly #byId = new Map<number, Instance>();
   #queue: Job[] = [];
   #writing: Promise<void> | undefined;
   #lastId = 0;
 
-  constructor(store: Store) {
+  constructor(store: Store, clock = new EventClock()) {
     super();
     this.#store = store;
+    this.#clock = clock;
   }
 
   /** Reads everything from the store. */
   async load(): Promise<void> {
-    for (const instance of await this.#store.load()) this.#apply({ before: undefined, after: instance });
+    const { instances, lastEvent } = await this.#store.load();
+    for (const instance of instances) this.#apply({ before: undefined, after: instance });
+    if (lastEvent !== undefined) this.#clock.startAfter(lastEvent);
     this.#lastId = Math.max(0, ...this.#byId.keys());
   }
 
@@ -73,6 +78,11 @@ export class Registry extends EventEmitter<Events> {
     const all = [...this.#byId.values()];
     const chosen = project === undefined ? all : all.filter((instance) => instance.project === project);
     return chosen.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The events of an instance after a timestamp; undefined when some are not kept any more. */
+  eventsAfter(instanceId: number, timestamp: string): Promise<GuestEvent[] | undefined> {
+    return this.#store.eventsAfter(instanceId, timestamp);
   }
 
   /**
@@ -113,14 +123,15 @@ export class Registry extends EventEmitter<Events> {
         return [];
       }
     });
+    const changes = draft.changes.map((change) => ({ ...change, events: eventsOf(change, this.#clock) }));
     try {
-      if (draft.changes.length > 0) await this.#store.commit(draft.changes);
+      if (changes.length > 0) await this.#store.commit(changes);
     } catch (error) {
       for (const { job } of done) job.reject(error);
       return;
     }
-    for (const change of draft.changes) this.#apply(change);
-    for (const change of draft.changes) this.emit('change', change);
+    for (const change of changes) this.#apply(change);
+    for (const change of changes) this.emit('change', change);
     for (const { job, value } of done) job.resolve(value as never);
   }
 

@@ -26,4 +26,13 @@ export const migrations: readonly string[] = [
      options     TEXT NOT NULL, -- JSON: [[option, value], ...]
      PRIMARY KEY (instance_id, name)
    ) STRICT, WITHOUT ROWID;`,
+  // The last events of each instance, for listeners that come back. Timestamps have all the same length, so that
+  // their order as text is their order in time.
+  `CREATE TABLE events (
+     instance_id INTEGER NOT NULL REFERENCES instances (id) ON DELETE CASCADE,
+     timestamp   TEXT NOT NULL,
+     type        TEXT NOT NULL,
+     text        TEXT NOT NULL, -- the JSON document that was sent
+     PRIMARY KEY (instance_id, timestamp)
+   ) STRICT, WITHOUT ROWID;`,
 ];

@@ -17,7 +17,14 @@ const statements = {
   putDevice: `INSERT INTO devices (instance_id, name, options) VALUES (?, ?, ?)
     ON CONFLICT (instance_id, name) DO UPDATE SET options = excluded.options`,
   deleteDevice: 'DELETE FROM devices WHERE instance_id = ? AND name = ?',
+  putEvent: 'INSERT INTO events (instance_id, timestamp, type, text) VALUES (?, ?, ?, ?)',
+  trimEvents: `DELETE FROM events WHERE instance_id = ? AND timestamp <=
+    (SELECT timestamp FROM events WHERE instance_id = ? ORDER BY timestamp DESC LIMIT 1 OFFSET ?)`,
 } as const;
+
+// By way of the instances, each of which has its last event at the end of an index.
+const lastEvent = `SELECT max(last) FROM
+  (SELECT (SELECT max(timestamp) FROM events WHERE instance_id = id) AS last FROM instances)`;
 
 /** One write: the name of a prepared statement and its parameters. */
 export type Statement = [keyof typeof statements, (string | number | null)[]];
@@ -36,10 +43,20 @@ export interface Rows {
   ][];
   readonly keys: [id: number, key: string, value: string][];
   readonly devices: [id: number, name: string, options: string][];
+  readonly lastEvent: string | null;
 }
+
+export type EventRow = [timestamp: string, type: string, text: string];
+
+export type Request =
+  | { readonly kind: 'load' }
+  | { readonly kind: 'events'; readonly instanceId: number }
+  | { readonly kind: 'write'; readonly statements: Statement[] }
+  | { readonly kind: 'close' };
 
 export interface Answer {
   readonly rows?: Rows;
+  readonly events?: EventRow[];
   readonly fault?: { code: FaultCode; detail: string };
 }
 
@@ -54,8 +71,10 @@ class StoreError extends Error {
 const port = parentPort;
 if (port === null) throw new Error('store-worker runs as a worker thread only');
 
-const database = answering(() => open(workerData as string));
-if (database !== undefined) serve(database);
+answering(() => {
+  serve(open(workerData as string));
+  return {};
+});
 
 function open(file: string): Database.Database {
   const opened = new Database(file, { timeout: 0 });
@@ -86,13 +105,21 @@ function serve(opened: Database.Database): void {
   const write = opened.transaction((writes: Statement[]) => {
     for (const [name, parameters] of writes) prepared[name].run(...parameters);
   });
-  port?.on('message', (request: 'load' | 'close' | Statement[]) => {
-    if (request === 'close') {
+  const events = opened
+    .prepare('SELECT timestamp, type, text FROM events WHERE instance_id = ? ORDER BY timestamp')
+    .raw();
+  port?.on('message', (request: Request) => {
+    if (request.kind === 'close') {
       opened.close();
       port?.close();
       return;
     }
-    answering(() => (request === 'load' ? read(opened) : write(request)));
+    answering(() => {
+      if (request.kind === 'load') return { rows: read(opened) };
+      if (request.kind === 'events') return { events: events.all(request.instanceId) as EventRow[] };
+      write(request.statements);
+      return {};
+    });
   });
 }
 
@@ -104,19 +131,16 @@ function read(opened: Database.Database): Rows {
     ) as Rows['instances'],
     keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],
     devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
+    lastEvent: opened.prepare(lastEvent).pluck().get() as string | null,
   };
 }
 
-/** Runs work and sends what it gives, or why it failed; each request gets exactly one answer. */
-function answering<Result>(work: () => Result): Result | undefined {
+/** Runs work and sends what it answers, or why it failed; each request gets exactly one answer. */
+function answering(work: () => Answer): void {
   try {
-    const result = work();
-    const isRows = typeof result === 'object' && result !== null && 'instances' in result;
-    port?.postMessage(isRows ? { rows: result } : {});
-    return result;
+    port?.postMessage(work());
   } catch (error) {
     port?.postMessage({ fault: faultOf(error) });
-    return undefined;
   }
 }
 

@@ -3,9 +3,19 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Fault, type FaultCode } from '../errors.js';
-import { type Change, differenceOf, sameDevice } from './changes.js';
+import { differenceOf, sameDevice, type WrittenChange } from './changes.js';
+import type { EventType, GuestEvent } from './events.js';
 import type { Device, GuestState, Instance } from './model.js';
-import type { Answer, Rows, Statement } from './store-worker.js';
+import type { Answer, EventRow, Request, Rows, Statement } from './store-worker.js';
+
+/** How many events of each instance are kept for listeners that come back. */
+export const keptEvents = 256;
+
+export interface Loaded {
+  readonly instances: Instance[];
+  /** timestamp of the last event of all; undefined when there was none */
+  readonly lastEvent: string | undefined;
+}
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -35,18 +45,30 @@ export class Store {
     await this.#ask(undefined);
   }
 
-  /** Every instance that is stored. */
-  async load(): Promise<Instance[]> {
-    const answer = await this.#ask('load');
-    return instancesOf(answer.rows as Rows);
+  /** Everything that is stored, but the events. */
+  async load(): Promise<Loaded> {
+    const rows = (await this.#ask({ kind: 'load' })).rows as Rows;
+    return { instances: instancesOf(rows), lastEvent: rows.lastEvent ?? undefined };
+  }
+
+  /**
+   * The events of an instance after a timestamp, oldest first; undefined when some of them are not kept any more.
+   */
+  async eventsAfter(instanceId: number, timestamp: string): Promise<GuestEvent[] | undefined> {
+    const rows = (await this.#ask({ kind: 'events', instanceId })).events as EventRow[];
+    const [oldest] = rows;
+    if (oldest !== undefined && rows.length >= keptEvents && timestamp < oldest[0]) return undefined;
+    return rows
+      .filter(([stamp]) => stamp > timestamp)
+      .map(([stamp, type, text]) => ({ timestamp: stamp, type: type as EventType, text }));
   }
 
   /**
    * Writes all changes in one transaction and waits until they are on the disk.
    * @throws Fault store-full or store-failed; nothing was written then
    */
-  async commit(changes: readonly Change[]): Promise<void> {
-    await this.#ask(changes.flatMap(statementsOf));
+  async commit(changes: readonly WrittenChange[]): Promise<void> {
+    await this.#ask({ kind: 'write', statements: changes.flatMap(statementsOf) });
   }
 
   /** Moves the log into the database file and closes it. */
@@ -55,11 +77,11 @@ export class Store {
     if (worker === undefined) return;
     this.#worker = undefined;
     const exit = once(worker, 'exit');
-    worker.postMessage('close');
+    worker.postMessage({ kind: 'close' } satisfies Request);
     await exit;
   }
 
-  #ask(request: 'load' | Statement[] | undefined): Promise<Answer> {
+  #ask(request: Request | undefined): Promise<Answer> {
     const worker = this.#worker;
     if (worker === undefined) return Promise.reject(new Fault('store-failed', 'The store is closed.'));
     return new Promise((resolve, reject) => {
@@ -88,7 +110,7 @@ export class Store {
   }
 }
 
-function statementsOf({ before, after }: Change): Statement[] {
+function statementsOf({ before, after, events }: WrittenChange): Statement[] {
   if (after === undefined) return before === undefined ? [] : [['deleteInstance', [before.id]]];
   const { id } = after;
   const keys = differenceOf(before?.config ?? new Map(), after.config);
@@ -112,6 +134,8 @@ function statementsOf({ before, after }: Change): Statement[] {
     ...keys.set.map(([key, value]): Statement => ['putKey', [id, key, value]]),
     ...devices.removed.map((name): Statement => ['deleteDevice', [id, name]]),
     ...devices.set.map(([name, device]): Statement => ['putDevice', [id, name, JSON.stringify([...device])]]),
+    ...events.map(({ timestamp, type, text }): Statement => ['putEvent', [id, timestamp, type, text]]),
+    ...(events.length > 0 ? [['trimEvents', [id, id, keptEvents]] satisfies Statement] : []),
   ];
 }
 

@@ -27,9 +27,9 @@ test('any configuration, changed into any other, comes back from the store chara
     );
     const wanted = new Map(Object.entries(second));
     const after = edited(before, { config: wanted, devices: new Map() }, limits);
-    await store.commit([{ before: undefined, after: before }]);
-    await store.commit([{ before, after }]);
-    const [stored] = await store.load();
+    await store.commit([{ before: undefined, after: before, events: [] }]);
+    await store.commit([{ before, after, events: [] }]);
+    const [stored] = (await store.load()).instances;
     await store.close();
     assert.deepEqual(stored, after);
     const own = [...(stored?.config ?? [])].filter(([key]) => !key.startsWith('volatile.'));

@@ -38,11 +38,11 @@ test('what a transaction gave is there again when the store is opened anew', asy
   const elsewhere = mkdtempSync(join(tmpdir(), 'devlxd-registry-'));
   const second = new Store(elsewhere);
   await second.open();
-  await second.commit([{ before: undefined, after: made }]);
+  await second.commit([{ before: undefined, after: made, events: [] }]);
   await second.close();
   const third = new Store(elsewhere);
   await third.open();
-  assert.deepEqual(await third.load(), [made]);
+  assert.deepEqual((await third.load()).instances, [made]);
   await third.close();
   rmSync(elsewhere, { recursive: true });
 });
@@ -100,7 +100,7 @@ test('a name is given once; a rename frees the old one', async () => {
 
 test('a commit that fails is an error for everyone in it, and nothing of it is seen', async () => {
   const broken = new Registry({
-    load: async () => [],
+    load: async () => ({ instances: [], lastEvent: undefined }),
     commit: () => Promise.reject(new Fault('store-full', 'The disk is full')),
   } as unknown as Store);
   const told: Change[] = [];
