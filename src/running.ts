@@ -38,10 +38,7 @@ export class Running extends EventEmitter<Events> {
     this.#registry = registry;
     this.#log = log;
     this.#bootId = bootId;
-    registry.on('change', ({ after }) => {
-      const slot = after && this.#slots.get(after.id);
-      if (slot !== undefined) this.#instances[slot] = after;
-    });
+    registry.on('change', ({ before, after }) => this.#changed(before, after));
   }
 
   /** The running instance in a slot; undefined while its start is still being stored. */
@@ -121,8 +118,22 @@ export class Running extends EventEmitter<Events> {
     }
   }
 
+  /** The store says what runs; a slot only says where its connections are. */
+  #changed(before: Instance | undefined, after: Instance | undefined): void {
+    const id = after?.id ?? before?.id;
+    const slot = id === undefined ? undefined : this.#slots.get(id);
+    if (slot === undefined || before === undefined) return;
+    if (after?.run !== undefined) {
+      this.#instances[slot] = after;
+      return;
+    }
+    this.#leave(slot, before);
+    this.#gate.unregister(slot);
+  }
+
   #enter(slot: number, instance: Instance): void {
-    this.#instances[slot] = instance;
+    // Not the version that was started: it may have been changed in the same commit.
+    this.#instances[slot] = this.#registry.byId(instance.id);
     this.#slots.set(instance.id, slot);
     this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'instance started');
     this.emit('started', instance);

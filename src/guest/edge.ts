@@ -13,7 +13,7 @@ import { Heartbeat } from './heartbeat.js';
 import { HeldRequests } from './held.js';
 import { CatchingUp, closeCodes, type Listeners } from './listeners.js';
 import { type ChangeReply, type EventsReply, errors, type Reply } from './reply.js';
-import { answer } from './route.js';
+import { answer, isServed } from './route.js';
 import { type SocketData, StreamListener, WebSocketListener } from './streams.js';
 
 /**
@@ -213,7 +213,9 @@ export class GuestEdge {
     this.#registry.eventsAfter(id, since).then(
       (missed) =>
         resume(() => {
-          if (missed === undefined) write(exchange, errors.gone);
+          const instance = this.#running.at(slot);
+          if (instance === undefined || !isServed(instance)) write(exchange, errors.forbidden);
+          else if (missed === undefined) write(exchange, errors.gone);
           else this.#stream(exchange, slot, id, types, meanwhile.after(missed));
         }),
       (error: unknown) => resume(() => this.#failed(exchange, error)),

@@ -51,6 +51,30 @@ test('an init that exits while its start is being stored does not stay running',
   assert.equal(running.at(1)?.name, 'brief');
 });
 
+test('a change in the same commit as the start is what the guest sees', async () => {
+  const { running } = setUp();
+  await create('changed');
+  const start = running.start('default', 'changed', 100);
+  const change = registry.transact((transaction) => {
+    const before = transaction.need('default', 'changed');
+    transaction.replace(before, { ...before, config: new Map([['user.a', 'new']]) });
+  });
+  await Promise.all([start, change]);
+  assert.equal(running.at(0)?.config.get('user.a'), 'new');
+});
+
+test('an instance that is stored as stopped is answered no more, whoever stored it', async () => {
+  const { gate, running } = setUp();
+  await create('ended');
+  await running.start('default', 'ended', 100);
+  await registry.transact((transaction) => {
+    const before = transaction.need('default', 'ended');
+    transaction.replace(before, { ...before, run: undefined });
+  });
+  assert.equal(running.at(0), undefined);
+  assert.deepEqual(gate.unregistered, [0]);
+});
+
 test('of two starts at once one wins, and the other gives its slot back', async () => {
   const { gate, running } = setUp();
   await create('twice');
