@@ -22,6 +22,7 @@
         "native/namespaces.cc",
         "native/peer.cc",
         "native/process.cc",
+        "native/request_head.cc",
         "native/uws.cc",
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

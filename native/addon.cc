@@ -10,6 +10,8 @@
 #include <iterator>
 #include <memory>
 
+#include "addon_host.h"
+#include "addon_values.h"
 #include "gate.h"
 
 namespace devlxd {
@@ -24,12 +26,6 @@ constexpr int kCodeStranger = -1;
 constexpr int kCodeNobody = -2;
 constexpr int kCodeNoConnection = -3;  // the response has ended, or is another app's
 
-uv_loop_t* loop_of(napi_env env) {
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(env, &loop);
-  return loop;
-}
-
 // The object of uWebSockets.js behind a Napi::Value. Node-API has no way to an internal field or to
 // an External that it did not make; its values are V8's handles (Node's own js_native_api_v8.h).
 v8::Local<v8::Value> v8_of(const Napi::Value& value) {
@@ -38,17 +34,6 @@ v8::Local<v8::Value> v8_of(const Napi::Value& value) {
   static_assert(sizeof local == sizeof raw);
   memcpy(static_cast<void*>(&local), &raw, sizeof raw);
   return local;
-}
-
-Napi::Value failure_of(Napi::Env env, const Failure& failure) {
-  Napi::Object result = Napi::Object::New(env);
-  result["call"] = failure.call;
-  result["errno"] = failure.code;
-  return result;
-}
-
-int fd_in(const Napi::CallbackInfo& info, size_t index) {
-  return info[index].As<Napi::Number>().Int32Value();
 }
 
 class GateWrap : public Napi::ObjectWrap<GateWrap> {
@@ -64,21 +49,29 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
          InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
          InstanceMethod<&GateWrap::detach>("detach"), InstanceMethod<&GateWrap::take>("take"),
          InstanceMethod<&GateWrap::release>("release"),
+         InstanceMethod<&GateWrap::caller_of_ticket>("callerOfTicket"),
+         InstanceMethod<&GateWrap::forget>("forget"),
          InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
          InstanceMethod<&GateWrap::counters>("counters"),
          InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
   }
 
-  // new Gate(identity path number, [per instance, in all, strangers], onInitExit(slots))
+  // new Gate(identity path number, [per instance, in all, strangers], onInitExit(slots),
+  //          onOddRequest(fd, data, ticket))
   explicit GateWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<GateWrap>(info),
         context_(info.Env(), "devlxd:gate"),
-        on_init_exit_(Napi::Persistent(info[2].As<Napi::Function>())) {
+        on_init_exit_(Napi::Persistent(info[2].As<Napi::Function>())),
+        on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
     const auto path = static_cast<IdentityPath>(info[0].As<Napi::Number>().Int32Value());
     const auto given = info[1].As<Napi::Uint32Array>();
     const GateLimits limits = {given[0], given[1], given[2]};
-    gate_ = std::make_unique<Gate>(loop_of(info.Env()), path, limits,
-                                   [this](const std::vector<Slot>& slots) { exited(slots); });
+    gate_ = std::make_unique<Gate>(
+        loop_of(info.Env()), path, limits,
+        [this](const std::vector<Slot>& slots) { exited(slots); },
+        [this](OwnFd fd, std::string_view data, uint32_t ticket) {
+          odd_request(std::move(fd), data, ticket);
+        });
   }
 
  private:
@@ -124,19 +117,26 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return gate_->bridge().connection_of(object->GetAlignedPointerFromInternalField(0));
   }
 
+  static int code_of(const Caller* caller) {
+    if (caller == nullptr) return kCodeNoConnection;
+    if (caller->standing == Standing::kStranger) return kCodeStranger;
+    if (caller->standing == Standing::kNobody) return kCodeNobody;
+    return static_cast<int>(caller->slot * 2 + (caller->root ? 1 : 0));
+  }
+
   Napi::Value caller_of(const Napi::CallbackInfo& info) {
     const Connection* connection = connection_in(info);
-    int code = kCodeNoConnection;
-    if (connection != nullptr) {
-      code = kCodeNobody;
-      const Caller& caller = connection->caller;
-      if (caller.standing == Standing::kInstance) {
-        code = static_cast<int>(caller.slot * 2 + (caller.root ? 1 : 0));
-      } else if (caller.standing == Standing::kStranger) {
-        code = kCodeStranger;
-      }
-    }
-    return Napi::Number::New(info.Env(), code);
+    const Caller* caller = connection == nullptr ? nullptr : &connection->caller;
+    return Napi::Number::New(info.Env(), code_of(caller));
+  }
+
+  Napi::Value caller_of_ticket(const Napi::CallbackInfo& info) {
+    const uint32_t ticket = info[0].As<Napi::Number>().Uint32Value();
+    return Napi::Number::New(info.Env(), code_of(gate_->departed(ticket)));
+  }
+
+  void forget(const Napi::CallbackInfo& info) {
+    gate_->forget(info[0].As<Napi::Number>().Uint32Value());
   }
 
   Napi::Value credentials_of(const Napi::CallbackInfo& info) {
@@ -210,48 +210,19 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     on_init_exit_.MakeCallback(env.Global(), {list}, context_);
   }
 
-  Napi::AsyncContext context_;
-  Napi::FunctionReference on_init_exit_;
-  std::unique_ptr<Gate> gate_;
-};
-
-// Accepts the operators' connections and hands each to JavaScript: onConnection(fd, pid, uid, gid).
-class HostListenerWrap : public Napi::ObjectWrap<HostListenerWrap> {
- public:
-  static Napi::Function constructor(Napi::Env env) {
-    return DefineClass(env, "HostListener",
-                       {InstanceMethod<&HostListenerWrap::listen>("listen"),
-                        InstanceMethod<&HostListenerWrap::stop>("stop")});
-  }
-
-  explicit HostListenerWrap(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<HostListenerWrap>(info),
-        context_(info.Env(), "devlxd:host"),
-        on_connection_(Napi::Persistent(info[0].As<Napi::Function>())),
-        listener_(loop_of(info.Env()), [this](OwnFd fd) { accepted(std::move(fd)); }, [] {}) {}
-
- private:
-  Napi::Value listen(const Napi::CallbackInfo& info) {
-    return failure_of(info.Env(), listener_.start(OwnFd(fd_in(info, 0))));
-  }
-
-  void stop(const Napi::CallbackInfo&) { listener_.stop(); }
-
-  void accepted(OwnFd fd) {
-    ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+  void odd_request(OwnFd fd, std::string_view data, uint32_t ticket) {
     const Napi::Env env = Env();
     const Napi::HandleScope scope(env);
     const auto number = [env](double value) { return Napi::Number::New(env, value); };
-    on_connection_.MakeCallback(
-        env.Global(), {number(fd.release()), number(peer.pid), number(peer.uid), number(peer.gid)},
-        context_);
+    const auto bytes = Napi::Buffer<char>::Copy(env, data.data(), data.size());
+    on_odd_request_.MakeCallback(env.Global(), {number(fd.release()), bytes, number(ticket)},
+                                 context_);
   }
 
   Napi::AsyncContext context_;
-  Napi::FunctionReference on_connection_;
-  Listener listener_;
+  Napi::FunctionReference on_init_exit_;
+  Napi::FunctionReference on_odd_request_;
+  std::unique_ptr<Gate> gate_;
 };
 
 Napi::Value listen_unix_js(const Napi::CallbackInfo& info) {

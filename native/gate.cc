@@ -2,6 +2,8 @@
 
 #include <sys/epoll.h>
 
+#include "request_head.h"
+
 namespace devlxd {
 namespace {
 
@@ -12,11 +14,16 @@ constexpr uint64_t kProcfsTickMilliseconds = 50;
 
 }  // namespace
 
-Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit)
+Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit,
+           OnOddRequest on_odd_request)
     : path_(path),
       limits_(limits),
       on_init_exit_(std::move(on_init_exit)),
-      bridge_([this](Connection& connection) { closed(connection); }),
+      on_odd_request_(std::move(on_odd_request)),
+      bridge_([this](Connection& connection) { closed(connection); },
+              [this](Connection& connection, std::string_view data) {
+                return hand_over_if_odd(connection, data);
+              }),
       guests_(
           loop, [this](OwnFd fd) { admit(std::move(fd)); }, [this] { clock_.queue_was_empty(); }),
       exits_(epoll_create1(EPOLL_CLOEXEC)) {
@@ -125,6 +132,46 @@ void Gate::detach(Connection& connection) {
 void Gate::discharge(Slot slot) {
   connections_--;
   if (slot != kNoSlot) instances_.discharge(slot);
+}
+
+bool Gate::hand_over_if_odd(Connection& connection, std::string_view data) {
+  if (is_plain_request(data)) return false;
+  OwnFd copy(fcntl(bridge_.fd_of(connection), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) {
+    bridge_.close(connection);
+    return true;
+  }
+  unlink(connection);
+  connection.detached = true;
+  const uint32_t ticket = ++last_ticket_;
+  departed_.emplace(ticket, std::move(connection.caller));
+  bridge_.close(connection);  // uSockets' descriptor; the connection lives on in the copy
+  on_odd_request_(std::move(copy), data, ticket);
+  return true;
+}
+
+const Caller* Gate::departed(uint32_t ticket) {
+  const auto found = departed_.find(ticket);
+  if (found == departed_.end()) return nullptr;
+  Caller& caller = found->second;
+  if (caller.standing == Standing::kStranger) {
+    const Slot slot = owner_of(*caller.lineage, instances_);
+    if (slot != kNoSlot) {
+      strangers_--;
+      settle(caller, slot, instances_);
+      instances_.charge(slot);
+    }
+  }
+  return &caller;
+}
+
+void Gate::forget(uint32_t ticket) {
+  const auto found = departed_.find(ticket);
+  if (found == departed_.end()) return;
+  const Caller& caller = found->second;
+  if (caller.standing == Standing::kStranger) strangers_--;
+  discharge(caller.standing == Standing::kInstance ? caller.slot : kNoSlot);
+  departed_.erase(found);
 }
 
 void Gate::recognise_strangers() {

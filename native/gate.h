@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "instances.h"
@@ -34,8 +36,12 @@ struct GateCounters {
 class Gate {
  public:
   using OnInitExit = std::function<void(const std::vector<Slot>&)>;
+  // A connection whose first data uWebSockets would refuse, and those data. It is known by its
+  // ticket from here on, until forget().
+  using OnOddRequest = std::function<void(OwnFd, std::string_view data, uint32_t ticket)>;
 
-  Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit);
+  Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit,
+       OnOddRequest on_odd_request);
   ~Gate();
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
@@ -62,6 +68,11 @@ class Gate {
   void detach(Connection& connection);
   void discharge(Slot slot);
 
+  // The caller of a ticket, looked up again if it was a stranger; null for a ticket that is
+  // forgotten.
+  const Caller* departed(uint32_t ticket);
+  void forget(uint32_t ticket);
+
   GateCounters counters() const { return counters_; }
   uint64_t shed() const { return guests_.shed(); }
   uint32_t connections() const { return connections_; }
@@ -69,6 +80,7 @@ class Gate {
   size_t running() const { return instances_.running(); }
 
  private:
+  bool hand_over_if_odd(Connection& connection, std::string_view data);
   bool has_room_for(const Caller& caller);
   void link(Connection& connection);
   void unlink(Connection& connection);
@@ -81,6 +93,7 @@ class Gate {
   IdentityPath path_;
   GateLimits limits_;
   OnInitExit on_init_exit_;
+  OnOddRequest on_odd_request_;
   AcceptClock clock_;
   Instances instances_;
   Bridge bridge_;
@@ -89,7 +102,9 @@ class Gate {
   uv_poll_t* exits_poll_ = nullptr;  // freed by uv_close's callback
   Connection* unowned_ = nullptr;    // connections of strangers and nobodies
   uint32_t strangers_ = 0;
-  uint32_t connections_ = 0;  // adopted or detached, of everyone
+  uint32_t connections_ = 0;                       // adopted or detached, of everyone
+  std::unordered_map<uint32_t, Caller> departed_;  // by ticket
+  uint32_t last_ticket_ = 0;
   GateCounters counters_;
 };
 

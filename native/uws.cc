@@ -29,6 +29,8 @@ struct Functions {
   void* (*socket_get_native_handle)(int ssl, us_socket_t*);
   void (*socket_context_on_close)(int ssl, us_socket_context_t*,
                                   us_socket_t* (*)(us_socket_t*, int, void*));
+  void (*socket_context_on_data)(int ssl, us_socket_context_t*,
+                                 us_socket_t* (*)(us_socket_t*, char*, int));
 };
 Functions us;
 
@@ -42,7 +44,29 @@ bool find(void* library, const char* name, Function& function) {
   return function != nullptr;
 }
 
-us_socket_t* sentinel(us_socket_t* socket, int, void*) { return socket; }
+us_socket_t* close_sentinel(us_socket_t* socket, int, void*) { return socket; }
+us_socket_t* data_sentinel(us_socket_t* socket, char*, int) { return socket; }
+
+// uSockets can set a handler but not tell which one is set. So a sentinel is set, found again in
+// the context, and what stood in its place before is uWebSockets' own, which ours goes on to call.
+// Null when not exactly that one word has changed.
+template <typename Handler>
+Handler replaced_handler(us_socket_context_t* context,
+                         void (*set)(int ssl, us_socket_context_t*, Handler), Handler sentinel) {
+  void* before[kContextWords];
+  void* after[kContextWords];
+  memcpy(before, context, sizeof before);
+  set(0, context, sentinel);
+  memcpy(after, context, sizeof after);
+  size_t changes = 0;
+  void* replaced = nullptr;
+  for (size_t i = 0; i < kContextWords; i++) {
+    if (before[i] == after[i]) continue;
+    changes++;
+    if (after[i] == reinterpret_cast<void*>(sentinel)) replaced = before[i];
+  }
+  return changes == 1 ? reinterpret_cast<Handler>(replaced) : nullptr;
+}
 
 Connection* stamp_of(us_socket_t* socket) {
   char* extension = static_cast<char*>(us.socket_ext(0, socket));
@@ -55,6 +79,7 @@ Bridge::~Bridge() {
   for (size_t i = 0; i < bridges.size(); i++) {
     if (bridges[i] != this) continue;
     us.socket_context_on_close(0, context_, uws_on_close_);
+    us.socket_context_on_data(0, context_, uws_on_data_);
     bridges.erase(bridges.begin() + i);
     contexts.erase(contexts.begin() + i);
     return;
@@ -66,7 +91,7 @@ std::string Bridge::open(void* listen_token, const char* binary) {
   if (!failed.empty()) return failed;
   context_ = us.socket_context(0, static_cast<us_socket_t*>(listen_token));
   if (context_ == nullptr) return "us_socket_context of the listen token";
-  failed = hook_close();
+  failed = hook_handlers();
   if (!failed.empty()) return failed;
   bridges.push_back(this);
   contexts.push_back(context_);
@@ -87,29 +112,19 @@ std::string Bridge::find_functions(const char* binary) {
                             ? "us_socket_get_native_handle"
                         : !find(library, "us_socket_context_on_close", us.socket_context_on_close)
                             ? "us_socket_context_on_close"
+                        : !find(library, "us_socket_context_on_data", us.socket_context_on_data)
+                            ? "us_socket_context_on_data"
                             : nullptr;
   return missing == nullptr ? "" : std::string("symbol ") + missing;
 }
 
-// uSockets can set a close handler but not tell which one is set. So a sentinel is set, found again
-// in the context, and what stood in its place before is uWebSockets' own, which ours goes on to
-// call.
-std::string Bridge::hook_close() {
-  void* before[kContextWords];
-  void* after[kContextWords];
-  memcpy(before, context_, sizeof before);
-  us.socket_context_on_close(0, context_, &sentinel);
-  memcpy(after, context_, sizeof after);
-  size_t changes = 0;
-  for (size_t i = 0; i < kContextWords; i++) {
-    if (before[i] == after[i]) continue;
-    changes++;
-    if (after[i] == reinterpret_cast<void*>(&sentinel)) {
-      uws_on_close_ = reinterpret_cast<CloseHandler>(before[i]);
-    }
-  }
-  if (changes != 1 || uws_on_close_ == nullptr) return "close handler of the socket context";
+std::string Bridge::hook_handlers() {
+  uws_on_close_ = replaced_handler(context_, us.socket_context_on_close, &close_sentinel);
+  if (uws_on_close_ == nullptr) return "close handler of the socket context";
+  uws_on_data_ = replaced_handler(context_, us.socket_context_on_data, &data_sentinel);
+  if (uws_on_data_ == nullptr) return "data handler of the socket context";
   us.socket_context_on_close(0, context_, &Bridge::on_close);
+  us.socket_context_on_data(0, context_, &Bridge::on_data);
   return "";
 }
 
@@ -153,6 +168,17 @@ us_socket_t* Bridge::on_close(us_socket_t* socket, int code, void* reason) {
   if (!connection->detached) bridge->on_closed_(*connection);
   connection->~Connection();
   return result;
+}
+
+us_socket_t* Bridge::on_data(us_socket_t* socket, char* data, int length) {
+  Bridge* bridge = bridge_of(us.socket_context(0, socket));
+  Connection* connection = stamp_of(socket);
+  if (!connection->heard) {
+    connection->heard = true;
+    const std::string_view seen(data, static_cast<size_t>(length));
+    if (bridge->on_first_data_(*connection, seen)) return socket;
+  }
+  return bridge->uws_on_data_(socket, data, length);
 }
 
 }  // namespace devlxd

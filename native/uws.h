@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "own_fd.h"
 #include "peer.h"
@@ -20,6 +21,7 @@ struct Connection {
   Connection* previous = nullptr;  // its instance's list, or that of the callers without one
   Connection* next = nullptr;
   bool detached = false;  // no longer the gate's: an upgrade or a hand-over took it
+  bool heard = false;     // its first data have come
 };
 
 // The only code that knows uSockets: it puts accepted descriptors into the HTTP context of one
@@ -33,7 +35,12 @@ class Bridge {
   // Called once for each adopted connection, when its socket closes without having been detached.
   using OnClosed = std::function<void(Connection&)>;
 
-  explicit Bridge(OnClosed on_closed) : on_closed_(std::move(on_closed)) {}
+  // Called with the first data of a connection. True: it was closed, and uWebSockets never sees
+  // them.
+  using OnFirstData = std::function<bool(Connection&, std::string_view)>;
+
+  Bridge(OnClosed on_closed, OnFirstData on_first_data)
+      : on_closed_(std::move(on_closed)), on_first_data_(std::move(on_first_data)) {}
   ~Bridge();
   Bridge(const Bridge&) = delete;
   Bridge& operator=(const Bridge&) = delete;
@@ -56,15 +63,19 @@ class Bridge {
 
  private:
   using CloseHandler = us_socket_t* (*)(us_socket_t*, int code, void* reason);
+  using DataHandler = us_socket_t* (*)(us_socket_t*, char* data, int length);
 
   std::string find_functions(const char* binary);
-  std::string hook_close();
+  std::string hook_handlers();
   static Bridge* bridge_of(us_socket_context_t* context);
   static us_socket_t* on_close(us_socket_t* socket, int code, void* reason);
+  static us_socket_t* on_data(us_socket_t* socket, char* data, int length);
 
   OnClosed on_closed_;
+  OnFirstData on_first_data_;
   us_socket_context_t* context_ = nullptr;
   CloseHandler uws_on_close_ = nullptr;
+  DataHandler uws_on_data_ = nullptr;
 };
 
 }  // namespace devlxd

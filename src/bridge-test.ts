@@ -11,7 +11,8 @@ const patienceMilliseconds = 5000;
  * @throws Fault bridge-broken, with the step that failed
  */
 export async function testBridge(): Promise<void> {
-  const gate = new Gate('auto', { connectionsPerInstance: 0, connections: 0, strangers: 0 }, () => undefined);
+  const nothing = { onInitExit: () => undefined, onOddRequest: () => undefined };
+  const gate = new Gate('auto', { connectionsPerInstance: 0, connections: 0, strangers: 0 }, nothing);
   let seen: number | undefined;
   const app = await createApp(gate, (building) =>
     building.any('/*', (response) => {

@@ -1,81 +1,18 @@
 import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import {
+  addon,
+  type Credentials,
+  type Failure,
+  type GateCounters,
+  type NativeGate,
+  type NativeHostListener,
+  type NativeRegistration,
+  type RegisterOutcome,
+} from './addon.js';
 import { Fault } from './errors.js';
-import { packageRoot } from './package-root.js';
 import { getSystemErrorMessage, getSystemErrorName } from './system-error.js';
 
-/** A system call that failed; errno 0: none did. */
-interface Failure {
-  readonly call: string;
-  readonly errno: number;
-}
-
-type RegisterOutcome = 'registered' | 'gone' | 'own-namespace' | 'not-init' | 'no-root' | 'taken' | 'denied' | 'failed';
-
-interface NativeRegistration extends Failure {
-  readonly outcome: RegisterOutcome;
-  readonly slot: number;
-  readonly namespace: string;
-  readonly rootUid: number;
-  readonly startTicks: number;
-}
-
-interface NativeGate {
-  attach(listenToken: us_listen_socket, binary: string): string;
-  listen(fd: number): Failure;
-  stopListening(): void;
-  register(pid: number): NativeRegistration;
-  unregister(slot: number): void;
-  callerOf(response: HttpResponse): number;
-  credentialsOf(response: HttpResponse): Credentials | undefined;
-  detach(response: HttpResponse): void;
-  take(response: HttpResponse): number;
-  release(slot: number): void;
-  admitSelfTest(pid: number): number;
-  counters(): GateCounters;
-  connectionsOf(slot: number): number;
-}
-
-interface NativeHostListener {
-  listen(fd: number): Failure;
-  stop(): void;
-}
-
-interface Addon {
-  readonly identityPaths: readonly string[];
-  bestIdentityPath(): number;
-  listenUnix(path: string, mode: number, backlog: number): number | Failure;
-  readonly Gate: new (path: number, limits: Uint32Array, onInitExit: (slots: number[]) => void) => NativeGate;
-  readonly HostListener: new (
-    onConnection: (fd: number, pid: number, uid: number, gid: number) => void,
-  ) => NativeHostListener;
-}
-
-const require = createRequire(import.meta.url);
-const addon = require(process.env['DEVLXD_ADDON'] ?? join(packageRoot, 'build/Release/devlxd.node')) as Addon;
-
-/** Who called connect(2), as the host's kernel said when the connection was accepted. */
-export interface Credentials {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Since the start of the daemon, except connections and running, which are now. */
-export interface GateCounters {
-  readonly accepted: number;
-  /** closed at once: the instance had its share of connections */
-  readonly overInstanceLimit: number;
-  /** closed at once: the daemon had all the connections it takes */
-  readonly overLimit: number;
-  /** served as nobody: of the host, exited before the accept, or one stranger too many */
-  readonly unidentified: number;
-  /** accepted and dropped because no file descriptor was left */
-  readonly shed: number;
-  readonly connections: number;
-  readonly running: number;
-}
+export type { Credentials, GateCounters } from './addon.js';
 
 /**
  * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf` and `isRoot` read it.
@@ -122,6 +59,17 @@ export interface GateLimits {
   readonly strangers: number;
 }
 
+/** What the gate tells of its own accord. */
+export interface GateEvents {
+  /** The inits of these slots have exited; their connections are closed already. */
+  onInitExit(slots: readonly number[]): void;
+  /**
+   * A connection's first data are none that uWebSockets would take. The descriptor belongs to whoever is told;
+   * `callerOfTicket` says whose it is, and `forget` must follow when it is closed.
+   */
+  onOddRequest(fd: number, data: Buffer, ticket: number): void;
+}
+
 /**
  * The guests' side of the addon: accepts, asks the kernel who it is, counts, and hands the connection to a
  * uWebSockets.js app. A connection accepted before `register` of its namespace is recognised by it.
@@ -129,8 +77,7 @@ export interface GateLimits {
 export class Gate {
   readonly #native: NativeGate;
 
-  /** onInitExit: the inits of these slots have exited; their connections are closed already. */
-  constructor(identityPath: string, limits: GateLimits, onInitExit: (slots: number[]) => void) {
+  constructor(identityPath: string, limits: GateLimits, events: GateEvents) {
     const best = addon.bestIdentityPath();
     const path = identityPath === 'auto' ? best : identityPaths.indexOf(identityPath);
     if (path < best) {
@@ -140,7 +87,8 @@ export class Gate {
       );
     }
     const { connectionsPerInstance, connections, strangers } = limits;
-    this.#native = new addon.Gate(path, Uint32Array.of(connectionsPerInstance, connections, strangers), onInitExit);
+    const three = Uint32Array.of(connectionsPerInstance, connections, strangers);
+    this.#native = new addon.Gate(path, three, events.onInitExit, events.onOddRequest);
   }
 
   /**
@@ -205,6 +153,17 @@ export class Gate {
   /** Ends the charge of a detached or taken connection; slot -1 when it had no instance. */
   release(slot: number): void {
     this.#native.release(slot);
+  }
+
+  /** Like `callerOf`, for a connection that came by `onOddRequest`. */
+  callerOfTicket(ticket: number): Caller {
+    const caller = this.#native.callerOfTicket(ticket);
+    return (caller === noConnection ? nobody : caller) as Caller;
+  }
+
+  /** Ends the charge of such a connection. */
+  forget(ticket: number): void {
+    this.#native.forget(ticket);
   }
 
   /** One end of a socketpair whose other end the app serves, as of a caller with this pid. */

@@ -5,8 +5,10 @@ import type { Settings } from './config.js';
 import { OptionError } from './config.js';
 import { connectionRoom } from './descriptors.js';
 import { bestIdentityPath, Gate, listenUnix } from './gate.js';
+import { Desk } from './guest/desk.js';
 import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
+import { OddEdge } from './guest/odd-edge.js';
 import { hostEndpoints } from './host/endpoints.js';
 import { InstanceHandlers } from './host/instances.js';
 import { Operations } from './host/operations.js';
@@ -78,15 +80,23 @@ export class Daemon {
         connections: limits.connections || connectionRoom(),
         strangers: limits.strangers,
       },
-      (slots) => running.initsExited(slots),
+      {
+        onInitExit: (slots) => running.initsExited(slots),
+        onOddRequest: (fd, data, ticket) => oddEdge.admit(fd, data, ticket),
+      },
     );
     const running = new Running(gate, registry, log);
     const listeners = new Listeners();
     registry.on('change', (change) => listeners.deliver(change));
 
-    const guestEdge = new GuestEdge(gate, registry, running, listeners, limits, log);
+    const desk = new Desk(registry, running, listeners, limits, log);
+    const oddEdge = new OddEdge(gate, desk, running, listeners, limits);
+    oddEdge.run();
+    const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
     await guestEdge.run();
     this.#stops.push(() => guestEdge.stop());
+    this.#stops.push(() => oddEdge.stop());
+    this.#stops.push(() => desk.stop());
     await running.reattach();
 
     const operations = new Operations();

@@ -10,7 +10,7 @@ import { packageRoot } from '../src/package-root.js';
 
 test('the self-test passes with the build that is installed', () => testBridge());
 
-test('the addon has exactly the members that src/gate.ts describes', () => {
+test('the addon has exactly the members that src/addon.ts describes', () => {
   const addon = createRequire(import.meta.url)(join(packageRoot, 'build/Release/devlxd.node')) as Record<
     string,
     unknown
@@ -23,7 +23,7 @@ test('the addon has exactly the members that src/gate.ts describes', () => {
     'listenUnix',
   ]);
   const members = (name: string) => Object.getOwnPropertyNames((addon[name] as { prototype: object }).prototype).sort();
-  const source = readFileSync(join(packageRoot, 'src/gate.ts'), 'utf8');
+  const source = readFileSync(join(packageRoot, 'src/addon.ts'), 'utf8');
   for (const name of ['Gate', 'HostListener']) {
     const declared = new RegExp(`interface Native${name} \\{([^}]*)\\}`).exec(source)?.[1] ?? '';
     const names = [...declared.matchAll(/^ {2}(\w+)\(/gm)].map(([, member]) => member);
@@ -53,7 +53,7 @@ function projectWithout(symbol: string): string {
   return copy;
 }
 
-for (const symbol of ['us_adopt_accepted_socket', 'us_socket_context_on_close']) {
+for (const symbol of ['us_adopt_accepted_socket', 'us_socket_context_on_close', 'us_socket_context_on_data']) {
   test(`without ${symbol} the daemon refuses to start and says so`, () => {
     const copy = projectWithout(symbol);
     try {

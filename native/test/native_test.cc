@@ -17,6 +17,7 @@
 #include "../instances.h"
 #include "../peer.h"
 #include "../process.h"
+#include "../request_head.h"
 
 namespace devlxd {
 namespace {
@@ -86,16 +87,42 @@ void test_parsers() {
   CHECK(!innermost_pid_of_status("Name:\tx\n"));
 }
 
+void test_request_heads() {
+  for (const char* plain : {
+           "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+           "GET / HTTP/1.1\r\nA: b\r\nhOsT:\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\n\r\nbody\nwith\nlines",
+           "GET / HTTP/1.1\r\nHo",
+           "GE",
+           "",
+       }) {
+    CHECK(is_plain_request(plain));
+  }
+  for (const char* odd : {
+           "GET http://lxd/1.0 HTTP/1.1\r\nHost: x\r\n\r\n",
+           "GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+           "GET / HTTP/1.1\r\n\r\n",
+           "GET / HTTP/1.1\nHost: x\n\n",
+           "GET / HTTP/1.1\r\nHost: x\n\r\n",
+           "GET /\r\n",
+           "\r\n",
+           "nonsense\n",
+       }) {
+    CHECK(!is_plain_request(odd));
+  }
+}
+
 // Whatever the text is, a parser gives a value or none.
 void test_parsers_with_noise() {
   std::mt19937 random(4711);
-  const std::string alphabet = "0123456789 \t\n():NSpid-\xff";
+  const std::string alphabet = "0123456789 \t\r\n():NSpidGETHOSHhost/.-\xff";
   for (int round = 0; round < 200'000; round++) {
     std::string text(random() % 60, ' ');
     for (char& c : text) c = alphabet[random() % alphabet.size()];
     root_uid_of_map(text);
     start_of_stat(text);
     innermost_pid_of_status(text);
+    is_plain_request(text);
   }
 }
 
@@ -174,6 +201,7 @@ void test_held_pidfd_pins_namespace() {
 int run() {
   const std::string socket_path = "/tmp/devlxd-native-test." + std::to_string(getpid());
   test_parsers();
+  test_request_heads();
   test_parsers_with_noise();
   const int best = static_cast<int>(best_identity_path());
   for (int path = best; path <= static_cast<int>(IdentityPath::kProcfs); path++) {

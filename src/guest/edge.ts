@@ -1,45 +1,43 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import { Socket } from 'node:net';
-import { type Caller, type Gate, isRoot, slotOf, stranger } from '../gate.js';
-import type { EventType, GuestEvent } from '../instances/events.js';
-import type { Instance } from '../instances/model.js';
-import type { Registry } from '../instances/registry.js';
+import type { Caller, Credentials, Gate } from '../gate.js';
 import { exceeds, type Limits } from '../limits.js';
-import type { Log } from '../log.js';
 import type { Running } from '../running.js';
 import { createApp, type GuestApp } from '../uws.js';
-import { type Exchange, exchangeOf, hasBody, write, writeLast } from './exchange.js';
+import type { Desk } from './desk.js';
+import type { Exchange, Opening } from './exchange.js';
 import { Heartbeat } from './heartbeat.js';
-import { HeldRequests } from './held.js';
-import { CatchingUp, closeCodes, type Listeners } from './listeners.js';
-import { type ChangeReply, type EventsReply, errors, type Reply } from './reply.js';
-import { answer, isServed } from './route.js';
+import { closeCodes, type Listeners } from './listeners.js';
+import { type BodyReply, errors, errorType } from './reply.js';
+import type { Asked } from './route.js';
 import { type SocketData, StreamListener, WebSocketListener } from './streams.js';
 
+/** A WebSocket upgrade as the client asked for it, copied out of the request. */
+interface Upgrade {
+  readonly key: string;
+  readonly protocol: string;
+  readonly extensions: string;
+  readonly context: us_socket_context_t;
+}
+
 /**
- * Where the API touches uWebSockets: finds out whose request it is, has it answered, writes the reply. No handler
- * sees an HttpResponse (docs/native-lifecycle.md has the rules that this file keeps).
+ * Where nearly all requests come in: through uWebSockets. docs/native-lifecycle.md has the rules that this file keeps.
  */
 export class GuestEdge {
   readonly #gate: Gate;
-  readonly #registry: Registry;
+  readonly #desk: Desk;
   readonly #running: Running;
   readonly #listeners: Listeners;
   readonly #limits: Limits;
-  readonly #log: Log;
-  readonly #held: HeldRequests;
   readonly #heartbeat: Heartbeat;
   #app: GuestApp | undefined;
-  #requests = 0;
 
-  constructor(gate: Gate, registry: Registry, running: Running, listeners: Listeners, limits: Limits, log: Log) {
+  constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
     this.#gate = gate;
-    this.#registry = registry;
+    this.#desk = desk;
     this.#running = running;
     this.#listeners = listeners;
     this.#limits = limits;
-    this.#log = log;
-    this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
     this.#heartbeat = new Heartbeat(limits['ping-seconds']);
   }
 
@@ -60,7 +58,6 @@ export class GuestEdge {
         .any('/*', (response, request) => this.#receive(response, request)),
     );
     this.#heartbeat.run();
-    this.#running.on('started', () => this.#held.retryAll());
     this.#running.on('stopped', (instance) =>
       this.#listeners.end(instance.id, closeCodes.goingAway, 'the instance was stopped'),
     );
@@ -69,185 +66,17 @@ export class GuestEdge {
   /** Tells every listener that the daemon goes, and closes what is open. */
   async stop(): Promise<void> {
     this.#heartbeat.stop();
-    this.#held.giveUpAll();
     this.#listeners.endAll(closeCodes.restart, 'devlxd is stopping');
     await new Promise(setImmediate); // the close frames go out first
     this.#app?.close();
   }
 
   #receive(response: HttpResponse, request: HttpRequest, context?: us_socket_context_t): void {
-    const exchange = exchangeOf(response, request, context);
-    try {
-      if (hasBody(exchange.asked)) this.#receiveBody(exchange);
-      else if (!this.#serve(exchange)) this.#hold(exchange);
-    } catch (error) {
-      this.#failed(exchange, error);
-    }
-  }
-
-  /** Reads the body to its end, or to the limit, and serves then. */
-  #receiveBody(exchange: Exchange): void {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    this.#watch(exchange);
-    exchange.response.onData((chunk, isLast) => {
-      length += chunk.byteLength;
-      if (exceeds(this.#limits['guest-body'], length)) {
-        if (!exchange.aborted) this.#inCork(exchange, () => writeLast(exchange, errors.bodyTooLarge));
-        exchange.aborted = true;
-        return;
-      }
-      chunks.push(Buffer.from(chunk.slice(0))); // uWebSockets takes chunk back
-      if (!isLast || exchange.aborted) return;
-      exchange.asked = { ...exchange.asked, body: Buffer.concat(chunks).toString('utf8') };
-      this.#inCork(exchange, () => {
-        if (!this.#serve(exchange)) this.#hold(exchange);
-      });
-    });
-  }
-
-  /** From here on the answer may come after the handler has returned. */
-  #watch(exchange: Exchange): void {
-    exchange.response.onAborted(() => {
-      exchange.aborted = true;
-    });
-  }
-
-  /** False: nobody knows yet whose request it is. */
-  #serve(exchange: Exchange): boolean {
-    const caller = this.#gate.callerOf(exchange.response);
-    const instance = caller < 0 ? undefined : this.#running.at(slotOf(caller));
-    if (instance !== undefined) {
-      this.#reply(exchange, caller, instance, answer(instance, isRoot(caller), exchange.asked));
-      return true;
-    }
-    if (caller >= 0 || caller === stranger) return false;
-    this.#unknown(exchange);
-    return true;
-  }
-
-  #hold(exchange: Exchange): void {
-    this.#watch(exchange);
-    this.#held.hold({
-      retry: () => exchange.aborted || this.#again(exchange),
-      giveUp: () => exchange.aborted || this.#inCork(exchange, () => this.#unknown(exchange)),
-    });
-  }
-
-  #again(exchange: Exchange): boolean {
-    let served = true;
-    this.#inCork(exchange, () => {
-      served = this.#serve(exchange);
-    });
-    return served;
-  }
-
-  /** Outside a handler nothing of uWebSockets corks writes, or keeps what is thrown from ending the process. */
-  #inCork(exchange: Exchange, write: () => void): void {
-    exchange.response.cork(() => {
-      try {
-        write();
-      } catch (error) {
-        this.#failed(exchange, error);
-      }
-    });
-  }
-
-  #reply(exchange: Exchange, caller: Caller, instance: Instance, reply: Reply): void {
-    if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
-    if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
-    else if (reply.kind === 'change') this.#change(exchange, instance, reply);
-    else write(exchange, reply);
-  }
-
-  #change(exchange: Exchange, { project, name }: Instance, { change, answer: reply }: ChangeReply): void {
-    this.#watch(exchange);
-    const stored = this.#registry.transact((transaction) => {
-      const before = transaction.need(project, name);
-      const after = change(before);
-      if (after !== before) transaction.replace(before, after);
-      return after;
-    });
-    const answered = (write: () => void): void => {
-      if (!exchange.aborted) this.#inCork(exchange, write);
-    };
-    stored.then(
-      ({ guestState }) => {
-        this.#log.info({ instance: name, project, guestState }, 'guest state');
-        answered(() => write(exchange, reply));
-      },
-      (error: unknown) => answered(() => this.#failed(exchange, error)),
-    );
-  }
-
-  #unknown(exchange: Exchange): void {
-    const peer = this.#gate.credentialsOf(exchange.response);
-    // Not more than debug: anyone on the host may cause as many of these as they like.
-    this.#log.debug({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');
-    write(exchange, errors.unknownCaller);
-  }
-
-  #failed(exchange: Exchange, error: unknown): void {
-    const request = ++this.#requests;
-    this.#log.error({ err: error, request, ...exchange.asked }, 'guest request failed');
-    if (!exchange.aborted) write(exchange, errors.internal);
-  }
-
-  #trace({ asked }: Exchange, instance: string, reply: Reply): void {
-    const outcome = reply.kind === 'body' ? reply.status : reply.kind;
-    this.#log.debug({ instance, method: asked.method, path: asked.path, outcome }, 'guest request');
-  }
-
-  #listen(exchange: Exchange, slot: number, { id }: Instance, { types, since }: EventsReply): void {
-    if (since === undefined) {
-      this.#stream(exchange, slot, id, types, []);
-      return;
-    }
-    this.#watch(exchange);
-    const meanwhile = new CatchingUp(types);
-    this.#listeners.add(id, meanwhile);
-    const resume = (write: () => void): void => {
-      this.#listeners.remove(id, meanwhile); // and nothing is told before the stream itself listens
-      if (!exchange.aborted) this.#inCork(exchange, write);
-    };
-    this.#registry.eventsAfter(id, since).then(
-      (missed) =>
-        resume(() => {
-          const instance = this.#running.at(slot);
-          if (instance === undefined || !isServed(instance)) write(exchange, errors.forbidden);
-          else if (missed === undefined) write(exchange, errors.gone);
-          else this.#stream(exchange, slot, id, types, meanwhile.after(missed));
-        }),
-      (error: unknown) => resume(() => this.#failed(exchange, error)),
-    );
-  }
-
-  #stream(
-    { response, upgrade }: Exchange,
-    slot: number,
-    instanceId: number,
-    types: ReadonlySet<EventType>,
-    missed: readonly GuestEvent[],
-  ): void {
-    if (upgrade !== undefined) {
-      this.#gate.detach(response); // the upgrade moves the socket: its caller goes along in SocketData
-      const data: SocketData = { instanceId, slot, types, missed };
-      response.upgrade(data, upgrade.key, upgrade.protocol, upgrade.extensions, upgrade.context);
-      return;
-    }
-    // uWebSockets cannot send the head of a response before its first chunk, and drops one that is silent for
-    // 10 s; a stream of events is both. So it becomes a plain socket of Node's.
-    const fd = this.#gate.take(response);
-    response.close();
-    if (fd < 0) return;
-    const socket = new Socket({ fd, readable: true, writable: true });
-    const listener = new StreamListener(socket, types, this.#limits['event-backlog']);
-    for (const event of missed) listener.send(event);
-    this.#listeners.add(instanceId, listener);
-    socket.on('close', () => {
-      this.#listeners.remove(instanceId, listener);
-      this.#gate.release(slot);
-    });
+    const upgrade = context && upgradeOf(request, context);
+    const exchange = new UwsExchange(this.#gate, this.#listeners, this.#limits, response, askedOf(request), upgrade);
+    const { method } = exchange.asked;
+    if (method === 'GET' || method === 'HEAD') this.#desk.receive(exchange);
+    else exchange.readBody(() => this.#desk.receive(exchange));
   }
 
   #opened(socket: WebSocket<SocketData>): void {
@@ -265,4 +94,131 @@ export class GuestEdge {
     if (listener !== undefined) this.#listeners.remove(instanceId, listener);
     this.#gate.release(slot);
   }
+}
+
+/** A request of uWebSockets, with everything that it takes back when the handler returns copied out. */
+class UwsExchange implements Exchange {
+  asked: Asked;
+  aborted = false;
+  readonly #gate: Gate;
+  readonly #listeners: Listeners;
+  readonly #limits: Limits;
+  readonly #response: HttpResponse;
+  readonly #upgrade: Upgrade | undefined;
+
+  constructor(
+    gate: Gate,
+    listeners: Listeners,
+    limits: Limits,
+    response: HttpResponse,
+    asked: Asked,
+    upgrade: Upgrade | undefined,
+  ) {
+    this.#gate = gate;
+    this.#listeners = listeners;
+    this.#limits = limits;
+    this.#response = response;
+    this.asked = asked;
+    this.#upgrade = upgrade;
+  }
+
+  caller(): Caller {
+    return this.#gate.callerOf(this.#response);
+  }
+
+  credentials(): Credentials | undefined {
+    return this.#gate.credentialsOf(this.#response);
+  }
+
+  watch(): void {
+    this.#response.onAborted(() => {
+      this.aborted = true;
+    });
+  }
+
+  /** Outside a handler nothing of uWebSockets corks writes, or keeps what is thrown from ending the process. */
+  later(write: () => void, failed: (error: unknown) => void): void {
+    this.#response.cork(() => {
+      try {
+        write();
+      } catch (error) {
+        failed(error);
+      }
+    });
+  }
+
+  /** Reads the body to its end, or to the limit. */
+  readBody(done: () => void): void {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    this.watch();
+    this.#response.onData((chunk, isLast) => {
+      if (this.aborted) return;
+      length += chunk.byteLength;
+      if (exceeds(this.#limits['guest-body'], length)) {
+        this.#response.cork(() => this.#refuseBody());
+        return;
+      }
+      chunks.push(Buffer.from(chunk.slice(0))); // uWebSockets takes chunk back
+      if (!isLast) return;
+      this.asked = { ...this.asked, body: Buffer.concat(chunks).toString('utf8') };
+      this.#response.cork(done);
+    });
+  }
+
+  write(reply: BodyReply): void {
+    const response = this.#response;
+    if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
+    response.writeHeader('Content-Type', reply.type);
+    if (reply.type === errorType) response.writeHeader('X-Content-Type-Options', 'nosniff');
+    if (this.asked.method !== 'HEAD') {
+      response.end(reply.body);
+      return;
+    }
+    // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
+    response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
+  }
+
+  stream({ instanceId, slot, types, missed }: Opening): void {
+    const upgrade = this.#upgrade;
+    if (upgrade !== undefined) {
+      this.#gate.detach(this.#response); // the upgrade moves the socket: its caller goes along in SocketData
+      const data: SocketData = { instanceId, slot, types, missed };
+      this.#response.upgrade(data, upgrade.key, upgrade.protocol, upgrade.extensions, upgrade.context);
+      return;
+    }
+    // uWebSockets cannot send the head of a response before its first chunk, and drops one that is silent for
+    // 10 s; a stream of events is both. So it becomes a plain socket of Node's.
+    const fd = this.#gate.take(this.#response);
+    this.#response.close();
+    if (fd < 0) return;
+    const socket = new Socket({ fd, readable: true, writable: true });
+    const listener = new StreamListener(socket, types, this.#limits['event-backlog']);
+    for (const event of missed) listener.send(event);
+    this.#listeners.add(instanceId, listener);
+    socket.on('close', () => {
+      this.#listeners.remove(instanceId, listener);
+      this.#gate.release(slot);
+    });
+  }
+
+  /** Answers and closes: what is still to come of the request is not read. */
+  #refuseBody(): void {
+    this.aborted = true;
+    const { status, type, body } = errors.bodyTooLarge;
+    this.#response.writeStatus(status).writeHeader('Content-Type', type).end(body, true);
+  }
+}
+
+function askedOf(request: HttpRequest): Asked {
+  return { method: request.getCaseSensitiveMethod(), path: request.getUrl(), query: request.getQuery(), body: '' };
+}
+
+function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade {
+  return {
+    key: request.getHeader('sec-websocket-key'),
+    protocol: request.getHeader('sec-websocket-protocol'),
+    extensions: request.getHeader('sec-websocket-extensions'),
+    context,
+  };
 }

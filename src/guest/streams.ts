@@ -1,4 +1,5 @@
 import type { WebSocket } from 'uWebSockets.js';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EventType, GuestEvent } from '../instances/events.js';
 import { exceeds } from '../limits.js';
@@ -100,5 +101,32 @@ export class StreamListener implements Listener {
     this.#socket.write('0\r\n\r\n');
     this.#socket.destroySoon(); // not end(): a guest that keeps its side open must not keep us
     setTimeout(() => this.#socket.destroy(), closeMilliseconds).unref();
+  }
+}
+
+/** The same in a response of node:http, which knows itself whether its client understands chunks. */
+export class ChunkListener implements Listener {
+  readonly types: ReadonlySet<EventType>;
+  readonly #response: ServerResponse;
+  readonly #backlog: number;
+
+  /** backlog: as for StreamListener */
+  constructor(response: ServerResponse, types: ReadonlySet<EventType>, backlog: number) {
+    this.types = types;
+    this.#response = response;
+    this.#backlog = backlog;
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
+    response.flushHeaders();
+  }
+
+  send({ text }: GuestEvent): void {
+    this.#response.write(`${text}\n`);
+    const waiting = this.#response.writableLength + (this.#response.socket?.writableLength ?? 0);
+    if (exceeds(this.#backlog, waiting)) this.#response.destroy();
+  }
+
+  end(): void {
+    this.#response.end();
+    this.#response.socket?.destroySoon();
   }
 }

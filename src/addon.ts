@@ -1,0 +1,94 @@
+import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { packageRoot } from './package-root.js';
+
+// What the loaded binary has, member by member. Only this file loads it, and only gate.ts uses it: what each member
+// means stands there.
+
+/** A system call that failed; errno 0: none did. */
+export interface Failure {
+  readonly call: string;
+  readonly errno: number;
+}
+
+export type RegisterOutcome =
+  | 'registered'
+  | 'gone'
+  | 'own-namespace'
+  | 'not-init'
+  | 'no-root'
+  | 'taken'
+  | 'denied'
+  | 'failed';
+
+export interface NativeRegistration extends Failure {
+  readonly outcome: RegisterOutcome;
+  readonly slot: number;
+  readonly namespace: string;
+  readonly rootUid: number;
+  readonly startTicks: number;
+}
+
+export interface NativeGate {
+  attach(listenToken: us_listen_socket, binary: string): string;
+  listen(fd: number): Failure;
+  stopListening(): void;
+  register(pid: number): NativeRegistration;
+  unregister(slot: number): void;
+  callerOf(response: HttpResponse): number;
+  credentialsOf(response: HttpResponse): Credentials | undefined;
+  detach(response: HttpResponse): void;
+  take(response: HttpResponse): number;
+  release(slot: number): void;
+  callerOfTicket(ticket: number): number;
+  forget(ticket: number): void;
+  admitSelfTest(pid: number): number;
+  counters(): GateCounters;
+  connectionsOf(slot: number): number;
+}
+
+export interface NativeHostListener {
+  listen(fd: number): Failure;
+  stop(): void;
+}
+
+interface Addon {
+  readonly identityPaths: readonly string[];
+  bestIdentityPath(): number;
+  listenUnix(path: string, mode: number, backlog: number): number | Failure;
+  readonly Gate: new (
+    path: number,
+    limits: Uint32Array,
+    onInitExit: (slots: number[]) => void,
+    onOddRequest: (fd: number, data: Buffer, ticket: number) => void,
+  ) => NativeGate;
+  readonly HostListener: new (
+    onConnection: (fd: number, pid: number, uid: number, gid: number) => void,
+  ) => NativeHostListener;
+}
+
+const require = createRequire(import.meta.url);
+export const addon = require(process.env['DEVLXD_ADDON'] ?? join(packageRoot, 'build/Release/devlxd.node')) as Addon;
+
+/** Who called connect(2), as the host's kernel said when the connection was accepted. */
+export interface Credentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Since the start of the daemon, except connections and running, which are now. */
+export interface GateCounters {
+  readonly accepted: number;
+  /** closed at once: the instance had its share of connections */
+  readonly overInstanceLimit: number;
+  /** closed at once: the daemon had all the connections it takes */
+  readonly overLimit: number;
+  /** served as nobody: of the host, exited before the accept, or one stranger too many */
+  readonly unidentified: number;
+  /** accepted and dropped because no file descriptor was left */
+  readonly shed: number;
+  readonly connections: number;
+  readonly running: number;
+}

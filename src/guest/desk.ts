@@ -1,0 +1,144 @@
+import { type Caller, isRoot, slotOf, stranger } from '../gate.js';
+import type { Instance } from '../instances/model.js';
+import type { Registry } from '../instances/registry.js';
+import type { Limits } from '../limits.js';
+import type { Log } from '../log.js';
+import type { Running } from '../running.js';
+import type { Exchange } from './exchange.js';
+import { HeldRequests } from './held.js';
+import { CatchingUp, type Listeners } from './listeners.js';
+import { type ChangeReply, type EventsReply, errors, type Reply } from './reply.js';
+import { answer, isServed } from './route.js';
+
+/** Where every request is served, by whichever edge it came: whose it is, what the answer is, or that it must wait. */
+export class Desk {
+  readonly #registry: Registry;
+  readonly #running: Running;
+  readonly #listeners: Listeners;
+  readonly #log: Log;
+  readonly #held: HeldRequests;
+  #failures = 0;
+
+  constructor(registry: Registry, running: Running, listeners: Listeners, limits: Limits, log: Log) {
+    this.#registry = registry;
+    this.#running = running;
+    this.#listeners = listeners;
+    this.#log = log;
+    this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
+    running.on('started', () => this.#held.retryAll());
+  }
+
+  /** Nobody waits any longer. */
+  stop(): void {
+    this.#held.giveUpAll();
+  }
+
+  /** Answers now, or holds the request until it is known whose it is. Never throws. */
+  receive(exchange: Exchange): void {
+    try {
+      if (!this.#serve(exchange)) this.#hold(exchange);
+    } catch (error) {
+      this.#failed(exchange, error);
+    }
+  }
+
+  /** False: nobody knows yet whose request it is. */
+  #serve(exchange: Exchange): boolean {
+    const caller = exchange.caller();
+    const instance = caller < 0 ? undefined : this.#running.at(slotOf(caller));
+    if (instance !== undefined) {
+      this.#reply(exchange, caller, instance, answer(instance, isRoot(caller), exchange.asked));
+      return true;
+    }
+    if (caller >= 0 || caller === stranger) return false;
+    this.#unknown(exchange);
+    return true;
+  }
+
+  #hold(exchange: Exchange): void {
+    exchange.watch();
+    this.#held.hold({
+      retry: () => exchange.aborted || this.#again(exchange),
+      giveUp: () => this.#later(exchange, () => this.#unknown(exchange)),
+    });
+  }
+
+  #again(exchange: Exchange): boolean {
+    let served = true;
+    this.#later(exchange, () => {
+      served = this.#serve(exchange);
+    });
+    return served;
+  }
+
+  #later(exchange: Exchange, write: () => void): void {
+    if (!exchange.aborted) exchange.later(write, (error) => this.#failed(exchange, error));
+  }
+
+  #reply(exchange: Exchange, caller: Caller, instance: Instance, reply: Reply): void {
+    if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
+    if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
+    else if (reply.kind === 'change') this.#change(exchange, instance, reply);
+    else exchange.write(reply);
+  }
+
+  #change(exchange: Exchange, { project, name }: Instance, { change, answer: reply }: ChangeReply): void {
+    exchange.watch();
+    const stored = this.#registry.transact((transaction) => {
+      const before = transaction.need(project, name);
+      const after = change(before);
+      if (after !== before) transaction.replace(before, after);
+      return after;
+    });
+    stored.then(
+      ({ guestState }) => {
+        this.#log.info({ instance: name, project, guestState }, 'guest state');
+        this.#later(exchange, () => exchange.write(reply));
+      },
+      (error: unknown) => this.#later(exchange, () => this.#failed(exchange, error)),
+    );
+  }
+
+  #listen(exchange: Exchange, slot: number, { id: instanceId }: Instance, { types, since }: EventsReply): void {
+    if (since === undefined) {
+      exchange.stream({ instanceId, slot, types, missed: [] });
+      return;
+    }
+    exchange.watch();
+    const meanwhile = new CatchingUp(types);
+    this.#listeners.add(instanceId, meanwhile);
+    const resume = (write: () => void): void => {
+      this.#listeners.remove(instanceId, meanwhile); // and nothing is told before the stream itself listens
+      this.#later(exchange, write);
+    };
+    this.#registry.eventsAfter(instanceId, since).then(
+      (missed) =>
+        resume(() => {
+          const instance = this.#running.at(slot);
+          if (instance === undefined || !isServed(instance)) exchange.write(errors.forbidden);
+          else if (missed === undefined) exchange.write(errors.gone);
+          else exchange.stream({ instanceId, slot, types, missed: meanwhile.after(missed) });
+        }),
+      (error: unknown) => resume(() => this.#failed(exchange, error)),
+    );
+  }
+
+  #unknown(exchange: Exchange): void {
+    // Not more than debug: anyone on the host may cause as many of these as they like.
+    const peer = exchange.credentials();
+    this.#log.debug({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');
+    exchange.write(errors.unknownCaller);
+  }
+
+  #failed(exchange: Exchange, error: unknown): void {
+    const request = ++this.#failures;
+    const { method, path, query } = exchange.asked;
+    this.#log.error({ err: error, request, method, path, query }, 'guest request failed');
+    if (!exchange.aborted) exchange.write(errors.internal);
+  }
+
+  #trace({ asked }: Exchange, instance: string, reply: Reply): void {
+    const outcome = reply.kind === 'body' ? reply.status : reply.kind;
+    this.#log.debug({ instance, method: asked.method, path: asked.path, outcome }, 'guest request');
+  }
+}

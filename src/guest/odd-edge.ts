@@ -1,0 +1,177 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { type Caller, type Gate, slotOf } from '../gate.js';
+import { exceeds, type Limits } from '../limits.js';
+import type { Running } from '../running.js';
+import type { Desk } from './desk.js';
+import type { Exchange, Opening } from './exchange.js';
+import type { Listeners } from './listeners.js';
+import { type BodyReply, errors, errorType } from './reply.js';
+import type { Asked } from './route.js';
+import { ChunkListener } from './streams.js';
+
+/** Longer than a head or a body takes; the same as uWebSockets' own. */
+const patienceMilliseconds = 10_000;
+
+/**
+ * Where the few requests come in that uWebSockets' parser refuses: absolute-form targets, HTTP/1.0, no Host, bare line
+ * feeds. Slower, and served at the same desk. A connection that began odd stays here.
+ */
+export class OddEdge {
+  readonly #gate: Gate;
+  readonly #desk: Desk;
+  readonly #running: Running;
+  readonly #listeners: Listeners;
+  readonly #limits: Limits;
+  readonly #server: Server;
+  /** by socket: how the gate knows whose it is */
+  readonly #tickets = new Map<Socket, number>();
+
+  constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
+    this.#gate = gate;
+    this.#desk = desk;
+    this.#running = running;
+    this.#listeners = listeners;
+    this.#limits = limits;
+    this.#server = createServer({ requireHostHeader: false, insecureHTTPParser: true }, (request, response) => {
+      void this.#receive(request, response);
+    });
+    this.#server.headersTimeout = patienceMilliseconds;
+    this.#server.requestTimeout = patienceMilliseconds;
+    this.#server.keepAliveTimeout = patienceMilliseconds;
+  }
+
+  run(): void {
+    this.#running.on('stopped', () => this.#closeStopped());
+  }
+
+  stop(): void {
+    for (const socket of this.#tickets.keys()) socket.destroySoon();
+  }
+
+  /** A connection from the gate: its descriptor, ours from here on, and what has been read of it. */
+  admit(fd: number, data: Buffer, ticket: number): void {
+    const socket = new Socket({ fd, readable: true, writable: true });
+    this.#tickets.set(socket, ticket);
+    socket.on('error', () => undefined); // 'close' follows and is what counts
+    socket.on('close', () => {
+      this.#tickets.delete(socket);
+      this.#gate.forget(ticket);
+    });
+    socket.unshift(data);
+    this.#server.emit('connection', socket);
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const ticket = this.#tickets.get(request.socket);
+    const body = await readBody(request, this.#limits['guest-body']).catch(() => undefined);
+    if (ticket === undefined || response.destroyed) return;
+    const exchange = new NodeExchange(
+      this.#gate,
+      this.#listeners,
+      this.#limits,
+      ticket,
+      askedOf(request, body),
+      response,
+    );
+    if (body === undefined) exchange.write(errors.bodyTooLarge);
+    else this.#desk.receive(exchange);
+  }
+
+  /** The gate closes what uWebSockets serves; these are ours to close. */
+  #closeStopped(): void {
+    for (const [socket, ticket] of this.#tickets) {
+      const caller = this.#gate.callerOfTicket(ticket);
+      if (caller >= 0 && this.#running.at(slotOf(caller)) === undefined) socket.destroySoon();
+    }
+  }
+}
+
+/** A request of node:http. */
+class NodeExchange implements Exchange {
+  readonly asked: Asked;
+  readonly #gate: Gate;
+  readonly #listeners: Listeners;
+  readonly #limits: Limits;
+  readonly #ticket: number;
+  readonly #response: ServerResponse;
+
+  constructor(
+    gate: Gate,
+    listeners: Listeners,
+    limits: Limits,
+    ticket: number,
+    asked: Asked,
+    response: ServerResponse,
+  ) {
+    this.#gate = gate;
+    this.#listeners = listeners;
+    this.#limits = limits;
+    this.#ticket = ticket;
+    this.asked = asked;
+    this.#response = response;
+  }
+
+  get aborted(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded;
+  }
+
+  caller(): Caller {
+    return this.#gate.callerOfTicket(this.#ticket);
+  }
+
+  credentials(): undefined {
+    return undefined;
+  }
+
+  watch(): void {
+    // Node's responses may be written to at any time, also when they are gone.
+  }
+
+  later(write: () => void, failed: (error: unknown) => void): void {
+    try {
+      write();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  write(reply: BodyReply): void {
+    const length = Buffer.byteLength(reply.body);
+    const nosniff = reply.type === errorType ? { 'X-Content-Type-Options': 'nosniff' } : {};
+    const [status, ...phrase] = reply.status.split(' ');
+    this.#response.writeHead(Number(status), phrase.join(' '), {
+      'Content-Type': reply.type,
+      ...nosniff,
+      'Content-Length': length,
+    });
+    this.#response.end(reply.body);
+  }
+
+  stream({ instanceId, types, missed }: Opening): void {
+    const listener = new ChunkListener(this.#response, types, this.#limits['event-backlog']);
+    for (const event of missed) listener.send(event);
+    this.#listeners.add(instanceId, listener);
+    this.#response.on('close', () => this.#listeners.remove(instanceId, listener));
+  }
+}
+
+/** The target's path and query, whichever form it has (RFC 9112, 3.2). */
+function askedOf(request: IncomingMessage, body = ''): Asked {
+  const target = (request.url ?? '').replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, '') || '/';
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  return { method: request.method ?? 'GET', path: path || '/', query: mark < 0 ? '' : target.slice(mark + 1), body };
+}
+
+/** undefined: longer than the limit. */
+async function readBody(request: IncomingMessage, limit: number): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (exceeds(limit, length)) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
