@@ -1,6 +1,7 @@
 #include "request_head.h"
 
-#include <strings.h>
+#include <algorithm>
+#include <cctype>
 
 namespace devlxd {
 namespace {
@@ -9,7 +10,8 @@ constexpr std::string_view kVersion = " HTTP/1.1\r";
 constexpr std::string_view kHost = "host:";
 
 bool is_host(std::string_view line) {
-  return line.size() >= kHost.size() && strncasecmp(line.data(), kHost.data(), kHost.size()) == 0;
+  const auto same = [](char expected, char given) { return expected == tolower(given); };
+  return line.size() >= kHost.size() && std::equal(kHost.begin(), kHost.end(), line.begin(), same);
 }
 
 }  // namespace
