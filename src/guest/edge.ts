@@ -20,36 +20,39 @@ interface Upgrade {
   readonly context: us_socket_context_t;
 }
 
+/** What every exchange needs; one object, since there is one exchange a request. */
+interface Around {
+  readonly gate: Gate;
+  readonly listeners: Listeners;
+  readonly limits: Limits;
+}
+
 /**
  * Where nearly all requests come in: through uWebSockets. docs/native-lifecycle.md has the rules that this file keeps.
  */
 export class GuestEdge {
-  readonly #gate: Gate;
+  readonly #around: Around;
   readonly #desk: Desk;
   readonly #running: Running;
-  readonly #listeners: Listeners;
-  readonly #limits: Limits;
   readonly #heartbeat: Heartbeat;
   #app: GuestApp | undefined;
 
   constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#gate = gate;
+    this.#around = { gate, listeners, limits };
     this.#desk = desk;
     this.#running = running;
-    this.#listeners = listeners;
-    this.#limits = limits;
     this.#heartbeat = new Heartbeat(limits['ping-seconds']);
   }
 
   /** Builds the app and makes it the one that the gate fills. */
   async run(): Promise<void> {
-    this.#app = await createApp(this.#gate, (app) =>
+    this.#app = await createApp(this.#around.gate, (app) =>
       app
         .ws<SocketData>('/1.0/events', {
           idleTimeout: 0, // the heartbeat does it, with as many pings as the protocol wants
           sendPingsAutomatically: false,
           maxPayloadLength: 1024, // guests have nothing to say here
-          maxBackpressure: this.#limits['event-backlog'],
+          maxBackpressure: this.#around.limits['event-backlog'],
           upgrade: (response, request, context) => this.#receive(response, request, context),
           open: (socket) => this.#opened(socket),
           pong: (socket) => socket.getUserData().listener?.answered(),
@@ -59,21 +62,21 @@ export class GuestEdge {
     );
     this.#heartbeat.run();
     this.#running.on('stopped', (instance) =>
-      this.#listeners.end(instance.id, closeCodes.goingAway, 'the instance was stopped'),
+      this.#around.listeners.end(instance.id, closeCodes.goingAway, 'the instance was stopped'),
     );
   }
 
   /** Tells every listener that the daemon goes, and closes what is open. */
   async stop(): Promise<void> {
     this.#heartbeat.stop();
-    this.#listeners.endAll(closeCodes.restart, 'devlxd is stopping');
+    this.#around.listeners.endAll(closeCodes.restart, 'devlxd is stopping');
     await new Promise(setImmediate); // the close frames go out first
     this.#app?.close();
   }
 
   #receive(response: HttpResponse, request: HttpRequest, context?: us_socket_context_t): void {
     const upgrade = context && upgradeOf(request, context);
-    const exchange = new UwsExchange(this.#gate, this.#listeners, this.#limits, response, askedOf(request), upgrade);
+    const exchange = new UwsExchange(this.#around, response, askedOf(request), upgrade);
     const { method } = exchange.asked;
     if (method === 'GET' || method === 'HEAD') this.#desk.receive(exchange);
     else exchange.readBody(() => this.#desk.receive(exchange));
@@ -83,7 +86,7 @@ export class GuestEdge {
     const data = socket.getUserData();
     data.listener = new WebSocketListener(socket);
     for (const event of data.missed) data.listener.send(event);
-    this.#listeners.add(data.instanceId, data.listener);
+    this.#around.listeners.add(data.instanceId, data.listener);
     data.leave = this.#heartbeat.join(data.listener);
   }
 
@@ -91,8 +94,8 @@ export class GuestEdge {
     const { instanceId, listener, leave, slot } = socket.getUserData();
     leave?.();
     listener?.closed();
-    if (listener !== undefined) this.#listeners.remove(instanceId, listener);
-    this.#gate.release(slot);
+    if (listener !== undefined) this.#around.listeners.remove(instanceId, listener);
+    this.#around.gate.release(slot);
   }
 }
 
@@ -100,34 +103,23 @@ export class GuestEdge {
 class UwsExchange implements Exchange {
   asked: Asked;
   aborted = false;
-  readonly #gate: Gate;
-  readonly #listeners: Listeners;
-  readonly #limits: Limits;
+  readonly #around: Around;
   readonly #response: HttpResponse;
   readonly #upgrade: Upgrade | undefined;
 
-  constructor(
-    gate: Gate,
-    listeners: Listeners,
-    limits: Limits,
-    response: HttpResponse,
-    asked: Asked,
-    upgrade: Upgrade | undefined,
-  ) {
-    this.#gate = gate;
-    this.#listeners = listeners;
-    this.#limits = limits;
+  constructor(around: Around, response: HttpResponse, asked: Asked, upgrade: Upgrade | undefined) {
+    this.#around = around;
     this.#response = response;
     this.asked = asked;
     this.#upgrade = upgrade;
   }
 
   caller(): Caller {
-    return this.#gate.callerOf(this.#response);
+    return this.#around.gate.callerOf(this.#response);
   }
 
   credentials(): Credentials | undefined {
-    return this.#gate.credentialsOf(this.#response);
+    return this.#around.gate.credentialsOf(this.#response);
   }
 
   watch(): void {
@@ -155,7 +147,7 @@ class UwsExchange implements Exchange {
     this.#response.onData((chunk, isLast) => {
       if (this.aborted) return;
       length += chunk.byteLength;
-      if (exceeds(this.#limits['guest-body'], length)) {
+      if (exceeds(this.#around.limits['guest-body'], length)) {
         this.#response.cork(() => this.#refuseBody());
         return;
       }
@@ -182,23 +174,23 @@ class UwsExchange implements Exchange {
   stream({ instanceId, slot, types, missed }: Opening): void {
     const upgrade = this.#upgrade;
     if (upgrade !== undefined) {
-      this.#gate.detach(this.#response); // the upgrade moves the socket: its caller goes along in SocketData
+      this.#around.gate.detach(this.#response); // the upgrade moves the socket: its caller goes along in SocketData
       const data: SocketData = { instanceId, slot, types, missed };
       this.#response.upgrade(data, upgrade.key, upgrade.protocol, upgrade.extensions, upgrade.context);
       return;
     }
     // uWebSockets cannot send the head of a response before its first chunk, and drops one that is silent for
     // 10 s; a stream of events is both. So it becomes a plain socket of Node's.
-    const fd = this.#gate.take(this.#response);
+    const fd = this.#around.gate.take(this.#response);
     this.#response.close();
     if (fd < 0) return;
     const socket = new Socket({ fd, readable: true, writable: true });
-    const listener = new StreamListener(socket, types, this.#limits['event-backlog']);
+    const listener = new StreamListener(socket, types, this.#around.limits['event-backlog']);
     for (const event of missed) listener.send(event);
-    this.#listeners.add(instanceId, listener);
+    this.#around.listeners.add(instanceId, listener);
     socket.on('close', () => {
-      this.#listeners.remove(instanceId, listener);
-      this.#gate.release(slot);
+      this.#around.listeners.remove(instanceId, listener);
+      this.#around.gate.release(slot);
     });
   }
 
