@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Fault } from '../src/errors.js';
 import { bestIdentityPath, identityPaths } from '../src/gate.js';
 import { TestDaemon } from './support/daemon.js';
@@ -120,6 +122,16 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
       assert.equal((await session.ask(markPath)).body, 'inner');
       assert.equal((await ask(outer.connect(daemon.socket), markPath)).body, 'outer');
       await session.close();
+    });
+
+    test('a process that entered with nsenter is one of the guest', async () => {
+      const { guest, mark } = await registered();
+      const credentials = process.getuid?.() === 0 ? [] : ['--preserve-credentials'];
+      const script = `require('http').get({ socketPath: ${JSON.stringify(daemon.socket)}, path: '${markPath}' },
+        (response) => response.pipe(process.stdout))`;
+      const enter = ['-t', String(guest.pid), '-U', '-p', ...credentials, process.execPath, '-e', script];
+      const { stdout, stderr } = await promisify(execFile)('nsenter', enter);
+      assert.deepEqual([stdout, stderr], [mark, '']);
     });
 
     test('a process name means nothing', async () => {
