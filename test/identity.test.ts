@@ -9,7 +9,7 @@ import { Fault } from '../src/errors.js';
 import { bestIdentityPath, identityPaths } from '../src/gate.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
-import { type Guest, Guests } from './support/guest-processes.js';
+import { type Guest, Guests, needsGuestUsers } from './support/guest-processes.js';
 import { ask, ended, Session } from './support/http.js';
 
 const markPath = '/1.0/config/user.mark';
@@ -95,7 +95,7 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
       assert.deepEqual(await bodyOf(asked), { status: 200, body: 'early' });
     });
 
-    test('a user of the guest who is not root is refused, unless the instance allows it', async () => {
+    test('a user of the guest who is not root is refused, unless the instance allows it', needsGuestUsers, async () => {
       const { guest, name, mark } = await registered();
       const asUser = () => bodyOf(ask(guest.connect(daemon.socket, { uid: 1000 }), markPath));
       assert.deepEqual(await asUser(), { status: 401, body: 'Access denied for non-root user\n' });

@@ -17,6 +17,11 @@ const build = join(packageRoot, 'build/Release');
 const tool = join(build, 'guests');
 const client = createRequire(import.meta.url)(join(build, 'guests_client.node')) as Client;
 
+/** For tests that need a second user in the guest: an ordinary user's guests have one. */
+export const needsGuestUsers = {
+  skip: process.getuid?.() === 0 ? false : 'needs root, whose guests have more than one uid',
+};
+
 /** Who in a guest connects, and what becomes of it; native/guests/connect.h. */
 export interface Connecting {
   /** uid in the guest; its root when left out */
