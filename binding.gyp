@@ -23,6 +23,7 @@
         "native/peer.cc",
         "native/process.cc",
         "native/request_head.cc",
+        "native/send_file.cc",
         "native/uws.cc",
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

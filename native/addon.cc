@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "addon_host.h"
+#include "addon_send_file.h"
 #include "addon_values.h"
 #include "gate.h"
 
@@ -243,6 +244,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["identityPaths"] = paths;
   exports["bestIdentityPath"] = Napi::Function::New(env, best_identity_path_js);
   exports["listenUnix"] = Napi::Function::New(env, listen_unix_js);
+  exports["sendFile"] = Napi::Function::New(env, SendFileWorker::queue);
   exports["Gate"] = GateWrap::constructor(env);
   exports["HostListener"] = HostListenerWrap::constructor(env);
   return exports;

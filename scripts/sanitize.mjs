@@ -30,7 +30,9 @@ const sources = (folder) =>
 
 mkdirSync(out, { recursive: true });
 const program = join(out, 'native_test');
-const parts = ['instances', 'namespaces', 'peer', 'process', 'request_head'].map((name) => `native/${name}.cc`);
+const parts = ['instances', 'namespaces', 'peer', 'process', 'request_head', 'send_file'].map(
+  (name) => `native/${name}.cc`,
+);
 run('g++', [
   ...flags,
   '-o',
@@ -48,7 +50,9 @@ const includes = ['-I', headers, '-I', require('node-addon-api').include_dir.rep
 run('g++', [...flags, '-shared', '-fPIC', ...defines, ...includes, '-o', addon, ...sources('native')]);
 
 const library = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout.trim();
-const tests = ['identity', 'robustness', 'guest-events', 'odd-requests'].map((name) => `dist/test/${name}.test.js`);
+const tests = ['identity', 'robustness', 'guest-events', 'odd-requests', 'images'].map(
+  (name) => `dist/test/${name}.test.js`,
+);
 run(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=170000', ...tests], {
   DEVLXD_ADDON: addon,
   LD_PRELOAD: library,

@@ -48,6 +48,10 @@ export interface NativeGate {
   connectionsOf(slot: number): number;
 }
 
+export interface NativeSent extends Failure {
+  readonly bytes: number;
+}
+
 export interface NativeHostListener {
   listen(fd: number): Failure;
   stop(): void;
@@ -57,6 +61,7 @@ interface Addon {
   readonly identityPaths: readonly string[];
   bestIdentityPath(): number;
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
+  sendFile(socket: number, file: number, offset: number, length: number): Promise<NativeSent>;
   readonly Gate: new (
     path: number,
     limits: Uint32Array,

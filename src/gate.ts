@@ -211,6 +211,17 @@ export function listenUnix(path: string, mode: number, backlog: number): number 
   throw new Error(`Cannot listen on ${path}: ${describe(result)}`);
 }
 
+/**
+ * Sends a part of a file to a non-blocking socket, on another thread. The descriptors may be closed meanwhile.
+ * @returns the bytes sent; fewer than length: the reader is slow, wait until the socket takes more
+ * @throws Error, when the reader has gone or the file is shorter
+ */
+export async function sendFile(socket: number, file: number, offset: number, length: number): Promise<number> {
+  const sent = await addon.sendFile(socket, file, offset, length);
+  check(sent, 'sending a file');
+  return sent.bytes;
+}
+
 /** The sentence for a uWebSockets.js that the gate cannot work with. */
 export function bridgeBroken(step: string): Fault {
   return new Fault(

@@ -21,6 +21,7 @@ test('the addon has exactly the members that src/addon.ts describes', () => {
     'bestIdentityPath',
     'identityPaths',
     'listenUnix',
+    'sendFile',
   ]);
   const members = (name: string) => Object.getOwnPropertyNames((addon[name] as { prototype: object }).prototype).sort();
   const source = readFileSync(join(packageRoot, 'src/addon.ts'), 'utf8');

@@ -18,6 +18,7 @@
 #include "../peer.h"
 #include "../process.h"
 #include "../request_head.h"
+#include "../send_file.h"
 
 namespace devlxd {
 namespace {
@@ -198,6 +199,45 @@ void test_held_pidfd_pins_namespace() {
   }
 }
 
+// Slow readers, short files and readers that leave; the SIGPIPE of the last is ignored, as Node
+// does.
+void test_send_file() {
+  signal(SIGPIPE, SIG_IGN);
+  constexpr size_t kLength = 4 << 20;
+  const std::string content = [] {
+    std::string made(kLength, '\0');
+    for (size_t i = 0; i < kLength; i++) made[i] = static_cast<char>(i * 31 >> 8);
+    return made;
+  }();
+  FILE* file = tmpfile();
+  CHECK(fwrite(content.data(), 1, kLength, file) == kLength && fflush(file) == 0);
+  int pair[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+  OwnFd writer(pair[0]);
+  OwnFd reader(pair[1]);
+  std::string received;
+  const auto read_all = [&] {
+    char buffer[65536];
+    for (ssize_t n; (n = read(reader.get(), buffer, sizeof buffer)) > 0;) {
+      received.append(buffer, static_cast<size_t>(n));
+    }
+  };
+  size_t sent = 7;  // not from the start
+  for (int stops = 0; sent < kLength; stops++) {
+    const SentFile part = send_file(writer.get(), fileno(file), sent, kLength - sent);
+    CHECK(!part.failure);
+    CHECK(part.bytes > 0 && (stops == 0 ? part.bytes < kLength - 7 : true));
+    sent += part.bytes;
+    read_all();
+  }
+  CHECK(received == content.substr(7));
+  const SentFile beyond = send_file(writer.get(), fileno(file), kLength - 10, 20);
+  CHECK(beyond.bytes == 10 && beyond.failure.code == ENODATA);
+  reader.reset();
+  CHECK(send_file(writer.get(), fileno(file), 0, 10).failure.code == EPIPE);
+  fclose(file);
+}
+
 int run() {
   const std::string socket_path = "/tmp/devlxd-native-test." + std::to_string(getpid());
   test_parsers();
@@ -208,6 +248,7 @@ int run() {
     test_identity(static_cast<IdentityPath>(path), socket_path);
   }
   test_held_pidfd_pins_namespace();
+  test_send_file();
   printf("native: %d checks passed\n", checks);
   return 0;
 }
