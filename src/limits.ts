@@ -47,6 +47,11 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: 'UTF-8 length of one configuration value',
   },
+  'image-exports': {
+    default: 2,
+    unit: 'exports',
+    help: 'images that are sent to one instance at the same time; the next ones wait',
+  },
   'guest-body': {
     default: 64 * 1024,
     unit: 'bytes',

@@ -10,9 +10,11 @@ import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
 import { hostEndpoints } from './host/endpoints.js';
+import { ImageHandlers } from './host/images.js';
 import { InstanceHandlers } from './host/instances.js';
 import { Operations } from './host/operations.js';
 import { HostServer } from './host/server.js';
+import { Images } from './images/images.js';
 import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
 import type { Log } from './log.js';
@@ -73,6 +75,10 @@ export class Daemon {
     this.#stops.push(() => registry.stop());
     log.info({ stateDir: settings.stateDir, instances: registry.list().length }, 'store loaded');
 
+    const images = new Images(store, settings.stateDir);
+    await images.load();
+    this.#stops.push(() => images.stop());
+
     const gate = new Gate(
       settings.identity,
       {
@@ -89,7 +95,7 @@ export class Daemon {
     const listeners = new Listeners();
     registry.on('change', (change) => listeners.deliver(change));
 
-    const desk = new Desk(registry, running, listeners, limits, log);
+    const desk = new Desk(registry, running, listeners, images, limits, log);
     const oddEdge = new OddEdge(gate, desk, running, listeners, limits);
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
@@ -101,7 +107,12 @@ export class Daemon {
 
     const operations = new Operations();
     const instances = new InstanceHandlers(registry, running, operations, limits);
-    const host = new HostServer(hostEndpoints(instances, operations), limits, settings.group !== '', log);
+    const host = new HostServer(
+      hostEndpoints(instances, new ImageHandlers(images, operations), operations),
+      limits,
+      settings.group !== '',
+      log,
+    );
     host.run(this.#listen(paths.control, settings.group === '' ? 0o600 : 0o660));
     if (settings.group !== '') giveToGroup(paths.control, settings.group);
     this.#stops.push(() => host.stop());

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { packageRoot } from '../src/package-root.js';
@@ -106,6 +108,38 @@ test('every command has --help with an example', () => {
   for (const command of commands.filter((name) => name !== 'device'))
     assert.match(does(command, '--help'), /Examples?:\n/, command);
   for (const verb of ['add', 'remove']) assert.match(does('device', verb, '--help'), /Example:\n/);
+});
+
+test('the life of an image, by commands', () => {
+  const [metadata, rootfs] = ['metadata.tar', 'wurzel ünï.squashfs'].map((name) => join(daemon.directory, name)) as [
+    string,
+    string,
+  ];
+  writeFileSync(metadata, 'metadata');
+  writeFileSync(rootfs, 'root file system');
+  assert.match(does('image', 'list'), /no images yet/);
+  const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+  assert.equal(does('image', 'import', metadata, '--public').trim(), sha256('metadata'));
+  const split = sha256('metadataroot file system');
+  assert.equal(does('image', 'import', metadata, rootfs, '--vm', '--property', 'os=Debian').trim(), split);
+  const images = JSON.parse(does('image', 'list', '--format', 'json'));
+  assert.deepEqual(
+    images.map(({ filename, type, size, properties }: Record<string, unknown>) => ({
+      filename,
+      type,
+      size,
+      properties,
+    })),
+    [
+      { filename: 'metadata.tar', type: 'container', size: 8, properties: {} },
+      { filename: 'wurzel ünï.squashfs', type: 'virtual-machine', size: 24, properties: { os: 'Debian' } },
+    ],
+  );
+  assert.match(does('image', 'list'), new RegExp(`\n${split.slice(0, 12)} +private +virtual-machine +0\\.0 MiB `));
+  assert.match(devlxd('image', 'import', join(daemon.directory, 'none')).stderr, /none cannot be read: ENOENT/);
+  assert.match(devlxd('image', 'import', metadata).stderr, /already exists/);
+  does('image', 'delete', split.slice(0, 10), sha256('metadata'));
+  assert.match(does('image', 'list'), /no images yet/);
 });
 
 test('check: what the host offers and what it means', () => {

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { Client } from 'undici';
 import { Fault, type FaultCode, faults } from '../errors.js';
@@ -52,6 +53,18 @@ export class HostClient {
     return ended;
   }
 
+  /**
+   * Sends a body that is too long for memory. size: bytes
+   * @returns the metadata of the operation
+   */
+  async upload(path: string, body: Readable, size: number, headers: Record<string, string>): Promise<unknown> {
+    const sent = { ...headers, 'content-length': String(size) };
+    const { operation, metadata } = await this.#send('POST', path, body, sent);
+    const ended = (await this.#exchange('GET', `${operation}/wait`)).metadata as { err: string };
+    if (ended.err !== '') throw new Fault('invalid-value', ended.err);
+    return (metadata as { metadata: unknown }).metadata;
+  }
+
   async instances(): Promise<ApiInstance[]> {
     return (await this.request('GET', '/1.0/instances?recursion=2')) as ApiInstance[];
   }
@@ -89,8 +102,17 @@ export class HostClient {
     headers: Record<string, string> = {},
   ): Promise<Envelope> {
     const sent = body === undefined ? null : JSON.stringify(body);
+    return this.#send(method, path, sent, { 'content-type': 'application/json', ...headers });
+  }
+
+  async #send(
+    method: Method,
+    path: string,
+    body: string | Readable | null,
+    headers: Record<string, string>,
+  ): Promise<Envelope> {
     const response = await this.#client
-      .request({ method, path, body: sent, headers: { 'content-type': 'application/json', ...headers } })
+      .request({ method, path, body, headers, headersTimeout: 0 })
       .catch((error: Error) => this.#noDaemon(error));
     const envelope = (await response.body.json()) as Omit<Envelope, 'etag'>;
     if (envelope.type === 'error') throw new Fault(codeOf(envelope.error_code), envelope.error);

@@ -1,13 +1,17 @@
 import { type Caller, isRoot, slotOf, stranger } from '../gate.js';
+import { downloadOf } from '../images/download.js';
+import type { Images } from '../images/images.js';
+import { isForGuests } from '../images/model.js';
 import type { Instance } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import type { Running } from '../running.js';
 import type { Exchange } from './exchange.js';
+import { Exports } from './exports.js';
 import { HeldRequests } from './held.js';
 import { CatchingUp, type Listeners } from './listeners.js';
-import { type ChangeReply, type EventsReply, errors, type Reply } from './reply.js';
+import { type ChangeReply, type EventsReply, type ExportReply, errors, type Reply } from './reply.js';
 import { answer, isServed } from './route.js';
 
 /** Where every request is served, by whichever edge it came: whose it is, what the answer is, or that it must wait. */
@@ -15,21 +19,27 @@ export class Desk {
   readonly #registry: Registry;
   readonly #running: Running;
   readonly #listeners: Listeners;
+  readonly #images: Images;
+  readonly #exports: Exports;
   readonly #log: Log;
   readonly #held: HeldRequests;
   #failures = 0;
 
-  constructor(registry: Registry, running: Running, listeners: Listeners, limits: Limits, log: Log) {
+  constructor(registry: Registry, running: Running, listeners: Listeners, images: Images, limits: Limits, log: Log) {
     this.#registry = registry;
     this.#running = running;
     this.#listeners = listeners;
+    this.#images = images;
+    this.#exports = new Exports(images, limits['image-exports'], log);
     this.#log = log;
     this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
     running.on('started', () => this.#held.retryAll());
+    running.on('stopped', ({ id }) => this.#exports.end(id));
   }
 
   /** Nobody waits any longer. */
   stop(): void {
+    this.#exports.stop();
     this.#held.giveUpAll();
   }
 
@@ -78,6 +88,7 @@ export class Desk {
   #reply(exchange: Exchange, caller: Caller, instance: Instance, reply: Reply): void {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
+    else if (reply.kind === 'export') this.#export(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'change') this.#change(exchange, instance, reply);
     else exchange.write(reply);
   }
@@ -97,6 +108,18 @@ export class Desk {
       },
       (error: unknown) => this.#later(exchange, () => this.#failed(exchange, error)),
     );
+  }
+
+  #export(exchange: Exchange, slot: number, { id }: Instance, { fingerprint, conditions }: ExportReply): void {
+    const image = this.#images.get(fingerprint);
+    if (image === undefined || !isForGuests(image)) {
+      exchange.write(errors.noSuchImage);
+      return;
+    }
+    const download = downloadOf(image, conditions);
+    const pieces = exchange.asked.method === 'HEAD' ? [] : download.pieces;
+    const connection = exchange.takeConnection(slot);
+    if (connection !== undefined) void this.#exports.send(id, connection, image, { ...download, pieces });
   }
 
   #listen(exchange: Exchange, slot: number, { id: instanceId }: Instance, { types, since }: EventsReply): void {

@@ -1,6 +1,8 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import { Socket } from 'node:net';
 import type { Caller, Credentials, Gate } from '../gate.js';
+import type { Conditions } from '../images/download.js';
+import type { RawConnection } from '../images/transmit.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Running } from '../running.js';
 import { createApp, type GuestApp } from '../uws.js';
@@ -8,8 +10,8 @@ import type { Desk } from './desk.js';
 import type { Exchange, Opening } from './exchange.js';
 import { Heartbeat } from './heartbeat.js';
 import { closeCodes, type Listeners } from './listeners.js';
-import { type BodyReply, errors, errorType } from './reply.js';
-import type { Asked } from './route.js';
+import { type BodyReply, errors } from './reply.js';
+import { type Asked, hasConditions } from './route.js';
 import { type SocketData, StreamListener, WebSocketListener } from './streams.js';
 
 /** A WebSocket upgrade as the client asked for it, copied out of the request. */
@@ -162,7 +164,7 @@ class UwsExchange implements Exchange {
     const response = this.#response;
     if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
     response.writeHeader('Content-Type', reply.type);
-    if (reply.type === errorType) response.writeHeader('X-Content-Type-Options', 'nosniff');
+    if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');
     if (this.asked.method !== 'HEAD') {
       response.end(reply.body);
       return;
@@ -181,17 +183,23 @@ class UwsExchange implements Exchange {
     }
     // uWebSockets cannot send the head of a response before its first chunk, and drops one that is silent for
     // 10 s; a stream of events is both. So it becomes a plain socket of Node's.
-    const fd = this.#around.gate.take(this.#response);
-    this.#response.close();
-    if (fd < 0) return;
-    const socket = new Socket({ fd, readable: true, writable: true });
+    const socket = this.takeConnection(slot)?.socket;
+    if (socket === undefined) return;
+    socket.allowHalfOpen = false; // a listener that says goodbye has gone
     const listener = new StreamListener(socket, types, this.#around.limits['event-backlog']);
     for (const event of missed) listener.send(event);
     this.#around.listeners.add(instanceId, listener);
-    socket.on('close', () => {
-      this.#around.listeners.remove(instanceId, listener);
-      this.#around.gate.release(slot);
-    });
+    socket.on('close', () => this.#around.listeners.remove(instanceId, listener));
+  }
+
+  takeConnection(slot: number): RawConnection | undefined {
+    const fd = this.#around.gate.take(this.#response);
+    this.#response.close();
+    if (fd < 0) return undefined;
+    // Half-open: who has asked may say that there is nothing else to come.
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    socket.on('close', () => this.#around.gate.release(slot));
+    return { socket, fd };
   }
 
   /** Answers and closes: what is still to come of the request is not read. */
@@ -203,7 +211,22 @@ class UwsExchange implements Exchange {
 }
 
 function askedOf(request: HttpRequest): Asked {
-  return { method: request.getCaseSensitiveMethod(), path: request.getUrl(), query: request.getQuery(), body: '' };
+  const path = request.getUrl();
+  return {
+    method: request.getCaseSensitiveMethod(),
+    path,
+    query: request.getQuery(),
+    body: '',
+    conditions: hasConditions(path) ? conditionsOf(request) : undefined,
+  };
+}
+
+function conditionsOf(request: HttpRequest): Conditions {
+  return {
+    range: request.getHeader('range'),
+    ifRange: request.getHeader('if-range'),
+    ifNoneMatch: request.getHeader('if-none-match'),
+  };
 }
 
 function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade {

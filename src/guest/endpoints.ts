@@ -1,10 +1,13 @@
 import { hostname } from 'node:os';
+import type { Conditions } from '../images/download.js';
+import { fingerprintPattern } from '../images/model.js';
 import { guestValue, mergedKeys } from '../instances/cloud-init.js';
 import { type EventType, timestampPattern } from '../instances/events.js';
 import {
   byName,
   expandedConfig,
   expandedDevices,
+  flag,
   type GuestState,
   type Instance,
   sortedObject,
@@ -19,11 +22,12 @@ export interface GuestRequest {
   /** without the question mark */
   readonly query: string;
   readonly body: string;
+  readonly conditions: Conditions;
 }
 
 export type Handler = (request: GuestRequest) => Reply;
 
-/** One path of the API. {name} at the end stands for one segment. */
+/** One path of the API. {name} stands for one segment. */
 export interface Endpoint {
   readonly path: string;
   readonly methods: Readonly<Record<string, Handler>>;
@@ -39,6 +43,7 @@ export const endpoints: readonly Endpoint[] = [
   { path: '/1.0/config/{key}', methods: { GET: configValue } },
   { path: '/1.0/devices', methods: { GET: devices } },
   { path: '/1.0/events', methods: { GET: events } },
+  { path: '/1.0/images/{fingerprint}/export', methods: { GET: imageExport } },
   { path: '/1.0/meta-data', methods: { GET: metaData } },
   { path: '/1.0/ubuntu-pro', methods: { GET: ubuntuPro } },
   { path: '/1.0/ubuntu-pro/token', methods: { POST: () => errors.noProToken } },
@@ -127,6 +132,14 @@ function metaData({ instance }: GuestRequest): Reply {
   const id = config.get('volatile.cloud-init.instance-id') ?? '';
   const own = config.get('user.meta-data') ?? '';
   return raw(`#cloud-config\ninstance-id: ${id}\nlocal-hostname: ${instance.name}\n${own}`);
+}
+
+/** Whatever is no fingerprint is answered like one that there is no image of, so that a guest cannot probe. */
+function imageExport({ instance, parameter, conditions }: GuestRequest): Reply {
+  if (!flag(instance, 'security.devlxd.images', false)) return errors.imagesForbidden;
+  return fingerprintPattern.test(parameter)
+    ? { kind: 'export', fingerprint: parameter, conditions }
+    : errors.noSuchImage;
 }
 
 /** Types that never occur are taken and ignored, as LXD does. */

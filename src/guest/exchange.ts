@@ -1,4 +1,5 @@
 import type { Caller, Credentials } from '../gate.js';
+import type { RawConnection } from '../images/transmit.js';
 import type { EventType, GuestEvent } from '../instances/events.js';
 import type { BodyReply } from './reply.js';
 import type { Asked } from './route.js';
@@ -17,6 +18,8 @@ export interface Exchange {
   /** Runs what writes, when that is not done at once; what is thrown goes to failed. */
   later(write: () => void, failed: (error: unknown) => void): void;
   write(reply: BodyReply): void;
+  /** The connection itself, for an answer that is no body; whoever takes it closes it. undefined: no descriptor is left. */
+  takeConnection(slot: number): RawConnection | undefined;
   /** Becomes a stream of events that begins with what was missed. */
   stream(opening: Opening): void;
 }

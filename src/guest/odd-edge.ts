@@ -1,38 +1,50 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { type Caller, type Gate, slotOf } from '../gate.js';
+import type { Conditions } from '../images/download.js';
+import type { RawConnection } from '../images/transmit.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Running } from '../running.js';
 import type { Desk } from './desk.js';
 import type { Exchange, Opening } from './exchange.js';
 import type { Listeners } from './listeners.js';
-import { type BodyReply, errors, errorType } from './reply.js';
-import type { Asked } from './route.js';
+import { type BodyReply, errors } from './reply.js';
+import { type Asked, hasConditions } from './route.js';
 import { ChunkListener } from './streams.js';
 
 /** Longer than a head or a body takes; the same as uWebSockets' own. */
 const patienceMilliseconds = 10_000;
+
+/** What every exchange needs. */
+interface Around {
+  readonly gate: Gate;
+  readonly listeners: Listeners;
+  readonly limits: Limits;
+}
+
+/** A connection that came in here. */
+interface Admitted {
+  /** how the gate knows whose it is */
+  readonly ticket: number;
+  /** what its socket reads and writes */
+  readonly fd: number;
+}
 
 /**
  * Where the few requests come in that uWebSockets' parser refuses: absolute-form targets, HTTP/1.0, no Host, bare line
  * feeds. Slower, and served at the same desk. A connection that began odd stays here.
  */
 export class OddEdge {
-  readonly #gate: Gate;
+  readonly #around: Around;
   readonly #desk: Desk;
   readonly #running: Running;
-  readonly #listeners: Listeners;
-  readonly #limits: Limits;
   readonly #server: Server;
-  /** by socket: how the gate knows whose it is */
-  readonly #tickets = new Map<Socket, number>();
+  readonly #admitted = new Map<Socket, Admitted>();
 
   constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#gate = gate;
+    this.#around = { gate, listeners, limits };
     this.#desk = desk;
     this.#running = running;
-    this.#listeners = listeners;
-    this.#limits = limits;
     this.#server = createServer({ requireHostHeader: false, insecureHTTPParser: true }, (request, response) => {
       void this.#receive(request, response);
     });
@@ -46,42 +58,35 @@ export class OddEdge {
   }
 
   stop(): void {
-    for (const socket of this.#tickets.keys()) socket.destroySoon();
+    for (const socket of this.#admitted.keys()) socket.destroySoon();
   }
 
   /** A connection from the gate: its descriptor, ours from here on, and what has been read of it. */
   admit(fd: number, data: Buffer, ticket: number): void {
     const socket = new Socket({ fd, readable: true, writable: true });
-    this.#tickets.set(socket, ticket);
+    this.#admitted.set(socket, { ticket, fd });
     socket.on('error', () => undefined); // 'close' follows and is what counts
     socket.on('close', () => {
-      this.#tickets.delete(socket);
-      this.#gate.forget(ticket);
+      this.#admitted.delete(socket);
+      this.#around.gate.forget(ticket);
     });
     socket.unshift(data);
     this.#server.emit('connection', socket);
   }
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const ticket = this.#tickets.get(request.socket);
-    const body = await readBody(request, this.#limits['guest-body']).catch(() => undefined);
-    if (ticket === undefined || response.destroyed) return;
-    const exchange = new NodeExchange(
-      this.#gate,
-      this.#listeners,
-      this.#limits,
-      ticket,
-      askedOf(request, body),
-      response,
-    );
+    const admitted = this.#admitted.get(request.socket);
+    const body = await readBody(request, this.#around.limits['guest-body']).catch(() => undefined);
+    if (admitted === undefined || response.destroyed) return;
+    const exchange = new NodeExchange(this.#around, admitted, askedOf(request, body), response);
     if (body === undefined) exchange.write(errors.bodyTooLarge);
     else this.#desk.receive(exchange);
   }
 
   /** The gate closes what uWebSockets serves; these are ours to close. */
   #closeStopped(): void {
-    for (const [socket, ticket] of this.#tickets) {
-      const caller = this.#gate.callerOfTicket(ticket);
+    for (const [socket, { ticket }] of this.#admitted) {
+      const caller = this.#around.gate.callerOfTicket(ticket);
       if (caller >= 0 && this.#running.at(slotOf(caller)) === undefined) socket.destroySoon();
     }
   }
@@ -90,24 +95,13 @@ export class OddEdge {
 /** A request of node:http. */
 class NodeExchange implements Exchange {
   readonly asked: Asked;
-  readonly #gate: Gate;
-  readonly #listeners: Listeners;
-  readonly #limits: Limits;
-  readonly #ticket: number;
+  readonly #around: Around;
+  readonly #admitted: Admitted;
   readonly #response: ServerResponse;
 
-  constructor(
-    gate: Gate,
-    listeners: Listeners,
-    limits: Limits,
-    ticket: number,
-    asked: Asked,
-    response: ServerResponse,
-  ) {
-    this.#gate = gate;
-    this.#listeners = listeners;
-    this.#limits = limits;
-    this.#ticket = ticket;
+  constructor(around: Around, admitted: Admitted, asked: Asked, response: ServerResponse) {
+    this.#around = around;
+    this.#admitted = admitted;
     this.asked = asked;
     this.#response = response;
   }
@@ -117,7 +111,7 @@ class NodeExchange implements Exchange {
   }
 
   caller(): Caller {
-    return this.#gate.callerOfTicket(this.#ticket);
+    return this.#around.gate.callerOfTicket(this.#admitted.ticket);
   }
 
   credentials(): undefined {
@@ -138,7 +132,7 @@ class NodeExchange implements Exchange {
 
   write(reply: BodyReply): void {
     const length = Buffer.byteLength(reply.body);
-    const nosniff = reply.type === errorType ? { 'X-Content-Type-Options': 'nosniff' } : {};
+    const nosniff = reply.status !== '200 OK' ? { 'X-Content-Type-Options': 'nosniff' } : {};
     const [status, ...phrase] = reply.status.split(' ');
     this.#response.writeHead(Number(status), phrase.join(' '), {
       'Content-Type': reply.type,
@@ -148,11 +142,20 @@ class NodeExchange implements Exchange {
     this.#response.end(reply.body);
   }
 
+  takeConnection(): RawConnection | undefined {
+    const { socket } = this.#response;
+    if (socket === null) return undefined;
+    // The server would end a connection whose client says that there is nothing else to come.
+    socket.removeAllListeners('end');
+    socket.allowHalfOpen = true;
+    return { socket, fd: this.#admitted.fd };
+  }
+
   stream({ instanceId, types, missed }: Opening): void {
-    const listener = new ChunkListener(this.#response, types, this.#limits['event-backlog']);
+    const listener = new ChunkListener(this.#response, types, this.#around.limits['event-backlog']);
     for (const event of missed) listener.send(event);
-    this.#listeners.add(instanceId, listener);
-    this.#response.on('close', () => this.#listeners.remove(instanceId, listener));
+    this.#around.listeners.add(instanceId, listener);
+    this.#response.on('close', () => this.#around.listeners.remove(instanceId, listener));
   }
 }
 
@@ -161,7 +164,21 @@ function askedOf(request: IncomingMessage, body = ''): Asked {
   const target = (request.url ?? '').replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, '') || '/';
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);
-  return { method: request.method ?? 'GET', path: path || '/', query: mark < 0 ? '' : target.slice(mark + 1), body };
+  return {
+    method: request.method ?? 'GET',
+    path: path || '/',
+    query: mark < 0 ? '' : target.slice(mark + 1),
+    body,
+    conditions: hasConditions(path) ? conditionsOf(request) : undefined,
+  };
+}
+
+function conditionsOf({ headers }: IncomingMessage): Conditions {
+  return {
+    range: headers.range ?? '',
+    ifRange: String(headers['if-range'] ?? ''),
+    ifNoneMatch: headers['if-none-match'] ?? '',
+  };
 }
 
 /** undefined: longer than the limit. */

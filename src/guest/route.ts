@@ -1,3 +1,4 @@
+import type { Conditions } from '../images/download.js';
 import type { Instance } from '../instances/model.js';
 import { flag } from '../instances/model.js';
 import { type Endpoint, endpoints } from './endpoints.js';
@@ -11,6 +12,15 @@ export interface Asked {
   readonly query: string;
   /** '' for requests without one */
   readonly body: string;
+  /** undefined: not looked at, because no answer to this path depends on them */
+  readonly conditions: Conditions | undefined;
+}
+
+const unconditional: Conditions = { range: '', ifRange: '', ifNoneMatch: '' };
+
+/** Do the headers about ranges and entity tags matter for this path? */
+export function hasConditions(path: string): boolean {
+  return path.startsWith('/1.0/images/');
 }
 
 interface Match {
@@ -20,9 +30,12 @@ interface Match {
 }
 
 const fixed = new Map(endpoints.filter(({ path }) => !path.includes('{')).map((endpoint) => [endpoint.path, endpoint]));
-const prefixed = endpoints
-  .filter(({ path }) => path.endsWith('}'))
-  .map((endpoint) => ({ prefix: endpoint.path.slice(0, endpoint.path.indexOf('{')), endpoint }));
+const patterns = endpoints
+  .filter(({ path }) => path.includes('{'))
+  .map((endpoint) => {
+    const [prefix = '', suffix = ''] = endpoint.path.split(/\{\w+\}/);
+    return { prefix, suffix, endpoint };
+  });
 
 /**
  * Answers one request of a known caller, in the order that the API lays down: root, path, method, flags, handler.
@@ -37,7 +50,13 @@ export function answer(instance: Instance, root: boolean, asked: Asked): Reply {
   if (!isServed(instance)) return errors.forbidden;
   const parameter = decode(match.parameter);
   if (parameter === undefined) return errors.badRequest;
-  const reply = handler({ instance, parameter, query: asked.query, body: asked.body });
+  const reply = handler({
+    instance,
+    parameter,
+    query: asked.query,
+    body: asked.body,
+    conditions: asked.conditions ?? unconditional,
+  });
   // HEAD of an endless stream is its head.
   return reply.kind === 'events' && asked.method === 'HEAD' ? json('') : reply;
 }
@@ -50,8 +69,9 @@ export function isServed(instance: Instance): boolean {
 function find(path: string): Match | undefined {
   const endpoint = fixed.get(path === '/1.0/' ? '/1.0' : path);
   if (endpoint !== undefined) return { endpoint, parameter: '' };
-  for (const { prefix, endpoint } of prefixed) {
-    const parameter = path.startsWith(prefix) ? path.slice(prefix.length) : '';
+  for (const { prefix, suffix, endpoint } of patterns) {
+    if (!path.startsWith(prefix) || !path.endsWith(suffix)) continue;
+    const parameter = path.slice(prefix.length, path.length - suffix.length);
     if (parameter !== '' && !parameter.includes('/')) return { endpoint, parameter };
   }
   return undefined;

@@ -34,6 +34,15 @@ export const instancePut = v.strictObject({
   devices: v.optional(v.nullable(devices)),
 });
 
+/** PUT and PATCH /1.0/images/{fingerprint} */
+export const imagePut = v.strictObject({
+  public: v.optional(v.boolean('must be true or false')),
+  properties: v.optional(v.nullable(config)),
+  auto_update: v.optional(v.boolean()),
+  expires_at: v.optional(v.string()),
+  profiles: v.optional(v.nullable(v.array(v.string()))),
+});
+
 /** PUT /1.0/instances/{name}/state; pid is devlxd's own extension. */
 export const statePut = v.strictObject({
   action: v.picklist(['start', 'stop'], 'must be "start" (with "pid") or "stop"'),

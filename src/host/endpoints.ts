@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { version } from '../package-root.js';
+import type { ImageHandlers } from './images.js';
 import type { InstanceHandlers } from './instances.js';
 import type { Operations } from './operations.js';
 import { type HostHandler, type HostRequest, sync } from './reply.js';
@@ -8,13 +9,25 @@ import { type HostHandler, type HostRequest, sync } from './reply.js';
 export interface HostEndpoint {
   readonly path: string;
   readonly methods: Readonly<Record<string, HostHandler>>;
+  /** its POST reads the body itself */
+  readonly upload?: true;
 }
 
 /** The host API, in LXD's dialect: docs/host-api.md describes it. */
-export function hostEndpoints(instances: InstanceHandlers, operations: Operations): readonly HostEndpoint[] {
+export function hostEndpoints(
+  instances: InstanceHandlers,
+  images: ImageHandlers,
+  operations: Operations,
+): readonly HostEndpoint[] {
   return [
     { path: '/', methods: { GET: () => sync(['/1.0']) } },
     { path: '/1.0', methods: { GET: () => sync(serverInfo()) } },
+    { path: '/1.0/images', methods: { GET: images.list, POST: images.create }, upload: true },
+    {
+      path: '/1.0/images/{fingerprint}',
+      methods: { GET: images.get, PUT: images.replace, PATCH: images.patch, DELETE: images.remove },
+    },
+    { path: '/1.0/images/{fingerprint}/export', methods: { GET: images.export } },
     { path: '/1.0/instances', methods: { GET: instances.list, POST: instances.create } },
     {
       path: '/1.0/instances/{name}',

@@ -7,7 +7,7 @@ import type { Running } from '../running.js';
 import { instancePost, instancePut, parseBody, statePut } from './body.js';
 import type { Operations } from './operations.js';
 import { instanceEtag, renderInstance, renderState } from './render.js';
-import { type HostHandler, type HostReply, type HostRequest, sync } from './reply.js';
+import { checkIfMatch, type HostHandler, type HostReply, type HostRequest, sync } from './reply.js';
 
 type Given = Readonly<Record<string, string>> | null | undefined;
 type GivenDevices = Readonly<Record<string, Readonly<Record<string, string>>>> | null | undefined;
@@ -89,12 +89,9 @@ export class InstanceHandlers {
 
   async #edit(request: HostRequest, wantedOf: (before: Instance) => Wanted): Promise<HostReply> {
     const { name, project } = this.#need(request);
-    const ifMatch = request.headers['if-match'];
     await this.#registry.transact((transaction) => {
       const before = transaction.need(project, name);
-      if (ifMatch !== undefined && ifMatch !== instanceEtag(before)) {
-        throw new Fault('etag-mismatch', `ETag doesn't match: ${String(ifMatch)} vs ${instanceEtag(before)}`);
-      }
+      checkIfMatch(request.headers, instanceEtag(before));
       transaction.replace(before, edited(before, wantedOf(before), this.#limits));
     });
     return sync({});

@@ -16,9 +16,11 @@ export class Operation {
   readonly #createdAt = new Date().toISOString();
   readonly #description: string;
   readonly #instances: readonly string[];
+  readonly #metadata: object | null;
   #outcome: Outcome = { status: 'Running' };
 
-  constructor(description: string, instances: readonly string[], work: Promise<unknown>) {
+  constructor(description: string, instances: readonly string[], work: Promise<unknown>, metadata: object | null) {
+    this.#metadata = metadata;
     this.#description = description;
     this.#instances = instances;
     this.finished = work.then(
@@ -48,7 +50,7 @@ export class Operation {
       status: outcome.status,
       status_code: statusCodes[outcome.status],
       resources: { instances: this.#instances.map((name) => `/1.0/instances/${name}`) },
-      metadata: null,
+      metadata: this.#metadata,
       may_cancel: false,
       err: fault instanceof Error ? fault.message : '',
       location: 'none',
@@ -60,8 +62,14 @@ export class Operation {
 export class Operations {
   readonly #operations = new Map<string, Operation>();
 
-  start(description: string, instances: readonly string[], work: Promise<unknown>): Operation {
-    const operation = new Operation(description, instances, work);
+  /** metadata: what the operation says of itself from the start */
+  start(
+    description: string,
+    instances: readonly string[],
+    work: Promise<unknown>,
+    metadata: object | null = null,
+  ): Operation {
+    const operation = new Operation(description, instances, work, metadata);
     this.#operations.set(operation.id, operation);
     operation.finished.then(() => {
       setTimeout(() => this.#operations.delete(operation.id), keptMilliseconds).unref();

@@ -9,7 +9,7 @@ import {
 import { etagOf } from './reply.js';
 
 const architectures: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
-const architecture = architectures[process.arch] ?? process.arch;
+export const architecture = architectures[process.arch] ?? process.arch;
 
 /** An instance as LXD's API describes it (api.Instance). */
 export function renderInstance(instance: Instance): object {

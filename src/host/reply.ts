@@ -1,18 +1,25 @@
 import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { Fault } from '../errors.js';
+import type { Download } from '../images/download.js';
+import type { OpenImage } from '../images/files.js';
 import type { Operation } from './operations.js';
 
 /** What a handler of the host API answers; errors are thrown as Fault. */
 export type HostReply =
   | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
-  | { readonly kind: 'async'; readonly operation: Operation };
+  | { readonly kind: 'async'; readonly operation: Operation }
+  | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };
 
 export interface HostRequest {
   /** segments of the path that stood for {names}, percent-decoded */
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** the parsed JSON; undefined when there was none */
+  /** the parsed JSON; undefined when there was none, or when the handler reads the body itself */
   readonly body: unknown;
+  /** for a handler that reads the body itself */
+  readonly incoming: IncomingMessage;
 }
 
 export type HostHandler = (request: HostRequest) => HostReply | Promise<HostReply>;
@@ -24,6 +31,13 @@ export function sync(metadata: unknown, etag?: string): HostReply {
 /** LXD's entity tag: a hash over what a PUT may change. */
 export function etagOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
+/** @throws Fault etag-mismatch, when the request is meant for another version than that of the tag */
+export function checkIfMatch(headers: HostRequest['headers'], etag: string): void {
+  const ifMatch = headers['if-match'];
+  if (ifMatch === undefined || ifMatch === etag) return;
+  throw new Fault('etag-mismatch', `ETag doesn't match: ${String(ifMatch)} vs ${etag}`);
 }
 
 /** LXD's envelopes (doc/rest-api.md). */

@@ -1,7 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { Fault } from '../errors.js';
 import { type Credentials, HostListener } from '../gate.js';
+import type { Download } from '../images/download.js';
+import type { OpenImage } from '../images/files.js';
+import { bytesOf } from '../images/pieces.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import type { HostEndpoint } from './endpoints.js';
@@ -56,7 +61,7 @@ export class HostServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      send(response, await this.#answer(request));
+      await send(response, await this.#answer(request));
     } catch (error) {
       this.#sendError(request, response, error);
     }
@@ -69,12 +74,14 @@ export class HostServer {
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
     const handler = match.endpoint.methods[method];
     if (handler === undefined) throw new Fault('not-implemented', 'not implemented');
-    const body = parseJson(await readBody(request, this.#limits['host-body']));
+    const reads = match.endpoint.upload === undefined || method !== 'POST';
+    const body = reads ? parseJson(await readBody(request, this.#limits['host-body'])) : undefined;
     const asked: HostRequest = {
       parameters: match.parameters,
       query: url.searchParams,
       headers: request.headers,
       body,
+      incoming: request,
     };
     return handler(asked);
   }
@@ -95,7 +102,8 @@ export class HostServer {
     if (response.headersSent) return;
     const status = expected ? error.status : 500;
     const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';
-    if (status === 413) response.setHeader('Connection', 'close');
+    // The rest of what is not read must not be taken for the next request.
+    if (!request.complete) response.setHeader('Connection', 'close');
     write(response, status, errorEnvelope(status, sentence));
   }
 }
@@ -141,7 +149,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-function send(response: ServerResponse, reply: HostReply): void {
+async function send(response: ServerResponse, reply: HostReply): Promise<void> {
+  if (reply.kind === 'download') {
+    await sendDownload(response, reply.download, reply.opened);
+    return;
+  }
   if (reply.kind === 'async') {
     response.setHeader('Location', `/1.0/operations/${reply.operation.id}`);
     write(response, 202, asyncEnvelope(reply.operation));
@@ -149,6 +161,20 @@ function send(response: ServerResponse, reply: HostReply): void {
   }
   if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
   write(response, 200, syncEnvelope(reply.metadata));
+}
+
+/** An operator who stops reading, or leaves, ends the export; there is nobody to tell. */
+async function sendDownload(
+  response: ServerResponse,
+  download: Download,
+  { files, release }: OpenImage,
+): Promise<void> {
+  const [status, ...phrase] = download.status.split(' ');
+  response.writeHead(Number(status), phrase.join(' '), Object.fromEntries(download.headers));
+  const pieces = response.req.method === 'HEAD' ? [] : download.pieces;
+  await pipeline(Readable.from(bytesOf(pieces, files)), response)
+    .catch(() => undefined)
+    .finally(release);
 }
 
 function write(response: ServerResponse, status: number, envelope: object): void {

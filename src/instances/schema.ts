@@ -35,4 +35,14 @@ export const migrations: readonly string[] = [
      text        TEXT NOT NULL, -- the JSON document that was sent
      PRIMARY KEY (instance_id, timestamp)
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE images (
+     fingerprint TEXT PRIMARY KEY,
+     filename    TEXT NOT NULL,
+     type        TEXT NOT NULL,
+     public      INTEGER NOT NULL,
+     cached      INTEGER NOT NULL,
+     properties  TEXT NOT NULL, -- JSON: {name: value}
+     files       TEXT NOT NULL, -- JSON: [{size, extension}], one (unified) or two (split)
+     uploaded_at TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ];

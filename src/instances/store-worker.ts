@@ -20,6 +20,11 @@ const statements = {
   putEvent: 'INSERT INTO events (instance_id, timestamp, type, text) VALUES (?, ?, ?, ?)',
   trimEvents: `DELETE FROM events WHERE instance_id = ? AND timestamp <=
     (SELECT timestamp FROM events WHERE instance_id = ? ORDER BY timestamp DESC LIMIT 1 OFFSET ?)`,
+  putImage: `INSERT INTO images (fingerprint, filename, type, public, cached, properties, files, uploaded_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (fingerprint) DO UPDATE SET filename = excluded.filename, type = excluded.type,
+      public = excluded.public, cached = excluded.cached, properties = excluded.properties`,
+  deleteImage: 'DELETE FROM images WHERE fingerprint = ?',
 } as const;
 
 // By way of the instances, each of which has its last event at the end of an index.
@@ -46,16 +51,29 @@ export interface Rows {
   readonly lastEvent: string | null;
 }
 
+export type ImageRow = [
+  fingerprint: string,
+  filename: string,
+  type: string,
+  isPublic: number,
+  cached: number,
+  properties: string,
+  files: string,
+  uploadedAt: string,
+];
+
 export type EventRow = [timestamp: string, type: string, text: string];
 
 export type Request =
   | { readonly kind: 'load' }
+  | { readonly kind: 'images' }
   | { readonly kind: 'events'; readonly instanceId: number }
   | { readonly kind: 'write'; readonly statements: Statement[] }
   | { readonly kind: 'close' };
 
 export interface Answer {
   readonly rows?: Rows;
+  readonly images?: ImageRow[];
   readonly events?: EventRow[];
   readonly fault?: { code: FaultCode; detail: string };
 }
@@ -108,6 +126,9 @@ function serve(opened: Database.Database): void {
   const events = opened
     .prepare('SELECT timestamp, type, text FROM events WHERE instance_id = ? ORDER BY timestamp')
     .raw();
+  const images = opened
+    .prepare('SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images')
+    .raw();
   port?.on('message', (request: Request) => {
     if (request.kind === 'close') {
       opened.close();
@@ -116,6 +137,7 @@ function serve(opened: Database.Database): void {
     }
     answering(() => {
       if (request.kind === 'load') return { rows: read(opened) };
+      if (request.kind === 'images') return { images: images.all() as ImageRow[] };
       if (request.kind === 'events') return { events: events.all(request.instanceId) as EventRow[] };
       write(request.statements);
       return {};

@@ -3,10 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Fault, type FaultCode } from '../errors.js';
+import type { Image, ImageType } from '../images/model.js';
 import { differenceOf, sameDevice, type WrittenChange } from './changes.js';
 import type { EventType, GuestEvent } from './events.js';
 import type { Device, GuestState, Instance } from './model.js';
-import type { Answer, EventRow, Request, Rows, Statement } from './store-worker.js';
+import type { Answer, EventRow, ImageRow, Request, Rows, Statement } from './store-worker.js';
 
 /** How many events of each instance are kept for listeners that come back. */
 export const keptEvents = 256;
@@ -69,6 +70,27 @@ export class Store {
    */
   async commit(changes: readonly WrittenChange[]): Promise<void> {
     await this.#ask({ kind: 'write', statements: changes.flatMap(statementsOf) });
+  }
+
+  async loadImages(): Promise<Image[]> {
+    const { images } = await this.#ask({ kind: 'images' });
+    return (images ?? []).map(imageOf);
+  }
+
+  /**
+   * Durable when it is done, like a commit.
+   * @throws Fault store-full or store-failed
+   */
+  async putImage(image: Image): Promise<void> {
+    const { fingerprint, filename, type, properties, files, uploadedAt } = image;
+    const texts = [JSON.stringify(properties), JSON.stringify(files), uploadedAt];
+    const row = [fingerprint, filename, type, Number(image.public), Number(image.cached), ...texts];
+    await this.#ask({ kind: 'write', statements: [['putImage', row]] });
+  }
+
+  /** Like putImage. */
+  async removeImage(fingerprint: string): Promise<void> {
+    await this.#ask({ kind: 'write', statements: [['deleteImage', [fingerprint]]] });
   }
 
   /** Moves the log into the database file and closes it. */
@@ -154,6 +176,19 @@ function instancesOf({ instances, keys, devices }: Rows): Instance[] {
     devices: deviceMaps.get(id) ?? new Map(),
     run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
   }));
+}
+
+function imageOf([fingerprint, filename, type, isPublic, cached, properties, files, uploadedAt]: ImageRow): Image {
+  return {
+    fingerprint,
+    filename,
+    type: type as ImageType,
+    public: isPublic === 1,
+    cached: cached === 1,
+    properties: JSON.parse(properties),
+    files: JSON.parse(files),
+    uploadedAt,
+  };
 }
 
 function bucket<Value>(maps: Map<number, Map<string, Value>>, id: number): Map<string, Value> {
