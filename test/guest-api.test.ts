@@ -1,33 +1,13 @@
 import assert from 'node:assert/strict';
-import { hostname } from 'node:os';
 import { after, before, test } from 'node:test';
 import { instancePath } from '../src/cli/client.js';
 import { TestDaemon } from './support/daemon.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { type Answer, ask } from './support/http.js';
 
-const json = 'application/json';
 const raw = 'application/octet-stream; charset=utf-8';
-const text = 'text/plain; charset=utf-8';
 
-const big = 'x'.repeat(100_000);
-const config = {
-  'user.a': '1',
-  'user.foo': 'bar',
-  'user.sl/ash': 'slash',
-  'user.sp ace': 'space',
-  'user.ünï': 'unicode',
-  'user.percent%41': 'percent',
-  'user.big': big,
-  'user.text': 'zwei\nZeilen ☃\n',
-  'cloud-init.user-data': '#cloud-config\n{}\n',
-  'limits.cpu': '2',
-};
-const devices = {
-  eth0: { type: 'nic', parent: 'br0', nictype: 'bridged' },
-  eth1: { type: 'nic', hwaddr: '00:16:3e:00:00:01' },
-  data: { type: 'disk', source: '/srv', path: '/data' },
-};
+const config = { 'user.foo': 'bar' };
 
 let daemon: TestDaemon;
 let guests: Guests;
@@ -38,7 +18,7 @@ before(async () => {
   daemon = await TestDaemon.start();
   guests = new Guests();
   guest = guests.one();
-  await daemon.create('c1', config, devices);
+  await daemon.create('c1', config);
   await daemon.startInstance('c1', guest.pid);
   volatile = (await daemon.client.instance('c1')).config;
 });
@@ -48,95 +28,8 @@ after(async () => {
   await daemon.remove();
 });
 
-interface Row {
-  readonly request: string;
-  readonly status: number;
-  readonly type: string;
-  readonly body: string | (() => string);
-}
-
-const ok = (request: string, type: string, body: Row['body']): Row => ({ request, status: 200, type, body });
-const fails = (request: string, status: number, sentence: string): Row => ({
-  request,
-  status,
-  type: text,
-  body: `${sentence}\n`,
-});
-
-const info =
-  `{"state":"Started","api_version":"1.0","instance_type":"container","location":"${hostname()}",` +
-  '"auth":"untrusted","supported_storage_drivers":[]}\n';
-const keys = [
-  '/1.0/config/cloud-init.user-data',
-  '/1.0/config/user.a',
-  '/1.0/config/user.big',
-  '/1.0/config/user.foo',
-  '/1.0/config/user.percent%41',
-  '/1.0/config/user.sl/ash',
-  '/1.0/config/user.sp ace',
-  '/1.0/config/user.text',
-  '/1.0/config/user.ünï',
-];
 const metaData = () =>
   `#cloud-config\ninstance-id: ${volatile['volatile.cloud-init.instance-id']}\nlocal-hostname: c1\n`;
-const deviceList = () =>
-  '{"data":{"path":"/data","source":"/srv","type":"disk"},' +
-  `"eth0":{"hwaddr":"${volatile['volatile.eth0.hwaddr']}","nictype":"bridged","parent":"br0","type":"nic"},` +
-  '"eth1":{"hwaddr":"00:16:3e:00:00:01","type":"nic"}}\n';
-
-/** The API to the byte, for a request of the guest's root. */
-const table: readonly Row[] = [
-  ok('GET /', json, '["/1.0"]\n'),
-  ok('GET /1.0', json, info),
-  ok('GET /1.0/', json, info),
-  ok('GET /1.0?x=1&type', json, info),
-  ok('GET /1.0/config', json, `${JSON.stringify(keys)}\n`),
-  ok('GET /1.0/config/user.foo', raw, 'bar'),
-  ok('GET /1.0/config/user.foo?anything', raw, 'bar'),
-  ok('GET /1.0/config/user%2Efoo', raw, 'bar'),
-  ok('GET /1.0/config/user.sl%2Fash', raw, 'slash'),
-  ok('GET /1.0/config/user.sp%20ace', raw, 'space'),
-  ok('GET /1.0/config/user.%C3%BCn%C3%AF', raw, 'unicode'),
-  ok('GET /1.0/config/user.percent%2541', raw, 'percent'),
-  ok('GET /1.0/config/user.big', raw, big),
-  ok('GET /1.0/config/user.text', raw, config['user.text']),
-  ok('GET /1.0/config/cloud-init.user-data', raw, config['cloud-init.user-data']),
-  ok('GET /1.0/meta-data', raw, metaData),
-  ok('GET /1.0/devices', json, deviceList),
-  fails('GET /1.0/config/user.unset', 404, 'Not Found'),
-  fails('GET /1.0/config/limits.cpu', 403, 'Forbidden'),
-  fails('GET /1.0/config/limits.memory', 403, 'Forbidden'),
-  fails('GET /1.0/config/volatile.cloud-init.instance-id', 403, 'Forbidden'),
-  fails('GET /1.0/config/constructor', 403, 'Forbidden'),
-  fails('GET /1.0/config/user.sl/ash', 404, 'Not Found'),
-  fails('GET /1.0/config/', 404, 'Not Found'),
-  fails('GET /1.0/config/user.%zz', 400, 'Bad Request'),
-  fails('GET /1.0/config/user.%ff', 400, 'Bad Request'),
-  fails('GET //1.0', 404, 'Not Found'),
-  fails('GET /1.0//config', 404, 'Not Found'),
-  fails('GET /2.0', 404, 'Not Found'),
-  fails('GET /1.0/nothing', 404, 'Not Found'),
-  fails('POST /1.0/nothing', 404, 'Not Found'),
-  fails('POST /1.0/config', 501, 'Not Implemented'),
-  fails('DELETE /1.0/config/user.foo', 501, 'Not Implemented'),
-  fails('PUT /', 501, 'Not Implemented'),
-  fails('PUT /1.0', 501, 'Not Implemented'),
-  ok('GET /1.0/ubuntu-pro', json, '{"guest_attach":"off"}\n'),
-  fails('POST /1.0/ubuntu-pro/token', 403, 'Failed getting an Ubuntu Pro guest token: Guest attachment not allowed'),
-  fails('GET /1.0/ubuntu-pro/token', 501, 'Not Implemented'),
-];
-
-for (const { request, status, type, body } of table) {
-  test(request, async () => {
-    const [method, path] = request.split(/ (.*)/s) as [string, string];
-    const answer = await ask(guest.connect(daemon.socket), path, { method });
-    assert.equal(answer.body, typeof body === 'function' ? body() : body);
-    assert.equal(answer.status, status);
-    assert.equal(answer.headers['content-type'], type);
-    assert.equal(answer.headers['x-content-type-options'], type === text ? 'nosniff' : undefined);
-    assert.equal(answer.headers['content-length'], String(Buffer.byteLength(answer.body)));
-  });
-}
 
 test('ssh keys are merged into vendor-data, live, and give cloud-init a new instance id', async () => {
   const get = (path: string) => ask(guest.connect(daemon.socket), path);

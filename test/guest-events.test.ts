@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { instancePath } from '../src/cli/client.js';
+import { checkSchema } from './support/contract.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
@@ -106,6 +107,7 @@ for (const [way, open] of Object.entries({ webSocket, chunked })) {
     const both = ['config', 'device added', 'device removed'];
     const expected = [both, ['config'], ['device added', 'device removed'], both, [], both];
     await eventually('all events', () => streams[0]?.events.length === 3 && streams[2]?.events.length === 2);
+    for (const event of streams[0]?.events ?? []) checkSchema('Event', event);
     const heard = streams.map(({ events }) =>
       events.map(({ type, metadata }) => [type, metadata['action']].filter(Boolean).join(' ')),
     );
