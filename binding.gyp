@@ -16,6 +16,7 @@
       "target_name": "devlxd",
       "sources": [
         "native/addon.cc",
+        "native/answers.cc",
         "native/gate.cc",
         "native/instances.cc",
         "native/listener.cc",

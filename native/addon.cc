@@ -48,6 +48,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
          InstanceMethod<&GateWrap::remove>("unregister"),
          InstanceMethod<&GateWrap::caller_of>("callerOf"),
          InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
+         InstanceMethod<&GateWrap::keep_answer>("keepAnswer"),
+         InstanceMethod<&GateWrap::forget_answers>("forgetAnswers"),
          InstanceMethod<&GateWrap::detach>("detach"), InstanceMethod<&GateWrap::take>("take"),
          InstanceMethod<&GateWrap::release>("release"),
          InstanceMethod<&GateWrap::caller_of_ticket>("callerOfTicket"),
@@ -57,7 +59,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
          InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
   }
 
-  // new Gate(identity path number, [per instance, in all, strangers], onInitExit(slots),
+  // new Gate(identity path number, [per instance, in all, strangers, kept answers],
+  // onInitExit(slots),
   //          onOddRequest(fd, data, ticket))
   explicit GateWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<GateWrap>(info),
@@ -66,7 +69,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
         on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
     const auto path = static_cast<IdentityPath>(info[0].As<Napi::Number>().Int32Value());
     const auto given = info[1].As<Napi::Uint32Array>();
-    const GateLimits limits = {given[0], given[1], given[2]};
+    const GateLimits limits = {given[0], given[1], given[2], given[3]};
     gate_ = std::make_unique<Gate>(
         loop_of(info.Env()), path, limits,
         [this](const std::vector<Slot>& slots) { exited(slots); },
@@ -150,6 +153,18 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return result;
   }
 
+  void keep_answer(const Napi::CallbackInfo& info) {
+    Connection* connection = connection_in(info);
+    if (connection == nullptr) return;
+    const std::string head = info[1].As<Napi::String>();
+    const std::string body = info[2].As<Napi::String>();
+    gate_->keep_answer(*connection, head, body);
+  }
+
+  void forget_answers(const Napi::CallbackInfo& info) {
+    gate_->forget_answers(info[0].As<Napi::Number>().Uint32Value());
+  }
+
   void detach(const Napi::CallbackInfo& info) {
     Connection* connection = connection_in(info);
     if (connection != nullptr && !connection->detached) gate_->detach(*connection);
@@ -192,6 +207,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["overInstanceLimit"] = static_cast<double>(counters.over_instance_limit);
     result["overLimit"] = static_cast<double>(counters.over_limit);
     result["unidentified"] = static_cast<double>(counters.unidentified);
+    result["answeredAgain"] = static_cast<double>(counters.answered_again);
     result["shed"] = static_cast<double>(gate_->shed());
     result["connections"] = gate_->connections();
     result["running"] = static_cast<double>(gate_->running());

@@ -9,6 +9,9 @@ namespace {
 
 constexpr int kExitBatch = 256;
 
+// A longer request line than that is left to uWebSockets as it comes.
+constexpr size_t kLongestHeld = 4096;
+
 // Well below AcceptClock's shortest standstill.
 constexpr uint64_t kProcfsTickMilliseconds = 50;
 
@@ -21,12 +24,13 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
       on_init_exit_(std::move(on_init_exit)),
       on_odd_request_(std::move(on_odd_request)),
       bridge_([this](Connection& connection) { closed(connection); },
-              [this](Connection& connection, std::string_view data) {
-                return hand_over_if_odd(connection, data);
-              }),
+              {.before = [this](Connection& connection,
+                                std::string_view data) { return take_data(connection, data); },
+               .after = [this] { data_taken(); }}),
       guests_(
           loop, [this](OwnFd fd) { admit(std::move(fd)); }, [this] { clock_.queue_was_empty(); }),
-      exits_(epoll_create1(EPOLL_CLOEXEC)) {
+      exits_(epoll_create1(EPOLL_CLOEXEC)),
+      answers_(limits.kept_answers) {
   if (path == IdentityPath::kProcfs) guests_.set_tick(kProcfsTickMilliseconds);
   exits_poll_ = new uv_poll_t;
   uv_poll_init(loop, exits_poll_, exits_.get());
@@ -53,6 +57,7 @@ void Gate::remove(Slot slot) {
   Instance* instance = instances_.at(slot);
   if (instance == nullptr || !instance->running) return;
   while (instance->first != nullptr) bridge_.close(*instance->first);
+  answers_.forget(slot);
   instances_.remove(slot);
 }
 
@@ -115,6 +120,7 @@ void Gate::unlink(Connection& connection) {
 }
 
 void Gate::closed(Connection& connection) {
+  if (chunk_.connection == &connection) drop_chunk();
   unlink(connection);
   connections_--;
   if (connection.caller.standing == Standing::kStranger) strangers_--;
@@ -123,6 +129,7 @@ void Gate::closed(Connection& connection) {
 }
 
 void Gate::detach(Connection& connection) {
+  if (chunk_.connection == &connection) drop_chunk();
   unlink(connection);
   if (connection.caller.standing == Standing::kStranger) strangers_--;
   connection.caller.lineage.reset();
@@ -132,6 +139,52 @@ void Gate::detach(Connection& connection) {
 void Gate::discharge(Slot slot) {
   connections_--;
   if (slot != kNoSlot) instances_.discharge(slot);
+}
+
+Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
+  using enum Bridge::Verdict;
+  if (!connection.settled) return kPass;
+  if (answer_again(connection, data)) return kDone;
+  // uWebSockets mistakes a request line that comes in two pieces for one of another version.
+  if (!has_whole_line(data) && data.size() < kLongestHeld) return kHold;
+  if (hand_over_if_odd(connection, data)) return kDone;
+  connection.settled = false;
+  if (data.size() <= Answers::kLongestRequest) {
+    chunk_.connection = &connection;
+    chunk_.data = data;
+  }
+  return kPass;
+}
+
+void Gate::drop_chunk() {
+  chunk_.connection = nullptr;
+  chunk_.answered = false;
+}
+
+void Gate::data_taken() {
+  Connection* connection = chunk_.connection;
+  if (connection != nullptr && chunk_.answered) {
+    connection->settled = !bridge_.is_backed_up(*connection);
+  }
+  drop_chunk();
+}
+
+bool Gate::answer_again(Connection& connection, std::string_view data) {
+  const Caller& caller = connection.caller;
+  if (caller.standing != Standing::kInstance || !caller.root) return false;
+  const std::string_view answer = answers_.find(caller.slot, data);
+  if (answer.empty() || !bridge_.send(connection, answer)) return false;
+  counters_.answered_again++;
+  return true;
+}
+
+void Gate::keep_answer(Connection& connection, std::string_view head, std::string_view body) {
+  if (chunk_.connection != &connection || !is_repeatable_request(chunk_.data)) return;
+  chunk_.answered = true;
+  const Caller& caller = connection.caller;
+  if (caller.standing == Standing::kInstance && caller.root) {
+    answers_.keep(caller.slot, chunk_.data, head, body);
+  }
 }
 
 bool Gate::hand_over_if_odd(Connection& connection, std::string_view data) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "answers.h"
 #include "instances.h"
 #include "listener.h"
 #include "peer.h"
@@ -22,6 +23,7 @@ struct GateLimits {
   uint32_t connections_per_instance = 0;  // 0: no limit
   uint32_t connections = 0;               // of all instances together; 0: no limit
   uint32_t strangers = 0;                 // callers whose namespace is held open; 0: none are
+  uint32_t kept_answers = 0;              // bytes of ready answers for one instance; 0: none
 };
 
 struct GateCounters {
@@ -29,6 +31,7 @@ struct GateCounters {
   uint64_t over_instance_limit = 0;  // closed at once: the instance has its share
   uint64_t over_limit = 0;           // closed at once: the daemon is full
   uint64_t unidentified = 0;         // served, but as nobody
+  uint64_t answered_again = 0;       // requests answered with a kept answer
 };
 
 // From accept(2) to uWebSockets: takes guests' connections in, finds out whose they are, and keeps
@@ -36,7 +39,7 @@ struct GateCounters {
 class Gate {
  public:
   using OnInitExit = std::function<void(const std::vector<Slot>&)>;
-  // A connection whose first data uWebSockets would refuse, and those data. It is known by its
+  // A connection with a request that uWebSockets would refuse, and what came of that. It is known by its
   // ticket from here on, until forget().
   using OnOddRequest = std::function<void(OwnFd, std::string_view data, uint32_t ticket)>;
 
@@ -73,6 +76,13 @@ class Gate {
   const Caller* departed(uint32_t ticket);
   void forget(uint32_t ticket);
 
+  // Keeps the answer that is just being given to a connection's root, when the request is one that
+  // can come again; to be called before the handler of the request returns.
+  void keep_answer(Connection& connection, std::string_view head, std::string_view body);
+
+  // Nothing that was answered for this slot may be answered again.
+  void forget_answers(Slot slot) { answers_.forget(slot); }
+
   GateCounters counters() const { return counters_; }
   uint64_t shed() const { return guests_.shed(); }
   uint32_t connections() const { return connections_; }
@@ -80,6 +90,17 @@ class Gate {
   size_t running() const { return instances_.running(); }
 
  private:
+  // What uWebSockets is looking at, on a connection that was settled before.
+  struct Chunk {
+    Connection* connection = nullptr;
+    std::string data;       // a copy: uWebSockets' parser writes into what it is given
+    bool answered = false;  // they are one request, and its answer has been written
+  };
+
+  Bridge::Verdict take_data(Connection& connection, std::string_view data);
+  void data_taken();
+  void drop_chunk();
+  bool answer_again(Connection& connection, std::string_view data);
   bool hand_over_if_odd(Connection& connection, std::string_view data);
   bool has_room_for(const Caller& caller);
   void link(Connection& connection);
@@ -105,6 +126,8 @@ class Gate {
   uint32_t connections_ = 0;                       // adopted or detached, of everyone
   std::unordered_map<uint32_t, Caller> departed_;  // by ticket
   uint32_t last_ticket_ = 0;
+  Answers answers_;
+  Chunk chunk_;
   GateCounters counters_;
 };
 

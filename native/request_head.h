@@ -11,6 +11,13 @@ namespace devlxd {
 // still become a plain request is one.
 bool is_plain_request(std::string_view data);
 
+// Is the request line, or whatever stands in its place, there to its end?
+bool has_whole_line(std::string_view data);
+
+// Is this one whole GET request and nothing else, after which the connection goes on as before? The
+// same bytes, sent again, are then the same request again.
+bool is_repeatable_request(std::string_view data);
+
 }  // namespace devlxd
 
 #endif  // DEVLXD_REQUEST_HEAD_H_

@@ -1,6 +1,8 @@
 #include "uws.h"
 
 #include <dlfcn.h>
+#include <sys/socket.h>
+#include <uv.h>
 
 #include <cstring>
 #include <new>
@@ -27,6 +29,8 @@ struct Functions {
   void* (*socket_ext)(int ssl, us_socket_t*);
   us_socket_t* (*socket_close)(int ssl, us_socket_t*, int code, void* reason);
   void* (*socket_get_native_handle)(int ssl, us_socket_t*);
+  void (*socket_timeout)(int ssl, us_socket_t*, unsigned seconds);
+  int (*poll_events)(const us_socket_t*);
   void (*socket_context_on_close)(int ssl, us_socket_context_t*,
                                   us_socket_t* (*)(us_socket_t*, int, void*));
   void (*socket_context_on_data)(int ssl, us_socket_context_t*,
@@ -37,6 +41,15 @@ Functions us;
 // One per app, in practice the guests' and for a moment the self-test's.
 std::vector<Bridge*> bridges;
 std::vector<us_socket_context_t*> contexts;
+
+// What uWebSockets gives an idle connection (HttpContext.h, HTTP_IDLE_TIMEOUT_S).
+constexpr unsigned kIdleSeconds = 10;
+
+// What its parser may write to behind the data (HttpParser.h, MINIMUM_HTTP_POST_PADDING, twice).
+constexpr size_t kParserPadding = 64;
+
+// LIBUS_SOCKET_WRITABLE on Linux: uSockets waits for it only while it has something to write.
+constexpr int kWaitsToWrite = UV_WRITABLE;
 
 template <typename Function>
 bool find(void* library, const char* name, Function& function) {
@@ -102,19 +115,19 @@ std::string Bridge::find_functions(const char* binary) {
   // Already loaded by require(): this only gives a handle to it.
   void* library = dlopen(binary, RTLD_NOW | RTLD_NOLOAD);
   if (library == nullptr) return std::string("dlopen of ") + binary;
-  const char* missing = !find(library, "us_adopt_accepted_socket", us.adopt_accepted_socket)
-                            ? "us_adopt_accepted_socket"
-                        : !find(library, "us_socket_context", us.socket_context)
-                            ? "us_socket_context"
-                        : !find(library, "us_socket_ext", us.socket_ext)     ? "us_socket_ext"
-                        : !find(library, "us_socket_close", us.socket_close) ? "us_socket_close"
-                        : !find(library, "us_socket_get_native_handle", us.socket_get_native_handle)
-                            ? "us_socket_get_native_handle"
-                        : !find(library, "us_socket_context_on_close", us.socket_context_on_close)
-                            ? "us_socket_context_on_close"
-                        : !find(library, "us_socket_context_on_data", us.socket_context_on_data)
-                            ? "us_socket_context_on_data"
-                            : nullptr;
+  const char* missing = nullptr;
+  const auto look_up = [&](const char* name, auto& function) {
+    if (!find(library, name, function) && missing == nullptr) missing = name;
+  };
+  look_up("us_adopt_accepted_socket", us.adopt_accepted_socket);
+  look_up("us_socket_context", us.socket_context);
+  look_up("us_socket_ext", us.socket_ext);
+  look_up("us_socket_close", us.socket_close);
+  look_up("us_socket_get_native_handle", us.socket_get_native_handle);
+  look_up("us_socket_timeout", us.socket_timeout);
+  look_up("us_poll_events", us.poll_events);
+  look_up("us_socket_context_on_close", us.socket_context_on_close);
+  look_up("us_socket_context_on_data", us.socket_context_on_data);
   return missing == nullptr ? "" : std::string("symbol ") + missing;
 }
 
@@ -153,6 +166,22 @@ int Bridge::fd_of(const Connection& connection) const {
 
 void Bridge::close(Connection& connection) { us.socket_close(0, connection.socket, 0, nullptr); }
 
+bool Bridge::send(Connection& connection, std::string_view bytes) {
+  const ssize_t sent =
+      ::send(fd_of(connection), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0) return false;
+  if (static_cast<size_t>(sent) < bytes.size()) {
+    close(connection);
+  } else {
+    us.socket_timeout(0, connection.socket, kIdleSeconds);
+  }
+  return true;
+}
+
+bool Bridge::is_backed_up(const Connection& connection) const {
+  return (us.poll_events(connection.socket) & kWaitsToWrite) != 0;
+}
+
 Bridge* Bridge::bridge_of(us_socket_context_t* context) {
   for (size_t i = 0; i < contexts.size(); i++) {
     if (contexts[i] == context) return bridges[i];
@@ -173,12 +202,26 @@ us_socket_t* Bridge::on_close(us_socket_t* socket, int code, void* reason) {
 us_socket_t* Bridge::on_data(us_socket_t* socket, char* data, int length) {
   Bridge* bridge = bridge_of(us.socket_context(0, socket));
   Connection* connection = stamp_of(socket);
-  if (!connection->heard) {
-    connection->heard = true;
-    const std::string_view seen(data, static_cast<size_t>(length));
-    if (bridge->on_first_data_(*connection, seen)) return socket;
+  const std::unique_ptr<std::string> held = std::move(connection->held);
+  std::string_view seen(data, static_cast<size_t>(length));
+  if (held != nullptr) seen = held->append(seen);
+  switch (bridge->on_data_hooks_.before(*connection, seen)) {
+    case Verdict::kDone:
+      return socket;
+    case Verdict::kHold:
+      connection->held = std::make_unique<std::string>(seen);
+      return socket;
+    case Verdict::kPass:
+      break;
   }
-  return bridge->uws_on_data_(socket, data, length);
+  if (held != nullptr) {
+    length = static_cast<int>(held->size());
+    held->append(kParserPadding, '\0');
+    data = held->data();
+  }
+  us_socket_t* result = bridge->uws_on_data_(socket, data, length);
+  bridge->on_data_hooks_.after();
+  return result;
 }
 
 }  // namespace devlxd

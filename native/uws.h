@@ -2,6 +2,7 @@
 #define DEVLXD_UWS_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,10 @@ struct Connection {
   Connection* previous = nullptr;  // its instance's list, or that of the callers without one
   Connection* next = nullptr;
   bool detached = false;  // no longer the gate's: an upgrade or a hand-over took it
-  bool heard = false;     // its first data have come
+  // Every request on it so far has been answered, and all of the answers are with the kernel: what
+  // comes next begins a request, and may be answered without uWebSockets.
+  bool settled = true;
+  std::unique_ptr<std::string> held;  // the beginning of a request line whose end has not come yet
 };
 
 // The only code that knows uSockets: it puts accepted descriptors into the HTTP context of one
@@ -35,12 +39,21 @@ class Bridge {
   // Called once for each adopted connection, when its socket closes without having been detached.
   using OnClosed = std::function<void(Connection&)>;
 
-  // Called with the first data of a connection. True: it was closed, and uWebSockets never sees
-  // them.
-  using OnFirstData = std::function<bool(Connection&, std::string_view)>;
+  enum class Verdict {
+    kPass,  // on to uWebSockets
+    kDone,  // dealt with, or the connection was closed: uWebSockets never sees them
+    kHold,  // come back with more
+  };
 
-  Bridge(OnClosed on_closed, OnFirstData on_first_data)
-      : on_closed_(std::move(on_closed)), on_first_data_(std::move(on_first_data)) {}
+  // Data, on their way to uWebSockets.
+  struct OnData {
+    std::function<Verdict(Connection&, std::string_view)> before;
+    // uWebSockets has seen them; the connection may be gone.
+    std::function<void()> after;
+  };
+
+  Bridge(OnClosed on_closed, OnData on_data)
+      : on_closed_(std::move(on_closed)), on_data_hooks_(std::move(on_data)) {}
   ~Bridge();
   Bridge(const Bridge&) = delete;
   Bridge& operator=(const Bridge&) = delete;
@@ -58,6 +71,13 @@ class Bridge {
   // The descriptor of a connection, still owned by uSockets.
   int fd_of(const Connection& connection) const;
 
+  // Sends bytes past uWebSockets, all or none: false, when the kernel would not take them now.
+  // Only while nothing is backed up. Closes a connection of which the kernel took a part.
+  bool send(Connection& connection, std::string_view bytes);
+
+  // Does uWebSockets hold bytes that the kernel would not take?
+  bool is_backed_up(const Connection& connection) const;
+
   // Closes the socket; OnClosed is called before this returns.
   void close(Connection& connection);
 
@@ -72,7 +92,7 @@ class Bridge {
   static us_socket_t* on_data(us_socket_t* socket, char* data, int length);
 
   OnClosed on_closed_;
-  OnFirstData on_first_data_;
+  OnData on_data_hooks_;
   us_socket_context_t* context_ = nullptr;
   CloseHandler uws_on_close_ = nullptr;
   DataHandler uws_on_data_ = nullptr;

@@ -38,6 +38,8 @@ export interface NativeGate {
   unregister(slot: number): void;
   callerOf(response: HttpResponse): number;
   credentialsOf(response: HttpResponse): Credentials | undefined;
+  keepAnswer(response: HttpResponse, head: string, body: string): void;
+  forgetAnswers(slot: number): void;
   detach(response: HttpResponse): void;
   take(response: HttpResponse): number;
   release(slot: number): void;
@@ -92,6 +94,8 @@ export interface GateCounters {
   readonly overLimit: number;
   /** served as nobody: of the host, exited before the accept, or one stranger too many */
   readonly unidentified: number;
+  /** requests that came again and were answered without JavaScript */
+  readonly answeredAgain: number;
   /** accepted and dropped because no file descriptor was left */
   readonly shed: number;
   readonly connections: number;

@@ -12,7 +12,7 @@ const patienceMilliseconds = 5000;
  */
 export async function testBridge(): Promise<void> {
   const nothing = { onInitExit: () => undefined, onOddRequest: () => undefined };
-  const gate = new Gate('auto', { connectionsPerInstance: 0, connections: 0, strangers: 0 }, nothing);
+  const gate = new Gate('auto', { connectionsPerInstance: 0, connections: 0, strangers: 0, keptAnswers: 0 }, nothing);
   let seen: number | undefined;
   const app = await createApp(gate, (building) =>
     building.any('/*', (response) => {

@@ -37,6 +37,11 @@ export const optionDeclarations = {
     help: 'how callers are identified; auto takes the best that the kernel has',
   },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
+  'kept-answers': {
+    kind: 'count',
+    default: '16384',
+    help: 'bytes of answers kept for each instance, to be given again until it changes; 0: none',
+  },
   'log-level': {
     kind: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     default: 'info',
@@ -55,6 +60,7 @@ export interface Settings {
   readonly group: string;
   readonly identity: string;
   readonly backlog: number;
+  readonly keptAnswers: number;
   readonly logLevel: string;
   readonly logFormat: string;
   readonly limits: Limits;
@@ -97,6 +103,7 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     group: option('group'),
     identity: option('identity'),
     backlog: Number(option('backlog')),
+    keptAnswers: Number(option('kept-answers')),
     logLevel: option('log-level'),
     logFormat: option('log-format'),
     limits: limits as Limits,

@@ -57,6 +57,8 @@ export interface GateLimits {
   readonly connectionsPerInstance: number;
   readonly connections: number;
   readonly strangers: number;
+  /** bytes of answers kept for one instance; 0: none are */
+  readonly keptAnswers: number;
 }
 
 /** What the gate tells of its own accord. */
@@ -64,7 +66,7 @@ export interface GateEvents {
   /** The inits of these slots have exited; their connections are closed already. */
   onInitExit(slots: readonly number[]): void;
   /**
-   * A connection's first data are none that uWebSockets would take. The descriptor belongs to whoever is told;
+   * A request has begun that uWebSockets would not take. The descriptor belongs to whoever is told;
    * `callerOfTicket` says whose it is, and `forget` must follow when it is closed.
    */
   onOddRequest(fd: number, data: Buffer, ticket: number): void;
@@ -76,6 +78,8 @@ export interface GateEvents {
  */
 export class Gate {
   readonly #native: NativeGate;
+  /** Is it of use to call `keepAnswer`? */
+  readonly keepsAnswers: boolean;
 
   constructor(identityPath: string, limits: GateLimits, events: GateEvents) {
     const best = addon.bestIdentityPath();
@@ -86,9 +90,10 @@ export class Gate {
         `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityPath()}.`,
       );
     }
-    const { connectionsPerInstance, connections, strangers } = limits;
-    const three = Uint32Array.of(connectionsPerInstance, connections, strangers);
-    this.#native = new addon.Gate(path, three, events.onInitExit, events.onOddRequest);
+    const { connectionsPerInstance, connections, strangers, keptAnswers } = limits;
+    this.keepsAnswers = keptAnswers > 0;
+    const four = Uint32Array.of(connectionsPerInstance, connections, strangers, keptAnswers);
+    this.#native = new addon.Gate(path, four, events.onInitExit, events.onOddRequest);
   }
 
   /**
@@ -135,6 +140,20 @@ export class Gate {
   /** For the log. */
   credentialsOf(response: HttpResponse): Credentials | undefined {
     return this.#native.credentialsOf(response);
+  }
+
+  /**
+   * Before res.end(), in the request's own handler: the answer is given again to the instance's root, without
+   * JavaScript, when the same bytes come again, until `forgetAnswers`. head: status line and headers, each with its
+   * CRLF, without Date and Content-Length. Nothing happens where a request cannot come again as the same.
+   */
+  keepAnswer(response: HttpResponse, head: string, body: string): void {
+    this.#native.keepAnswer(response, head, body);
+  }
+
+  /** At once when anything changes on which an answer to this slot's instance depends. */
+  forgetAnswers(slot: number): void {
+    this.#native.forgetAnswers(slot);
   }
 
   /** Before res.upgrade(). The connection stays charged to its instance until `release(slot)`. */

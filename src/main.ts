@@ -85,6 +85,8 @@ export class Daemon {
         connectionsPerInstance: limits['connections-per-instance'],
         connections: limits.connections || connectionRoom(),
         strangers: limits.strangers,
+        // With each request in the log, each must be seen.
+        keptAnswers: log.isLevelEnabled('debug') ? 0 : settings.keptAnswers,
       },
       {
         onInitExit: (slots) => running.initsExited(slots),

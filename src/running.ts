@@ -124,7 +124,7 @@ export class Running extends EventEmitter<Events> {
     const slot = id === undefined ? undefined : this.#slots.get(id);
     if (slot === undefined || before === undefined) return;
     if (after?.run !== undefined) {
-      this.#instances[slot] = after;
+      this.#show(slot, after);
       return;
     }
     this.#leave(slot, before);
@@ -133,15 +133,21 @@ export class Running extends EventEmitter<Events> {
 
   #enter(slot: number, instance: Instance): void {
     // Not the version that was started: it may have been changed in the same commit.
-    this.#instances[slot] = this.#registry.byId(instance.id);
+    this.#show(slot, this.#registry.byId(instance.id));
     this.#slots.set(instance.id, slot);
     this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'instance started');
     this.emit('started', instance);
   }
 
   #leave(slot: number, instance: Instance): void {
-    this.#instances[slot] = undefined;
+    this.#show(slot, undefined);
     this.#slots.delete(instance.id);
+  }
+
+  /** What was answered of the version before does not hold any more. */
+  #show(slot: number, instance: Instance | undefined): void {
+    this.#instances[slot] = instance;
+    this.#gate.forgetAnswers(slot);
   }
 
   #reattachOne(instance: Instance, run: Run): boolean {

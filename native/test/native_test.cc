@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 
+#include "../answers.h"
 #include "../guests/spawn.h"
 #include "../instances.h"
 #include "../peer.h"
@@ -199,6 +200,61 @@ void test_held_pidfd_pins_namespace() {
   }
 }
 
+void test_repeatable_requests() {
+  for (const char* repeatable : {
+           "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nAccept: */*\r\n\r\n",
+       }) {
+    CHECK(is_repeatable_request(repeatable));
+  }
+  for (const char* not_repeatable : {
+           "",
+           "GET ",
+           "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\nCONNECTION:close\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+       }) {
+    CHECK(!is_repeatable_request(not_repeatable));
+  }
+}
+
+void test_whole_lines() {
+  CHECK(has_whole_line("GET / HTTP/1.1\r\n"));
+  CHECK(!has_whole_line("GET / HTTP/1.1\r"));
+  CHECK(!has_whole_line(""));
+}
+
+void test_answers() {
+  Answers answers(2000);
+  const std::string_view head = "HTTP/1.1 200 OK\r\n";
+  CHECK(answers.find(3, "a").empty());
+  answers.keep(3, "a", head, "one");
+  const std::string given(answers.find(3, "a"));
+  CHECK(given.starts_with("HTTP/1.1 200 OK\r\nDate: "));
+  CHECK(given.ends_with(" GMT\r\nContent-Length: 3\r\n\r\none"));
+  CHECK(answers.find(2, "a").empty() && answers.find(4, "a").empty());
+  CHECK(answers.find(3, "A").empty() && answers.find(3, "").empty());
+  answers.keep(3, "long", head, std::string(5000, 'x'));
+  CHECK(answers.find(3, "long").empty());
+  // Beyond its share an instance starts anew; others keep theirs.
+  answers.keep(4, "a", head, "four");
+  for (int i = 0; i < 100; i++) answers.keep(3, "more" + std::to_string(i), head, "x");
+  CHECK(answers.find(3, "a").empty() && !answers.find(3, "more99").empty());
+  CHECK(answers.find(4, "a").ends_with("four"));
+  answers.forget(4);
+  CHECK(answers.find(4, "a").empty());
+  answers.forget(1000);
+  Answers none(0);
+  none.keep(0, "a", head, "x");
+  CHECK(none.find(0, "a").empty());
+}
+
 // Slow readers, short files and readers that leave; the SIGPIPE of the last is ignored, as Node
 // does.
 void test_send_file() {
@@ -243,6 +299,9 @@ int run() {
   test_parsers();
   test_request_heads();
   test_parsers_with_noise();
+  test_repeatable_requests();
+  test_whole_lines();
+  test_answers();
   const int best = static_cast<int>(best_identity_path());
   for (int path = best; path <= static_cast<int>(IdentityPath::kProcfs); path++) {
     test_identity(static_cast<IdentityPath>(path), socket_path);

@@ -162,6 +162,7 @@ class UwsExchange implements Exchange {
 
   write(reply: BodyReply): void {
     const response = this.#response;
+    if (this.#around.gate.keepsAnswers) this.#keep(reply);
     if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
     response.writeHeader('Content-Type', reply.type);
     if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');
@@ -200,6 +201,14 @@ class UwsExchange implements Exchange {
     const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     socket.on('close', () => this.#around.gate.release(slot));
     return { socket, fd };
+  }
+
+  /** Answers that depend on the instance alone hold until it changes; those about images do not. */
+  #keep({ status, type, body }: BodyReply): void {
+    const { method, conditions } = this.asked;
+    if (method !== 'GET' || conditions !== undefined || status.startsWith('5')) return;
+    const nosniff = status === '200 OK' ? '' : 'X-Content-Type-Options: nosniff\r\n';
+    this.#around.gate.keepAnswer(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body);
   }
 
   /** Answers and closes: what is still to come of the request is not read. */
