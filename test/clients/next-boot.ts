@@ -5,8 +5,8 @@ import type { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { type Ran, runInGuest } from '../support/guest-processes.js';
 
-/** Where this directory's programs that are not TypeScript are. */
-export const programs = join(packageRoot, 'test/clients');
+/** Where the programs that are not TypeScript are. */
+export const programs = join(packageRoot, 'test/clients/programs');
 
 export interface Boot {
   readonly command: readonly string[];
