@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { instancePath } from '../src/cli/client.js';
 import { socketPaths } from '../src/main.js';
 import { TestDaemon } from './support/daemon.js';
 import { Guests } from './support/guest-processes.js';
-import { type Answer, ask } from './support/http.js';
+import { type Answer, ask, ended } from './support/http.js';
 
 let daemon: TestDaemon;
 
@@ -135,6 +136,18 @@ test('the modes of the sockets and directories', () => {
     '600',
     '700',
   ]);
+});
+
+test('a stop does not wait for operators who are connected and ask nothing', async () => {
+  const short = await TestDaemon.start();
+  const [silent, kept] = [0, 1].map(() => connect(socketPaths(short.runDir).control)) as [Socket, Socket];
+  const answered = once(kept, 'data');
+  kept.write('GET /1.0 HTTP/1.1\r\nHost: devlxd\r\n\r\n');
+  await answered;
+  const closed = Promise.all([ended(silent), ended(kept)]);
+  assert.equal(await short.end(), 0);
+  await closed;
+  await short.remove();
 });
 
 test('another user of the host may not use the control socket', {

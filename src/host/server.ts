@@ -32,12 +32,13 @@ export class HostServer {
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
     this.#log = log;
-    this.#server = createServer((request, response) => void this.#handle(request, response));
+    this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));
     this.#listener = new HostListener((fd, peer) => this.#connected(fd, peer));
   }
 
   /** fd: a listening Unix socket, the server's from here on. */
   run(fd: number): void {
+    this.#server.emit('listening'); // from here on node:http keeps a list of connections, and their time limits
     this.#listener.listen(fd);
   }
 
