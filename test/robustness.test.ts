@@ -57,9 +57,14 @@ for (const [what, bytes] of Object.entries(hostile)) {
 }
 
 test('half a request and then silence is closed', async () => {
-  const socket = guest.connect(daemon.socket);
-  socket.write(head);
-  await ended(socket);
+  const odd = 'http://lxd/1.0 HTTP/1.1\r\n'; // served by node:http
+  const halves = [head, `GET ${odd}Host: x\r\n`, `PATCH ${odd}Content-Length: 20\r\n\r\n{`];
+  const open = halves.map((half) => {
+    const socket = guest.connect(daemon.socket);
+    socket.write(half);
+    return ended(socket);
+  });
+  await Promise.all(open);
   await lives();
 });
 

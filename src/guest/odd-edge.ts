@@ -30,6 +30,8 @@ interface Admitted {
   readonly fd: number;
 }
 
+const options = { requireHostHeader: false, insecureHTTPParser: true, connectionsCheckingInterval: 1000 };
+
 /**
  * Where the few requests come in that uWebSockets' parser refuses: absolute-form targets, HTTP/1.0, no Host, bare line
  * feeds. Slower, and served at the same desk. A connection that began odd stays here.
@@ -45,7 +47,7 @@ export class OddEdge {
     this.#around = { gate, listeners, limits };
     this.#desk = desk;
     this.#running = running;
-    this.#server = createServer({ requireHostHeader: false, insecureHTTPParser: true }, (request, response) => {
+    this.#server = createServer(options, (request, response) => {
       void this.#receive(request, response);
     });
     this.#server.headersTimeout = patienceMilliseconds;
@@ -54,6 +56,7 @@ export class OddEdge {
   }
 
   run(): void {
+    this.#server.emit('listening'); // from here on node:http keeps a list of connections, and their time limits
     this.#running.on('stopped', () => this.#closeStopped());
   }
 
