@@ -5,15 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../support/daemon.js';
+import { debianCloudInit } from './debian-cloud-init.js';
 import { type Boot, nextBoot, programs } from './next-boot.js';
-import { unpacked } from './unpacked.js';
 
-/** cloud-init and whatever it imports: nothing of it needs to be installed. */
-const modules =
-  'attr certifi chardet charset-normalizer configobj idna jinja2 json-pointer jsonpatch jsonschema ' +
-  'markupsafe netifaces oauthlib pyrsistent requests serial six urllib3 yaml';
-const packages = ['cloud-init', ...modules.split(' ').map((name) => `python3-${name}`)];
-const { directory: debian, problem } = unpacked('cloud-init', packages);
+const { directory: debian, problem } = debianCloudInit();
 const dsIdentify = join(debian, 'usr/lib/cloud-init/ds-identify');
 
 const nonAscii = '#!/bin/sh\necho "Grüße, 世界, 🐧"\n';

@@ -8,19 +8,28 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
+import { debianCloudInit } from './debian-cloud-init.js';
 import { makeRootFileSystem, missingProgram } from './root-file-system.js';
 import type { Container, Runtime } from './runtime.js';
 import { runtimes } from './runtimes.js';
 
-/** What the container's init does; it asks before it is registered. */
-const boot = `#!/bin/sh
+/** What a container's init does; it asks before it is registered. */
+const scripts = {
+  boot: `#!/bin/sh
 export PATH=/bin
 read -r line </proc/self/uid_map
 echo $line >/out/uid_map
 curl -s --unix-socket /dev/lxd/sock http://lxd/1.0/config/user.mark >/out/mark
 curl -s --unix-socket /dev/lxd/sock http://lxd/1.0/meta-data >/out/meta-data
 curl -sN --unix-socket /dev/lxd/sock http://lxd/1.0/events | head -n 1 >/out/event
-`;
+`,
+  'boot-cloud-init': `#!/bin/sh
+export PATH=/usr/bin:/bin PYTHONPATH=/cloud-init/usr/lib/python3/dist-packages PYTHONDONTWRITEBYTECODE=1
+export PATH_RUN=/out/run PATH_SYS_CLASS_DMI_ID=/nonexistent DI_LOG=/out/log
+python3 -m cloudinit.sources.DataSourceLXD >/out/data &&
+/usr/bin/sh /cloud-init/usr/lib/cloud-init/ds-identify --force
+`,
+};
 
 interface Ended {
   readonly code: number | null;
@@ -48,7 +57,7 @@ describe('containers', { skip: missing ?? false }, () => {
     directory = mkdtempSync(join(tmpdir(), 'devlxd-containers-'));
     chmodSync(directory, 0o755);
     rootFileSystem = join(directory, 'root');
-    makeRootFileSystem(rootFileSystem, boot);
+    makeRootFileSystem(rootFileSystem, scripts);
     daemon = await TestDaemon.start(['--limit-hold-seconds', '30']);
   });
 
@@ -58,13 +67,13 @@ describe('containers', { skip: missing ?? false }, () => {
   });
 
   let count = 0;
-  function container(command: string): Container {
+  function container(command: string, more: Container['mounts'] = []): Container {
     const name = `c${++count}`;
     const own = join(directory, name);
     const out = join(own, 'out');
     mkdirSync(out, { recursive: true });
     chmodSync(out, 0o777); // the container's root may be another uid
-    const mounts = [{ source: out, target: '/out', writable: true }];
+    const mounts = [{ source: out, target: '/out', writable: true }, ...more];
     return { name, directory: own, rootFileSystem, mounts, command: [command] };
   }
 
@@ -84,10 +93,9 @@ describe('containers', { skip: missing ?? false }, () => {
   }
 
   /** A container that is registered, with a mark of its own, after its init has begun. */
-  async function booted(runtime: Runtime, t: TestContext): Promise<Booted> {
-    const { mounts, ...plain } = container('/bin/boot');
+  async function booted(runtime: Runtime, t: TestContext, script: string, mounts: Container['mounts'] = []) {
     const devLxd = { source: join(daemon.runDir, 'guest'), target: '/dev/lxd' };
-    const made: Container = { ...plain, mounts: [...mounts, devLxd] };
+    const made = container(`/bin/${script}`, [devLxd, ...mounts]);
     await daemon.create(made.name, { 'user.mark': markOf(made.name) });
     let ended: Ended | undefined;
     const end = endOf(runtime.run(made)).then((result) => {
@@ -100,7 +108,8 @@ describe('containers', { skip: missing ?? false }, () => {
     });
     await daemon.startInstance(made.name, pid);
     const read = (file: string) => readFileSync(join(made.directory, 'out', file), 'utf8');
-    return { name: made.name, ended: () => ended, read };
+    const booted: Booted = { name: made.name, ended: () => ended, read };
+    return booted;
   }
 
   async function initOf(runtime: Runtime, made: Container, ended: () => Ended | undefined): Promise<number> {
@@ -117,7 +126,7 @@ describe('containers', { skip: missing ?? false }, () => {
     test(`${runtime.name}: two containers read each their own values and hear each their own events`, async (t) => {
       const reason = await obstacle(runtime);
       if (reason !== undefined) return t.skip(reason);
-      const both = [await booted(runtime, t), await booted(runtime, t)];
+      const both = [await booted(runtime, t, 'boot'), await booted(runtime, t, 'boot')];
       let changes = 0;
       await eventually('both have heard an event and ended', async () => {
         changes++;
@@ -135,6 +144,23 @@ describe('containers', { skip: missing ?? false }, () => {
         assert.match(metadata.value, new RegExp(`^\\d+ of ${name}$`));
         await eventually(`${name} is stopped`, async () => (await daemon.status(name)) === 'Stopped');
       }
+    });
+
+    test(`${runtime.name}: cloud-init, with the machine's own /usr, finds its data source`, async (t) => {
+      const cloudInit = debianCloudInit();
+      const reason = cloudInit.problem ?? (await obstacle(runtime));
+      if (reason !== undefined) return t.skip(reason);
+      const mounts = [
+        { source: '/usr', target: '/usr' },
+        { source: cloudInit.directory, target: '/cloud-init' },
+      ];
+      const { name, ended, read } = await booted(runtime, t, 'boot-cloud-init', mounts);
+      await eventually('cloud-init has ended', () => ended() !== undefined);
+      assert.equal(ended()?.code, 0, ended()?.output);
+      const { config, 'meta-data': metaData } = JSON.parse(read('data'));
+      assert.deepEqual(config, { 'user.mark': markOf(name) });
+      assert.match(metaData, new RegExp(`^local-hostname: ${name}$`, 'm'));
+      assert.equal(read('run/cloud-init/cloud.cfg'), 'datasource_list: [ LXD, None ]\n');
     });
   }
 });

@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 
 const programs = ['/bin/busybox', '/usr/bin/curl'];
+const directories = ['bin', 'cloud-init', 'dev', 'out', 'proc', 'sys', 'tmp', 'usr'];
 const applets = ['head', 'sh', 'true'];
 
 /** What the root file system is made of and is not there. */
@@ -12,16 +13,15 @@ export function missingProgram(): string | undefined {
   return missing && `needs ${missing}: apt-get install ${names[missing]}`;
 }
 
-/** Makes a minimal root file system: BusyBox, curl with its libraries, empty directories, and a script at /bin/boot. */
-export function makeRootFileSystem(root: string, boot: string): void {
-  for (const directory of ['bin', 'dev', 'out', 'proc', 'sys', 'tmp'])
-    mkdirSync(join(root, directory), { recursive: true });
+/** Makes a minimal root file system: BusyBox, curl with its libraries, scripts by name, and empty directories. */
+export function makeRootFileSystem(root: string, scripts: Readonly<Record<string, string>>): void {
+  for (const name of directories) mkdirSync(join(root, name), { recursive: true });
   for (const program of programs) {
     copyInto(join(root, 'bin', program.split('/').at(-1) ?? ''), program);
     for (const library of librariesOf(program)) copyInto(join(root, library), library);
   }
   for (const applet of applets) symlinkSync('busybox', join(root, 'bin', applet));
-  writeFileSync(join(root, 'bin/boot'), boot, { mode: 0o755 });
+  for (const [name, text] of Object.entries(scripts)) writeFileSync(join(root, 'bin', name), text, { mode: 0o755 });
 }
 
 function copyInto(target: string, source: string): void {
