@@ -170,20 +170,18 @@ test('another user of the instance does not get what its root got', needsGuestUs
 });
 
 test('answers come in the order of the requests, also to a guest that reads late', async () => {
-  const values = { 'user.a': 'a', 'user.b': 'b'.repeat(2000), 'user.big': 'x'.repeat(300_000), 'user.c': 'c' };
+  const values = { 'user.a': 'a', 'user.b': 'b'.repeat(1000), 'user.c': 'c', 'user.big': 'x'.repeat(300_000) } as const;
   const { guest } = await registered(values);
-  for (const key of Object.keys(values)) await new Line(guest).value(key);
-  const keys = Object.keys(values) as (keyof typeof values)[];
+  const keys = ['user.a', 'user.b', 'user.c'] as const;
+  for (const key of keys) await new Line(guest).value(key);
   const line = new Line(guest);
   line.socket.pause();
-  const asked: (keyof typeof values)[] = [];
-  for (let n = 0; n < 400; n++) {
-    const key = keys[((n * 7) % 11) % keys.length] as keyof typeof values;
-    asked.push(key);
-    await new Promise((resolve) => line.socket.write(requestFor(key), resolve));
-  }
+  // The last does not fit into what the kernel holds for a reader; more requests would be refused then.
+  const asked = [...Array.from({ length: 100 }, (_, n) => keys[((n * 7) % 11) % 3] ?? 'user.a'), 'user.big'] as const;
+  for (const key of asked) await new Promise((resolve) => line.socket.write(requestFor(key), resolve));
   line.socket.resume();
   for (const key of asked) assert.equal((await line.next()).split('\r\n\r\n')[1], values[key]);
+  assert.equal(await line.value('user.c'), 'c');
 });
 
 test('requests in pieces, several at once, and with bodies are the parser’s', async () => {

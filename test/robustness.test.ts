@@ -166,3 +166,31 @@ test('no descriptor is left open by connections that come and go', async () => {
   await lives();
   await eventually('as many descriptors as before', () => descriptors() <= before);
 });
+
+const large = `${'0123456789'.repeat(400_000)}.`;
+
+test('a guest that asks for a large value and is gone leaves the daemon alone', async () => {
+  await daemon.set('c1', { 'user.large': large });
+  for (let n = 0; n < 100; n++) {
+    const socket = guest.connect(daemon.socket);
+    socket.on('error', () => undefined);
+    socket.write('GET /1.0/config/user.large HTTP/1.1\r\nHost: lxd\r\n\r\n');
+    socket.destroy();
+    if (n % 5 === 0) await lives();
+  }
+  await lives();
+});
+
+test('a large value comes whole to a guest that reads slowly', async () => {
+  const socket = guest.connect(daemon.socket).setEncoding('latin1');
+  let received = '';
+  socket.on('data', (data: string) => {
+    received += data;
+    socket.pause();
+    setImmediate(() => socket.resume());
+  });
+  socket.write('GET /1.0/config/user.large HTTP/1.1\r\nHost: lxd\r\n\r\n');
+  await eventually('all of it', () => received.length >= large.length && received.endsWith('.'));
+  socket.destroy();
+  assert.equal(received.slice(received.indexOf('\r\n\r\n') + 4), large);
+});

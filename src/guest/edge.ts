@@ -167,7 +167,7 @@ class UwsExchange implements Exchange {
     response.writeHeader('Content-Type', reply.type);
     if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');
     if (this.asked.method !== 'HEAD') {
-      response.end(reply.body);
+      this.#end(reply.body);
       return;
     }
     // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
@@ -201,6 +201,22 @@ class UwsExchange implements Exchange {
     const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     socket.on('close', () => this.#around.gate.release(slot));
     return { socket, fd };
+  }
+
+  /**
+   * Not response.end(): when the reader has gone, or its buffer is full, that may forget the body, take the request
+   * for one that was never answered, and end the process.
+   */
+  #end(body: string): void {
+    const response = this.#response;
+    const [, done] = response.tryEnd(body, Buffer.byteLength(body));
+    if (done) return;
+    const bytes = Buffer.from(body);
+    this.watch();
+    response.onWritable((offset) => {
+      const [flushed] = response.tryEnd(bytes.subarray(offset), bytes.length);
+      return flushed;
+    });
   }
 
   /** Answers that depend on the instance alone hold until it changes; those about images do not. */
