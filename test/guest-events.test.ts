@@ -1,26 +1,13 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { instancePath } from '../src/cli/client.js';
 import { checkSchema } from './support/contract.js';
 import { TestDaemon } from './support/daemon.js';
+import { EventStream } from './support/event-stream.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { ask, ended } from './support/http.js';
-
-interface Event {
-  readonly type: string;
-  readonly timestamp: string;
-  readonly metadata: Readonly<Record<string, unknown>>;
-}
-
-/** One event stream of a guest, whichever way it is carried. */
-interface Stream {
-  readonly events: Event[];
-  readonly closed: Promise<number>;
-  end(): void;
-}
 
 let daemon: TestDaemon;
 let guests: Guests;
@@ -43,38 +30,8 @@ async function registered(): Promise<{ guest: Guest; name: string }> {
   return { guest, name };
 }
 
-async function webSocket(guest: Guest, query = ''): Promise<Stream> {
-  const socket = new WebSocket(`ws://lxd/1.0/events${query}`, {
-    createConnection: () => guest.connect(daemon.socket),
-    perMessageDeflate: false,
-  });
-  const events: Event[] = [];
-  socket.on('message', (data) => events.push(JSON.parse(String(data))));
-  const closed = new Promise<number>((resolve) => socket.on('close', resolve));
-  await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
-  return { events, closed, end: () => socket.close() };
-}
-
-async function chunked(guest: Guest, query = ''): Promise<Stream> {
-  const socket: Socket = guest.connect(daemon.socket);
-  const events: Event[] = [];
-  let text = '';
-  socket.setEncoding('utf8');
-  const opened = new Promise<void>((resolve) => {
-    socket.on('data', (data: string) => {
-      text += data;
-      resolve();
-      // Each event is a chunk: its length in hex, and a line.
-      const lines = text.split('\r\n').filter((line) => line.startsWith('{'));
-      events.splice(0, events.length, ...lines.map((line) => JSON.parse(line) as Event));
-    });
-  });
-  const closed = ended(socket).then(() => 0);
-  socket.write(`GET /1.0/events${query} HTTP/1.1\r\nHost: lxd\r\n\r\n`);
-  await opened;
-  assert.match(text, /^HTTP\/1\.1 200 OK\r\nContent-Type: application\/json\r\n/);
-  return { events, closed, end: () => socket.destroy() };
-}
+const webSocket = (guest: Guest, query?: string) => EventStream.webSocket(guest, daemon.socket, query);
+const chunked = (guest: Guest, query?: string) => EventStream.chunked(guest, daemon.socket, query);
 
 for (const [way, open] of Object.entries({ webSocket, chunked })) {
   test(`${way}: events of its own instance only, complete and in order, after the write`, async () => {
@@ -140,7 +97,7 @@ for (const [way, open] of Object.entries({ webSocket, chunked })) {
     const again = await open(guest, `?since=${since}`);
     const configOnly = await open(guest, `?since=${since}&type=config`);
     await daemon.set(name, { 'user.n': '6' });
-    const values = ({ events }: Stream) => events.map(({ metadata }) => metadata['value'] ?? metadata['action']);
+    const values = ({ events }: EventStream) => events.map(({ metadata }) => metadata['value'] ?? metadata['action']);
     await eventually('all of them', () => again.events.length === 7 && configOnly.events.length === 6);
     assert.deepEqual(values(again), ['added', '1', '2', '3', '4', '5', '6']);
     assert.deepEqual(values(configOnly), ['1', '2', '3', '4', '5', '6']);

@@ -14,6 +14,7 @@ const keptNamespaces = ['boot.', 'limits.', 'linux.', 'migration.', 'nvidia.', '
 const cloudInitKeys = ['cloud-init.user-data', 'cloud-init.vendor-data', 'cloud-init.network-config'];
 const booleanKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nonroot'];
 const booleans = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off', ''];
+const notUnicode = 'not Unicode: it has half of a surrogate pair';
 const guestAttach = ['', 'off', 'on', 'available'];
 
 /** @throws Fault invalid-value */
@@ -43,8 +44,7 @@ function checkKey(key: string, value: string, limits: Limits): void {
   if (exceeds(limits['config-value'], Buffer.byteLength(value))) {
     throw invalid(field, `longer than ${limits['config-value']} bytes (--limit-config-value)`);
   }
-  if (!value.isWellFormed() || !key.isWellFormed())
-    throw invalid(field, 'not Unicode: it has half of a surrogate pair');
+  if (!value.isWellFormed() || !key.isWellFormed()) throw invalid(field, notUnicode);
   if (key.startsWith('volatile.')) throw invalid(field, 'keys under volatile. belong to devlxd');
   if (/\s/.test(key) && !key.startsWith('user.')) throw invalid(field, 'a key has no white space');
   if (booleanKeys.includes(key)) {
@@ -82,7 +82,8 @@ function checkDevice(name: string, device: Device): void {
     throw invalid(field, 'a device name has letters, digits, dots, hyphens and underscores, at most 64');
   }
   if (!device.get('type')) throw invalid(`${field}.type`, 'a device needs a type, such as disk, nic or unix-char');
-  for (const option of device.keys()) {
+  for (const [option, value] of device) {
     if (!optionPattern.test(option)) throw invalid(`${field}.${option}`, 'not the name of a device option');
+    if (!value.isWellFormed()) throw invalid(`${field}.${option}`, notUnicode);
   }
 }

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { WebSocket } from 'ws';
+import type { Guest } from './guest-processes.js';
+import { ended } from './http.js';
+
+export interface GuestEvent {
+  readonly type: string;
+  readonly timestamp: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** An open event stream of a guest, and what has come on it. */
+export class EventStream {
+  readonly events: GuestEvent[] = [];
+  /** the close code of a WebSocket; 0 for a chunked stream */
+  readonly closed: Promise<number>;
+  readonly end: () => void;
+
+  private constructor(closed: Promise<number>, end: () => void) {
+    this.closed = closed;
+    this.end = end;
+  }
+
+  static async webSocket(guest: Guest, path: string, query = ''): Promise<EventStream> {
+    const socket = new WebSocket(`ws://lxd/1.0/events${query}`, {
+      createConnection: () => guest.connect(path),
+      perMessageDeflate: false,
+    });
+    const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+    const stream = new EventStream(closed, () => socket.close());
+    socket.on('message', (data) => stream.events.push(JSON.parse(String(data))));
+    await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
+    return stream;
+  }
+
+  static async chunked(guest: Guest, path: string, query = ''): Promise<EventStream> {
+    const socket = guest.connect(path).setEncoding('utf8');
+    const stream = new EventStream(
+      ended(socket).then(() => 0),
+      () => socket.destroy(),
+    );
+    let rest = '';
+    const head = await new Promise<string>((resolve) => {
+      socket.on('data', (data: string) => {
+        rest += data;
+        resolve(rest);
+        // Each event is a chunk: its length in hex, and a line.
+        const lines = rest.split('\r\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) if (line.startsWith('{')) stream.events.push(JSON.parse(line));
+      });
+      socket.write(`GET /1.0/events${query} HTTP/1.1\r\nHost: lxd\r\n\r\n`);
+    });
+    assert.match(head, /^HTTP\/1\.1 200 OK\r\nContent-Type: application\/json\r\n/);
+    return stream;
+  }
+}
