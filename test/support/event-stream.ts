@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { WebSocket } from 'ws';
 import type { Guest } from './guest-processes.js';
 import { ended } from './http.js';
@@ -16,9 +17,26 @@ export class EventStream {
   readonly closed: Promise<number>;
   readonly end: () => void;
 
+  readonly #arrived = new EventEmitter();
+
   private constructor(closed: Promise<number>, end: () => void) {
     this.closed = closed;
     this.end = end;
+    closed.then(() => this.#arrived.emit('change'));
+  }
+
+  /** Resolves when so many events have come, or when the stream has ended before. */
+  async atLeast(count: number): Promise<void> {
+    let open = true;
+    this.closed.then(() => {
+      open = false;
+    });
+    while (open && this.events.length < count) await once(this.#arrived, 'change');
+  }
+
+  #add(text: string): void {
+    this.events.push(JSON.parse(text));
+    this.#arrived.emit('change');
   }
 
   static async webSocket(guest: Guest, path: string, query = ''): Promise<EventStream> {
@@ -28,7 +46,7 @@ export class EventStream {
     });
     const closed = new Promise<number>((resolve) => socket.on('close', resolve));
     const stream = new EventStream(closed, () => socket.close());
-    socket.on('message', (data) => stream.events.push(JSON.parse(String(data))));
+    socket.on('message', (data) => stream.#add(String(data)));
     await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
     return stream;
   }
@@ -41,13 +59,14 @@ export class EventStream {
     );
     let rest = '';
     const head = await new Promise<string>((resolve) => {
+      stream.closed.then(() => resolve(''));
       socket.on('data', (data: string) => {
         rest += data;
         resolve(rest);
         // Each event is a chunk: its length in hex, and a line.
         const lines = rest.split('\r\n');
         rest = lines.pop() ?? '';
-        for (const line of lines) if (line.startsWith('{')) stream.events.push(JSON.parse(line));
+        for (const line of lines) if (line.startsWith('{')) stream.#add(line);
       });
       socket.write(`GET /1.0/events${query} HTTP/1.1\r\nHost: lxd\r\n\r\n`);
     });
