@@ -8,6 +8,7 @@ export const faults = {
   'already-exists': 409,
   'not-running': 400,
   'already-running': 400,
+  'in-use': 400,
   'cannot-register': 400,
   forbidden: 403,
   'not-implemented': 501,

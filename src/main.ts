@@ -13,6 +13,8 @@ import { hostEndpoints } from './host/endpoints.js';
 import { ImageHandlers } from './host/images.js';
 import { InstanceHandlers } from './host/instances.js';
 import { Operations } from './host/operations.js';
+import { ProfileHandlers } from './host/profiles.js';
+import { ProjectHandlers } from './host/projects.js';
 import { HostServer } from './host/server.js';
 import { Images } from './images/images.js';
 import { Registry } from './instances/registry.js';
@@ -109,8 +111,10 @@ export class Daemon {
 
     const operations = new Operations();
     const instances = new InstanceHandlers(registry, running, operations, limits);
+    const profiles = new ProfileHandlers(registry, limits);
+    const projects = new ProjectHandlers(registry, operations);
     const host = new HostServer(
-      hostEndpoints(instances, new ImageHandlers(images, operations), operations),
+      hostEndpoints(instances, new ImageHandlers(images, operations), profiles, projects, operations),
       limits,
       settings.group !== '',
       log,

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Fault } from './errors.js';
 import type { Gate } from './gate.js';
+import type { Requestor } from './instances/changes.js';
 import type { Instance, Run } from './instances/model.js';
 import type { Registry } from './instances/registry.js';
 import type { Log } from './log.js';
@@ -55,14 +56,14 @@ export class Running extends EventEmitter<Events> {
    * Registers the running init of an instance and stores that it runs.
    * @throws Fault not-found, already-running or cannot-register
    */
-  async start(project: string, name: string, pid: number): Promise<void> {
+  async start(project: string, name: string, pid: number, requestor?: Requestor): Promise<void> {
     if (this.#slots.has(this.#registry.need(project, name).id)) alreadyRunning(name);
     const { slot, startTicks } = this.#gate.register(pid);
     const run: Run = { pid, startTicks, bootId: this.#bootId };
     const starting: Starting = { exited: false };
     this.#starting.set(slot, starting);
     try {
-      const started = await this.#storeStarted(project, name, run);
+      const started = await this.#storeStarted(project, name, run, requestor);
       if (!starting.exited) return this.#enter(slot, started);
       await this.#storeStopped(started, run);
       throw new Fault('cannot-register', `Process ${pid} has exited.`);
@@ -79,7 +80,7 @@ export class Running extends EventEmitter<Events> {
    * Ends an instance: nothing is answered for it from here on. Its processes are not touched.
    * @throws Fault not-found or not-running
    */
-  async stop(project: string, name: string): Promise<void> {
+  async stop(project: string, name: string, requestor?: Requestor): Promise<void> {
     const instance = this.#registry.need(project, name);
     if (instance.run === undefined) throw new Fault('not-running', `The instance "${name}" is already stopped`);
     const slot = this.#slots.get(instance.id);
@@ -87,7 +88,7 @@ export class Running extends EventEmitter<Events> {
       this.#leave(slot, instance);
       this.#gate.unregister(slot);
     }
-    await this.#storeStopped(instance, instance.run);
+    await this.#storeStopped(instance, instance.run, requestor);
     this.emit('stopped', instance);
   }
 
@@ -165,23 +166,23 @@ export class Running extends EventEmitter<Events> {
     return false;
   }
 
-  #storeStarted(project: string, name: string, run: Run): Promise<Instance> {
+  #storeStarted(project: string, name: string, run: Run, requestor: Requestor | undefined): Promise<Instance> {
     return this.#registry.transact((transaction) => {
       const before = transaction.need(project, name);
       if (before.run !== undefined) alreadyRunning(name);
       const after: Instance = { ...before, run, guestState: 'Started' };
       transaction.replace(before, after);
       return after;
-    });
+    }, requestor);
   }
 
   /** Unless it was started anew in the meantime. */
-  #storeStopped({ project, name }: Instance, run: Run): Promise<void> {
+  #storeStopped({ project, name }: Instance, run: Run, requestor?: Requestor): Promise<void> {
     return this.#registry.transact((transaction) => {
       const before = transaction.get(project, name);
       if (before?.run?.pid !== run.pid || before.run.startTicks !== run.startTicks) return;
       transaction.replace(before, { ...before, run: undefined, guestState: 'Started' });
-    });
+    }, requestor);
   }
 }
 

@@ -8,6 +8,8 @@ import { socketPaths } from '../main.js';
 export interface ApiInstance {
   readonly name: string;
   readonly project: string;
+  readonly description: string;
+  readonly profiles: readonly string[];
   readonly status: string;
   readonly created_at: string;
   readonly config: Readonly<Record<string, string>>;
@@ -24,7 +26,7 @@ interface Envelope {
   readonly metadata: unknown;
 }
 
-/** The part of an instance that an operator may change. */
+/** The part of an instance that the commands change. */
 export type Editable = Pick<ApiInstance, 'config' | 'devices'>;
 
 const editAttempts = 5;
@@ -80,7 +82,8 @@ export class HostClient {
   async edit(name: string, change: (before: Editable) => Editable): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const { etag, metadata } = await this.#exchange('GET', instancePath(name));
-      const after = change(metadata as Editable);
+      const { description, profiles, config, devices } = metadata as ApiInstance;
+      const after = { description, profiles, ...change({ config, devices }) };
       try {
         await this.request('PUT', instancePath(name), after, { 'if-match': etag ?? '' });
         return;

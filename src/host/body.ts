@@ -4,22 +4,24 @@ import { invalid } from '../errors.js';
 const config = v.record(v.string(), v.string('values are strings'));
 const devices = v.record(v.string(), v.record(v.string(), v.string('values are strings')));
 
-// What LXD's clients send along and devlxd has no use for; anything else is a mistake worth hearing of.
-const tolerated = {
+const described = { description: v.optional(v.string('must be text')) };
+
+const instance = {
+  ...described,
+  config: v.optional(v.nullable(config)),
+  devices: v.optional(v.nullable(devices)),
+  profiles: v.optional(v.nullable(v.array(v.string('names are strings'), 'must be a list of names'))),
+  // What LXD's clients send along and devlxd has no use for; anything else is a mistake worth hearing of.
   architecture: v.optional(v.string()),
-  description: v.optional(v.string()),
-  ephemeral: v.optional(v.boolean()),
-  profiles: v.optional(v.nullable(v.array(v.string()))),
-  stateful: v.optional(v.boolean()),
-  restore: v.optional(v.string()),
+  ephemeral: v.optional(v.literal(false, 'devlxd keeps an instance until it is deleted')),
+  stateful: v.optional(v.literal(false, 'devlxd stores no state of processes')),
+  restore: v.optional(v.literal('', 'devlxd has no snapshots')),
 };
 
 /** POST /1.0/instances */
 export const instancePost = v.strictObject({
-  ...tolerated,
+  ...instance,
   name: v.string('a name is needed'),
-  config: v.optional(v.nullable(config)),
-  devices: v.optional(v.nullable(devices)),
   type: v.optional(v.picklist(['', 'container'], 'only containers have this guest API')),
   source: v.optional(
     v.looseObject({ type: v.optional(v.picklist(['', 'none'], 'devlxd makes no root file systems')) }),
@@ -28,10 +30,21 @@ export const instancePost = v.strictObject({
 });
 
 /** PUT and PATCH /1.0/instances/{name} */
-export const instancePut = v.strictObject({
-  ...tolerated,
-  config: v.optional(v.nullable(config)),
-  devices: v.optional(v.nullable(devices)),
+export const instancePut = v.strictObject(instance);
+
+/** One line of a batch of changes: PATCH /1.0/instances */
+export const instancePatchLine = v.strictObject({ ...instance, name: v.string('a name is needed') });
+
+/** POST /1.0/instances/{name}; the other fields are those of a migration. */
+export const instanceRename = v.strictObject({
+  name: v.string('a name is needed'),
+  migration: v.optional(v.literal(false, 'devlxd moves no instances; give a new "name"')),
+  live: v.optional(v.boolean()),
+  instance_only: v.optional(v.boolean()),
+  container_only: v.optional(v.boolean()),
+  target: v.optional(v.nullable(v.any())),
+  pool: v.optional(v.literal('', 'devlxd has no storage pools')),
+  project: v.optional(v.literal('', 'an instance stays in its project')),
 });
 
 /** PUT and PATCH /1.0/images/{fingerprint} */
@@ -42,6 +55,25 @@ export const imagePut = v.strictObject({
   expires_at: v.optional(v.string()),
   profiles: v.optional(v.nullable(v.array(v.string()))),
 });
+
+const profile = { ...described, config: instance.config, devices: instance.devices };
+
+/** POST /1.0/profiles */
+export const profilePost = v.strictObject({ ...profile, name: v.string('a name is needed') });
+
+/** PUT and PATCH /1.0/profiles/{name} */
+export const profilePut = v.strictObject(profile);
+
+const project = { ...described, config: instance.config };
+
+/** POST /1.0/projects */
+export const projectPost = v.strictObject({ ...project, name: v.string('a name is needed') });
+
+/** PUT and PATCH /1.0/projects/{name} */
+export const projectPut = v.strictObject(project);
+
+/** POST /1.0/profiles/{name} and /1.0/projects/{name} */
+export const rename = v.strictObject({ name: v.string('a name is needed') });
 
 /** PUT /1.0/instances/{name}/state; pid is devlxd's own extension. */
 export const statePut = v.strictObject({

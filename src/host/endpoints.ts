@@ -1,8 +1,11 @@
 import { hostname } from 'node:os';
+import { Fault } from '../errors.js';
 import { version } from '../package-root.js';
 import type { ImageHandlers } from './images.js';
 import type { InstanceHandlers } from './instances.js';
 import type { Operations } from './operations.js';
+import type { ProfileHandlers } from './profiles.js';
+import type { ProjectHandlers } from './projects.js';
 import { type HostHandler, type HostRequest, sync } from './reply.js';
 
 /** One path of the host API; {name} stands for one segment. */
@@ -17,6 +20,8 @@ export interface HostEndpoint {
 export function hostEndpoints(
   instances: InstanceHandlers,
   images: ImageHandlers,
+  profiles: ProfileHandlers,
+  projects: ProjectHandlers,
   operations: Operations,
 ): readonly HostEndpoint[] {
   return [
@@ -28,14 +33,42 @@ export function hostEndpoints(
       methods: { GET: images.get, PUT: images.replace, PATCH: images.patch, DELETE: images.remove },
     },
     { path: '/1.0/images/{fingerprint}/export', methods: { GET: images.export } },
-    { path: '/1.0/instances', methods: { GET: instances.list, POST: instances.create } },
+    { path: '/1.0/instances', methods: { GET: instances.list, POST: instances.create, PATCH: instances.patchMany } },
     {
       path: '/1.0/instances/{name}',
-      methods: { GET: instances.get, PUT: instances.replace, PATCH: instances.patch, DELETE: instances.remove },
+      methods: {
+        GET: instances.get,
+        PUT: instances.replace,
+        PATCH: instances.patch,
+        POST: instances.rename,
+        DELETE: instances.remove,
+      },
     },
     { path: '/1.0/instances/{name}/state', methods: { GET: instances.getState, PUT: instances.putState } },
-    { path: '/1.0/operations', methods: { GET: () => sync(operationList(operations)) } },
-    { path: '/1.0/operations/{id}', methods: { GET: operation(operations) } },
+    { path: '/1.0/profiles', methods: { GET: profiles.list, POST: profiles.create } },
+    {
+      path: '/1.0/profiles/{name}',
+      methods: {
+        GET: profiles.get,
+        PUT: profiles.replace,
+        PATCH: profiles.patch,
+        POST: profiles.rename,
+        DELETE: profiles.remove,
+      },
+    },
+    { path: '/1.0/projects', methods: { GET: projects.list, POST: projects.create } },
+    {
+      path: '/1.0/projects/{name}',
+      methods: {
+        GET: projects.get,
+        PUT: projects.replace,
+        PATCH: projects.patch,
+        POST: projects.rename,
+        DELETE: projects.remove,
+      },
+    },
+    { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },
+    { path: '/1.0/operations/{id}', methods: { GET: operation(operations), DELETE: cancel(operations) } },
     { path: '/1.0/operations/{id}/wait', methods: { GET: wait(operations) } },
   ];
 }
@@ -74,11 +107,22 @@ function after(seconds: number): Promise<void> {
   });
 }
 
-function operationList(operations: Operations): object {
-  const byStatus: Record<string, string[]> = {};
-  for (const { id, status } of operations.list()) {
-    byStatus[status.toLowerCase()] ??= [];
-    byStatus[status.toLowerCase()]?.push(`/1.0/operations/${id}`);
+/** Nothing here takes long enough to be stopped half-way. */
+function cancel(operations: Operations): HostHandler {
+  return ({ parameters }) => {
+    operations.need(parameters['id'] ?? '');
+    throw new Fault('invalid-value', "This operation can't be cancelled");
+  };
+}
+
+/** By status, as LXD lists them: running, success, failure. */
+function operationList(operations: Operations, query: URLSearchParams): object {
+  const full = (query.get('recursion') || '0') !== '0';
+  const byStatus: Record<string, unknown[]> = {};
+  for (const found of operations.list()) {
+    const status = found.status.toLowerCase();
+    byStatus[status] ??= [];
+    byStatus[status].push(full ? found.render() : `/1.0/operations/${found.id}`);
   }
   return byStatus;
 }

@@ -1,16 +1,20 @@
 import { Fault, invalid } from '../errors.js';
-import { edited, newInstance, type Wanted, withoutEmpty } from '../instances/edit.js';
-import { type Device, defaultProject, type Instance } from '../instances/model.js';
-import type { Registry } from '../instances/registry.js';
+import { edited, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
+import { defaultProfile, type Instance } from '../instances/model.js';
+import { profilesNamed } from '../instances/profiles.js';
+import type { Registry, Transaction } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Running } from '../running.js';
-import { instancePost, instancePut, parseBody, statePut } from './body.js';
-import type { Operations } from './operations.js';
-import { instanceEtag, renderInstance, renderState } from './render.js';
+import { type Step, writeBatch } from './batch.js';
+import { instancePatchLine, instancePost, instancePut, instanceRename, parseBody, statePut } from './body.js';
+import { filterOf } from './filter.js';
+import { Lines } from './lines.js';
+import type { Operations, Work } from './operations.js';
+import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
 import { checkIfMatch, type HostHandler, type HostReply, type HostRequest, sync } from './reply.js';
+import { devicesOf, listedProject, mapOf, projectOf } from './scope.js';
 
-type Given = Readonly<Record<string, string>> | null | undefined;
-type GivenDevices = Readonly<Record<string, Readonly<Record<string, string>>>> | null | undefined;
+type InstancePut = ReturnType<typeof parseBody<typeof instancePut>>;
 
 /** The handlers of /1.0/instances. */
 export class InstanceHandlers {
@@ -26,52 +30,80 @@ export class InstanceHandlers {
     this.#limits = limits;
   }
 
-  readonly list: HostHandler = ({ query }) => {
-    const all = query.get('all-projects') === 'true';
-    const instances = this.#registry.list(all ? undefined : projectOf(query));
-    const recursion = query.get('recursion') ?? '0';
-    if (recursion === '0') return sync(instances.map(({ name }) => `/1.0/instances/${name}`));
-    return sync(instances.map((instance) => this.#render(instance, recursion === '2')));
+  readonly list: HostHandler = (request) => {
+    const { query } = request;
+    const matches = filterOf(query);
+    const instances = this.#registry.list(listedProject(request, this.#registry)).filter((instance) => {
+      return matches === undefined || matches(renderInstance(instance));
+    });
+    const recursion = query.get('recursion') || '0';
+    if (recursion === '0') return sync(instances.map(({ name, project }) => instanceUrl(name, project)));
+    return sync(instances.map((instance) => render(instance, recursion === '2')));
   };
 
   readonly get: HostHandler = (request) => {
     const instance = this.#need(request);
     const full = request.query.get('recursion') === '1';
-    return sync(this.#render(instance, full), instanceEtag(instance));
+    return sync(render(instance, full), instanceEtag(instance));
   };
 
-  readonly create: HostHandler = ({ query, body }) => {
-    const { name, config, devices } = parseBody(instancePost, body);
-    const project = projectOf(query);
-    const wanted = { config: withoutEmpty(mapOf(config)), devices: devicesOf(devices) };
-    const work = this.#registry.transact((transaction) => {
-      transaction.create(newInstance(transaction.newId(), project, name, wanted, this.#limits));
+  readonly create: HostHandler = (request) => {
+    const project = projectOf(request, this.#registry);
+    const { body } = request;
+    if (body instanceof Lines)
+      return this.#batch('Creating instances', request, (line) => this.#creation(project, line));
+    const { name, step } = this.#creation(project, body);
+    return this.#operation('Creating instance', name, this.#registry.transact(step, request.requestor));
+  };
+
+  /** Many at once, one a line; each is what a PATCH of the instance of that name would do. */
+  readonly patchMany: HostHandler = (request) => {
+    const project = projectOf(request, this.#registry);
+    if (!(request.body instanceof Lines)) {
+      throw invalid('Content-Type', 'application/x-ndjson is what many instances are changed by');
+    }
+    return this.#batch('Updating instances', request, (line) => {
+      const { name, ...given } = parseBody(instancePatchLine, line);
+      return { name, step: (transaction) => this.#patch(transaction, transaction.need(project, name), given) };
     });
-    return this.#operation('Creating instance', name, work);
   };
 
+  /** What is not given is empty from then on, but for `volatile.` keys. */
   readonly replace: HostHandler = async (request) => {
-    const { config, devices } = parseBody(instancePut, request.body);
-    return this.#edit(request, () => ({ config: mapOf(config), devices: devicesOf(devices) }));
+    const { config, devices, profiles, description = '' } = parseBody(instancePut, request.body);
+    await this.#edit(request, (transaction, before) => {
+      const used = profilesNamed(transaction, before.project, profiles ?? []);
+      const wanted = { config: mapOf(config), devices: devicesOf(devices), profiles: used, description };
+      transaction.replace(before, edited(before, wanted, this.#limits));
+    });
+    return sync({});
   };
 
   /** Keys and devices that are not named stay; an empty value unsets a key, a null config or device map nothing. */
   readonly patch: HostHandler = async (request) => {
-    const { config, devices } = parseBody(instancePut, request.body);
-    return this.#edit(request, (before) => ({
-      config: new Map([...before.config, ...mapOf(config)]),
-      devices: new Map([...before.devices, ...devicesOf(devices)]),
-    }));
+    const given = parseBody(instancePut, request.body);
+    await this.#edit(request, (transaction, before) => this.#patch(transaction, before, given));
+    return sync({});
+  };
+
+  readonly rename: HostHandler = (request) => {
+    const { name: newName } = parseBody(instanceRename, request.body);
+    const { name, project } = this.#need(request);
+    const work = this.#registry.transact((transaction) => {
+      const before = transaction.need(project, name);
+      checkStopped(before);
+      transaction.replace(before, renamed(before, newName));
+    }, request.requestor);
+    return this.#operation('Renaming instance', name, work);
   };
 
   readonly remove: HostHandler = (request) => {
     const { name, project } = this.#need(request);
     const work = this.#registry.transact((transaction) => {
       const before = transaction.need(project, name);
-      if (before.run !== undefined)
-        throw new Fault('already-running', `The instance "${name}" is running; stop it first`);
+      checkStopped(before);
       transaction.remove(before);
-    });
+    }, request.requestor);
     return this.#operation('Deleting instance', name, work);
   };
 
@@ -80,45 +112,70 @@ export class InstanceHandlers {
   readonly putState: HostHandler = (request) => {
     const { action, pid } = parseBody(statePut, request.body);
     const { name, project } = this.#need(request);
-    if (action === 'stop') return this.#operation('Stopping instance', name, this.#running.stop(project, name));
+    const { requestor } = request;
+    if (action === 'stop') {
+      return this.#operation('Stopping instance', name, this.#running.stop(project, name, requestor));
+    }
     if (pid === undefined) {
       throw invalid('pid', 'is missing: devlxd starts no containers, it is told the pid of the init that already runs');
     }
-    return this.#operation('Starting instance', name, this.#running.start(project, name, pid));
+    return this.#operation('Starting instance', name, this.#running.start(project, name, pid, requestor));
   };
 
-  async #edit(request: HostRequest, wantedOf: (before: Instance) => Wanted): Promise<HostReply> {
-    const { name, project } = this.#need(request);
-    await this.#registry.transact((transaction) => {
-      const before = transaction.need(project, name);
-      checkIfMatch(request.headers, instanceEtag(before));
-      transaction.replace(before, edited(before, wantedOf(before), this.#limits));
-    });
-    return sync({});
+  #creation(project: string, body: unknown): Step {
+    const { name, config, devices, profiles, description = '' } = parseBody(instancePost, body);
+    const own = { config: withoutEmpty(mapOf(config)), devices: devicesOf(devices), description };
+    const step = (transaction: Transaction): void => {
+      transaction.projects.need('', project);
+      const wanted: Wanted = {
+        ...own,
+        profiles: profilesNamed(transaction, project, profiles ?? [defaultProfile]),
+      };
+      transaction.create(newInstance(transaction.newId(), project, name, wanted, this.#limits));
+    };
+    return { name, step };
   }
 
-  #need({ parameters, query }: HostRequest): Instance {
-    return this.#registry.need(projectOf(query), parameters['name'] ?? '');
+  #patch(transaction: Transaction, before: Instance, given: InstancePut): void {
+    const { config, devices, profiles, description = before.description } = given;
+    const wanted: Wanted = {
+      config: new Map([...before.config, ...mapOf(config)]),
+      devices: new Map([...before.devices, ...devicesOf(devices)]),
+      profiles: profiles ? profilesNamed(transaction, before.project, profiles) : before.profiles,
+      description,
+    };
+    transaction.replace(before, edited(before, wanted, this.#limits));
+  }
+
+  #edit(request: HostRequest, change: (transaction: Transaction, before: Instance) => void): Promise<void> {
+    const { name, project } = this.#need(request);
+    return this.#registry.transact((transaction) => {
+      const before = transaction.need(project, name);
+      checkIfMatch(request.headers, instanceEtag(before));
+      change(transaction, before);
+    }, request.requestor);
+  }
+
+  #batch(description: string, { body, requestor }: HostRequest, prepare: (line: unknown) => Step): HostReply {
+    const work: Work = (report) =>
+      writeBatch(body as Lines, prepare, report, (step) => this.#registry.transact(step, requestor));
+    return { kind: 'async', operation: this.#operations.start(description, [], work) };
+  }
+
+  #need(request: HostRequest): Instance {
+    return this.#registry.need(projectOf(request, this.#registry), request.parameters['name'] ?? '');
   }
 
   #operation(description: string, name: string, work: Promise<unknown>): HostReply {
     return { kind: 'async', operation: this.#operations.start(description, [name], work) };
   }
-
-  #render(instance: Instance, full: boolean): object {
-    if (!full) return renderInstance(instance);
-    return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
-  }
 }
 
-function projectOf(query: URLSearchParams): string {
-  return query.get('project') || defaultProject;
+function render(instance: Instance, full: boolean): object {
+  if (!full) return renderInstance(instance);
+  return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
 }
 
-function mapOf(given: Given): Map<string, string> {
-  return new Map(Object.entries(given ?? {}));
-}
-
-function devicesOf(given: GivenDevices): Map<string, Device> {
-  return new Map(Object.entries(given ?? {}).map(([name, device]) => [name, mapOf(device)]));
+function checkStopped({ name, run }: Instance): void {
+  if (run !== undefined) throw new Fault('already-running', `The instance "${name}" is running; stop it first`);
 }

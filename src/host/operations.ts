@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { Fault } from '../errors.js';
 
 /** How long a finished operation can still be asked for. */
@@ -8,6 +9,9 @@ type Outcome = { readonly status: 'Running' | 'Success' } | { readonly status: '
 
 const statusCodes = { Running: 103, Success: 200, Failure: 400 } as const;
 
+/** Work that says now and then how far it has come. */
+export type Work = (report: (metadata: object) => void) => Promise<unknown>;
+
 /** A change that is being made: LXD's clients ask for it by its id. */
 export class Operation {
   readonly id = randomUUID();
@@ -16,20 +20,32 @@ export class Operation {
   readonly #createdAt = new Date().toISOString();
   readonly #description: string;
   readonly #instances: readonly string[];
-  readonly #metadata: object | null;
+  #updatedAt = this.#createdAt;
+  #metadata: object | null;
   #outcome: Outcome = { status: 'Running' };
 
-  constructor(description: string, instances: readonly string[], work: Promise<unknown>, metadata: object | null) {
-    this.#metadata = metadata;
+  /** changed: called when it has come further, and when it has ended */
+  constructor(
+    description: string,
+    instances: readonly string[],
+    work: Promise<unknown> | Work,
+    metadata: object | null,
+    changed: (operation: Operation) => void,
+  ) {
     this.#description = description;
     this.#instances = instances;
-    this.finished = work.then(
-      () => {
-        this.#outcome = { status: 'Success' };
-      },
-      (error: unknown) => {
-        this.#outcome = { status: 'Failure', error };
-      },
+    this.#metadata = metadata;
+    const report = (made: object): void => {
+      this.#metadata = made;
+      this.#updated(changed);
+    };
+    const end = (outcome: Outcome): void => {
+      this.#outcome = outcome;
+      this.#updated(changed);
+    };
+    this.finished = (typeof work === 'function' ? work(report) : work).then(
+      () => end({ status: 'Success' }),
+      (error: unknown) => end({ status: 'Failure', error }),
     );
   }
 
@@ -46,7 +62,7 @@ export class Operation {
       class: 'task',
       description: this.#description,
       created_at: this.#createdAt,
-      updated_at: new Date().toISOString(),
+      updated_at: this.#updatedAt,
       status: outcome.status,
       status_code: statusCodes[outcome.status],
       resources: { instances: this.#instances.map((name) => `/1.0/instances/${name}`) },
@@ -56,21 +72,33 @@ export class Operation {
       location: 'none',
     };
   }
+
+  #updated(changed: (operation: Operation) => void): void {
+    this.#updatedAt = new Date().toISOString();
+    changed(this);
+  }
+}
+
+interface Events {
+  /** it has begun, has come further, or has ended */
+  changed: [Operation];
 }
 
 /** The operations that run, and those that ended a moment ago. */
-export class Operations {
+export class Operations extends EventEmitter<Events> {
   readonly #operations = new Map<string, Operation>();
 
   /** metadata: what the operation says of itself from the start */
   start(
     description: string,
     instances: readonly string[],
-    work: Promise<unknown>,
+    work: Promise<unknown> | Work,
     metadata: object | null = null,
   ): Operation {
-    const operation = new Operation(description, instances, work, metadata);
+    const tell = (changed: Operation) => this.emit('changed', changed);
+    const operation = new Operation(description, instances, work, metadata, tell);
     this.#operations.set(operation.id, operation);
+    tell(operation);
     operation.finished.then(() => {
       setTimeout(() => this.#operations.delete(operation.id), keptMilliseconds).unref();
     });

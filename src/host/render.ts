@@ -1,11 +1,15 @@
 import {
   byName,
   type Devices,
+  defaultProject,
   expandedConfig,
   expandedDevices,
   type Instance,
+  type Profile,
+  type Project,
   sortedObject,
 } from '../instances/model.js';
+import { projectFeatures } from '../instances/projects.js';
 import { etagOf } from './reply.js';
 
 const architectures: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
@@ -15,7 +19,6 @@ export const architecture = architectures[process.arch] ?? process.arch;
 export function renderInstance(instance: Instance): object {
   return {
     ...writable(instance),
-    description: '',
     stateful: false,
     created_at: instance.createdAt,
     expanded_config: sortedObject(expandedConfig(instance)),
@@ -47,14 +50,54 @@ export function instanceEtag(instance: Instance): string {
   return etagOf(writable(instance));
 }
 
-function writable({ config, devices }: Instance): object {
+function writable({ config, devices, profiles, description }: Instance): object {
   return {
     architecture,
     config: sortedObject(config),
+    description,
     devices: renderDevices(devices),
     ephemeral: false,
-    profiles: [],
+    profiles: profiles.map(({ name }) => name),
   };
+}
+
+/** A profile as LXD's API describes it (api.Profile). */
+export function renderProfile(profile: Profile, users: readonly Instance[]): object {
+  const usedBy = users.map(({ name, project }) => instanceUrl(name, project));
+  return { ...writableProfile(profile), name: profile.name, used_by: usedBy };
+}
+
+export function profileEtag(profile: Profile): string {
+  return etagOf(writableProfile(profile));
+}
+
+function writableProfile({ description, config, devices }: Profile): object {
+  return { config: sortedObject(config), description, devices: renderDevices(devices) };
+}
+
+/** A project as LXD's API describes it (api.Project). */
+export function renderProject(project: Project, usedBy: readonly string[]): object {
+  return { ...writableProject(project), name: project.name, used_by: usedBy };
+}
+
+export function projectEtag(project: Project): string {
+  return etagOf(writableProject(project));
+}
+
+function writableProject({ description, config }: Project): object {
+  return { config: sortedObject(new Map([...config, ...projectFeatures])), description };
+}
+
+export function instanceUrl(name: string, project: string): string {
+  return `/1.0/instances/${name}${inProject(project)}`;
+}
+
+export function profileUrl(name: string, project: string): string {
+  return `/1.0/profiles/${name}${inProject(project)}`;
+}
+
+function inProject(project: string): string {
+  return project === defaultProject ? '' : `?project=${project}`;
 }
 
 function status({ run }: Instance): { status: string; status_code: number } {

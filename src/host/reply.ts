@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { Fault } from '../errors.js';
 import type { Download } from '../images/download.js';
 import type { OpenImage } from '../images/files.js';
+import type { Requestor } from '../instances/changes.js';
 import type { Operation } from './operations.js';
 
 /** What a handler of the host API answers; errors are thrown as Fault. */
@@ -20,12 +21,18 @@ export interface HostRequest {
   readonly body: unknown;
   /** for a handler that reads the body itself */
   readonly incoming: IncomingMessage;
+  readonly requestor: Requestor;
 }
 
 export type HostHandler = (request: HostRequest) => HostReply | Promise<HostReply>;
 
 export function sync(metadata: unknown, etag?: string): HostReply {
   return { kind: 'sync', metadata, ...(etag === undefined ? {} : { etag }) };
+}
+
+/** A thing was made, and this is where. */
+export function created(location: string): HostReply {
+  return { kind: 'sync', metadata: {}, location };
 }
 
 /** LXD's entity tag: a hash over what a PUT may change. */

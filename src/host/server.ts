@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import { userInfo } from 'node:os';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Fault } from '../errors.js';
@@ -7,14 +8,38 @@ import { type Credentials, HostListener } from '../gate.js';
 import type { Download } from '../images/download.js';
 import type { OpenImage } from '../images/files.js';
 import { bytesOf } from '../images/pieces.js';
+import type { Requestor } from '../instances/changes.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import type { HostEndpoint } from './endpoints.js';
+import { Lines, linesType } from './lines.js';
 import { asyncEnvelope, errorEnvelope, type HostReply, type HostRequest, syncEnvelope } from './reply.js';
 
 interface Match {
   readonly endpoint: HostEndpoint;
   readonly parameters: Record<string, string>;
+}
+
+/** A connection, and who has opened it, as LXD says it of its own socket. */
+class OperatorSocket extends Socket {
+  readonly requestor: Requestor;
+
+  constructor(fd: number, { uid }: Credentials) {
+    super({ fd, readable: true, writable: true });
+    this.requestor = {
+      username: uid === process.getuid?.() ? ownName() : `uid=${uid}`,
+      protocol: 'unix',
+      address: '@',
+    };
+  }
+}
+
+function ownName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid=${process.getuid?.()}`; // it has no line in /etc/passwd
+  }
 }
 
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
@@ -51,7 +76,7 @@ export class HostServer {
   }
 
   #connected(fd: number, peer: Credentials): void {
-    const socket = new Socket({ fd, readable: true, writable: true });
+    const socket = new OperatorSocket(fd, peer);
     if (!this.#groupIsAllowed && peer.uid !== 0 && peer.uid !== process.getuid?.()) {
       this.#log.warn({ ...peer }, 'operator refused');
       socket.destroy();
@@ -76,15 +101,21 @@ export class HostServer {
     const handler = match.endpoint.methods[method];
     if (handler === undefined) throw new Fault('not-implemented', 'not implemented');
     const reads = match.endpoint.upload === undefined || method !== 'POST';
-    const body = reads ? parseJson(await readBody(request, this.#limits['host-body'])) : undefined;
+    const body = reads ? await this.#body(request) : undefined;
     const asked: HostRequest = {
       parameters: match.parameters,
       query: url.searchParams,
       headers: request.headers,
       body,
       incoming: request,
+      requestor: (request.socket as OperatorSocket).requestor,
     };
     return handler(asked);
+  }
+
+  async #body(request: IncomingMessage): Promise<unknown> {
+    const text = await readBody(request, this.#limits['host-body']);
+    return request.headers['content-type'] === linesType ? new Lines(text) : parseJson(text);
   }
 
   #find(path: string): Match | undefined {
@@ -161,7 +192,8 @@ async function send(response: ServerResponse, reply: HostReply): Promise<void> {
     return;
   }
   if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
-  write(response, 200, syncEnvelope(reply.metadata));
+  if (reply.location !== undefined) response.setHeader('Location', reply.location);
+  write(response, reply.location === undefined ? 200 : 201, syncEnvelope(reply.metadata));
 }
 
 /** An operator who stops reading, or leaves, ends the export; there is nobody to tell. */

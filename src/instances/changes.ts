@@ -1,15 +1,31 @@
 import type { GuestEvent } from './events.js';
-import type { Instance } from './model.js';
+import type { Instance, Profile, Project } from './model.js';
 
-/** One durable change of one instance. before undefined: created; after undefined: deleted. */
-export interface Change {
-  readonly before: Instance | undefined;
-  readonly after: Instance | undefined;
+/** One durable change of one thing. before undefined: created; after undefined: deleted. */
+export interface Change<Of = Instance> {
+  readonly before: Of | undefined;
+  readonly after: Of | undefined;
 }
 
 /** A change with what its guest hears of it; both are written together. */
 export interface WrittenChange extends Change {
   readonly events: readonly GuestEvent[];
+}
+
+export type ProfileChange = { readonly kind: 'profile' } & Change<Profile>;
+export type ProjectChange = { readonly kind: 'project' } & Change<Project>;
+
+/** What a transaction changes, one entry for each thing and step. */
+export type AnyChange = ({ readonly kind: 'instance' } & Change) | ProfileChange | ProjectChange;
+
+/** The same once it is written. */
+export type Written = ({ readonly kind: 'instance' } & WrittenChange) | ProfileChange | ProjectChange;
+
+/** Who asked for a change, as lifecycle events say it (api.EventLifecycleRequestor of LXD). */
+export interface Requestor {
+  readonly username: string;
+  readonly protocol: string;
+  readonly address: string;
 }
 
 /** Entries of `after` that are new or different, and names of `before` that are gone. */

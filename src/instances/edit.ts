@@ -1,7 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Limits } from '../limits.js';
 import { differenceOf } from './changes.js';
-import type { Config, Device, Devices, Instance } from './model.js';
+import {
+  type Config,
+  type Device,
+  type Devices,
+  expandedConfig,
+  expandedDevices,
+  type Instance,
+  type Profile,
+} from './model.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
 
 const instanceIdKey = 'volatile.cloud-init.instance-id';
@@ -10,6 +18,10 @@ const instanceIdKey = 'volatile.cloud-init.instance-id';
 export interface Wanted {
   readonly config: Config;
   readonly devices: Devices;
+  /** undefined: those that it has */
+  readonly profiles?: readonly Profile[];
+  /** undefined: the one that it has */
+  readonly description?: string;
 }
 
 /**
@@ -20,9 +32,10 @@ export function newInstance(id: number, project: string, name: string, wanted: W
   checkName(name);
   checkConfig(wanted.config, undefined, limits);
   checkDevices(wanted.devices);
-  const config = withVolatile(wanted, new Map(), true);
   const createdAt = new Date().toISOString();
-  return { id, project, name, createdAt, config, devices: wanted.devices, guestState: 'Started', run: undefined };
+  const { config, devices, profiles = [], description = '' } = wanted;
+  const rest = { guestState: 'Started', run: undefined } as const;
+  return settled(undefined, { id, project, name, description, createdAt, profiles, config, devices, ...rest });
 }
 
 /**
@@ -33,8 +46,22 @@ export function newInstance(id: number, project: string, name: string, wanted: W
 export function edited(before: Instance, wanted: Wanted, limits: Limits): Instance {
   checkConfig(wanted.config, before.config, limits);
   checkDevices(wanted.devices);
-  const renewed = restartsCloudInit(before, wanted);
-  return { ...before, config: withVolatile(wanted, before.config, renewed), devices: wanted.devices };
+  return settled(before, { ...before, ...wanted });
+}
+
+/** The instance with another version of one of its profiles. */
+export function withProfile(before: Instance, profile: Profile): Instance {
+  const profiles = before.profiles.map((used) => (used.id === profile.id ? profile : used));
+  return settled(before, { ...before, profiles });
+}
+
+/**
+ * The instance with another name, for which cloud-init runs anew.
+ * @throws Fault invalid-value
+ */
+export function renamed(before: Instance, name: string): Instance {
+  checkName(name);
+  return settled(before, { ...before, name });
 }
 
 /** Empty values mean that a key is not set, as in LXD. */
@@ -42,24 +69,35 @@ export function withoutEmpty(config: Config): Config {
   return new Map([...config].filter(([, value]) => value !== ''));
 }
 
-function withVolatile({ config, devices }: Wanted, before: Config, newId: boolean): Config {
-  const result = new Map([...withoutEmpty(config)].filter(([key]) => !key.startsWith('volatile.')));
-  result.set(instanceIdKey, (!newId && before.get(instanceIdKey)) || randomUUID());
-  for (const [name, device] of devices) {
+/** after with the keys that are the daemon's: the instance id and the addresses of its nics. */
+function settled(before: Instance | undefined, after: Instance): Instance {
+  const config = new Map([...withoutEmpty(after.config)].filter(([key]) => !isVolatile(key)));
+  const own: Instance = { ...after, config };
+  const known: Config = before?.config ?? new Map();
+  const renewed = before === undefined || restartsCloudInit(before, own);
+  const result = new Map(config);
+  result.set(instanceIdKey, (!renewed && known.get(instanceIdKey)) || randomUUID());
+  for (const [name, device] of expandedDevices(own)) {
     if (!isNic(device) || device.get('hwaddr')) continue;
     const key = `volatile.${name}.hwaddr`;
-    result.set(key, before.get(key) ?? randomHwaddr());
+    result.set(key, known.get(key) ?? randomHwaddr());
   }
-  return result;
+  return { ...after, config: result };
 }
 
 const cloudInitKey = /^(?:cloud-init|user)\.(?:vendor-data|user-data|network-config)$|^cloud-init\.ssh-keys\./;
 
-/** cloud-init runs anew for a new instance id, which it should when what it reads, or the set of nics, has changed. */
-function restartsCloudInit(before: Instance, after: Wanted): boolean {
-  const { set, removed } = differenceOf(before.config, withoutEmpty(after.config));
+/** cloud-init runs anew for a new instance id, which it should when what it reads, its name or its nics change. */
+function restartsCloudInit(before: Instance, after: Instance): boolean {
+  if (before.name !== after.name) return true;
+  const { set, removed } = differenceOf(expandedConfig(before), expandedConfig(after));
   if ([...set.map(([key]) => key), ...removed].some((key) => cloudInitKey.test(key))) return true;
-  return nicNames(before.devices) !== nicNames(after.devices);
+  return nicNames(expandedDevices(before)) !== nicNames(expandedDevices(after));
+}
+
+/** Keys that are the daemon's own. */
+export function isVolatile(key: string): boolean {
+  return key.startsWith('volatile.');
 }
 
 function nicNames(devices: Devices): string {

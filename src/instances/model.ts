@@ -19,14 +19,38 @@ export interface Run {
 /** What the guest says of itself with PATCH /1.0. */
 export type GuestState = 'Started' | 'Ready';
 
+/** What several instances have in common. Never changed in place. */
+export interface Profile {
+  /** row in the store; stays when the profile is renamed */
+  readonly id: number;
+  readonly project: string;
+  readonly name: string;
+  readonly description: string;
+  readonly config: Config;
+  readonly devices: Devices;
+}
+
+/** A name space of instances and profiles. */
+export interface Project {
+  readonly id: number;
+  /** projects are in none themselves */
+  readonly project: '';
+  readonly name: string;
+  readonly description: string;
+  readonly config: Config;
+}
+
 /** An instance, never changed in place: each change makes a new one. */
 export interface Instance {
   /** row in the store; never given to another instance */
   readonly id: number;
   readonly project: string;
   readonly name: string;
+  readonly description: string;
   /** ISO 8601 */
   readonly createdAt: string;
+  /** in order, each in the version that holds for this version of the instance */
+  readonly profiles: readonly Profile[];
   readonly config: Config;
   readonly devices: Devices;
   readonly guestState: GuestState;
@@ -34,16 +58,39 @@ export interface Instance {
   readonly run: Run | undefined;
 }
 
+/** The project that is meant when none is named, and the profile that every project has. */
 export const defaultProject = 'default';
+export const defaultProfile = 'default';
+
+// An instance never changes, so neither does what it expands to; most need no map of their own.
+const expandedConfigs = new WeakMap<Instance, Config>();
+const expandedDeviceMaps = new WeakMap<Instance, Devices>();
 
 /** What the guest sees: the profiles' configuration, in order, and then the instance's own. */
 export function expandedConfig(instance: Instance): Config {
-  return instance.config;
+  const { profiles, config } = instance;
+  if (profiles.every((profile) => profile.config.size === 0)) return config;
+  return remembered(expandedConfigs, instance, () => merged(profiles.map((profile) => profile.config).concat(config)));
 }
 
-/** The same for devices. */
+/** The same for devices; one of the same name replaces the other as a whole. */
 export function expandedDevices(instance: Instance): Devices {
-  return instance.devices;
+  const { profiles, devices } = instance;
+  if (profiles.every((profile) => profile.devices.size === 0)) return devices;
+  const make = () => merged(profiles.map((profile) => profile.devices).concat(devices));
+  return remembered(expandedDeviceMaps, instance, make);
+}
+
+function merged<Value>(maps: readonly ReadonlyMap<string, Value>[]): ReadonlyMap<string, Value> {
+  return new Map(maps.flatMap((map) => [...map]));
+}
+
+function remembered<Value>(known: WeakMap<Instance, Value>, instance: Instance, make: () => Value): Value {
+  const found = known.get(instance);
+  if (found !== undefined) return found;
+  const made = make();
+  known.set(instance, made);
+  return made;
 }
 
 /** Is this boolean key of the configuration on? byDefault: what an unset key means. */

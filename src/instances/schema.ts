@@ -45,4 +45,27 @@ export const migrations: readonly string[] = [
      files       TEXT NOT NULL, -- JSON: [{size, extension}], one (unified) or two (split)
      uploaded_at TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+  // Names of projects that were given before there were projects stay.
+  `CREATE TABLE projects (
+     id          INTEGER PRIMARY KEY,
+     name        TEXT NOT NULL UNIQUE,
+     description TEXT NOT NULL,
+     config      TEXT NOT NULL -- JSON: [[key, value], ...]
+   ) STRICT;
+   CREATE TABLE profiles (
+     id          INTEGER PRIMARY KEY,
+     project     TEXT NOT NULL,
+     name        TEXT NOT NULL,
+     description TEXT NOT NULL,
+     config      TEXT NOT NULL, -- JSON: [[key, value], ...]
+     devices     TEXT NOT NULL, -- JSON: [[name, [[option, value], ...]], ...]
+     UNIQUE (project, name)
+   ) STRICT;
+   ALTER TABLE instances ADD COLUMN description TEXT NOT NULL DEFAULT '';
+   ALTER TABLE instances ADD COLUMN profiles TEXT NOT NULL DEFAULT '[]'; -- JSON: [id, ...]
+   INSERT INTO projects (name, description, config) VALUES ('default', 'Default devlxd project', '[]');
+   INSERT INTO projects (name, description, config)
+     SELECT DISTINCT project, '', '[]' FROM instances WHERE project != 'default';
+   INSERT INTO profiles (project, name, description, config, devices)
+     SELECT name, 'default', 'Default devlxd profile', '[]', '[]' FROM projects;`,
 ];

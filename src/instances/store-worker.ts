@@ -5,12 +5,21 @@ import type { FaultCode } from '../errors.js';
 import { migrations } from './schema.js';
 
 const statements = {
-  putInstance: `INSERT INTO instances (id, project, name, created_at, guest_state, pid, start_ticks, boot_id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  putInstance: `INSERT INTO instances
+      (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
-      guest_state = excluded.guest_state, pid = excluded.pid, start_ticks = excluded.start_ticks,
-      boot_id = excluded.boot_id`,
+      description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
+      pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id`,
   deleteInstance: 'DELETE FROM instances WHERE id = ?',
+  putProfile: `INSERT INTO profiles (id, project, name, description, config, devices) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
+      description = excluded.description, config = excluded.config, devices = excluded.devices`,
+  deleteProfile: 'DELETE FROM profiles WHERE id = ?',
+  putProject: `INSERT INTO projects (id, name, description, config) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
+      config = excluded.config`,
+  deleteProject: 'DELETE FROM projects WHERE id = ?',
   putKey: `INSERT INTO config (instance_id, key, value) VALUES (?, ?, ?)
     ON CONFLICT (instance_id, key) DO UPDATE SET value = excluded.value`,
   deleteKey: 'DELETE FROM config WHERE instance_id = ? AND key = ?',
@@ -40,7 +49,9 @@ export interface Rows {
     id: number,
     project: string,
     name: string,
+    description: string,
     createdAt: string,
+    profiles: string,
     guestState: string,
     pid: number | null,
     startTicks: number | null,
@@ -48,6 +59,15 @@ export interface Rows {
   ][];
   readonly keys: [id: number, key: string, value: string][];
   readonly devices: [id: number, name: string, options: string][];
+  readonly profiles: [
+    id: number,
+    project: string,
+    name: string,
+    description: string,
+    config: string,
+    devices: string,
+  ][];
+  readonly projects: [id: number, name: string, description: string, config: string][];
   readonly lastEvent: string | null;
 }
 
@@ -149,10 +169,13 @@ function read(opened: Database.Database): Rows {
   const rows = (sql: string) => opened.prepare(sql).raw().all();
   return {
     instances: rows(
-      'SELECT id, project, name, created_at, guest_state, pid, start_ticks, boot_id FROM instances',
+      `SELECT id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id
+       FROM instances`,
     ) as Rows['instances'],
     keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],
     devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
+    profiles: rows('SELECT id, project, name, description, config, devices FROM profiles') as Rows['profiles'],
+    projects: rows('SELECT id, name, description, config FROM projects') as Rows['projects'],
     lastEvent: opened.prepare(lastEvent).pluck().get() as string | null,
   };
 }

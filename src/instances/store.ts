@@ -4,19 +4,11 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Fault, type FaultCode } from '../errors.js';
 import type { Image, ImageType } from '../images/model.js';
-import { differenceOf, sameDevice, type WrittenChange } from './changes.js';
+import type { Written } from './changes.js';
 import type { EventType, GuestEvent } from './events.js';
-import type { Device, GuestState, Instance } from './model.js';
-import type { Answer, EventRow, ImageRow, Request, Rows, Statement } from './store-worker.js';
-
-/** How many events of each instance are kept for listeners that come back. */
-export const keptEvents = 256;
-
-export interface Loaded {
-  readonly instances: Instance[];
-  /** timestamp of the last event of all; undefined when there was none */
-  readonly lastEvent: string | undefined;
-}
+import { type Loaded, loadedOf } from './rows.js';
+import { keptEvents, statementsOf } from './statements.js';
+import type { Answer, EventRow, ImageRow, Request, Rows } from './store-worker.js';
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -48,8 +40,7 @@ export class Store {
 
   /** Everything that is stored, but the events. */
   async load(): Promise<Loaded> {
-    const rows = (await this.#ask({ kind: 'load' })).rows as Rows;
-    return { instances: instancesOf(rows), lastEvent: rows.lastEvent ?? undefined };
+    return loadedOf((await this.#ask({ kind: 'load' })).rows as Rows);
   }
 
   /**
@@ -68,7 +59,7 @@ export class Store {
    * Writes all changes in one transaction and waits until they are on the disk.
    * @throws Fault store-full or store-failed; nothing was written then
    */
-  async commit(changes: readonly WrittenChange[]): Promise<void> {
+  async commit(changes: readonly Written[]): Promise<void> {
     await this.#ask({ kind: 'write', statements: changes.flatMap(statementsOf) });
   }
 
@@ -132,52 +123,6 @@ export class Store {
   }
 }
 
-function statementsOf({ before, after, events }: WrittenChange): Statement[] {
-  if (after === undefined) return before === undefined ? [] : [['deleteInstance', [before.id]]];
-  const { id } = after;
-  const keys = differenceOf(before?.config ?? new Map(), after.config);
-  const devices = differenceOf(before?.devices ?? new Map<string, Device>(), after.devices, sameDevice);
-  const { run } = after;
-  return [
-    [
-      'putInstance',
-      [
-        id,
-        after.project,
-        after.name,
-        after.createdAt,
-        after.guestState,
-        run?.pid ?? null,
-        run?.startTicks ?? null,
-        run?.bootId ?? null,
-      ],
-    ],
-    ...keys.removed.map((key): Statement => ['deleteKey', [id, key]]),
-    ...keys.set.map(([key, value]): Statement => ['putKey', [id, key, value]]),
-    ...devices.removed.map((name): Statement => ['deleteDevice', [id, name]]),
-    ...devices.set.map(([name, device]): Statement => ['putDevice', [id, name, JSON.stringify([...device])]]),
-    ...events.map(({ timestamp, type, text }): Statement => ['putEvent', [id, timestamp, type, text]]),
-    ...(events.length > 0 ? [['trimEvents', [id, id, keptEvents]] satisfies Statement] : []),
-  ];
-}
-
-function instancesOf({ instances, keys, devices }: Rows): Instance[] {
-  const configs = new Map<number, Map<string, string>>();
-  for (const [id, key, value] of keys) bucket(configs, id).set(key, value);
-  const deviceMaps = new Map<number, Map<string, Device>>();
-  for (const [id, name, options] of devices) bucket(deviceMaps, id).set(name, new Map(JSON.parse(options)));
-  return instances.map(([id, project, name, createdAt, guestState, pid, startTicks, bootId]) => ({
-    id,
-    project,
-    name,
-    createdAt,
-    guestState: guestState as GuestState,
-    config: configs.get(id) ?? new Map(),
-    devices: deviceMaps.get(id) ?? new Map(),
-    run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
-  }));
-}
-
 function imageOf([fingerprint, filename, type, isPublic, cached, properties, files, uploadedAt]: ImageRow): Image {
   return {
     fingerprint,
@@ -189,12 +134,4 @@ function imageOf([fingerprint, filename, type, isPublic, cached, properties, fil
     files: JSON.parse(files),
     uploadedAt,
   };
-}
-
-function bucket<Value>(maps: Map<number, Map<string, Value>>, id: number): Map<string, Value> {
-  const known = maps.get(id);
-  if (known !== undefined) return known;
-  const made = new Map<string, Value>();
-  maps.set(id, made);
-  return made;
 }

@@ -4,6 +4,9 @@ import type { Config, Device, Devices } from './model.js';
 
 /** LXD's rule: an RFC 1123 label, up to 63 characters, that does not start with a digit. */
 const namePattern = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+const profilePattern = /^[a-z0-9][a-z0-9_.-]{0,63}$/i;
+/** LXD's rule: no underscores. */
+const projectPattern = /^[a-z0-9][a-z0-9.-]{0,62}$/i;
 const devicePattern = /^[a-z0-9][a-z0-9_.-]{0,63}$/i;
 const optionPattern = /^[a-z][a-z0-9_.-]{0,127}$/i;
 
@@ -24,6 +27,18 @@ export function checkName(name: string): void {
     'name',
     `"${name}" is not an instance name: letters, digits and hyphens, at most 63, beginning with a letter and not ending with a hyphen`,
   );
+}
+
+/** @throws Fault invalid-value */
+export function checkProfileName(name: string): void {
+  if (profilePattern.test(name)) return;
+  throw invalid('name', `"${name}" is not a profile name: letters, digits, dots, hyphens and underscores, at most 64`);
+}
+
+/** @throws Fault invalid-value */
+export function checkProjectName(name: string): void {
+  if (projectPattern.test(name)) return;
+  throw invalid('name', `"${name}" is not a project name: letters, digits, dots and hyphens, at most 63`);
 }
 
 /**

@@ -17,6 +17,8 @@ function instance(config: Record<string, string>): Instance {
     createdAt: '',
     config: new Map(Object.entries(config)),
     devices: new Map(),
+    description: '',
+    profiles: [],
     guestState: 'Started',
     run: undefined,
   };

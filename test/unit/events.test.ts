@@ -10,6 +10,8 @@ const base: Instance = {
   createdAt: '2026-11-23T12:00:00Z',
   config: new Map(),
   devices: new Map(),
+  description: '',
+  profiles: [],
   guestState: 'Started',
   run: undefined,
 };

@@ -27,8 +27,8 @@ test('any configuration, changed into any other, comes back from the store chara
     );
     const wanted = new Map(Object.entries(second));
     const after = edited(before, { config: wanted, devices: new Map() }, limits);
-    await store.commit([{ before: undefined, after: before, events: [] }]);
-    await store.commit([{ before, after, events: [] }]);
+    await store.commit([{ kind: 'instance', before: undefined, after: before, events: [] }]);
+    await store.commit([{ kind: 'instance', before, after, events: [] }]);
     const [stored] = (await store.load()).instances;
     await store.close();
     assert.deepEqual(stored, after);

@@ -20,6 +20,8 @@ function instance(id: number, name: string, config: Record<string, string> = {})
     createdAt: '2026-11-23T12:00:00.000Z',
     config: new Map(Object.entries(config)),
     devices: new Map([['eth0', new Map([['type', 'nic']])]]),
+    description: '',
+    profiles: [],
     guestState: 'Started',
     run: { pid: 1, startTicks: 2, bootId: 'b' },
   };
@@ -38,7 +40,7 @@ test('what a transaction gave is there again when the store is opened anew', asy
   const elsewhere = mkdtempSync(join(tmpdir(), 'devlxd-registry-'));
   const second = new Store(elsewhere);
   await second.open();
-  await second.commit([{ before: undefined, after: made, events: [] }]);
+  await second.commit([{ kind: 'instance', before: undefined, after: made, events: [] }]);
   await second.close();
   const third = new Store(elsewhere);
   await third.open();
@@ -100,7 +102,7 @@ test('a name is given once; a rename frees the old one', async () => {
 
 test('a commit that fails is an error for everyone in it, and nothing of it is seen', async () => {
   const broken = new Registry({
-    load: async () => ({ instances: [], lastEvent: undefined }),
+    load: async () => ({ instances: [], profiles: [], projects: [], lastEvent: undefined }),
     commit: () => Promise.reject(new Fault('store-full', 'The disk is full')),
   } as unknown as Store);
   const told: Change[] = [];

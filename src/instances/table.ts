@@ -1,0 +1,78 @@
+import { Fault } from '../errors.js';
+
+/** What is known by its project and its name, and by a number that stays when it is renamed. */
+export interface Keyed {
+  readonly id: number;
+  readonly project: string;
+  readonly name: string;
+}
+
+/** Where records are looked up: memory, or a draft of what it will be. */
+export interface Records<R extends Keyed> {
+  /** what one of them is called in a sentence: "Instance" */
+  readonly noun: string;
+  get(key: string): R | undefined;
+  values(): Iterable<R>;
+}
+
+/** All records of one kind, in memory. */
+export class Table<R extends Keyed> implements Records<R> {
+  readonly noun: string;
+  readonly #byKey = new Map<string, R>();
+  readonly #byId = new Map<number, R>();
+  #lastId = 0;
+
+  constructor(noun: string) {
+    this.noun = noun;
+  }
+
+  get(key: string): R | undefined {
+    return this.#byKey.get(key);
+  }
+
+  byId(id: number): R | undefined {
+    return this.#byId.get(id);
+  }
+
+  values(): Iterable<R> {
+    return this.#byId.values();
+  }
+
+  /** A number that no record has had since the start. */
+  newId(): number {
+    return ++this.#lastId;
+  }
+
+  apply(before: R | undefined, after: R | undefined): void {
+    if (before !== undefined) this.#byKey.delete(keyOf(before.project, before.name));
+    if (after !== undefined) {
+      this.#byKey.set(keyOf(after.project, after.name), after);
+      this.#byId.set(after.id, after);
+      this.#lastId = Math.max(this.#lastId, after.id);
+    } else if (before !== undefined) {
+      this.#byId.delete(before.id);
+    }
+  }
+}
+
+export function keyOf(project: string, name: string): string {
+  return `${project}/${name}`;
+}
+
+/** @throws Fault not-found */
+export function need<R extends Keyed>(records: Records<R>, project: string, name: string): R {
+  const found = records.get(keyOf(project, name));
+  if (found === undefined) throw new Fault('not-found', `${records.noun} "${name}" not found`);
+  return found;
+}
+
+/** All of a project, or all there are, by name. */
+export function list<R extends Keyed>(records: Records<R>, project?: string): R[] {
+  const all = [...records.values()];
+  const chosen = project === undefined ? all : all.filter((record) => record.project === project);
+  return chosen.sort((a, b) => compare(a.name, b.name) || compare(a.project, b.project));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

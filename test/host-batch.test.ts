@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { TestDaemon } from './support/daemon.js';
+import { Operator } from './support/host.js';
+
+const lines = { 'content-type': 'application/x-ndjson' };
+
+let daemon: TestDaemon;
+const operator = new Operator(() => daemon);
+
+before(async () => {
+  daemon = await TestDaemon.start();
+});
+
+after(() => daemon.remove());
+
+function text(documents: readonly unknown[]): string {
+  return documents.map((document) => `${JSON.stringify(document)}\n`).join('');
+}
+
+async function names(filter = ''): Promise<string[]> {
+  const query = filter === '' ? '' : `?filter=${encodeURIComponent(filter)}`;
+  const urls = await operator.metadata<string[]>('GET', `/1.0/instances${query}`);
+  return urls.map((url) => url.slice('/1.0/instances/'.length));
+}
+
+test('many are created at once, and changed at once', async () => {
+  const made = Array.from({ length: 1000 }, (_, n) => ({ name: `b${n}`, config: { 'user.n': String(n % 10) } }));
+  const ended = await operator.metadata<{ metadata: object }>('POST', '/1.0/instances', text(made), lines);
+  assert.deepEqual(ended.metadata, {
+    batch_progress: 'write 100% (1000/1000)',
+    progress: { stage: 'write', percent: '100' },
+  });
+  assert.equal((await names()).length, 1000);
+  const changes = ['b1', 'b2'].map((name) => ({ name, config: { 'user.n': 'changed' }, description: 'by a batch' }));
+  await operator.metadata('PATCH', '/1.0/instances', `\n${text(changes)}`, lines);
+  assert.deepEqual(await names('config.user.n=changed and description="by a batch"'), ['b1', 'b2']);
+});
+
+test('a batch is all or nothing, and its error names the line and the field', async () => {
+  const before = await operator.metadata('GET', '/1.0/instances?recursion=1');
+  const good = { name: 'good' };
+  const table: [string, string, RegExp][] = [
+    [
+      'POST',
+      text([good, { name: 'x', config: { 'user.n': 1 } }]),
+      /^failed line 2: config\.user\.n: values are strings/,
+    ],
+    ['POST', text([good, { name: 'x', config: { nonsense: '1' } }]), /^failed line 2: config\.nonsense: Unknown/],
+    ['POST', text([good, good]), /^failed line 2: Instance "good" already exists/],
+    ['POST', text([good, { name: 'x', profiles: ['none'] }]), /^failed line 2: profiles: Profile "none" not found/],
+    ['POST', `${text([good])}\n{"name":`, /^400 line 3: not JSON/],
+    ['POST', text([good, 'x']), /^failed line 2: body/],
+    [
+      'PATCH',
+      text([{ name: 'b1', config: { 'user.n': 'half' } }, { name: 'none' }]),
+      /^failed line 2: Instance "none"/,
+    ],
+    ['PATCH', text([{ name: 'b1', config: { 'user.n': 'half' } }, {}]), /^failed line 2: name: is missing/],
+    [
+      'PATCH',
+      text([
+        { name: 'b1', config: { 'user.n': 'half' } },
+        { name: 'b2', colour: 1 },
+      ]),
+      /line 2: colour: Unknown/,
+    ],
+  ];
+  for (const [method, body, expected] of table) {
+    assert.match(await operator.error(method, '/1.0/instances', body, lines), expected);
+  }
+  assert.match(await operator.error('PATCH', '/1.0/instances', {}), /^400 Content-Type: application\/x-ndjson/);
+  assert.deepEqual(await operator.metadata('GET', '/1.0/instances?recursion=1'), before);
+});
+
+test('filters', async () => {
+  assert.deepEqual(await names('name=b7'), ['b7']);
+  assert.deepEqual(await names('name eq b7 or name eq "b8"'), ['b7', 'b8']);
+  assert.equal((await names('config.user.n=3')).length, 100);
+  assert.equal((await names('not config.user.n=3 and status=Stopped')).length, 900);
+  assert.equal((await names('status ne Stopped')).length, 0);
+  assert.equal((await names('nothing.here=1')).length, 0);
+  for (const bad of ['name', 'name=', 'name=x and', 'name=x y=z', '"', 'name > x']) {
+    assert.match(await operator.error('GET', `/1.0/instances?filter=${encodeURIComponent(bad)}`), /^400 filter: /);
+  }
+});
+
+test('rename: a new name, a new instance id, nothing else', async () => {
+  await operator.metadata('POST', '/1.0/instances', {
+    name: 'before',
+    config: { 'user.a': '1' },
+    devices: { eth0: { type: 'nic' } },
+  });
+  interface Shown {
+    name: string;
+    created_at: string;
+    config: Record<string, string>;
+  }
+  const old = await operator.metadata<Shown>('GET', '/1.0/instances/before');
+  await operator.metadata('POST', '/1.0/instances/before', { name: 'after' });
+  assert.match(await operator.error('GET', '/1.0/instances/before'), /^404 /);
+  const renamed = await operator.metadata<Shown>('GET', '/1.0/instances/after');
+  const id = 'volatile.cloud-init.instance-id';
+  assert.notEqual(renamed.config[id], old.config[id]);
+  assert.deepEqual(
+    { ...renamed, name: 'before', config: { ...renamed.config, [id]: old.config[id] } },
+    {
+      ...old,
+      expanded_config: { ...renamed.config },
+    },
+  );
+  assert.match(
+    await operator.error('POST', '/1.0/instances/after', { name: 'b1' }),
+    /^failed Instance "b1" already exists/,
+  );
+  assert.match(await operator.error('POST', '/1.0/instances/after', { name: '1x' }), /^failed name: "1x" is not/);
+  assert.match(await operator.error('POST', '/1.0/instances/after', {}), /^400 name: is missing/);
+  assert.match(
+    await operator.error('POST', '/1.0/instances/after', { name: 'x', migration: true }),
+    /^400 migration: devlxd moves no instances/,
+  );
+});
+
+test('operations are listed by status and cannot be cancelled', async () => {
+  const { operation } = JSON.parse((await operator.request('POST', '/1.0/instances', { name: 'op' })).body);
+  await operator.metadata('GET', `${operation}/wait`);
+  const listed = await operator.metadata<Record<string, string[]>>('GET', '/1.0/operations');
+  assert.ok(listed['success']?.includes(operation));
+  const full = await operator.metadata<Record<string, { id: string }[]>>('GET', '/1.0/operations?recursion=1');
+  assert.ok(full['success']?.some(({ id }) => operation.endsWith(id)));
+  assert.match(await operator.error('DELETE', operation), /^400 This operation can't be cancelled/);
+});

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { socketPaths } from '../../src/main.js';
+import type { TestDaemon } from './daemon.js';
+import { type Answer, ask } from './http.js';
+
+/** An operator who looks at envelopes and statuses, and not only at what is in them. */
+export class Operator {
+  readonly #daemon: () => TestDaemon;
+
+  constructor(daemon: () => TestDaemon) {
+    this.#daemon = daemon;
+  }
+
+  /** body: text is sent as it is, anything else as JSON */
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
+    const sent = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) };
+    return ask(connect(socketPaths(this.#daemon().runDir).control), path, { method, headers, ...sent });
+  }
+
+  /** What the answer is about; an operation is waited for. Fails when the answer is an error. */
+  async metadata<Type>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Type> {
+    const envelope = JSON.parse((await this.request(method, path, body, headers)).body);
+    assert.notEqual(envelope.type, 'error', `${method} ${path}: ${envelope.error}`);
+    if (envelope.type === 'sync') return envelope.metadata;
+    const ended = await this.metadata<{ err: string }>('GET', `${envelope.operation}/wait`);
+    assert.equal(ended.err, '', `${method} ${path}`);
+    return ended as Type;
+  }
+
+  /** The error that a request is answered with, or that its operation ends with: "400 name: is missing". */
+  async error(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<string> {
+    const answer = await this.request(method, path, body, headers);
+    const envelope = JSON.parse(answer.body);
+    if (envelope.type === 'error') {
+      assert.equal(envelope.error_code, answer.status);
+      return `${answer.status} ${envelope.error}`;
+    }
+    assert.equal(envelope.type, 'async', `${method} ${path} is no error: ${answer.body}`);
+    const ended = await this.metadata<{ err: string }>('GET', `${envelope.operation}/wait`);
+    assert.notEqual(ended.err, '', `${method} ${path} is no error`);
+    return `failed ${ended.err}`;
+  }
+
+  async etag(path: string): Promise<string> {
+    return (await this.request('GET', path)).headers['etag'] as string;
+  }
+}
