@@ -32,6 +32,11 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: 'unread events of one listener; beyond it the listener is dropped',
   },
+  'host-event-backlog': {
+    default: 16 * 1024 * 1024,
+    unit: 'bytes',
+    help: 'unread events of one listener on the control socket; beyond it the listener is dropped',
+  },
   'ping-seconds': {
     default: 10,
     unit: 'seconds',

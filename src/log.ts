@@ -1,12 +1,20 @@
+import { EventEmitter } from 'node:events';
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 
 export type Log = Logger;
 
+/** Every line that is written, as JSON, for those who follow the log over the API. */
+export class LogLines extends EventEmitter<{ line: [string] }> {}
+
 /** JSON lines for programs; readable lines for people. Both go to standard error and are written at once. */
-export function createLog(level: string, format: string): Log {
+export function createLog(level: string, format: string, lines = new LogLines()): Log {
   const readable = format === 'pretty' || (format === 'auto' && process.stderr.isTTY === true);
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const streamWrite = (line: string): string => {
+    lines.emit('line', line);
+    return line;
+  };
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite } };
   if (!readable) return pino(options, pino.destination({ dest: 2, sync: true }));
   return pino(options, pretty({ destination: 2, sync: true, colorize: process.stderr.isTTY === true }));
 }

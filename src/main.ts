@@ -10,6 +10,8 @@ import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
 import { hostEndpoints } from './host/endpoints.js';
+import { EventSockets } from './host/event-sockets.js';
+import { HostEvents } from './host/events.js';
 import { ImageHandlers } from './host/images.js';
 import { InstanceHandlers } from './host/instances.js';
 import { Operations } from './host/operations.js';
@@ -19,7 +21,7 @@ import { HostServer } from './host/server.js';
 import { Images } from './images/images.js';
 import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
-import type { Log } from './log.js';
+import { type Log, LogLines } from './log.js';
 import { version } from './package-root.js';
 import { Running } from './running.js';
 
@@ -33,11 +35,14 @@ export function socketPaths(runDir: string): { guestDir: string; guest: string; 
 export class Daemon {
   readonly #settings: Settings;
   readonly #log: Log;
+  readonly #logLines: LogLines;
   readonly #stops: (() => void | Promise<void>)[] = [];
 
-  constructor(settings: Settings, log: Log) {
+  /** logLines: what log writes */
+  constructor(settings: Settings, log: Log, logLines = new LogLines()) {
     this.#settings = settings;
     this.#log = log;
+    this.#logLines = logLines;
   }
 
   /**
@@ -110,11 +115,16 @@ export class Daemon {
     await running.reattach();
 
     const operations = new Operations();
+    const events = new HostEvents();
+    registry.on('written', (change, requestor) => events.written(change, requestor));
+    operations.on('changed', (operation) => events.operation(operation));
+    this.#logLines.on('line', (line) => events.logging(line));
     const instances = new InstanceHandlers(registry, running, operations, limits);
     const profiles = new ProfileHandlers(registry, limits);
     const projects = new ProjectHandlers(registry, operations);
     const host = new HostServer(
       hostEndpoints(instances, new ImageHandlers(images, operations), profiles, projects, operations),
+      new EventSockets(events, registry, limits, log),
       limits,
       settings.group !== '',
       log,

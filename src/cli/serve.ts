@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { allOptions, type OptionDeclaration, readSettings, variableOf } from '../config.js';
-import { createLog } from '../log.js';
+import { createLog, LogLines } from '../log.js';
 import { Daemon } from '../main.js';
 
 /** devlxd serve */
@@ -19,8 +19,9 @@ Examples:
   addOptions(command);
   command.action(async () => {
     const settings = readSettings(flagsOf(command));
-    const log = createLog(settings.logLevel, settings.logFormat);
-    const daemon = new Daemon(settings, log);
+    const lines = new LogLines();
+    const log = createLog(settings.logLevel, settings.logFormat, lines);
+    const daemon = new Daemon(settings, log, lines);
     await daemon.run();
     const signal = await stopSignal();
     log.info({ signal }, 'devlxd stops');

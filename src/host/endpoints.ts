@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Fault } from '../errors.js';
+import { Fault, invalid } from '../errors.js';
 import { version } from '../package-root.js';
 import type { ImageHandlers } from './images.js';
 import type { InstanceHandlers } from './instances.js';
@@ -67,10 +67,15 @@ export function hostEndpoints(
         DELETE: projects.remove,
       },
     },
+    { path: '/1.0/events', methods: { GET: () => noWebSocket() } },
     { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },
     { path: '/1.0/operations/{id}', methods: { GET: operation(operations), DELETE: cancel(operations) } },
     { path: '/1.0/operations/{id}/wait', methods: { GET: wait(operations) } },
   ];
+}
+
+function noWebSocket(): never {
+  throw invalid('Upgrade', 'is missing: events come over a WebSocket');
 }
 
 function serverInfo(): object {

@@ -9,7 +9,7 @@ import { type Step, writeBatch } from './batch.js';
 import { instancePatchLine, instancePost, instancePut, instanceRename, parseBody, statePut } from './body.js';
 import { filterOf } from './filter.js';
 import { Lines } from './lines.js';
-import type { Operations, Work } from './operations.js';
+import type { Concerned, Operations, Work } from './operations.js';
 import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
 import { checkIfMatch, type HostHandler, type HostReply, type HostRequest, sync } from './reply.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './scope.js';
@@ -53,7 +53,7 @@ export class InstanceHandlers {
     if (body instanceof Lines)
       return this.#batch('Creating instances', request, (line) => this.#creation(project, line));
     const { name, step } = this.#creation(project, body);
-    return this.#operation('Creating instance', name, this.#registry.transact(step, request.requestor));
+    return this.#operation('Creating instance', { name, project }, this.#registry.transact(step, request.requestor));
   };
 
   /** Many at once, one a line; each is what a PATCH of the instance of that name would do. */
@@ -94,7 +94,7 @@ export class InstanceHandlers {
       checkStopped(before);
       transaction.replace(before, renamed(before, newName));
     }, request.requestor);
-    return this.#operation('Renaming instance', name, work);
+    return this.#operation('Renaming instance', { name, project }, work);
   };
 
   readonly remove: HostHandler = (request) => {
@@ -104,7 +104,7 @@ export class InstanceHandlers {
       checkStopped(before);
       transaction.remove(before);
     }, request.requestor);
-    return this.#operation('Deleting instance', name, work);
+    return this.#operation('Deleting instance', { name, project }, work);
   };
 
   readonly getState: HostHandler = (request) => sync(renderState(this.#need(request)));
@@ -114,12 +114,12 @@ export class InstanceHandlers {
     const { name, project } = this.#need(request);
     const { requestor } = request;
     if (action === 'stop') {
-      return this.#operation('Stopping instance', name, this.#running.stop(project, name, requestor));
+      return this.#operation('Stopping instance', { name, project }, this.#running.stop(project, name, requestor));
     }
     if (pid === undefined) {
       throw invalid('pid', 'is missing: devlxd starts no containers, it is told the pid of the init that already runs');
     }
-    return this.#operation('Starting instance', name, this.#running.start(project, name, pid, requestor));
+    return this.#operation('Starting instance', { name, project }, this.#running.start(project, name, pid, requestor));
   };
 
   #creation(project: string, body: unknown): Step {
@@ -166,8 +166,8 @@ export class InstanceHandlers {
     return this.#registry.need(projectOf(request, this.#registry), request.parameters['name'] ?? '');
   }
 
-  #operation(description: string, name: string, work: Promise<unknown>): HostReply {
-    return { kind: 'async', operation: this.#operations.start(description, [name], work) };
+  #operation(description: string, concerned: Concerned, work: Promise<unknown>): HostReply {
+    return { kind: 'async', operation: this.#operations.start(description, [concerned], work) };
   }
 }
 

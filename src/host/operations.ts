@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { Fault } from '../errors.js';
+import { instanceUrl } from './render.js';
 
 /** How long a finished operation can still be asked for. */
 const keptMilliseconds = 60_000;
@@ -8,6 +9,12 @@ const keptMilliseconds = 60_000;
 type Outcome = { readonly status: 'Running' | 'Success' } | { readonly status: 'Failure'; readonly error: unknown };
 
 const statusCodes = { Running: 103, Success: 200, Failure: 400 } as const;
+
+/** An instance that an operation is about. */
+export interface Concerned {
+  readonly name: string;
+  readonly project: string;
+}
 
 /** Work that says now and then how far it has come. */
 export type Work = (report: (metadata: object) => void) => Promise<unknown>;
@@ -19,7 +26,7 @@ export class Operation {
   readonly finished: Promise<void>;
   readonly #createdAt = new Date().toISOString();
   readonly #description: string;
-  readonly #instances: readonly string[];
+  readonly #instances: readonly Concerned[];
   #updatedAt = this.#createdAt;
   #metadata: object | null;
   #outcome: Outcome = { status: 'Running' };
@@ -27,7 +34,7 @@ export class Operation {
   /** changed: called when it has come further, and when it has ended */
   constructor(
     description: string,
-    instances: readonly string[],
+    instances: readonly Concerned[],
     work: Promise<unknown> | Work,
     metadata: object | null,
     changed: (operation: Operation) => void,
@@ -53,6 +60,11 @@ export class Operation {
     return this.#outcome.status;
   }
 
+  /** undefined: it is about no single one */
+  get project(): string | undefined {
+    return this.#instances[0]?.project;
+  }
+
   /** As LXD's API describes an operation (api.Operation). */
   render(): object {
     const outcome = this.#outcome;
@@ -65,7 +77,7 @@ export class Operation {
       updated_at: this.#updatedAt,
       status: outcome.status,
       status_code: statusCodes[outcome.status],
-      resources: { instances: this.#instances.map((name) => `/1.0/instances/${name}`) },
+      resources: { instances: this.#instances.map(({ name, project }) => instanceUrl(name, project)) },
       metadata: this.#metadata,
       may_cancel: false,
       err: fault instanceof Error ? fault.message : '',
@@ -91,7 +103,7 @@ export class Operations extends EventEmitter<Events> {
   /** metadata: what the operation says of itself from the start */
   start(
     description: string,
-    instances: readonly string[],
+    instances: readonly Concerned[],
     work: Promise<unknown> | Work,
     metadata: object | null = null,
   ): Operation {

@@ -4,7 +4,7 @@ import type { Registry, Transaction } from '../instances/registry.js';
 import { parseBody, projectPost, projectPut, rename } from './body.js';
 import { filterOf } from './filter.js';
 import type { Operations } from './operations.js';
-import { instanceUrl, profileUrl, projectEtag, renderProject } from './render.js';
+import { instanceUrl, profileUrl, projectEtag, projectUrl, renderProject } from './render.js';
 import { checkIfMatch, created, type HostHandler, type HostReply, type HostRequest, sync } from './reply.js';
 import { mapOf } from './scope.js';
 
@@ -24,7 +24,7 @@ export class ProjectHandlers {
       return matches === undefined || matches(this.#render(project));
     });
     const recursive = (query.get('recursion') || '0') !== '0';
-    return sync(projects.map((project) => (recursive ? this.#render(project) : urlOf(project.name))));
+    return sync(projects.map((project) => (recursive ? this.#render(project) : projectUrl(project.name))));
   };
 
   readonly get: HostHandler = ({ parameters }) => {
@@ -36,7 +36,7 @@ export class ProjectHandlers {
     const { name, description = '', config } = parseBody(projectPost, body);
     const wanted = { description, config: mapOf(config) };
     await this.#registry.transact((transaction) => createProject(transaction, name, wanted), requestor);
-    return created(urlOf(name));
+    return created(projectUrl(name));
   };
 
   readonly replace: HostHandler = (request) => {
@@ -86,8 +86,4 @@ export class ProjectHandlers {
     const profiles = this.#registry.profiles(project.name).map(({ name }) => profileUrl(name, project.name));
     return renderProject(project, [...instances, ...profiles]);
   }
-}
-
-function urlOf(name: string): string {
-  return `/1.0/projects/${name}`;
 }

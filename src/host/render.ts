@@ -96,6 +96,10 @@ export function profileUrl(name: string, project: string): string {
   return `/1.0/profiles/${name}${inProject(project)}`;
 }
 
+export function projectUrl(name: string): string {
+  return `/1.0/projects/${name}`;
+}
+
 function inProject(project: string): string {
   return project === defaultProject ? '' : `?project=${project}`;
 }

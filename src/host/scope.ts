@@ -2,16 +2,18 @@ import { type Device, defaultProject } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { HostRequest } from './reply.js';
 
+type Asked = Pick<HostRequest, 'query'>;
+
 /**
  * The project that a request is about.
  * @throws Fault not-found
  */
-export function projectOf({ query }: HostRequest, registry: Registry): string {
+export function projectOf({ query }: Asked, registry: Registry): string {
   return registry.needProject(query.get('project') || defaultProject).name;
 }
 
 /** The projects that a list is about: one, or undefined for all. */
-export function listedProject(request: HostRequest, registry: Registry): string | undefined {
+export function listedProject(request: Asked, registry: Registry): string | undefined {
   return request.query.get('all-projects') === 'true' ? undefined : projectOf(request, registry);
 }
 

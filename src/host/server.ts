@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { userInfo } from 'node:os';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Fault } from '../errors.js';
 import { type Credentials, HostListener } from '../gate.js';
@@ -12,6 +12,7 @@ import type { Requestor } from '../instances/changes.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import type { HostEndpoint } from './endpoints.js';
+import type { EventSockets } from './event-sockets.js';
 import { Lines, linesType } from './lines.js';
 import { asyncEnvelope, errorEnvelope, type HostReply, type HostRequest, syncEnvelope } from './reply.js';
 
@@ -47,17 +48,26 @@ export class HostServer {
   readonly #server: Server;
   readonly #listener: HostListener;
   readonly #endpoints: readonly HostEndpoint[];
+  readonly #sockets: EventSockets;
   readonly #limits: Limits;
   readonly #groupIsAllowed: boolean;
   readonly #log: Log;
 
   /** groupIsAllowed: the socket's mode lets a group in, so its permissions decide, and not the uid alone */
-  constructor(endpoints: readonly HostEndpoint[], limits: Limits, groupIsAllowed: boolean, log: Log) {
+  constructor(
+    endpoints: readonly HostEndpoint[],
+    sockets: EventSockets,
+    limits: Limits,
+    groupIsAllowed: boolean,
+    log: Log,
+  ) {
     this.#endpoints = endpoints;
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
     this.#log = log;
+    this.#sockets = sockets;
     this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#listener = new HostListener((fd, peer) => this.#connected(fd, peer));
   }
 
@@ -70,6 +80,7 @@ export class HostServer {
   /** Requests that are being answered are; then everything is closed. */
   async stop(): Promise<void> {
     this.#listener.stop();
+    this.#sockets.stop();
     this.#server.closeIdleConnections();
     await new Promise(setImmediate);
     this.#server.closeAllConnections();
@@ -89,6 +100,19 @@ export class HostServer {
     try {
       await send(response, await this.#answer(request));
     } catch (error) {
+      this.#sendError(request, response, error);
+    }
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => undefined); // it closes, which is what counts
+    try {
+      this.#sockets.accept(new URL(request.url ?? '/', 'http://devlxd'), request, socket, head);
+    } catch (error) {
+      const response = new ServerResponse(request);
+      response.assignSocket(socket as Socket);
+      response.setHeader('Connection', 'close');
+      response.on('finish', () => socket.end());
       this.#sendError(request, response, error);
     }
   }

@@ -1,8 +1,25 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import WebSocket from 'ws';
 import { socketPaths } from '../../src/main.js';
 import type { TestDaemon } from './daemon.js';
 import { type Answer, ask } from './http.js';
+
+export interface HostEvent {
+  readonly type: string;
+  readonly timestamp: string;
+  readonly project?: string;
+  readonly location: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Somebody who listens on the control socket. */
+export interface Follower {
+  readonly events: readonly HostEvent[];
+  /** the close code */
+  readonly closed: Promise<number>;
+  end(): void;
+}
 
 /** An operator who looks at envelopes and statuses, and not only at what is in them. */
 export class Operator {
@@ -49,5 +66,15 @@ export class Operator {
 
   async etag(path: string): Promise<string> {
     return (await this.request('GET', path)).headers['etag'] as string;
+  }
+
+  /** query: "?type=lifecycle" */
+  async follow(query = ''): Promise<Follower> {
+    const socket = new WebSocket(`ws+unix:${socketPaths(this.#daemon().runDir).control}:/1.0/events${query}`);
+    const events: HostEvent[] = [];
+    socket.on('message', (data) => events.push(JSON.parse(String(data))));
+    const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+    await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject));
+    return { events, closed, end: () => socket.close() };
   }
 }

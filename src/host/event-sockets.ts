@@ -1,0 +1,85 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { invalid } from '../errors.js';
+import type { Registry } from '../instances/registry.js';
+import { exceeds, type Limits } from '../limits.js';
+import type { Log } from '../log.js';
+import { type HostEvents, type HostListener, type Interest, typesOf } from './events.js';
+import { listedProject } from './scope.js';
+
+const tooSlow = 1013;
+/** How long a peer may take to read its close frame. */
+const closeMilliseconds = 5000;
+/** A listener has nothing to say. */
+const maxPayload = 4096;
+
+/** GET /1.0/events: WebSockets that follow the host. */
+export class EventSockets {
+  readonly #events: HostEvents;
+  readonly #registry: Registry;
+  readonly #backlog: number;
+  readonly #log: Log;
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
+
+  constructor(events: HostEvents, registry: Registry, limits: Limits, log: Log) {
+    this.#events = events;
+    this.#registry = registry;
+    this.#backlog = limits['host-event-backlog'];
+    this.#log = log;
+  }
+
+  /**
+   * Upgrades a request, whose socket is a WebSocket's from here on.
+   * @throws Fault, when it is not one for this; then the socket is as it was
+   */
+  accept(url: URL, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (url.pathname !== '/1.0/events') throw invalid('Upgrade', 'only /1.0/events is a WebSocket');
+    const query = url.searchParams;
+    const interest = { types: typesOf(query), project: listedProject({ query }, this.#registry) };
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      const listener = new SocketListener(webSocket, interest, this.#backlog, () => {
+        leave();
+        this.#log.warn('host listener dropped');
+      });
+      const leave = this.#events.add(listener);
+      webSocket.on('close', leave);
+    });
+  }
+
+  stop(): void {
+    this.#events.stop();
+  }
+}
+
+class SocketListener implements HostListener {
+  readonly interest: Interest;
+  readonly #socket: WebSocket;
+  readonly #backlog: number;
+  readonly #dropped: () => void;
+
+  /**
+   * backlog: most bytes that may wait to be read; 0: any number.
+   * dropped: called when more wait
+   */
+  constructor(socket: WebSocket, interest: Interest, backlog: number, dropped: () => void) {
+    this.interest = interest;
+    this.#socket = socket;
+    this.#backlog = backlog;
+    this.#dropped = dropped;
+    socket.on('error', () => undefined); // 'close' follows and is what counts
+  }
+
+  send(text: string): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.send(text);
+    if (!exceeds(this.#backlog, this.#socket.bufferedAmount)) return;
+    this.end(tooSlow, 'too many unread events');
+    this.#dropped();
+  }
+
+  end(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+    setTimeout(() => this.#socket.terminate(), closeMilliseconds).unref();
+  }
+}
