@@ -42,6 +42,7 @@ export const instanceRename = v.strictObject({
   live: v.optional(v.boolean()),
   instance_only: v.optional(v.boolean()),
   container_only: v.optional(v.boolean()),
+  allow_inconsistent: v.optional(v.boolean()),
   target: v.optional(v.nullable(v.any())),
   pool: v.optional(v.literal('', 'devlxd has no storage pools')),
   project: v.optional(v.literal('', 'an instance stays in its project')),

@@ -1,12 +1,11 @@
-import { hostname } from 'node:os';
 import { Fault, invalid } from '../errors.js';
-import { version } from '../package-root.js';
 import type { ImageHandlers } from './images.js';
 import type { InstanceHandlers } from './instances.js';
 import type { Operations } from './operations.js';
 import type { ProfileHandlers } from './profiles.js';
 import type { ProjectHandlers } from './projects.js';
 import { type HostHandler, type HostRequest, sync } from './reply.js';
+import { serverInfo } from './server-info.js';
 
 /** One path of the host API; {name} stands for one segment. */
 export interface HostEndpoint {
@@ -26,7 +25,7 @@ export function hostEndpoints(
 ): readonly HostEndpoint[] {
   return [
     { path: '/', methods: { GET: () => sync(['/1.0']) } },
-    { path: '/1.0', methods: { GET: () => sync(serverInfo()) } },
+    { path: '/1.0', methods: { GET: serverInfo } },
     { path: '/1.0/images', methods: { GET: images.list, POST: images.create }, upload: true },
     {
       path: '/1.0/images/{fingerprint}',
@@ -45,6 +44,8 @@ export function hostEndpoints(
       },
     },
     { path: '/1.0/instances/{name}/state', methods: { GET: instances.getState, PUT: instances.putState } },
+    { path: '/1.0/instances/{name}/snapshots', methods: { GET: instances.noneOfThem, POST: noCopies } },
+    { path: '/1.0/instances/{name}/backups', methods: { GET: instances.noneOfThem, POST: noCopies } },
     { path: '/1.0/profiles', methods: { GET: profiles.list, POST: profiles.create } },
     {
       path: '/1.0/profiles/{name}',
@@ -74,21 +75,12 @@ export function hostEndpoints(
   ];
 }
 
-function noWebSocket(): never {
-  throw invalid('Upgrade', 'is missing: events come over a WebSocket');
+function noCopies(): never {
+  throw new Fault('not-implemented', 'devlxd has no snapshots and backups: it holds no root file systems');
 }
 
-function serverInfo(): object {
-  return {
-    api_extensions: ['instances'],
-    api_status: 'stable',
-    api_version: '1.0',
-    auth: 'trusted',
-    public: false,
-    auth_methods: [],
-    environment: { server: 'devlxd', server_name: hostname(), server_version: version, server_pid: process.pid },
-    config: {},
-  };
+function noWebSocket(): never {
+  throw invalid('Upgrade', 'is missing: events come over a WebSocket');
 }
 
 function operation(operations: Operations): HostHandler {

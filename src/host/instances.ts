@@ -68,7 +68,10 @@ export class InstanceHandlers {
     });
   };
 
-  /** What is not given is empty from then on, but for `volatile.` keys. */
+  /**
+   * What is not given is empty from then on, but for `volatile.` keys. LXD's client expects an operation here, but an
+   * operation could not say 412: so it is answered when it has ended, and what is wrong is an error at once.
+   */
   readonly replace: HostHandler = async (request) => {
     const { config, devices, profiles, description = '' } = parseBody(instancePut, request.body);
     await this.#edit(request, (transaction, before) => {
@@ -76,7 +79,9 @@ export class InstanceHandlers {
       const wanted = { config: mapOf(config), devices: devicesOf(devices), profiles: used, description };
       transaction.replace(before, edited(before, wanted, this.#limits));
     });
-    return sync({});
+    const operation = this.#operations.start('Updating instance', [this.#need(request)], Promise.resolve());
+    await operation.finished;
+    return { kind: 'async', operation };
   };
 
   /** Keys and devices that are not named stay; an empty value unsets a key, a null config or device map nothing. */
@@ -105,6 +110,12 @@ export class InstanceHandlers {
       transaction.remove(before);
     }, request.requestor);
     return this.#operation('Deleting instance', { name, project }, work);
+  };
+
+  /** Snapshots and backups, which clients ask for to show an instance. */
+  readonly noneOfThem: HostHandler = (request) => {
+    this.#need(request);
+    return sync([]);
   };
 
   readonly getState: HostHandler = (request) => sync(renderState(this.#need(request)));

@@ -1,3 +1,4 @@
+import { withoutEmpty } from '../instances/edit.js';
 import { type Device, defaultProject } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { HostRequest } from './reply.js';
@@ -24,6 +25,7 @@ export function mapOf(given: Given): Map<string, string> {
   return new Map(Object.entries(given ?? {}));
 }
 
+/** Empty options are not set, as in LXD. */
 export function devicesOf(given: GivenDevices): Map<string, Device> {
-  return new Map(Object.entries(given ?? {}).map(([name, device]) => [name, mapOf(device)]));
+  return new Map(Object.entries(given ?? {}).map(([name, device]) => [name, withoutEmpty(mapOf(device))]));
 }

@@ -120,10 +120,12 @@ export class HostServer {
   async #answer(request: IncomingMessage): Promise<HostReply> {
     const url = new URL(request.url ?? '/', 'http://devlxd');
     const match = this.#find(url.pathname);
-    if (match === undefined) throw new Fault('not-found', 'not found');
+    if (match === undefined)
+      throw new Fault('not-found', `devlxd has no "${url.pathname}"; its part of LXD's API is in docs/host-api.md`);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
     const handler = match.endpoint.methods[method];
-    if (handler === undefined) throw new Fault('not-implemented', 'not implemented');
+    if (handler === undefined)
+      throw new Fault('not-implemented', `devlxd has no ${request.method} of "${url.pathname}"`);
     const reads = match.endpoint.upload === undefined || method !== 'POST';
     const body = reads ? await this.#body(request) : undefined;
     const asked: HostRequest = {

@@ -1,0 +1,75 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { socketPaths } from '../../src/main.js';
+import type { TestDaemon } from './daemon.js';
+
+const version = spawnSync('lxc', ['--version'], { encoding: 'utf8', timeout: 10_000 });
+
+/** For tests that run LXD's own client. */
+export const needsLxc = { skip: version.status === 0 ? false : 'needs lxc: apt-get install lxd-client' };
+
+export interface Printed {
+  readonly code: number | null;
+  readonly out: string;
+}
+
+/** LXD's own client with a configuration of its own, on a daemon's control socket. */
+export class Lxc {
+  readonly #home = mkdtempSync(join(tmpdir(), 'devlxd-lxc-'));
+  readonly #environment: NodeJS.ProcessEnv;
+
+  constructor(daemon: TestDaemon) {
+    const { PATH = '' } = process.env;
+    const editor = join(this.#home, 'editor');
+    writeFileSync(editor, '#!/bin/sh\nexec sed -i "$SED" "$1"\n');
+    chmodSync(editor, 0o755);
+    this.#environment = {
+      PATH,
+      EDITOR: editor,
+      HOME: this.#home,
+      LXD_CONF: this.#home,
+      LXD_SOCKET: socketPaths(daemon.runDir).control,
+    };
+  }
+
+  /** Standard output and error, as they come; a client that hangs is ended, and then code is null. input: standard input */
+  async run(words: readonly string[], input = ''): Promise<Printed> {
+    const child = spawn('lxc', words, { env: this.#environment, timeout: 20_000, killSignal: 'SIGKILL' });
+    let out = '';
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (out += text));
+    child.stdin.on('error', () => undefined).end(input);
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, out };
+  }
+
+  /** With a terminal, where the client calls an editor: sed is what the editor does. */
+  async edit(words: readonly string[], sed: string): Promise<Printed> {
+    const command = `lxc ${words.map((word) => `'${word}'`).join(' ')}`;
+    const env = { ...this.#environment, SED: sed, TERM: 'dumb' };
+    const child = spawn('script', ['-qec', command, '/dev/null'], { env, timeout: 20_000, killSignal: 'SIGKILL' });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, out };
+  }
+
+  /** Runs until it is ended; ready: when its connection is there is for the caller to find out. */
+  follow(words: readonly string[]): { text: () => string; end: () => Promise<void> } {
+    const child = spawn('lxc', words, { env: this.#environment, stdio: ['ignore', 'pipe', 'inherit'] });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
+    const closed = once(child, 'close');
+    const end = async (): Promise<void> => {
+      child.kill('SIGKILL');
+      await closed;
+    };
+    return { text: () => out, end };
+  }
+
+  remove(): void {
+    rmSync(this.#home, { recursive: true, force: true });
+  }
+}
