@@ -22,6 +22,7 @@ import { Images } from './images/images.js';
 import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
 import { type Log, LogLines } from './log.js';
+import { metricsOf } from './metrics.js';
 import { version } from './package-root.js';
 import { Running } from './running.js';
 
@@ -122,8 +123,9 @@ export class Daemon {
     const instances = new InstanceHandlers(registry, running, operations, limits);
     const profiles = new ProfileHandlers(registry, limits);
     const projects = new ProjectHandlers(registry, operations);
-    const host = new HostServer(
-      hostEndpoints(instances, new ImageHandlers(images, operations), profiles, projects, operations),
+    const metrics = metricsOf({ registry, gate, desk, listeners, hostEvents: events, host: () => host });
+    const host: HostServer = new HostServer(
+      hostEndpoints(instances, new ImageHandlers(images, operations), profiles, projects, operations, metrics),
       new EventSockets(events, registry, limits, log),
       limits,
       settings.group !== '',

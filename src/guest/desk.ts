@@ -6,13 +6,14 @@ import type { Instance } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Log } from '../log.js';
+import { noEndpoint, RequestCounts } from '../request-counts.js';
 import type { Running } from '../running.js';
 import type { Exchange } from './exchange.js';
 import { Exports } from './exports.js';
 import { HeldRequests } from './held.js';
 import { CatchingUp, type Listeners } from './listeners.js';
-import { type ChangeReply, type EventsReply, type ExportReply, errors, type Reply } from './reply.js';
-import { answer, isServed } from './route.js';
+import { type BodyReply, type ChangeReply, type EventsReply, type ExportReply, errors, type Reply } from './reply.js';
+import { answer, find, isServed } from './route.js';
 
 /** Where every request is served, by whichever edge it came: whose it is, what the answer is, or that it must wait. */
 export class Desk {
@@ -23,6 +24,7 @@ export class Desk {
   readonly #exports: Exports;
   readonly #log: Log;
   readonly #held: HeldRequests;
+  readonly requests = new RequestCounts();
   #failures = 0;
 
   constructor(registry: Registry, running: Running, listeners: Listeners, images: Images, limits: Limits, log: Log) {
@@ -35,6 +37,16 @@ export class Desk {
     this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
     running.on('started', () => this.#held.retryAll());
     running.on('stopped', ({ id }) => this.#exports.end(id));
+  }
+
+  /** Requests that wait for their instance. */
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** Those that have ever waited. */
+  get heldInAll(): number {
+    return this.#held.inAll;
   }
 
   /** Nobody waits any longer. */
@@ -57,7 +69,10 @@ export class Desk {
     const caller = exchange.caller();
     const instance = caller < 0 ? undefined : this.#running.at(slotOf(caller));
     if (instance !== undefined) {
-      this.#reply(exchange, caller, instance, answer(instance, isRoot(caller), exchange.asked));
+      const match = find(exchange.asked.path);
+      const reply = answer(instance, isRoot(caller), exchange.asked, match);
+      if (reply.kind === 'body') this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
+      this.#reply(exchange, caller, instance, reply);
       return true;
     }
     if (caller >= 0 || caller === stranger) return false;
@@ -104,7 +119,7 @@ export class Desk {
     stored.then(
       ({ guestState }) => {
         this.#log.info({ instance: name, project, guestState }, 'guest state');
-        this.#later(exchange, () => exchange.write(reply));
+        this.#later(exchange, () => this.#write(exchange, reply));
       },
       (error: unknown) => this.#later(exchange, () => this.#failed(exchange, error)),
     );
@@ -113,17 +128,19 @@ export class Desk {
   #export(exchange: Exchange, slot: number, { id }: Instance, { fingerprint, conditions }: ExportReply): void {
     const image = this.#images.get(fingerprint);
     if (image === undefined || !isForGuests(image)) {
-      exchange.write(errors.noSuchImage);
+      this.#write(exchange, errors.noSuchImage);
       return;
     }
     const download = downloadOf(image, conditions);
     const pieces = exchange.asked.method === 'HEAD' ? [] : download.pieces;
     const connection = exchange.takeConnection(slot);
+    this.#count(exchange, download.status);
     if (connection !== undefined) void this.#exports.send(id, connection, image, { ...download, pieces });
   }
 
   #listen(exchange: Exchange, slot: number, { id: instanceId }: Instance, { types, since }: EventsReply): void {
     if (since === undefined) {
+      this.#count(exchange, '200 OK');
       exchange.stream({ instanceId, slot, types, missed: [] });
       return;
     }
@@ -138,9 +155,12 @@ export class Desk {
       (missed) =>
         resume(() => {
           const instance = this.#running.at(slot);
-          if (instance === undefined || !isServed(instance)) exchange.write(errors.forbidden);
-          else if (missed === undefined) exchange.write(errors.gone);
-          else exchange.stream({ instanceId, slot, types, missed: meanwhile.after(missed) });
+          if (instance === undefined || !isServed(instance)) this.#write(exchange, errors.forbidden);
+          else if (missed === undefined) this.#write(exchange, errors.gone);
+          else {
+            this.#count(exchange, '200 OK');
+            exchange.stream({ instanceId, slot, types, missed: meanwhile.after(missed) });
+          }
         }),
       (error: unknown) => resume(() => this.#failed(exchange, error)),
     );
@@ -150,14 +170,24 @@ export class Desk {
     // Not more than debug: anyone on the host may cause as many of these as they like.
     const peer = exchange.credentials();
     this.#log.debug({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');
-    exchange.write(errors.unknownCaller);
+    this.#write(exchange, errors.unknownCaller);
   }
 
   #failed(exchange: Exchange, error: unknown): void {
     const request = ++this.#failures;
     const { method, path, query } = exchange.asked;
     this.#log.error({ err: error, request, method, path, query }, 'guest request failed');
-    if (!exchange.aborted) exchange.write(errors.internal);
+    if (!exchange.aborted) this.#write(exchange, errors.internal);
+  }
+
+  /** For answers that were not counted when they were made. */
+  #write(exchange: Exchange, reply: BodyReply): void {
+    this.#count(exchange, reply.status);
+    exchange.write(reply);
+  }
+
+  #count({ asked }: Exchange, status: string): void {
+    this.requests.add(find(asked.path)?.endpoint.path ?? noEndpoint, status);
   }
 
   #trace({ asked }: Exchange, instance: string, reply: Reply): void {

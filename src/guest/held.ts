@@ -21,6 +21,8 @@ export class HeldRequests {
   readonly #entries = new Set<Entry>();
   readonly #milliseconds: number;
   readonly #most: number;
+  /** so many have been held */
+  inAll = 0;
 
   /** seconds: how long a request waits; most: how many may wait (0: any number) */
   constructor(seconds: number, most: number) {
@@ -43,6 +45,7 @@ export class HeldRequests {
     }, this.#milliseconds);
     const entry: Entry = { request, timer };
     this.#entries.add(entry);
+    this.inAll++;
   }
 
   /** An instance was registered: whoever waited for it is answered now. */

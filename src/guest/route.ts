@@ -23,7 +23,7 @@ export function hasConditions(path: string): boolean {
   return path.startsWith('/1.0/images/');
 }
 
-interface Match {
+export interface Match {
   readonly endpoint: Endpoint;
   /** still percent-encoded */
   readonly parameter: string;
@@ -39,11 +39,10 @@ const patterns = endpoints
 
 /**
  * Answers one request of a known caller, in the order that the API lays down: root, path, method, flags, handler.
- * root: is the caller uid 0 of the instance?
+ * root: is the caller uid 0 of the instance? match: what `find` has found for the path
  */
-export function answer(instance: Instance, root: boolean, asked: Asked): Reply {
+export function answer(instance: Instance, root: boolean, asked: Asked, match: Match | undefined): Reply {
   if (!root && !flag(instance, 'security.devlxd.nonroot', false)) return errors.notRoot;
-  const match = find(asked.path);
   if (match === undefined) return errors.notFound;
   const handler = match.endpoint.methods[asked.method === 'HEAD' ? 'GET' : asked.method];
   if (handler === undefined) return errors.notImplemented;
@@ -66,7 +65,8 @@ export function isServed(instance: Instance): boolean {
   return flag(instance, 'security.devlxd', true);
 }
 
-function find(path: string): Match | undefined {
+/** The endpoint that a path means; undefined: none. */
+export function find(path: string): Match | undefined {
   const endpoint = fixed.get(path === '/1.0/' ? '/1.0' : path);
   if (endpoint !== undefined) return { endpoint, parameter: '' };
   for (const { prefix, suffix, endpoint } of patterns) {

@@ -4,7 +4,7 @@ import type { InstanceHandlers } from './instances.js';
 import type { Operations } from './operations.js';
 import type { ProfileHandlers } from './profiles.js';
 import type { ProjectHandlers } from './projects.js';
-import { type HostHandler, type HostRequest, sync } from './reply.js';
+import { type HostHandler, type HostReply, type HostRequest, sync } from './reply.js';
 import { serverInfo } from './server-info.js';
 
 /** One path of the host API; {name} stands for one segment. */
@@ -22,6 +22,7 @@ export function hostEndpoints(
   profiles: ProfileHandlers,
   projects: ProjectHandlers,
   operations: Operations,
+  metrics: Metrics,
 ): readonly HostEndpoint[] {
   return [
     { path: '/', methods: { GET: () => sync(['/1.0']) } },
@@ -68,11 +69,22 @@ export function hostEndpoints(
         DELETE: projects.remove,
       },
     },
+    { path: '/1.0/metrics', methods: { GET: () => metricsText(metrics) } },
     { path: '/1.0/events', methods: { GET: () => noWebSocket() } },
     { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },
     { path: '/1.0/operations/{id}', methods: { GET: operation(operations), DELETE: cancel(operations) } },
     { path: '/1.0/operations/{id}/wait', methods: { GET: wait(operations) } },
   ];
+}
+
+/** What is measured, as Prometheus reads it. */
+export interface Metrics {
+  readonly contentType: string;
+  metrics(): Promise<string>;
+}
+
+async function metricsText(metrics: Metrics): Promise<HostReply> {
+  return { kind: 'text', type: metrics.contentType, text: await metrics.metrics() };
 }
 
 function noCopies(): never {

@@ -10,6 +10,7 @@ import type { Operation } from './operations.js';
 export type HostReply =
   | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
   | { readonly kind: 'async'; readonly operation: Operation }
+  | { readonly kind: 'text'; readonly type: string; readonly text: string }
   | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };
 
 export interface HostRequest {

@@ -1,25 +1,18 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { userInfo } from 'node:os';
-import { type Duplex, Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Duplex } from 'node:stream';
 import { Fault } from '../errors.js';
 import { type Credentials, HostListener } from '../gate.js';
-import type { Download } from '../images/download.js';
-import type { OpenImage } from '../images/files.js';
-import { bytesOf } from '../images/pieces.js';
 import type { Requestor } from '../instances/changes.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
+import { noEndpoint, RequestCounts } from '../request-counts.js';
 import type { HostEndpoint } from './endpoints.js';
 import type { EventSockets } from './event-sockets.js';
 import { Lines, linesType } from './lines.js';
-import { asyncEnvelope, errorEnvelope, type HostReply, type HostRequest, syncEnvelope } from './reply.js';
-
-interface Match {
-  readonly endpoint: HostEndpoint;
-  readonly parameters: Record<string, string>;
-}
+import { errorEnvelope, type HostReply, type HostRequest } from './reply.js';
+import { send, write } from './send.js';
 
 /** A connection, and who has opened it, as LXD says it of its own socket. */
 class OperatorSocket extends Socket {
@@ -45,6 +38,7 @@ function ownName(): string {
 
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
 export class HostServer {
+  readonly requests = new RequestCounts();
   readonly #server: Server;
   readonly #listener: HostListener;
   readonly #endpoints: readonly HostEndpoint[];
@@ -101,13 +95,17 @@ export class HostServer {
       await send(response, await this.#answer(request));
     } catch (error) {
       this.#sendError(request, response, error);
+    } finally {
+      this.#count(request, response);
     }
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined); // it closes, which is what counts
     try {
-      this.#sockets.accept(new URL(request.url ?? '/', 'http://devlxd'), request, socket, head);
+      const url = new URL(request.url ?? '/', 'http://devlxd');
+      this.#sockets.accept(url, request, socket, head);
+      this.requests.add(url.pathname, '101');
     } catch (error) {
       const response = new ServerResponse(request);
       response.assignSocket(socket as Socket);
@@ -119,17 +117,17 @@ export class HostServer {
 
   async #answer(request: IncomingMessage): Promise<HostReply> {
     const url = new URL(request.url ?? '/', 'http://devlxd');
-    const match = this.#find(url.pathname);
-    if (match === undefined)
+    const endpoint = this.#find(url.pathname);
+    if (endpoint === undefined)
       throw new Fault('not-found', `devlxd has no "${url.pathname}"; its part of LXD's API is in docs/host-api.md`);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
-    const handler = match.endpoint.methods[method];
+    const handler = endpoint.methods[method];
     if (handler === undefined)
       throw new Fault('not-implemented', `devlxd has no ${request.method} of "${url.pathname}"`);
-    const reads = match.endpoint.upload === undefined || method !== 'POST';
+    const reads = endpoint.upload === undefined || method !== 'POST';
     const body = reads ? await this.#body(request) : undefined;
     const asked: HostRequest = {
-      parameters: match.parameters,
+      parameters: parametersOf(endpoint, url.pathname),
       query: url.searchParams,
       headers: request.headers,
       body,
@@ -139,19 +137,19 @@ export class HostServer {
     return handler(asked);
   }
 
+  #count({ url = '' }: IncomingMessage, { statusCode }: ServerResponse): void {
+    const [path = ''] = url.split('?', 1);
+    this.requests.add(this.#find(path)?.path ?? noEndpoint, String(statusCode));
+  }
+
   async #body(request: IncomingMessage): Promise<unknown> {
     const text = await readBody(request, this.#limits['host-body']);
     return request.headers['content-type'] === linesType ? new Lines(text) : parseJson(text);
   }
 
-  #find(path: string): Match | undefined {
-    const segments = path.split('/');
-    if (segments.length > 2 && segments.at(-1) === '') segments.pop();
-    for (const endpoint of this.#endpoints) {
-      const parameters = matchOf(endpoint.path.split('/'), segments);
-      if (parameters !== undefined) return { endpoint, parameters };
-    }
-    return undefined;
+  #find(path: string): HostEndpoint | undefined {
+    const segments = segmentsOf(path);
+    return this.#endpoints.find((endpoint) => fits(endpoint.path.split('/'), segments));
   }
 
   #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -166,15 +164,24 @@ export class HostServer {
   }
 }
 
-function matchOf(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined;
-  const parameters: Record<string, string> = {};
-  for (const [index, part] of pattern.entries()) {
-    const segment = segments[index] ?? '';
-    if (part.startsWith('{')) parameters[part.slice(1, -1)] = decode(segment);
-    else if (part !== segment) return undefined;
-  }
-  return parameters;
+function segmentsOf(path: string): string[] {
+  const segments = path.split('/');
+  if (segments.length > 2 && segments.at(-1) === '') segments.pop();
+  return segments;
+}
+
+function fits(pattern: readonly string[], segments: readonly string[]): boolean {
+  if (pattern.length !== segments.length) return false;
+  return pattern.every((part, index) => part.startsWith('{') || part === segments[index]);
+}
+
+/** The segments that stand for {names}. */
+function parametersOf({ path: pattern }: HostEndpoint, path: string): Record<string, string> {
+  const segments = segmentsOf(path);
+  const entries = pattern.split('/').flatMap((part, index) => {
+    return part.startsWith('{') ? [[part.slice(1, -1), decode(segments[index] ?? '')]] : [];
+  });
+  return Object.fromEntries(entries);
 }
 
 function decode(segment: string): string {
@@ -205,38 +212,4 @@ function parseJson(text: string): unknown {
   } catch (error) {
     throw new Fault('invalid-value', `The body is not JSON: ${(error as Error).message}`);
   }
-}
-
-async function send(response: ServerResponse, reply: HostReply): Promise<void> {
-  if (reply.kind === 'download') {
-    await sendDownload(response, reply.download, reply.opened);
-    return;
-  }
-  if (reply.kind === 'async') {
-    response.setHeader('Location', `/1.0/operations/${reply.operation.id}`);
-    write(response, 202, asyncEnvelope(reply.operation));
-    return;
-  }
-  if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
-  if (reply.location !== undefined) response.setHeader('Location', reply.location);
-  write(response, reply.location === undefined ? 200 : 201, syncEnvelope(reply.metadata));
-}
-
-/** An operator who stops reading, or leaves, ends the export; there is nobody to tell. */
-async function sendDownload(
-  response: ServerResponse,
-  download: Download,
-  { files, release }: OpenImage,
-): Promise<void> {
-  const [status, ...phrase] = download.status.split(' ');
-  response.writeHead(Number(status), phrase.join(' '), Object.fromEntries(download.headers));
-  const pieces = response.req.method === 'HEAD' ? [] : download.pieces;
-  await pipeline(Readable.from(bytesOf(pieces, files)), response)
-    .catch(() => undefined)
-    .finally(release);
-}
-
-function write(response: ServerResponse, status: number, envelope: object): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(`${JSON.stringify(envelope)}\n`);
 }

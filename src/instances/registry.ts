@@ -42,6 +42,8 @@ export class Registry extends EventEmitter<Events> {
     profiles: new Table<Profile>('Profile'),
     projects: new Table<Project>('Project'),
   };
+  /** for the metrics */
+  readonly commits = { done: 0, failed: 0, changes: 0, milliseconds: 0 };
   #queue: Job[] = [];
   #writing: Promise<void> | undefined;
 
@@ -136,7 +138,7 @@ export class Registry extends EventEmitter<Events> {
       changes.map((change) => ({ change: this.#withEvents(change), requestor: job.requestor })),
     );
     try {
-      if (written.length > 0) await this.#store.commit(written.map(({ change }) => change));
+      if (written.length > 0) await this.#commit(written.map(({ change }) => change));
     } catch (error) {
       for (const { job } of done) job.reject(error);
       return;
@@ -147,6 +149,20 @@ export class Registry extends EventEmitter<Events> {
       this.emit('written', change, requestor);
     }
     for (const { job, value } of done) job.resolve(value as never);
+  }
+
+  async #commit(changes: readonly Written[]): Promise<void> {
+    const began = performance.now();
+    try {
+      await this.#store.commit(changes);
+      this.commits.done++;
+      this.commits.changes += changes.length;
+    } catch (error) {
+      this.commits.failed++;
+      throw error;
+    } finally {
+      this.commits.milliseconds += performance.now() - began;
+    }
   }
 
   #draft(jobs: readonly Job[]): Done[] {

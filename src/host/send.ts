@@ -1,0 +1,48 @@
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Download } from '../images/download.js';
+import type { OpenImage } from '../images/files.js';
+import { bytesOf } from '../images/pieces.js';
+import { asyncEnvelope, type HostReply, syncEnvelope } from './reply.js';
+
+/** Writes what a handler has answered. */
+export async function send(response: ServerResponse, reply: HostReply): Promise<void> {
+  if (reply.kind === 'download') {
+    await sendDownload(response, reply.download, reply.opened);
+    return;
+  }
+  if (reply.kind === 'text') {
+    response.writeHead(200, { 'Content-Type': reply.type });
+    response.end(reply.text);
+    return;
+  }
+  if (reply.kind === 'async') {
+    response.setHeader('Location', `/1.0/operations/${reply.operation.id}`);
+    write(response, 202, asyncEnvelope(reply.operation));
+    return;
+  }
+  if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
+  if (reply.location !== undefined) response.setHeader('Location', reply.location);
+  write(response, reply.location === undefined ? 200 : 201, syncEnvelope(reply.metadata));
+}
+
+/** An operator who stops reading, or leaves, ends the export; there is nobody to tell. */
+async function sendDownload(
+  response: ServerResponse,
+  download: Download,
+  { files, release }: OpenImage,
+): Promise<void> {
+  const [status, ...phrase] = download.status.split(' ');
+  response.writeHead(Number(status), phrase.join(' '), Object.fromEntries(download.headers));
+  const pieces = response.req.method === 'HEAD' ? [] : download.pieces;
+  await pipeline(Readable.from(bytesOf(pieces, files)), response)
+    .catch(() => undefined)
+    .finally(release);
+}
+
+/** Writes an envelope. */
+export function write(response: ServerResponse, status: number, envelope: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' });
+  response.end(`${JSON.stringify(envelope)}\n`);
+}

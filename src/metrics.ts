@@ -1,0 +1,173 @@
+import { Counter, Gauge, Registry as Metrics } from 'prom-client';
+import type { Gate } from './gate.js';
+import type { Desk } from './guest/desk.js';
+import type { Listeners } from './guest/listeners.js';
+import type { HostEvents } from './host/events.js';
+import type { HostServer } from './host/server.js';
+import type { Registry } from './instances/registry.js';
+import type { RequestCounts } from './request-counts.js';
+
+/** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
+export interface Measured {
+  readonly registry: Registry;
+  readonly gate: Gate;
+  readonly desk: Desk;
+  readonly listeners: Listeners;
+  readonly hostEvents: HostEvents;
+  /** asked when it is there */
+  readonly host: () => HostServer;
+}
+
+type Sample = readonly [value: number, labels?: Readonly<Record<string, string>>];
+
+interface Declaration {
+  readonly kind: 'counter' | 'gauge';
+  readonly help: string;
+  readonly labels?: readonly string[];
+  readonly read: (measured: Measured) => Iterable<Sample>;
+}
+
+/** Every metric, read when it is asked for; docs/metrics.md has one line for each, which a test holds. */
+export const metricDeclarations: Readonly<Record<string, Declaration>> = {
+  devlxd_instances: {
+    kind: 'gauge',
+    help: 'Instances by status',
+    labels: ['status'],
+    read: ({ registry }) => instancesByStatus(registry),
+  },
+  devlxd_profiles: {
+    kind: 'gauge',
+    help: 'Profiles of all projects',
+    read: (all) => [[all.registry.profiles().length]],
+  },
+  devlxd_projects: { kind: 'gauge', help: 'Projects', read: (all) => [[all.registry.projects().length]] },
+  devlxd_connections: {
+    kind: 'gauge',
+    help: 'Open connections of guests',
+    read: ({ gate }) => [[gate.counters().connections]],
+  },
+  devlxd_connections_accepted_total: {
+    kind: 'counter',
+    help: 'Connections accepted on the socket of the guests',
+    read: ({ gate }) => [[gate.counters().accepted]],
+  },
+  devlxd_connections_refused_total: {
+    kind: 'counter',
+    help: 'Connections closed at once, by the limit that they were beyond',
+    labels: ['limit'],
+    read: ({ gate }) => {
+      const { overInstanceLimit, overLimit, shed } = gate.counters();
+      return [
+        [overInstanceLimit, { limit: 'connections-per-instance' }],
+        [overLimit, { limit: 'connections' }],
+        [shed, { limit: 'descriptors' }],
+      ];
+    },
+  },
+  devlxd_connections_unidentified_total: {
+    kind: 'counter',
+    help: 'Connections of nobody: of the host, exited before the accept, or one stranger too many',
+    read: ({ gate }) => [[gate.counters().unidentified]],
+  },
+  devlxd_guest_requests_total: {
+    kind: 'counter',
+    help: 'Requests of guests by endpoint and status; a stream of events counts when it begins',
+    labels: ['endpoint', 'status'],
+    read: ({ desk }) => requests(desk.requests),
+  },
+  devlxd_guest_requests_held: {
+    kind: 'gauge',
+    help: 'Requests that wait for their instance to be registered',
+    read: ({ desk }) => [[desk.held]],
+  },
+  devlxd_guest_requests_held_total: {
+    kind: 'counter',
+    help: 'Requests that have waited so',
+    read: ({ desk }) => [[desk.heldInAll]],
+  },
+  devlxd_host_requests_total: {
+    kind: 'counter',
+    help: 'Requests of operators by endpoint and status',
+    labels: ['endpoint', 'status'],
+    read: ({ host }) => requests(host().requests),
+  },
+  devlxd_listeners: {
+    kind: 'gauge',
+    help: 'Open event streams, of guests and of operators',
+    labels: ['of'],
+    read: ({ listeners, hostEvents }) => [
+      [listeners.size, { of: 'guests' }],
+      [hostEvents.size, { of: 'operators' }],
+    ],
+  },
+  devlxd_store_commits_total: {
+    kind: 'counter',
+    help: 'Transactions of the store, each with one sync, by outcome',
+    labels: ['outcome'],
+    read: ({ registry: { commits } }) => [
+      [commits.done, { outcome: 'done' }],
+      [commits.failed, { outcome: 'failed' }],
+    ],
+  },
+  devlxd_store_changes_total: {
+    kind: 'counter',
+    help: 'Changes that these have made durable',
+    read: ({ registry }) => [[registry.commits.changes]],
+  },
+  devlxd_store_commit_seconds_total: {
+    kind: 'counter',
+    help: 'Time that these have taken',
+    read: ({ registry }) => [[registry.commits.milliseconds / 1000]],
+  },
+  process_resident_memory_bytes: { kind: 'gauge', help: 'Resident memory', read: () => [[process.memoryUsage.rss()]] },
+  process_cpu_seconds_total: {
+    kind: 'counter',
+    help: 'Processor time, of the user and of the system',
+    read: () => [[(process.cpuUsage().user + process.cpuUsage().system) / 1e6]],
+  },
+  process_start_time_seconds: {
+    kind: 'gauge',
+    help: 'Start of the process since 1970',
+    read: () => [[performance.timeOrigin / 1000]],
+  },
+};
+
+/** All of them, for whoever asks in Prometheus's text format. */
+export function metricsOf(measured: Measured): Metrics {
+  const metrics = new Metrics();
+  for (const [name, declaration] of Object.entries(metricDeclarations)) add(metrics, name, declaration, measured);
+  return metrics;
+}
+
+function add(metrics: Metrics, name: string, { kind, help, labels = [], read }: Declaration, measured: Measured): void {
+  const common = { name, help, labelNames: labels, registers: [metrics] };
+  if (kind === 'gauge') {
+    const gauge = new Gauge({
+      ...common,
+      collect: () => {
+        for (const [value, of = {}] of read(measured)) gauge.set(of, value);
+      },
+    });
+    return;
+  }
+  const counter = new Counter({
+    ...common,
+    collect: () => {
+      counter.reset();
+      for (const [value, of = {}] of read(measured)) counter.inc(of, value);
+    },
+  });
+}
+
+function instancesByStatus(registry: Registry): Sample[] {
+  const all = registry.list();
+  const running = all.filter(({ run }) => run !== undefined).length;
+  return [
+    [running, { status: 'Running' }],
+    [all.length - running, { status: 'Stopped' }],
+  ];
+}
+
+function* requests(counts: RequestCounts): Iterable<Sample> {
+  for (const { endpoint, status, count } of counts.entries()) yield [count, { endpoint, status }];
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { metricDeclarations } from '../src/metrics.js';
+import { packageRoot } from '../src/package-root.js';
+import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
+import { Guests } from './support/guest-processes.js';
+import { Operator } from './support/host.js';
+import { ask, Session } from './support/http.js';
+
+let daemon: TestDaemon;
+let guests: Guests;
+const operator = new Operator(() => daemon);
+
+before(async () => {
+  daemon = await TestDaemon.start(['--limit-connections-per-instance', '2', '--limit-hold-seconds', '30']);
+  guests = new Guests();
+});
+
+after(async () => {
+  await guests.close();
+  await daemon.remove();
+});
+
+/** Value by name and labels, as they are written. */
+async function measured(): Promise<Map<string, number>> {
+  const { status, headers, body } = await operator.request('GET', '/1.0/metrics');
+  assert.equal(status, 200);
+  assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4/);
+  const lines = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const space = line.lastIndexOf(' ');
+      return [line.slice(0, space), Number(line.slice(space + 1))];
+    }),
+  );
+}
+
+async function isMeasured(name: string, value: number): Promise<void> {
+  let last: number | undefined;
+  const reached = async () => {
+    last = (await measured()).get(name);
+    return last === value;
+  };
+  await eventually(`${name} is ${value}`, reached).catch((error: Error) =>
+    assert.fail(`${error.message}, but ${last}`),
+  );
+}
+
+test('every metric has its line in the documentation, and a value', async () => {
+  const text = readFileSync(join(packageRoot, 'docs/metrics.md'), 'utf8');
+  const values = [...(await measured()).keys()];
+  for (const [name, { labels = [] }] of Object.entries(metricDeclarations)) {
+    const line = text.split('\n').find((row) => row.startsWith('|') && row.includes(`\`${name}\``));
+    assert.ok(line, `${name} is not in docs/metrics.md`);
+    for (const label of labels) assert.ok(line.includes(`\`${label}\``), `${label} of ${name}`);
+    if (!name.includes('requests_total'))
+      assert.ok(
+        values.some((value) => value.startsWith(name)),
+        name,
+      );
+  }
+});
+
+test('requests by endpoint and status, whatever the caller puts into the path', async () => {
+  const guest = guests.one();
+  await daemon.register('counted', guest.pid, { 'user.a': '1' });
+  const session = new Session(guest.connect(daemon.socket));
+  const paths = [
+    '/1.0/config/user.a',
+    '/1.0/config/user.a',
+    '/1.0/config/user.b',
+    '/1.0/config/boot.x',
+    '/other',
+    '/1.0',
+  ];
+  for (const path of paths) await session.ask(path);
+  await session.ask('/1.0', { method: 'PATCH', body: '{"state":"Ready"}' });
+  await session.close();
+  const of = (endpoint: string, status: number) =>
+    `devlxd_guest_requests_total{endpoint="${endpoint}",status="${status}"}`;
+  const values = await measured();
+  assert.deepEqual(
+    [
+      ['/1.0/config/{key}', 200],
+      ['/1.0/config/{key}', 404],
+      ['/1.0/config/{key}', 403],
+      ['none', 404],
+      ['/1.0', 200],
+    ].map(([endpoint, status]) => values.get(of(String(endpoint), Number(status)))),
+    [2, 1, 1, 1, 2],
+  );
+  await operator.request('GET', '/1.0/instances/none');
+  await operator.request('GET', '/1.0/instances/%zz');
+  await operator.request('GET', '/1.0/nowhere');
+  const host = await measured();
+  const asked = (endpoint: string, status: number) =>
+    host.get(`devlxd_host_requests_total{endpoint="${endpoint}",status="${status}"}`);
+  assert.deepEqual(
+    [asked('/1.0/instances/{name}', 404), asked('/1.0/instances/{name}', 400), asked('none', 404)],
+    [1, 1, 1],
+  );
+});
+
+test('connections, refused ones, held requests, listeners', async () => {
+  const guest = guests.one();
+  const before = await measured();
+  const refused = 'devlxd_connections_refused_total{limit="connections-per-instance"}';
+  const stranger = ask(guest.connect(daemon.socket), '/1.0');
+  await isMeasured('devlxd_guest_requests_held', 1);
+  await isMeasured('devlxd_connections', 1);
+  await daemon.register('met', guest.pid);
+  assert.equal((await stranger).status, 200);
+  await isMeasured('devlxd_guest_requests_held', 0);
+  await isMeasured('devlxd_guest_requests_held_total', (before.get('devlxd_guest_requests_held_total') ?? 0) + 1);
+  const sockets = [1, 2, 3].map(() => guest.connect(daemon.socket));
+  await isMeasured(refused, (before.get(refused) ?? 0) + 1);
+  for (const socket of sockets) socket.destroy();
+  await isMeasured('devlxd_connections', 0);
+  const follower = await operator.follow();
+  await isMeasured('devlxd_listeners{of="operators"}', 1);
+  const stream = guest.connect(daemon.socket);
+  stream.write('GET /1.0/events HTTP/1.1\r\nHost: x\r\n\r\n');
+  await isMeasured('devlxd_listeners{of="guests"}', 1);
+  stream.destroy();
+  follower.end();
+  await isMeasured('devlxd_listeners{of="guests"}', 0);
+  await isMeasured('devlxd_listeners{of="operators"}', 0);
+});
+
+test('instances by status, commits and what they made durable', async () => {
+  const before = await measured();
+  const lines = Array.from({ length: 20 }, (_, n) => `{"name":"m${n}"}\n`).join('');
+  await operator.metadata('POST', '/1.0/instances', lines, { 'content-type': 'application/x-ndjson' });
+  const after = await measured();
+  const more = (name: string) => (after.get(name) ?? 0) - (before.get(name) ?? 0);
+  assert.deepEqual(
+    [
+      'devlxd_instances{status="Stopped"}',
+      'devlxd_store_commits_total{outcome="done"}',
+      'devlxd_store_changes_total',
+    ].map(more),
+    [20, 1, 20],
+  );
+  assert.ok(more('devlxd_store_commit_seconds_total') > 0);
+  assert.equal(after.get('devlxd_instances{status="Running"}'), 2);
+});
