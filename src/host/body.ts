@@ -1,8 +1,14 @@
 import * as v from 'valibot';
 import { invalid } from '../errors.js';
 
-const config = v.record(v.string(), v.string('values are strings'));
-const devices = v.record(v.string(), v.record(v.string(), v.string('values are strings')));
+// valibot takes a list for a record.
+const noList = v.check((given: unknown) => !Array.isArray(given), 'must be an object');
+const config = v.pipe(
+  v.unknown(),
+  noList,
+  v.record(v.string(), v.string('values are strings'), 'must be an object of strings'),
+);
+const devices = v.pipe(v.unknown(), noList, v.record(v.string(), config, 'must be an object of devices'));
 
 const described = { description: v.optional(v.string('must be text')) };
 
@@ -93,10 +99,22 @@ export const statePut = v.strictObject({
  */
 export function parseBody<Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
   if (Array.isArray(body)) throw invalid('body', 'must be a JSON object');
+  checkNames(body, []);
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
   const issue = result.issues[0];
   const field = v.getDotPath(issue) ?? 'body';
   if (issue.expected === 'never') throw invalid(field, 'Unknown field');
   throw invalid(field, issue.input === undefined && issue.type !== 'picklist' ? 'is missing' : issue.message);
+}
+
+/** valibot leaves these out without a word, so that what was sent would be lost. */
+const lostNames = ['__proto__', 'prototype', 'constructor'];
+
+function checkNames(value: unknown, path: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, inner] of Object.entries(value)) {
+    if (lostNames.includes(name)) throw invalid([...path, name].join('.'), 'is no name that can be used here');
+    checkNames(inner, [...path, name]);
+  }
 }

@@ -10,6 +10,7 @@ import {
   type Instance,
   type Profile,
 } from './model.js';
+import { checkOther } from './table.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
 
 const instanceIdKey = 'volatile.cloud-init.instance-id';
@@ -57,10 +58,11 @@ export function withProfile(before: Instance, profile: Profile): Instance {
 
 /**
  * The instance with another name, for which cloud-init runs anew.
- * @throws Fault invalid-value
+ * @throws Fault invalid-value or already-exists
  */
 export function renamed(before: Instance, name: string): Instance {
   checkName(name);
+  checkOther('Instance', before.name, name);
   return settled(before, { ...before, name });
 }
 

@@ -3,6 +3,7 @@ import type { Limits } from '../limits.js';
 import type { Transaction } from './draft.js';
 import { withoutEmpty, withProfile } from './edit.js';
 import { type Config, type Devices, defaultProfile, type Instance, type Profile } from './model.js';
+import { checkOther } from './table.js';
 import { checkConfig, checkDevices, checkProfileName } from './validate.js';
 
 /** What an operator says of a profile. */
@@ -40,6 +41,7 @@ export function editProfile(transaction: Transaction, before: Profile, wanted: W
 export function renameProfile(transaction: Transaction, before: Profile, name: string): void {
   if (before.name === defaultProfile) throw new Fault('forbidden', `The "${before.name}" profile cannot be renamed`);
   checkProfileName(name);
+  checkOther('Profile', before.name, name);
   replace(transaction, before, { ...before, name });
 }
 

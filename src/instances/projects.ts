@@ -2,6 +2,7 @@ import { Fault, invalid } from '../errors.js';
 import type { Transaction } from './draft.js';
 import { withoutEmpty } from './edit.js';
 import { type Config, defaultProfile, defaultProject, type Project } from './model.js';
+import { checkOther } from './table.js';
 import { checkProjectName } from './validate.js';
 
 /** What an operator says of a project. */
@@ -43,6 +44,7 @@ export function editProject(transaction: Transaction, before: Project, wanted: W
 export function renameProject(transaction: Transaction, before: Project, name: string): void {
   checkEmpty(transaction, before, 'renamed');
   checkProjectName(name);
+  checkOther('Project', before.name, name);
   transaction.projects.replace(before, { ...before, name });
   for (const profile of transaction.profiles.list(before.name)) {
     transaction.profiles.replace(profile, { ...profile, project: name });

@@ -59,6 +59,14 @@ export function keyOf(project: string, name: string): string {
   return `${project}/${name}`;
 }
 
+/**
+ * For a rename, which is one to another name.
+ * @throws Fault already-exists
+ */
+export function checkOther(noun: string, before: string, after: string): void {
+  if (before === after) throw new Fault('already-exists', `${noun} "${after}" already exists`);
+}
+
 /** @throws Fault not-found */
 export function need<R extends Keyed>(records: Records<R>, project: string, name: string): R {
   const found = records.get(keyOf(project, name));

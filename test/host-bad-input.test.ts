@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { TestDaemon } from './support/daemon.js';
+import { Operator } from './support/host.js';
+
+const megabyte = 1024 * 1024;
+const instances = '/1.0/instances';
+const instance = `${instances}/strict`;
+const profiles = '/1.0/profiles';
+const profile = `${profiles}/strict`;
+
+let daemon: TestDaemon;
+const operator = new Operator(() => daemon);
+
+before(async () => {
+  daemon = await TestDaemon.start();
+  await operator.metadata('POST', profiles, { name: 'strict', config: { 'user.p': '1' } });
+  await operator.metadata('POST', instances, {
+    name: 'strict',
+    profiles: ['strict'],
+    config: { 'user.a': '1' },
+    devices: { d: { type: 'disk', path: '/d' } },
+  });
+});
+
+after(() => daemon.remove());
+
+/** Everything that a write could have changed. */
+async function everything(): Promise<unknown> {
+  const paths = [`${instances}?recursion=1&all-projects=true`, `${profiles}?recursion=1&all-projects=true`];
+  return Promise.all([...paths, '/1.0/projects?recursion=1'].map((path) => operator.metadata('GET', path)));
+}
+
+type Row = readonly [method: string, path: string, body: unknown, expected: RegExp];
+
+const names: Row[] = [
+  ['1a', /name: "1a" is not an instance name/],
+  ['a_b', /name: "a_b" is not an instance name/],
+  ['a/../b', /name: "a\/\.\.\/b" is not an instance name/],
+  ['a'.repeat(64), /name: "a{64}" is not an instance name/],
+  ['ä', /name: "ä" is not an instance name/],
+  ['', /name: "" is not an instance name/],
+].map(([name, expected]): Row => ['POST', instances, { name }, expected as RegExp]);
+
+// The same body, wherever such a body can be sent.
+const writable: [body: unknown, expected: RegExp][] = [
+  [{ config: { nonsense: '1' } }, /config\.nonsense: Unknown configuration key; do you mean user\.nonsense/],
+  [{ config: { 'user.': '1' } }, /config\.user\.: Unknown configuration key/],
+  [{ config: { 'user.a': 1 } }, /config\.user\.a: values are strings/],
+  [{ config: { 'user.a': null } }, /config\.user\.a: values are strings/],
+  [{ config: { 'user.a': { b: '1' } } }, /config\.user\.a: values are strings/],
+  [{ config: [] }, /config: /],
+  [{ config: 'user.a=1' }, /config: /],
+  [{ config: { 'security.devlxd': 'maybe' } }, /config\.security\.devlxd: "maybe" is neither true nor false/],
+  [{ config: { 'ubuntu_pro.guest_attach': 'perhaps' } }, /config\.ubuntu_pro\.guest_attach: /],
+  [{ config: { 'volatile.x': '1' } }, /config\.volatile\.x: keys under volatile\. belong to devlxd/],
+  [{ config: { 'limits.a b': '1' } }, /config\.limits\.a b: a key has no white space/],
+  [{ config: { 'user.half': '\ud800' } }, /config\.user\.half: not Unicode/],
+  [{ config: { 'user.long': 'x'.repeat(4 * megabyte + 1) } }, /config\.user\.long: longer than 4194304 bytes/],
+  [
+    { config: Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`user.${n}`, 'x'])) },
+    /config: more than 4096 keys/,
+  ],
+  [{ devices: { d: {} } }, /devices\.d\.type: a device needs a type/],
+  [{ devices: { d: { path: '/x' }, e: { type: 'disk' } } }, /devices\.d\.type: a device needs a type/],
+  [{ devices: { 'a b': { type: 'disk' } } }, /devices\.a b: a device name has/],
+  [{ devices: { d: { type: 'disk', 'b c': '1' } } }, /devices\.d\.b c: not the name of a device option/],
+  [{ devices: { d: { type: 1 } } }, /devices\.d\.type: values are strings/],
+  [{ devices: { d: 'disk' } }, /devices\.d: /],
+  ['{"devices":{"__proto__":{"type":"disk"}}}', /devices\.__proto__: is no name/],
+  [{ devices: { constructor: { type: 'disk' } } }, /devices\.constructor: is no name/],
+  [{ description: 1 }, /description: must be text/],
+  [{ colour: 'red' }, /colour: Unknown field/],
+  ['[]', /body: must be a JSON object/],
+  ['"text"', /body: /],
+  ['null', /body: /],
+  ['{"config":', /The body is not JSON/],
+  ['{"config":{}}}', /The body is not JSON/],
+  [`{"description":"${'x'.repeat(20 * megabyte)}"}`, /The body is longer than 16777216 bytes/],
+];
+
+const others: Row[] = [
+  ...names,
+  ['POST', instances, {}, /name: is missing/],
+  ['POST', instances, { name: 7 }, /name: a name is needed/],
+  ['POST', instances, { name: 'x', type: 'virtual-machine' }, /type: only containers/],
+  ['POST', instances, { name: 'x', source: { type: 'image', alias: 'y' } }, /source\.type: devlxd makes no root/],
+  ['POST', instances, { name: 'x', ephemeral: true }, /ephemeral: devlxd keeps an instance/],
+  ['POST', instances, { name: 'x', profiles: 'default' }, /profiles: must be a list of names/],
+  ['POST', instances, { name: 'x', profiles: [1] }, /profiles\.0: names are strings/],
+  ['POST', instances, { name: 'x', profiles: ['none'] }, /profiles: Profile "none" not found/],
+  ['POST', instances, { name: 'strict' }, /Instance "strict" already exists/],
+  ['PATCH', instance, { profiles: ['strict', 'strict'] }, /profiles: "strict" is there twice/],
+  ['PUT', instance, { profiles: ['none'] }, /profiles: Profile "none" not found/],
+  ['POST', instance, { name: 'a b' }, /name: "a b" is not an instance name/],
+  ['POST', profiles, { name: 'a b' }, /name: "a b" is not a profile name/],
+  ['POST', profiles, {}, /name: is missing/],
+  ['POST', profile, { name: '' }, /name: "" is not a profile name/],
+  ['POST', '/1.0/projects', { name: 'a b' }, /name: "a b" is not a project name/],
+  ['POST', '/1.0/projects', { name: 'x', config: { 'limits.cpu': '1' } }, /config\.limits\.cpu: Unknown key/],
+  ['PATCH', '/1.0/projects/default', { config: { 'user.a': 1 } }, /config\.user\.a: values are strings/],
+  ['PUT', `${instance}/state`, { action: 'start', pid: 'x' }, /pid: must be a number/],
+  ['PUT', `${instance}/state`, { action: 'start', pid: 4194304 }, /There is no process 4194304/],
+  ['PUT', `${instance}/state`, { action: 'stop' }, /The instance "strict" is already stopped/],
+  ['DELETE', profile, undefined, /The profile "strict" is in use/],
+];
+
+function everywhere(): Row[] {
+  return writable.flatMap(([body, expected]) => [
+    ...[instance, profile].flatMap((path) => ['PUT', 'PATCH'].map((method): Row => [method, path, body, expected])),
+    ...(typeof body === 'string'
+      ? []
+      : [instances, profiles].map((path): Row => ['POST', path, { name: 'x', ...(body as object) }, expected])),
+  ]);
+}
+
+test('bad input: the error names the field, and nothing has changed', async () => {
+  const untouched = await everything();
+  for (const [method, path, body, expected] of [...others, ...everywhere()]) {
+    const error = await operator.error(method, path, body);
+    const [status = ''] = error.split(' ', 1);
+    const of = `${method} ${path} ${String(JSON.stringify(body)).slice(0, 80)}: ${error}`;
+    assert.match(status, /^(?:4\d\d|failed)$/, of);
+    assert.match(error.slice(status.length + 1), new RegExp(`^${expected.source}`), of);
+  }
+  assert.deepEqual(await everything(), untouched);
+});
+
+test('a body that is too long costs its connection, and no other', async () => {
+  const answer = await operator.request('PATCH', instance, `"${'x'.repeat(17 * megabyte)}"`);
+  assert.deepEqual([answer.status, answer.headers['connection']], [413, 'close']);
+  await operator.metadata('PATCH', instance, { description: 'still there' });
+});
