@@ -75,6 +75,11 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     labels: ['endpoint', 'status'],
     read: ({ desk }) => requests(desk.requests),
   },
+  devlxd_guest_requests_again_total: {
+    kind: 'counter',
+    help: 'Requests of guests that came again and were answered without JavaScript; they count nowhere else',
+    read: ({ gate }) => [[gate.counters().answeredAgain]],
+  },
   devlxd_guest_requests_held: {
     kind: 'gauge',
     help: 'Requests that wait for their instance to be registered',
