@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
@@ -180,6 +184,30 @@ test('rename and move, query, operation list', needsLxc, async () => {
   await prints('query --wait -X POST -d {"name":"queried"} /1.0/instances');
   assert.match(await prints('operation list --format csv'), /,TASK,Renaming instance,SUCCESS,NO,/);
   assert.equal(await fails('rename none other'), 'Error: Instance "none" not found');
+});
+
+test('image import, list, info, show, export, delete', needsLxc, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'devlxd-lxc-image-'));
+  const [file, exported] = [join(directory, 'image.tar.xz'), join(directory, 'exported')];
+  const xz = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]); // how such a file begins
+  writeFileSync(file, Buffer.concat([xz, randomBytes(300_000)]));
+  const fingerprint = createHash('sha256').update(readFileSync(file)).digest('hex');
+  const short = fingerprint.slice(0, 12);
+  assert.match(
+    await prints(`image import ${file} os=none`),
+    new RegExp(`Image imported with fingerprint: ${fingerprint}`),
+  );
+  assert.match(await prints('image list --format csv'), new RegExp(`^,${short},no,,\\w+,CONTAINER,0\\.29MB,`));
+  assert.match(await prints(`image info ${short}`), new RegExp(`^Fingerprint: ${fingerprint}\n`));
+  assert.match(await prints(`image show ${short}`), /^properties:\n {2}os: none\npublic: false\n/m);
+  await prints(`image export ${short} ${exported}`);
+  assert.deepEqual(readFileSync(`${exported}.tar.xz`), readFileSync(file));
+  assert.match(await fails(`image import ${file}`), /^Error: Image ".*" already exists/);
+  assert.match(await fails('image alias create tiny none'), /Error: .*devlxd has no aliases of images/);
+  assert.match(await fails(`init ${short} made`), /Error: .*source\.type: devlxd makes no root file systems/);
+  assert.equal(await prints(`image delete ${short}`), '');
+  assert.equal(await prints('image list --format csv'), '');
+  rmSync(directory, { recursive: true });
 });
 
 test('a running one: list and stop', needsLxc, async () => {

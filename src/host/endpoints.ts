@@ -28,6 +28,8 @@ export function hostEndpoints(
     { path: '/', methods: { GET: () => sync(['/1.0']) } },
     { path: '/1.0', methods: { GET: serverInfo } },
     { path: '/1.0/images', methods: { GET: images.list, POST: images.create }, upload: true },
+    { path: '/1.0/images/aliases', methods: { GET: () => sync([]), POST: noAliases } },
+    { path: '/1.0/images/aliases/{name}', methods: { GET: noSuchAlias } },
     {
       path: '/1.0/images/{fingerprint}',
       methods: { GET: images.get, PUT: images.replace, PATCH: images.patch, DELETE: images.remove },
@@ -89,6 +91,14 @@ async function metricsText(metrics: Metrics): Promise<HostReply> {
 
 function noCopies(): never {
   throw new Fault('not-implemented', 'devlxd has no snapshots and backups: it holds no root file systems');
+}
+
+function noAliases(): never {
+  throw new Fault('not-implemented', 'devlxd has no aliases of images; use the fingerprint, or the beginning of it');
+}
+
+function noSuchAlias({ parameters }: HostRequest): never {
+  throw new Fault('not-found', `Image alias "${parameters['name']}" not found: devlxd has no aliases of images`);
 }
 
 function noWebSocket(): never {
