@@ -125,7 +125,7 @@ export class Daemon {
     const projects = new ProjectHandlers(registry, operations);
     const metrics = metricsOf({ registry, gate, desk, listeners, hostEvents: events, host: () => host });
     const host: HostServer = new HostServer(
-      hostEndpoints(instances, new ImageHandlers(images, operations), profiles, projects, operations, metrics),
+      hostEndpoints(instances, new ImageHandlers(images, operations, events), profiles, projects, operations, metrics),
       new EventSockets(events, registry, limits, log),
       limits,
       settings.group !== '',

@@ -107,6 +107,23 @@ test('profiles, projects, and an init that exits; of one project, and of all', a
   for (const follower of [one, all, blue]) follower.end();
 });
 
+test('images, which belong to no project, are told to all', async () => {
+  const follower = await operator.follow('?type=lifecycle');
+  const { metadata } = await operator.metadata<{ metadata: { fingerprint: string } }>(
+    'POST',
+    '/1.0/images',
+    'an image',
+  );
+  const path = `/1.0/images/${metadata.fingerprint}`;
+  await operator.metadata('PATCH', path, { properties: { os: 'none' } });
+  assert.deepEqual(await operator.metadata('GET', '/1.0/images?filter=properties.os=none'), [path]);
+  assert.deepEqual(await operator.metadata('GET', '/1.0/images?filter=properties.os=other'), []);
+  await operator.metadata('DELETE', path);
+  const expected = ['created', 'updated', 'deleted'].map((done) => `image-${done} ${path}`);
+  assert.deepEqual((await heard(follower, 3)).map(told), expected);
+  follower.end();
+});
+
 test('operations: each step of them, and the progress of a batch', async () => {
   const follower = await operator.follow('?type=operation');
   await daemon.create('operated');

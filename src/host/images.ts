@@ -2,7 +2,10 @@ import { invalid } from '../errors.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/images.js';
 import { fingerprintPattern, type Image, sizeOf } from '../images/model.js';
+import type { Requestor } from '../instances/changes.js';
 import { imagePut, parseBody } from './body.js';
+import type { HostEvents } from './events.js';
+import { filterOf } from './filter.js';
 import { receiveImage } from './image-upload.js';
 import type { Operations } from './operations.js';
 import { architecture } from './render.js';
@@ -14,15 +17,18 @@ type Headers = HostRequest['headers'];
 export class ImageHandlers {
   readonly #images: Images;
   readonly #operations: Operations;
+  readonly #events: HostEvents;
 
-  constructor(images: Images, operations: Operations) {
+  constructor(images: Images, operations: Operations, events: HostEvents) {
     this.#images = images;
     this.#operations = operations;
+    this.#events = events;
   }
 
   readonly list: HostHandler = ({ query }) => {
-    const images = this.#images.list();
-    if ((query.get('recursion') ?? '0') === '0') return sync(images.map(pathOf));
+    const matches = filterOf(query);
+    const images = this.#images.list().filter((image) => matches === undefined || matches(renderImage(image)));
+    if ((query.get('recursion') || '0') === '0') return sync(images.map(pathOf));
     return sync(images.map(renderImage));
   };
 
@@ -32,7 +38,7 @@ export class ImageHandlers {
   };
 
   /** The body is read first, so that the operation is only the storing of what has come. */
-  readonly create: HostHandler = async ({ incoming, headers }) => {
+  readonly create: HostHandler = async ({ incoming, headers, requestor }) => {
     const upload = this.#images.upload();
     try {
       const details = detailsOf(headers);
@@ -41,7 +47,8 @@ export class ImageHandlers {
       checkFingerprint(fingerprint, headers);
       const size = upload.received.reduce((sum, file) => sum + file.size, 0);
       if (size === 0) throw invalid('body', 'is empty; send the image');
-      const work = this.#images.add(fingerprint, upload, { ...details, type });
+      const added = this.#images.add(fingerprint, upload, { ...details, type });
+      const work = added.then(() => this.#tell('created', fingerprint, requestor));
       work.catch(() => upload.discard());
       const operation = this.#operations.start('Downloading image', [], work, { fingerprint, size: String(size) });
       return { kind: 'async', operation };
@@ -68,7 +75,7 @@ export class ImageHandlers {
 
   readonly remove: HostHandler = (request) => {
     const { fingerprint } = this.#need(request);
-    const work = this.#images.remove(fingerprint);
+    const work = this.#images.remove(fingerprint).then(() => this.#tell('deleted', fingerprint, request.requestor));
     return { kind: 'async', operation: this.#operations.start('Deleting image', [], work, { fingerprint }) };
   };
 
@@ -89,7 +96,13 @@ export class ImageHandlers {
       checkIfMatch(request.headers, imageEtag(before));
       return change(before);
     });
+    this.#tell('updated', fingerprint, request.requestor);
     return sync({});
+  }
+
+  #tell(done: string, fingerprint: string, requestor: Requestor): void {
+    const source = `/1.0/images/${fingerprint}`;
+    this.#events.lifecycle({ project: undefined, action: `image-${done}`, source, context: {} }, requestor);
   }
 
   #need({ parameters }: HostRequest): Image {

@@ -12,7 +12,8 @@ import { instanceUrl, profileUrl, projectUrl } from './render.js';
 
 /** What happened to what (api.EventLifecycle of LXD, without the requestor). */
 export interface Lifecycle {
-  readonly project: string;
+  /** undefined: it belongs to none, and all hear of it */
+  readonly project: string | undefined;
   readonly action: string;
   /** path of the thing in the API */
   readonly source: string;
