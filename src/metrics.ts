@@ -105,6 +105,11 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
       [hostEvents.size, { of: 'operators' }],
     ],
   },
+  devlxd_operator_listeners_dropped_total: {
+    kind: 'counter',
+    help: 'Event streams of operators that were ended beyond --limit-host-event-backlog',
+    read: ({ hostEvents }) => [[hostEvents.dropped]],
+  },
   devlxd_store_commits_total: {
     kind: 'counter',
     help: 'Transactions of the store, each with one sync, by outcome',

@@ -203,6 +203,7 @@ test('a listener that does not read is dropped, the others hear all, and at the 
     written += 100;
   }
   assert.ok(isDropped());
+  assert.match((await there.request('GET', '/1.0/metrics')).body, /^devlxd_operator_listeners_dropped_total 1$/m);
   await eventually('the one who reads has heard all', () => follower.events.length === written);
   let received = Buffer.alloc(0);
   slow.on('data', (data: Buffer) => {

@@ -40,6 +40,7 @@ export class EventSockets {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const listener = new SocketListener(webSocket, interest, this.#backlog, () => {
         leave();
+        this.#events.dropped++;
         this.#log.warn('host listener dropped');
       });
       const leave = this.#events.add(listener);

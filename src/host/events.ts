@@ -29,6 +29,8 @@ export interface HostListener {
 export class HostEvents {
   readonly #listeners = new Set<HostListener>();
   readonly #clock = new EventClock();
+  /** listeners that did not read */
+  dropped = 0;
 
   get size(): number {
     return this.#listeners.size;
