@@ -79,6 +79,7 @@ test('filters', async () => {
   assert.equal((await names('config.user.n=3')).length, 100);
   assert.equal((await names('not config.user.n=3 and status=Stopped')).length, 900);
   assert.equal((await names('status ne Stopped')).length, 0);
+  assert.deepEqual(await names('status=STOPPED and name=B7'), ['b7']);
   assert.equal((await names('nothing.here=1')).length, 0);
   for (const bad of ['name', 'name=', 'name=x and', 'name=x y=z', '"', 'name > x']) {
     assert.match(await operator.error('GET', `/1.0/instances?filter=${encodeURIComponent(bad)}`), /^400 filter: /);

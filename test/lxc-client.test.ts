@@ -55,6 +55,9 @@ test('init, list, info, delete', needsLxc, async () => {
 `,
   );
   assert.equal(await prints('list --format csv -c n,user.role'), 'c1,web\n');
+  assert.equal(await prints('list --format csv -c n status=stopped'), 'c1\n');
+  assert.equal(await prints('list --format csv -c n user.role=web'), 'c1\n');
+  assert.equal(await prints('list --format csv -c n status=running'), '');
   assert.match(await prints('info c1'), /^Name: c1\nStatus: STOPPED\nType: container\nArchitecture: \w+\nCreated: /);
   assert.match(await prints('info'), /\n {2}server: devlxd\n/);
   assert.equal(await prints('delete c1'), '');

@@ -8,7 +8,8 @@ const operators: Readonly<Record<string, boolean>> = { '=': true, eq: true, '!='
 
 /**
  * The filter of a request: `?filter=status=Running and config.user.role eq web`. Clauses are joined by `and` and
- * `or`, from left to right, and turned round by `not` (LXD's doc/rest-api.md, "Filtering").
+ * `or`, from left to right, and turned round by `not`; upper and lower case are the same (LXD's doc/rest-api.md,
+ * "Filtering"; its regular expressions are not there, since one can be made that never ends).
  * @throws Fault invalid-value
  */
 export function filterOf(query: URLSearchParams): Filter | undefined {
@@ -40,8 +41,8 @@ function clause(words: string[]): Filter {
   if (field === undefined || equal === undefined || value === undefined) {
     throw invalid('filter', 'must be like "status=Running and config.user.role=web"');
   }
-  const wanted = unquoted(value);
-  return (object) => (textAt(object, field) === wanted) === equal;
+  const wanted = unquoted(value).toLowerCase();
+  return (object) => (textAt(object, field)?.toLowerCase() === wanted) === equal;
 }
 
 function wordsOf(text: string): string[] {
