@@ -128,6 +128,15 @@ test('a change is seen by the next request, on every connection', async () => {
   for (const line of lines) assert.equal(await line.value('user.a'), '50');
 });
 
+test('a change of a profile is seen as well', async () => {
+  const { guest } = await registered({});
+  const line = new Line(guest);
+  for (const value of ['one', 'two', '']) {
+    await daemon.client.request('PATCH', '/1.0/profiles/default', { config: { 'user.p': value } });
+    for (let n = 0; n < 2; n++) assert.equal(await line.value('user.p'), value || 'Not Found\n');
+  }
+});
+
 test('what the guest itself changes is seen as well', async () => {
   const { guest } = await registered({});
   const line = new Line(guest);
