@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Limits } from '../limits.js';
-import { differenceOf } from './changes.js';
+import { differenceOf, sameDevice } from './changes.js';
 import {
   type Config,
   type Device,
@@ -50,10 +50,21 @@ export function edited(before: Instance, wanted: Wanted, limits: Limits): Instan
   return settled(before, { ...before, ...wanted });
 }
 
-/** The instance with another version of one of its profiles. */
-export function withProfile(before: Instance, profile: Profile): Instance {
-  const profiles = before.profiles.map((used) => (used.id === profile.id ? profile : used));
-  return settled(before, { ...before, profiles });
+/** What makes another version of an instance out of one that uses a profile, when that is edited. */
+export function profileEdit(before: Profile, after: Profile): (instance: Instance) => Instance {
+  const touches = touchesVolatile(before, after);
+  return (instance) => {
+    const profiles = instance.profiles.map((used) => (used.id === after.id ? after : used));
+    return touches ? settled(instance, { ...instance, profiles }) : { ...instance, profiles };
+  };
+}
+
+/** Can it change what `settled` sets? Asked once, and not for each of the instances. */
+function touchesVolatile(before: Profile, after: Profile): boolean {
+  const keys = differenceOf(before.config, after.config);
+  const devices = differenceOf(before.devices, after.devices, sameDevice);
+  if (devices.set.length + devices.removed.length > 0) return true;
+  return [...keys.set.map(([key]) => key), ...keys.removed].some((key) => cloudInitKey.test(key));
 }
 
 /**

@@ -82,7 +82,10 @@ export function expandedDevices(instance: Instance): Devices {
 }
 
 function merged<Value>(maps: readonly ReadonlyMap<string, Value>[]): ReadonlyMap<string, Value> {
-  return new Map(maps.flatMap((map) => [...map]));
+  const [first, ...others] = maps;
+  const result = new Map(first);
+  for (const map of others) for (const [name, value] of map) result.set(name, value);
+  return result;
 }
 
 function remembered<Value>(known: WeakMap<Instance, Value>, instance: Instance, make: () => Value): Value {

@@ -1,7 +1,7 @@
 import { Fault, invalid } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { Transaction } from './draft.js';
-import { withoutEmpty, withProfile } from './edit.js';
+import { profileEdit, withoutEmpty } from './edit.js';
 import { type Config, type Devices, defaultProfile, type Instance, type Profile } from './model.js';
 import { checkOther } from './table.js';
 import { checkConfig, checkDevices, checkProfileName } from './validate.js';
@@ -75,8 +75,9 @@ export function profilesNamed(transaction: Transaction, project: string, names: 
 
 function replace(transaction: Transaction, before: Profile, after: Profile): void {
   transaction.profiles.replace(before, after);
+  const edit = profileEdit(before, after);
   for (const instance of usersOf(transaction.list(before.project), before)) {
-    transaction.replace(instance, withProfile(instance, after));
+    transaction.replace(instance, edit(instance));
   }
 }
 

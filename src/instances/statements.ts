@@ -25,7 +25,9 @@ function instanceStatements({ before, after, events }: WrittenChange): Statement
   const keys = differenceOf(before?.config ?? new Map(), after.config);
   const devices = differenceOf(before?.devices ?? new Map<string, Device>(), after.devices, sameDevice);
   return [
-    ['putInstance', instanceRow(after)],
+    ...(before !== undefined && isSameRow(before, after)
+      ? []
+      : [['putInstance', instanceRow(after)] satisfies Statement]),
     ...keys.removed.map((key): Statement => ['deleteKey', [id, key]]),
     ...keys.set.map(([key, value]): Statement => ['putKey', [id, key, value]]),
     ...devices.removed.map((name): Statement => ['deleteDevice', [id, name]]),
@@ -33,6 +35,14 @@ function instanceStatements({ before, after, events }: WrittenChange): Statement
     ...events.map(({ timestamp, type, text }): Statement => ['putEvent', [id, timestamp, type, text]]),
     ...(events.length > 0 ? [['trimEvents', [id, id, keptEvents]] satisfies Statement] : []),
   ];
+}
+
+const columns = ['project', 'name', 'description', 'guestState', 'run'] as const;
+
+function isSameRow(before: Instance, after: Instance): boolean {
+  if (columns.some((column) => before[column] !== after[column])) return false;
+  const ids = after.profiles.map(({ id }) => id);
+  return before.profiles.length === ids.length && before.profiles.every(({ id }, index) => id === ids[index]);
 }
 
 function instanceRow({ id, project, name, description, createdAt, profiles, guestState, run }: Instance): Statement[1] {
