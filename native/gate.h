@@ -39,8 +39,8 @@ struct GateCounters {
 class Gate {
  public:
   using OnInitExit = std::function<void(const std::vector<Slot>&)>;
-  // A connection with a request that uWebSockets would refuse, and what came of that. It is known by its
-  // ticket from here on, until forget().
+  // A connection with a request that uWebSockets would refuse, and what came of that. It is known
+  // by its ticket from here on, until forget().
   using OnOddRequest = std::function<void(OwnFd, std::string_view data, uint32_t ticket)>;
 
   Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit,
