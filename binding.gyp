@@ -49,5 +49,31 @@
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_DISABLE_CPP_EXCEPTIONS", "NAPI_VERSION=8"],
     },
+    {
+      "target_name": "bench_floor",
+      "type": "executable",
+      "sources": [
+        "bench/native/canned_server.cc",
+        "bench/native/doorman.cc",
+        "bench/native/floor.cc",
+        "bench/native/sockets.cc",
+        "bench/native/websocket.cc",
+      ],
+    },
+    {
+      "target_name": "bench_load",
+      "type": "executable",
+      "sources": [
+        "bench/native/answer_parser.cc",
+        "bench/native/histogram.cc",
+        "bench/native/holder.cc",
+        "bench/native/load.cc",
+        "bench/native/load_options.cc",
+        "bench/native/request_load.cc",
+        "bench/native/sockets.cc",
+        "bench/native/tally.cc",
+        "bench/native/websocket.cc",
+      ],
+    },
   ],
 }

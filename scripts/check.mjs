@@ -1,13 +1,11 @@
 // Format, lint and static analysis, as CI runs them. --fix formats instead of complaining.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 const fix = process.argv.includes('--fix');
-const folders = ['native', 'native/guests', 'native/test', 'bench/native'].filter((folder) =>
-  existsSync(join(root, folder)),
-);
+const folders = ['native', 'native/guests', 'native/test', 'bench/native', 'bench/native/test'];
 const native = folders.flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => /\.(cc|h)$/.test(name))

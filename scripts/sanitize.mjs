@@ -44,6 +44,11 @@ run('g++', [
 ]);
 run(program, []);
 
+const benchmarks = join(out, 'bench_test');
+const readers = ['histogram', 'answer_parser', 'websocket'].map((name) => `bench/native/${name}.cc`);
+run('g++', [...flags, '-o', benchmarks, 'bench/native/test/bench_test.cc', ...readers]);
+run(benchmarks, []);
+
 const addon = join(out, 'devlxd.node');
 const defines = ['-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=devlxd'];
 const includes = ['-I', headers, '-I', require('node-addon-api').include_dir.replaceAll('"', '')];

@@ -1,0 +1,101 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { HostClient, instancePath } from '../src/cli/client.js';
+import { socketPaths } from '../src/main.js';
+import { packageRoot } from '../src/package-root.js';
+import { Child } from './child.js';
+import type { Bench, Server, Side } from './trial.js';
+
+interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly err?: { readonly message: string };
+}
+
+const errorLevel = 50; // pino's
+let daemons = 0;
+
+interface Daemons {
+  readonly name?: string;
+  /** of `devlxd serve` */
+  readonly options?: readonly string[];
+}
+
+/** devlxd itself. */
+export function devlxd({ name = 'devlxd', options = [] }: Daemons = {}): Side {
+  return { name, start: (bench) => Daemon.start(bench, options) };
+}
+
+class Daemon implements Server {
+  readonly #child: Child;
+  readonly #client: HostClient;
+  readonly #runDir: string;
+  readonly #stateDir: string;
+  readonly #faults: string[] = [];
+  readonly #lines: AsyncIterator<string>;
+  #guests = 0;
+
+  private constructor({ workplace, pins }: Bench, options: readonly string[]) {
+    const number = ++daemons;
+    this.#runDir = workplace.path(`run-${number}`);
+    this.#stateDir = workplace.path(`state-${number}`);
+    const directories = ['--run-dir', this.#runDir, '--state-dir', this.#stateDir];
+    const command = [process.execPath, join(packageRoot, 'bin/devlxd'), 'serve', ...directories];
+    this.#child = new Child('devlxd', [
+      ...pins.server,
+      ...command,
+      '--log-format',
+      'json',
+      '--log-level',
+      'info',
+      ...options,
+    ]);
+    this.#lines = this.#child.lines(2);
+    this.#client = new HostClient(this.#runDir);
+  }
+
+  static async start(bench: Bench, options: readonly string[]): Promise<Daemon> {
+    const daemon = new Daemon(bench, options);
+    while ((await daemon.#nextMessage()) !== 'ready');
+    void daemon.#readLog();
+    return daemon;
+  }
+
+  get socket(): string {
+    return socketPaths(this.#runDir).guest;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** An instance of its own for each guest: the one before may not have been noticed to be gone. */
+  async admit(pid: number): Promise<void> {
+    const name = `bench-${++this.#guests}`;
+    await this.#client.request('POST', '/1.0/instances', { name, config: {} });
+    await this.#client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
+  }
+
+  async stop(): Promise<string[]> {
+    await this.#client.close();
+    const code = await this.#child.end('SIGTERM');
+    if (code !== 0) this.#faults.push(`devlxd ended with ${code}: ${this.#child.complaints}`);
+    for (const directory of [this.#runDir, this.#stateDir]) rmSync(directory, { recursive: true, force: true });
+    return this.#faults;
+  }
+
+  async #readLog(): Promise<void> {
+    for (let next = await this.#lines.next(); !next.done; next = await this.#lines.next()) this.#read(next.value);
+  }
+
+  async #nextMessage(): Promise<string> {
+    return this.#read(await this.#child.next(this.#lines));
+  }
+
+  #read(line: string): string {
+    if (!line.startsWith('{')) return ''; // not the log: what ends a process without it, which stop() shows
+    const { level, msg, err } = JSON.parse(line) as LogLine;
+    if (level >= errorLevel) this.#faults.push(err === undefined ? msg : `${msg}: ${err.message}`);
+    return msg;
+  }
+}

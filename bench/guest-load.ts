@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import { Child } from './child.js';
+import type { Bench, Server } from './trial.js';
+import { tools } from './workplace.js';
+
+/** How a load ended. */
+interface Finished {
+  readonly code: number;
+  readonly output: string;
+  readonly complaints: string;
+}
+
+/** bench_load in a guest: root of user and pid namespaces of its own, as in a container. */
+export class GuestLoad {
+  readonly #child: Child;
+  readonly #output: AsyncIterator<string>;
+
+  private constructor(child: Child) {
+    this.#child = child;
+    this.#output = child.lines();
+  }
+
+  /** The guest is there and known to the server; its load waits for go(), or for finish(). */
+  static async prepare(
+    { pins, workplace }: Pick<Bench, 'pins' | 'workplace'>,
+    server: Server,
+    words: readonly string[],
+  ): Promise<GuestLoad> {
+    const guest = [join(tools, 'guests'), 'run', '--pid-fd', '3', '--wait-fd', '4', '--'];
+    const command = [...pins.load, ...guest, workplace.load, '--socket', server.socket, ...words];
+    const child = new Child('the load', command, 2);
+    const load = new GuestLoad(child);
+    try {
+      await server.admit(Number(await child.next(child.lines(3))));
+    } catch (error) {
+      await child.end('SIGTERM');
+      throw error;
+    }
+    return load;
+  }
+
+  go(): void {
+    this.#child.release(4);
+  }
+
+  /** The next line that it prints. */
+  line(): Promise<string> {
+    return this.#child.next(this.#output);
+  }
+
+  /** Lets it begin, if it has not, and ends its standard input; resolves when it has ended. */
+  async finish(): Promise<Finished> {
+    this.go();
+    this.#child.endInput();
+    const code = await this.#child.exited;
+    return { code, output: this.#child.output, complaints: this.#child.complaints };
+  }
+}

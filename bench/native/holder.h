@@ -1,0 +1,68 @@
+#ifndef DEVLXD_BENCH_HOLDER_H_
+#define DEVLXD_BENCH_HOLDER_H_
+
+#include <sys/un.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../../native/own_fd.h"
+#include "answer_parser.h"
+#include "load_options.h"
+#include "tally.h"
+#include "websocket.h"
+
+namespace devlxd::bench {
+
+struct HoldResult {
+  uint64_t held = 0;
+  double seconds = 0;  // until all of them were
+  uint64_t messages = 0;
+  uint64_t pings = 0;
+  uint64_t first_message = 0;  // CLOCK_MONOTONIC, nanoseconds; 0: none came
+  uint64_t last_message = 0;
+};
+
+// Opens many connections, asks once on each and keeps them.
+class Holder {
+ public:
+  Holder(const LoadOptions& options, const sockaddr_un& address, Tally& tally);
+
+  // Prints "held N" when every connection is held or has failed; returns when standard input ends.
+  HoldResult run();
+
+ private:
+  struct Connection {
+    OwnFd fd;
+    AnswerParser answer;
+    FrameReader frames;
+    bool held = false;
+  };
+
+  bool settled() const { return opened_ == connections_.size() && under_way_ == 0; }
+  void open_some();
+  bool open(uint64_t index);
+  void wait();
+  void receive(Connection& connection);
+  void finish_answer(Connection& connection, std::string_view received, std::string_view rest);
+  void take_messages(Connection& connection, std::string_view data);
+  void lost(Connection& connection, std::string_view why);
+
+  const LoadOptions& options_;
+  const sockaddr_un address_;
+  const std::string request_;
+  Tally& tally_;
+  OwnFd epoll_;
+  std::vector<Connection> connections_;
+  std::vector<char> buffer_;
+  uint64_t opened_ = 0;
+  uint64_t under_way_ = 0;  // opened and not yet answered
+  bool ended_ = false;
+  HoldResult result_;
+};
+
+}  // namespace devlxd::bench
+
+#endif  // DEVLXD_BENCH_HOLDER_H_

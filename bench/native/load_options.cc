@@ -1,0 +1,150 @@
+#include "load_options.h"
+
+#include <getopt.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+#include "websocket.h"
+
+namespace devlxd::bench {
+namespace {
+
+constexpr const char* kHelp =
+    "Usage: bench_load --socket PATH [options]\n"
+    "\n"
+    "Asks an HTTP server on a Unix socket, checks every answer, prints one JSON object. The exit\n"
+    "code is 1 when one answer was wrong or one connection failed, 2 when an option is.\n"
+    "\n"
+    "  --path PATH           what is asked for (/1.0)\n"
+    "  --mode MODE           keepalive, or connect: a new connection for each request, closed\n"
+    "                        after the answer (keepalive)\n"
+    "  --connections N       requests under way at the same time (64)\n"
+    "  --seconds S           how long is measured (5)\n"
+    "  --warmup S            how long is asked before that (1)\n"
+    "  --rate R              open loop: R requests per second by a fixed schedule; latency counts\n"
+    "                        from the scheduled time, so that queueing is not hidden\n"
+    "  --expect-status N     of every answer (200; 101 with --upgrade)\n"
+    "  --expect-body TEXT    of every answer, byte for byte\n"
+    "  --hold N              opens N connections, asks once on each, prints \"held N\", counts "
+    "the\n"
+    "                        messages that come until standard input ends\n"
+    "  --upgrade             asks for a WebSocket; pings are answered\n"
+    "  --once                asks once and prints the answer as it came\n"
+    "\n"
+    "Examples:\n"
+    "  bench_load --socket /dev/lxd/sock --connections 64 --seconds 5\n"
+    "  bench_load --socket /dev/lxd/sock --mode connect --connections 16\n"
+    "  bench_load --socket /dev/lxd/sock --rate 20000 --expect-status 200\n"
+    "  bench_load --socket /dev/lxd/sock --path /1.0/events --hold 10000 --upgrade\n";
+
+ParsedOptions refuse(const char* problem) {
+  fprintf(stderr, "bench_load: %s; see bench_load --help\n", problem);
+  return {{}, 2};
+}
+
+// All of the text, as a number that is not negative.
+template <typename Number>
+bool read_number(const char* text, Number& number) {
+  const char* end = text + strlen(text);
+  const auto [stop, problem] = std::from_chars(text, end, number);
+  return problem == std::errc() && stop == end && *text != '-' && number >= 0;
+}
+
+bool read_mode(const char* text, LoadOptions::Mode& mode) {
+  const bool connect = strcmp(text, "connect") == 0;
+  mode = connect ? LoadOptions::Mode::kConnect : LoadOptions::Mode::kKeepAlive;
+  return connect || strcmp(text, "keepalive") == 0;
+}
+
+// What is wrong with the value of an option; nullptr when nothing is.
+const char* read_option(int name, const char* value, LoadOptions& options) {
+  switch (name) {
+    case 's':
+      options.socket = value;
+      return nullptr;
+    case 'p':
+      options.path = value;
+      return nullptr;
+    case 'm':
+      return read_mode(value, options.mode) ? nullptr : "--mode takes keepalive or connect";
+    case 'c':
+      return read_number(value, options.connections) ? nullptr : "--connections takes a number";
+    case 't':
+      return read_number(value, options.seconds) ? nullptr : "--seconds takes a number";
+    case 'w':
+      return read_number(value, options.warmup) ? nullptr : "--warmup takes a number";
+    case 'r':
+      return read_number(value, options.rate) ? nullptr : "--rate takes a number";
+    case 'x':
+      return read_number(value, options.expect_status.emplace()) ? nullptr
+                                                                 : "--expect-status takes a number";
+    case 'b':
+      options.expect_body = value;
+      return nullptr;
+    case 'n':
+      return read_number(value, options.hold) && options.hold > 0 ? nullptr
+                                                                  : "--hold takes a number";
+    case 'u':
+      options.upgrade = true;
+      return nullptr;
+    case 'o':
+      options.once = true;
+      return nullptr;
+    default:
+      return "unknown option";
+  }
+}
+
+const char* problem_with(const LoadOptions& options) {
+  if (options.socket.empty()) return "--socket is missing";
+  if (options.connections == 0) return "--connections takes a number above 0";
+  if (options.seconds <= 0) return "--seconds takes a number above 0";
+  if (options.upgrade && options.hold == 0 && !options.once) return "--upgrade goes with --hold";
+  return nullptr;
+}
+
+}  // namespace
+
+std::string LoadOptions::request() const {
+  std::string text = "GET " + path + " HTTP/1.1\r\nHost: lxd\r\n";
+  if (upgrade) {
+    text += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+    text += std::string("Sec-WebSocket-Key: ") + kWebSocketKey + "\r\n";
+  }
+  return text + "\r\n";
+}
+
+ParsedOptions parse_load_options(int argc, char** argv) {
+  const option names[] = {
+      {"socket", required_argument, nullptr, 's'},
+      {"path", required_argument, nullptr, 'p'},
+      {"mode", required_argument, nullptr, 'm'},
+      {"connections", required_argument, nullptr, 'c'},
+      {"seconds", required_argument, nullptr, 't'},
+      {"warmup", required_argument, nullptr, 'w'},
+      {"rate", required_argument, nullptr, 'r'},
+      {"expect-status", required_argument, nullptr, 'x'},
+      {"expect-body", required_argument, nullptr, 'b'},
+      {"hold", required_argument, nullptr, 'n'},
+      {"upgrade", no_argument, nullptr, 'u'},
+      {"once", no_argument, nullptr, 'o'},
+      {"help", no_argument, nullptr, 'h'},
+      {},
+  };
+  ParsedOptions parsed;
+  for (int name; (name = getopt_long(argc, argv, "", names, nullptr)) != -1;) {
+    if (name == 'h') {
+      fputs(kHelp, stdout);
+      return {{}, 0};
+    }
+    const char* problem = read_option(name, optarg, parsed.options);
+    if (problem != nullptr) return refuse(problem);
+  }
+  if (optind < argc) return refuse("there is a word too many");
+  const char* problem = problem_with(parsed.options);
+  return problem != nullptr ? refuse(problem) : std::move(parsed);
+}
+
+}  // namespace devlxd::bench

@@ -1,0 +1,66 @@
+import type { Machine } from './machine.js';
+import type { SideResult, TrialResult } from './measure.js';
+import type { Plan } from './trial.js';
+
+/** "AMD EPYC, 2 cores, ..." */
+export function machineLine(machine: Machine): string {
+  const { cpu, cores, memoryMegabytes, kernel, node, pinned, loadAverage } = machine;
+  const pins = pinned ? 'server and load on a core each' : 'server and load share what there is';
+  const memory = `${Math.round(memoryMegabytes / 1024)} GB`;
+  return `${cpu}, ${cores} cores, ${memory}, Linux ${kernel}, Node ${node}; ${pins}; load average ${loadAverage.toFixed(2)}`;
+}
+
+export function planLine({ rounds, seconds, warmup }: Plan): string {
+  return `${rounds} rounds of ${seconds} s after ${warmup} s of warm-up, interleaved; medians`;
+}
+
+/** A trial as lines for a terminal. */
+export function trialLines(result: TrialResult): string {
+  const lines = [`\n${result.name}: ${result.about}`, ...table(rowsOf(result))];
+  for (const note of result.notes) lines.push(`  note: ${note}`);
+  if (result.goal !== null) lines.push(`  ${goalLine(result, result.goal)}`);
+  for (const fault of result.faults) lines.push(`  FAILED ${fault}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function rowsOf({ unit, reference, columns, sides }: TrialResult): string[][] {
+  return [
+    ['', unit, 'spread', `/ ${reference}`, ...columns],
+    ...sides.map((side) => [
+      side.side,
+      shown(side.median),
+      `${(side.spread * 100).toFixed(1)} %`,
+      side.ratio === null ? '-' : side.ratio.toFixed(2),
+      ...columns.map((column) => alsoShown(side, column)),
+    ]),
+  ];
+}
+
+function alsoShown({ also }: SideResult, column: string): string {
+  const value = also[column];
+  return value === undefined ? '-' : shown(value);
+}
+
+/** Three digits or all before the point: 0.123, 12.3, 123,456 */
+function shown(value: number): string {
+  const decimals = Number.isInteger(value)
+    ? 0
+    : Math.max(0, 2 - Math.floor(Math.log10(Math.max(Math.abs(value), 0.01))));
+  return value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+/** The first column to the left, the figures to the right. */
+function table(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => {
+    const [first = '', ...figures] = row;
+    const cells = figures.map((figure, index) => figure.padStart(widths[index + 1] ?? 0));
+    return `  ${[first.padEnd(widths[0] ?? 0), ...cells].join('  ')}`;
+  });
+}
+
+function goalLine({ unit, reference }: TrialResult, goal: NonNullable<TrialResult['goal']>): string {
+  const what = goal.of === 'ratio' ? `devlxd / ${reference}` : `devlxd, ${unit}`;
+  const bound = goal.atLeast === undefined ? `<= ${goal.atMost}` : `>= ${goal.atLeast}`;
+  return `goal: ${what} ${bound}: ${goal.reached.toFixed(2)}, ${goal.met ? 'met' : 'NOT MET'}`;
+}

@@ -1,0 +1,75 @@
+// npm run bench: measures devlxd against its peers. A trial that fails makes the exit code 1; a goal that is not met
+// does not.
+import { writeFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { askForAnswer } from './answer.js';
+import { devlxd } from './daemon.js';
+import { describeMachine, findPins } from './machine.js';
+import { runTrial, type TrialResult } from './measure.js';
+import { machineLine, planLine, trialLines } from './print.js';
+import type { Bench, Plan, Trial } from './trial.js';
+import { trials } from './trials.js';
+import { Workplace } from './workplace.js';
+
+interface Options {
+  readonly quick?: boolean;
+  readonly json?: string;
+}
+
+const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1 };
+const quickPlan: Plan = { rounds: 3, seconds: 1, warmup: 0.5 };
+
+const program = new Command('npm run bench --')
+  .argument('[name...]', `trials to run: ${trials.map(({ name }) => name).join(', ')} (all)`)
+  .option('--quick', 'fewer and shorter rounds: to see whether it works, not for figures')
+  .option('--json <file>', 'write everything that was measured to this file')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  npm run bench
+  npm run bench -- connect --quick
+  npm run bench -- keepalive-64 connect --json result.json`,
+  )
+  .action(run);
+// Whatever ends this process, its exit handlers end its children and remove its directory.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+await program.parseAsync();
+
+async function run(names: string[], { quick, json }: Options): Promise<void> {
+  const chosen = choose(names);
+  const plan = quick ? quickPlan : fullPlan;
+  const pins = findPins();
+  const machine = describeMachine(pins);
+  process.stdout.write(`${machineLine(machine)}\n${planLine(plan)}\n`);
+  const workplace = new Workplace();
+  const results: TrialResult[] = [];
+  const answer = await askForAnswer({ plan, pins, workplace }, devlxd());
+  for (const trial of chosen) results.push(await runOne(trial, { plan, pins, workplace, answer }));
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, plan, trials: results }, null, 2)}\n`);
+  const failed = results.filter(({ faults }) => faults.length > 0).map(({ name }) => name);
+  if (failed.length === 0) return;
+  process.stderr.write(`Failed: ${failed.join(', ')}\n`);
+  process.exitCode = 1;
+}
+
+async function runOne(trial: Trial, bench: Bench): Promise<TrialResult> {
+  const result = await runTrial(trial, bench, showProgress);
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  process.stdout.write(trialLines(result));
+  return result;
+}
+
+function showProgress(trial: string, side: string, round: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${trial}: round ${round}, ${side}`);
+}
+
+function choose(names: readonly string[]): readonly Trial[] {
+  const unknown = names.find((name) => !trials.some((trial) => trial.name === name));
+  if (unknown !== undefined) {
+    program.error(`There is no trial "${unknown}"; there are ${trials.map(({ name }) => name).join(', ')}.`, {
+      exitCode: 2,
+    });
+  }
+  return names.length === 0 ? trials : trials.filter(({ name }) => names.includes(name));
+}

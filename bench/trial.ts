@@ -1,0 +1,69 @@
+import type { Answer } from './answer.js';
+import type { Pins } from './machine.js';
+import type { Workplace } from './workplace.js';
+
+/** How long and how often, for all trials of a run. */
+export interface Plan {
+  readonly rounds: number;
+  /** of one load, after so many seconds of warm-up */
+  readonly seconds: number;
+  readonly warmup: number;
+}
+
+/** What every trial of a run works with. */
+export interface Bench {
+  readonly plan: Plan;
+  readonly pins: Pins;
+  readonly workplace: Workplace;
+  /** what every side answers to GET /1.0 */
+  readonly answer: Answer;
+}
+
+/** A server under test, running. */
+export interface Server {
+  readonly socket: string;
+  readonly pid: number;
+  /** Makes a guest known, by the pid of its init, before it asks. */
+  admit(pid: number): Promise<void>;
+  /** Ends it; gives what went wrong in it, one sentence each. */
+  stop(): Promise<string[]>;
+}
+
+/** One of those that are compared. */
+export interface Side {
+  readonly name: string;
+  start(bench: Bench): Promise<Server>;
+}
+
+/** What one round of one side gave. */
+export interface Sample {
+  /** in the trial's unit */
+  readonly value: number;
+  /** what else was seen, by a name that ends in its unit */
+  readonly also: Readonly<Record<string, number>>;
+  /** what makes the figure worthless */
+  readonly faults: readonly string[];
+  readonly notes?: readonly string[];
+}
+
+/** What is wanted of devlxd (DESIGN, section 7). */
+export interface Goal {
+  readonly of: 'ratio' | 'value';
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+export interface Trial {
+  readonly name: string;
+  readonly about: string;
+  readonly unit: string;
+  readonly sides: readonly Side[];
+  /** name of the side that the others are divided by */
+  readonly reference: string;
+  readonly goal?: Goal;
+  /** each round starts its own server: the trial wears it out */
+  readonly freshServers?: boolean;
+  /** names among what else was seen that belong into the table */
+  readonly columns: readonly string[];
+  readonly measure: (bench: Bench, server: Server) => Promise<Sample>;
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { askForAnswer } from '../bench/answer.js';
+import { devlxd } from '../bench/daemon.js';
+import { listeners } from '../bench/listeners.js';
+import { findPins } from '../bench/machine.js';
+import { runTrial } from '../bench/measure.js';
+import { floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
+import { requests } from '../bench/requests.js';
+import type { Bench, Side, Trial } from '../bench/trial.js';
+import { tools, Workplace } from '../bench/workplace.js';
+
+const workplace = new Workplace();
+const setting = { plan: { rounds: 1, seconds: 0.2, warmup: 0.05 }, pins: findPins(), workplace };
+const bench: Bench = { ...setting, answer: await askForAnswer(setting, devlxd()) };
+
+const asking: Omit<Trial, 'sides'> = {
+  name: 'short',
+  about: 'a trial of the tests',
+  unit: 'requests/s',
+  reference: 'floor',
+  goal: { of: 'ratio', atLeast: 0 },
+  columns: [],
+  measure: requests({ mode: 'keepalive', connections: 4, path: '/1.0' }),
+};
+
+/** Sides that do what the trial is about, so that nothing but a fault can make it fail. */
+async function succeeds(trial: Trial): Promise<void> {
+  const result = await runTrial(trial, bench);
+  assert.deepEqual(result.faults, []);
+  assert.deepEqual(
+    result.sides.map(({ side }) => side),
+    trial.sides.map(({ name }) => name),
+  );
+  for (const { side, median } of result.sides) assert.ok(median > 0, `${side} has a figure`);
+}
+
+async function faultOf(side: Side): Promise<string> {
+  const result = await runTrial({ ...asking, sides: [side, floorPlain] }, bench);
+  assert.equal(result.goal, null, 'a trial that failed has met no goal');
+  assert.deepEqual(
+    result.sides.map(({ side }) => side),
+    ['floor'],
+    'a wrong answer is nobody’s figure',
+  );
+  assert.equal(result.faults.length, 1);
+  return result.faults[0] ?? '';
+}
+
+test('everyone answers on kept connections, with as many bytes', () =>
+  succeeds({ ...asking, sides: [devlxd(), floorPlain, floorIdentify, uws, http] }));
+
+test('everyone answers on new connections', () =>
+  succeeds({
+    ...asking,
+    sides: [devlxd({ name: 'devlxd-unkept', options: ['--kept-answers', '0'] }), floorPlain, floorIdentify, uws, http],
+    measure: requests({ mode: 'connect', connections: 4, path: '/1.0' }),
+  }));
+
+test('an open loop asks as often as it is told to', async () => {
+  const measure = requests({ mode: 'keepalive', connections: 4, path: '/1.0', rate: 500 });
+  const { sides, faults } = await runTrial({ ...asking, sides: [floorPlain], measure }, bench);
+  assert.deepEqual(faults, []);
+  assert.equal(Math.round(sides[0]?.median ?? 0), 500);
+});
+
+test('listeners are held and weighed', async () => {
+  const sides = [devlxd({ options: ['--limit-connections-per-instance', '0'] }), uws];
+  const { faults, sides: weighed } = await runTrial(
+    { ...asking, reference: 'uws', sides, freshServers: true, measure: listeners(300) },
+    bench,
+  );
+  assert.deepEqual(faults, []);
+  assert.deepEqual(
+    weighed.map(({ also }) => also['listeners']),
+    [300, 300],
+  );
+});
+
+test('a wrong answer fails the trial', async () => {
+  const wrong = peer('wrong', (socket, { answer }) => [
+    join(tools, 'bench_floor'),
+    ...['--socket', socket, '--head', answer.head, '--body', answer.body.replace('Started', 'started')],
+  ]);
+  assert.match(await faultOf(wrong), /^wrong: 0 right answers, \d+ wrong ones, 0 errors/);
+});
+
+test('fewer listeners than wanted fail the trial', async () => {
+  const sides = [devlxd({ options: ['--limit-connections-per-instance', '8'] })];
+  const { faults } = await runTrial({ ...asking, sides, measure: listeners(9) }, bench);
+  assert.match(faults[0] ?? '', /^devlxd: 8 of 9 listeners/);
+});
+
+test('a server that does not start fails the trial', async () => {
+  const dying = peer('dying', () => [process.execPath, '-e', 'console.error("enough"); process.exit(3)']);
+  assert.match(await faultOf(dying), /^dying: dying ended with 3: enough/);
+});
