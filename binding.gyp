@@ -67,6 +67,7 @@
         "bench/native/answer_parser.cc",
         "bench/native/histogram.cc",
         "bench/native/holder.cc",
+        "bench/native/known_answer.cc",
         "bench/native/load.cc",
         "bench/native/load_options.cc",
         "bench/native/request_load.cc",

@@ -1,8 +1,20 @@
 import { median, spread } from './statistics.js';
-import type { Bench, Goal, Sample, Server, Side, Trial } from './trial.js';
+import {
+  type Bench,
+  type Goal,
+  loadShare,
+  type Sample,
+  type Server,
+  type Side,
+  serverShare,
+  type Trial,
+} from './trial.js';
 
 /** What rounds may lie apart on a machine that does nothing else. */
 const quietSpread = 0.25;
+
+/** Of a core: whoever uses as much has no time left. */
+const busyPercent = 95;
 
 /** uWebSockets.js signs what it answers itself; devlxd's answers that are given again do without. */
 const signature = 'uWebSockets: 20\r\n'.length;
@@ -108,7 +120,7 @@ function resultOf(trial: Trial, contestants: readonly Contestant[]): TrialResult
     sides,
     goal: faults.length === 0 ? goalOf(trial, sides) : null,
     faults,
-    notes: [...new Set(samples.flatMap(({ notes = [] }) => notes)), ...restless(sides)],
+    notes: [...new Set(samples.flatMap(({ notes = [] }) => notes)), ...restless(sides), ...starved(sides)],
   };
 }
 
@@ -138,6 +150,17 @@ function goalOf({ goal }: Trial, sides: readonly SideResult[]): TrialResult['goa
 function restless(sides: readonly SideResult[]): string[] {
   const names = sides.filter((side) => side.spread > quietSpread).map(({ side }) => side);
   return names.length === 0 ? [] : [`the rounds of ${names.join(', ')} differ too much to be relied upon`];
+}
+
+/** Who waited for the load instead of being waited for. */
+function starved(sides: readonly SideResult[]): string[] {
+  const names = sides.filter(({ also }) => isBusy(also[loadShare]) && !isBusy(also[serverShare]));
+  if (names.length === 0) return [];
+  return [`the load was the limit, not the server, for ${names.map(({ side }) => side).join(', ')}`];
+}
+
+function isBusy(percent: number | undefined): boolean {
+  return percent !== undefined && percent >= busyPercent;
 }
 
 /** Who sends fewer bytes has less to do. */

@@ -35,6 +35,10 @@ export interface Side {
   start(bench: Bench): Promise<Server>;
 }
 
+/** Names of what else was seen that tell who was the bottleneck: of one core. */
+export const serverShare = 'server %';
+export const loadShare = 'load %';
+
 /** What one round of one side gave. */
 export interface Sample {
   /** in the trial's unit */

@@ -1,7 +1,7 @@
 import { devlxd } from './daemon.js';
 import { listeners } from './listeners.js';
 import { floorIdentify, floorPlain, http, uws } from './peers.js';
-import { latencyColumns, requests } from './requests.js';
+import { requestColumns, requests } from './requests.js';
 import type { Trial } from './trial.js';
 
 /** devlxd without the answers that it gives again natively: each request reaches JavaScript. */
@@ -18,7 +18,7 @@ export const trials: readonly Trial[] = [
     sides: everyone,
     reference: 'floor',
     goal: { of: 'ratio', atLeast: 0.9 },
-    columns: latencyColumns,
+    columns: requestColumns,
     measure: requests({ mode: 'keepalive', connections: 64, path: '/1.0' }),
   },
   {
@@ -28,7 +28,7 @@ export const trials: readonly Trial[] = [
     sides: everyone,
     reference: 'floor-identify',
     goal: { of: 'ratio', atLeast: 0.85 },
-    columns: latencyColumns,
+    columns: requestColumns,
     measure: requests({ mode: 'connect', connections: 16, path: '/1.0' }),
   },
   {

@@ -45,7 +45,7 @@ run('g++', [
 run(program, []);
 
 const benchmarks = join(out, 'bench_test');
-const readers = ['histogram', 'answer_parser', 'websocket'].map((name) => `bench/native/${name}.cc`);
+const readers = ['answer_parser', 'histogram', 'known_answer', 'websocket'].map((name) => `bench/native/${name}.cc`);
 run('g++', [...flags, '-o', benchmarks, 'bench/native/test/bench_test.cc', ...readers]);
 run(benchmarks, []);
 

@@ -8,7 +8,7 @@ import { findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
 import { floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
 import { requests } from '../bench/requests.js';
-import type { Bench, Side, Trial } from '../bench/trial.js';
+import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
 import { tools, Workplace } from '../bench/workplace.js';
 
 const workplace = new Workplace();
@@ -33,7 +33,10 @@ async function succeeds(trial: Trial): Promise<void> {
     result.sides.map(({ side }) => side),
     trial.sides.map(({ name }) => name),
   );
-  for (const { side, median } of result.sides) assert.ok(median > 0, `${side} has a figure`);
+  for (const { side, median, also } of result.sides) {
+    assert.ok(median > 0, `${side} has a figure`);
+    for (const share of [serverShare, loadShare]) assert.ok((also[share] ?? 0) > 0, `${side}: ${share}`);
+  }
 }
 
 async function faultOf(side: Side): Promise<string> {

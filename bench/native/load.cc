@@ -21,10 +21,11 @@ void print(const LoadResult& result, const Tally& tally) {
   const double per_second =
       result.seconds > 0 ? static_cast<double>(result.requests) / result.seconds : 0;
   printf(
-      "{\"requests\":%lu,\"seconds\":%.6f,\"perSecond\":%.1f,\"errors\":%lu,\"mismatches\":%lu,"
+      "{\"requests\":%lu,\"seconds\":%.6f,\"perSecond\":%.1f,\"busy\":%.4f,\"errors\":%lu,"
+      "\"mismatches\":%lu,"
       "\"answerBytes\":%lu,\"latencyMicroseconds\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,"
       "\"p99.9\":%.1f,\"max\":%.1f}}\n",
-      result.requests, result.seconds, per_second, tally.errors(), tally.mismatches(),
+      result.requests, result.seconds, per_second, result.busy, tally.errors(), tally.mismatches(),
       result.answer_bytes, microseconds(latency.percentile(50)),
       microseconds(latency.percentile(90)), microseconds(latency.percentile(99)),
       microseconds(latency.percentile(99.9)), microseconds(latency.max()));

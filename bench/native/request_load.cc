@@ -46,6 +46,7 @@ const LoadResult& RequestLoad::run() {
   measured_from_ = began_ + nanoseconds(options_.warmup);
   end_ = measured_from_ + nanoseconds(options_.seconds);
   uint64_t time = began_;
+  const uint64_t used = cpu_time();
   while (!finished(time) && !tally_.hopeless()) {
     for (Connection* connection : std::exchange(waiting_, {}))
       begin(*connection, connection->began);
@@ -53,6 +54,7 @@ const LoadResult& RequestLoad::run() {
     wait();
     time = now();
   }
+  result_.busy = static_cast<double>(cpu_time() - used) / static_cast<double>(time - began_);
   give_up(time);
   result_.seconds = static_cast<double>(std::min(time, end_) - std::min(time, measured_from_)) /
                     kNanosecondsPerSecond;
@@ -134,11 +136,14 @@ void RequestLoad::receive(Connection& connection) {
     return;
   }
   const std::string_view received(buffer_.data(), std::max<ssize_t>(size, 0));
+  if (connection.busy && connection.answer.untouched() && known_.equals(received)) {
+    return right(connection, received.size());
+  }
   std::string_view rest = received;
   const auto outcome = size > 0 ? connection.answer.feed(rest) : AnswerParser::Outcome::kBroken;
   if (outcome == AnswerParser::Outcome::kMore) return;
   if (outcome == AnswerParser::Outcome::kDone && rest.empty() && connection.busy) {
-    return answered(connection, received);
+    return judge(connection, received);
   }
   if (size < 0) {
     tally_.error(Failure{"read", errno});
@@ -150,14 +155,23 @@ void RequestLoad::receive(Connection& connection) {
   failed(connection);
 }
 
-void RequestLoad::answered(Connection& connection, std::string_view received) {
+void RequestLoad::judge(Connection& connection, std::string_view received) {
   const AnswerParser& answer = connection.answer;
-  const uint64_t time = now();
   if (answer.status() == options_.status() && answer.body_matches()) {
-    record(connection, time);
-  } else {
-    tally_.mismatch(answer, received);
+    if (answer.bytes() == received.size()) known_.remember(received);
+    return right(connection, answer.bytes());
   }
+  tally_.mismatch(answer, received);
+  answered(connection, now());
+}
+
+void RequestLoad::right(Connection& connection, uint64_t bytes) {
+  const uint64_t time = now();
+  record(connection, time, bytes);
+  answered(connection, time);
+}
+
+void RequestLoad::answered(Connection& connection, uint64_t time) {
   if (options_.mode == LoadOptions::Mode::kConnect) connection.fd.reset();
   connection.busy = false;
   connection.answer.restart();
@@ -174,11 +188,11 @@ void RequestLoad::failed(Connection& connection) {
   }
 }
 
-void RequestLoad::record(const Connection& connection, uint64_t time) {
+void RequestLoad::record(const Connection& connection, uint64_t time, uint64_t bytes) {
   const uint64_t counted_at = is_open_loop() ? connection.began : time;
   if (counted_at < measured_from_ || counted_at >= end_) return;
   result_.requests++;
-  result_.answer_bytes = connection.answer.bytes();
+  result_.answer_bytes = bytes;
   result_.nanoseconds.add(time - connection.began);
 }
 

@@ -12,6 +12,7 @@
 #include "../../native/own_fd.h"
 #include "answer_parser.h"
 #include "histogram.h"
+#include "known_answer.h"
 #include "load_options.h"
 #include "tally.h"
 
@@ -20,6 +21,7 @@ namespace devlxd::bench {
 struct LoadResult {
   uint64_t requests = 0;  // answered rightly in the measured time
   double seconds = 0;
+  double busy = 0;            // the part of a core that the load itself has used
   uint64_t answer_bytes = 0;  // head and body of one of them
   Histogram nanoseconds;
 };
@@ -50,9 +52,11 @@ class RequestLoad {
   void wait();
   int64_t patience(uint64_t time) const;
   void receive(Connection& connection);
-  void answered(Connection& connection, std::string_view received);
+  void judge(Connection& connection, std::string_view received);
+  void right(Connection& connection, uint64_t bytes);
+  void answered(Connection& connection, uint64_t time);
   void failed(Connection& connection);
-  void record(const Connection& connection, uint64_t time);
+  void record(const Connection& connection, uint64_t time, uint64_t bytes);
   void give_up(uint64_t time);
 
   const LoadOptions& options_;
@@ -64,6 +68,7 @@ class RequestLoad {
   std::deque<Connection*> idle_;      // who was idle longest asks next
   std::vector<Connection*> waiting_;  // could not connect; tried again in a moment
   std::vector<char> buffer_;
+  KnownAnswer known_;
   uint64_t began_ = 0;
   uint64_t measured_from_ = 0;
   uint64_t end_ = 0;

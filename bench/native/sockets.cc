@@ -18,6 +18,12 @@ OwnFd unix_socket() {
   return OwnFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
+uint64_t read_clock(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return static_cast<uint64_t>(time.tv_sec) * kNanosecondsPerSecond + time.tv_nsec;
+}
+
 const sockaddr* generic(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
@@ -77,10 +83,8 @@ void complain(const char* program, const Failure& failure) {
   fprintf(stderr, "%s: %s: %s\n", program, failure.call, strerror(failure.code));
 }
 
-uint64_t now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<uint64_t>(time.tv_sec) * kNanosecondsPerSecond + time.tv_nsec;
-}
+uint64_t now() { return read_clock(CLOCK_MONOTONIC); }
+
+uint64_t cpu_time() { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 }  // namespace devlxd::bench

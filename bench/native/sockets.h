@@ -33,6 +33,9 @@ void complain(const char* program, const Failure& failure);
 // CLOCK_MONOTONIC, nanoseconds.
 uint64_t now();
 
+// CLOCK_PROCESS_CPUTIME_ID, nanoseconds.
+uint64_t cpu_time();
+
 }  // namespace devlxd::bench
 
 #endif  // DEVLXD_BENCH_SOCKETS_H_

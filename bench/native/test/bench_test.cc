@@ -10,6 +10,7 @@
 
 #include "../answer_parser.h"
 #include "../histogram.h"
+#include "../known_answer.h"
 #include "../websocket.h"
 
 namespace {
@@ -103,6 +104,24 @@ void what_follows_an_answer_is_left() {
   check(parser.feed(data) == kDone && data == "HTTP", "the rest");
 }
 
+void the_same_answer_is_known_whatever_its_date() {
+  const std::string answer = "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026\r\nA: b\r\n\r\nDate: 1";
+  devlxd::bench::KnownAnswer known;
+  check(!known.equals(answer) && !known.equals(""), "nothing is known at first");
+  known.remember(answer);
+  const size_t date = answer.find("Mon");
+  for (size_t i = 0; i < answer.size(); i++) {
+    std::string other = answer;
+    other[i] ^= 1;
+    const bool in_date = i >= date && i < answer.find("\r\nA");
+    check(known.equals(other) == in_date, "a change at " + std::to_string(i));
+  }
+  check(!known.equals(answer + "x") && !known.equals(answer.substr(1)), "another length");
+  known.remember("HTTP/1.1 200 OK\r\n\r\nhello");
+  check(known.equals("HTTP/1.1 200 OK\r\n\r\nhello"), "without a date");
+  check(!known.equals("HTTP/1.1 200 OK\r\n\r\nhellO"), "without a date, another body");
+}
+
 void frames_are_understood_however_cut() {
   const std::string stream = devlxd::bench::text_frame("hello") + std::string("\x89\x02pi", 4) +
                              devlxd::bench::text_frame(std::string(300, 'x')) +
@@ -131,6 +150,7 @@ int main() {
   percentiles_are_within_one_percent();
   answers_are_understood_however_cut();
   what_follows_an_answer_is_left();
+  the_same_answer_is_known_whatever_its_date();
   frames_are_understood_however_cut();
   puts("bench_test: ok");
 }

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+
+const ticksPerSecond = 100; // USER_HZ, which is the same on all that Node runs on
+
+/** What part of one core a process has used while something was done; 1: all of it. */
+export async function busyWhile<Result>(pid: number, work: () => Promise<Result>): Promise<[Result, number]> {
+  const [used, began] = [cpuSeconds(pid), performance.now()];
+  const result = await work();
+  return [result, (cpuSeconds(pid) - used) / ((performance.now() - began) / 1000)];
+}
+
+/** Of all its threads, those that have ended as well. */
+function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // proc(5): the name may hold anything
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond; // utime and stime
+}
