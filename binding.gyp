@@ -50,6 +50,11 @@
       "defines": ["NAPI_DISABLE_CPP_EXCEPTIONS", "NAPI_VERSION=8"],
     },
     {
+      "target_name": "bench_cat",
+      "type": "executable",
+      "sources": ["bench/native/cat_server.cc", "bench/native/sockets.cc"],
+    },
+    {
       "target_name": "bench_floor",
       "type": "executable",
       "sources": [

@@ -9,9 +9,10 @@ export async function busyWhile<Result>(pid: number, work: () => Promise<Result>
   return [result, (cpuSeconds(pid) - used) / ((performance.now() - began) / 1000)];
 }
 
-/** Of all its threads, those that have ended as well. */
+/** Of all its threads, and of its children that were waited for. */
 function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // proc(5): the name may hold anything
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond; // utime and stime
+  const times = fields.slice(11, 15).map(Number); // utime, stime, cutime, cstime
+  return times.reduce((sum, ticks) => sum + ticks) / ticksPerSecond;
 }

@@ -19,11 +19,15 @@ interface Daemons {
   readonly name?: string;
   /** of `devlxd serve` */
   readonly options?: readonly string[];
+  /** of each guest's instance */
+  readonly config?: Readonly<Record<string, string>>;
+  /** before the first guest comes */
+  readonly prepare?: (client: HostClient, bench: Bench) => Promise<unknown>;
 }
 
 /** devlxd itself. */
-export function devlxd({ name = 'devlxd', options = [] }: Daemons = {}): Side {
-  return { name, start: (bench) => Daemon.start(bench, options) };
+export function devlxd({ name = 'devlxd', ...daemons }: Daemons = {}): Side {
+  return { name, start: (bench) => Daemon.start(bench, daemons) };
 }
 
 class Daemon implements Server {
@@ -33,9 +37,11 @@ class Daemon implements Server {
   readonly #stateDir: string;
   readonly #faults: string[] = [];
   readonly #lines: AsyncIterator<string>;
+  readonly #config: Readonly<Record<string, string>>;
   #guests = 0;
 
-  private constructor({ workplace, pins }: Bench, options: readonly string[]) {
+  private constructor({ workplace, pins }: Bench, { options = [], config = {} }: Daemons) {
+    this.#config = config;
     const number = ++daemons;
     this.#runDir = workplace.path(`run-${number}`);
     this.#stateDir = workplace.path(`state-${number}`);
@@ -54,10 +60,11 @@ class Daemon implements Server {
     this.#client = new HostClient(this.#runDir);
   }
 
-  static async start(bench: Bench, options: readonly string[]): Promise<Daemon> {
-    const daemon = new Daemon(bench, options);
+  static async start(bench: Bench, daemons: Daemons): Promise<Daemon> {
+    const daemon = new Daemon(bench, daemons);
     while ((await daemon.#nextMessage()) !== 'ready');
     void daemon.#readLog();
+    await daemons.prepare?.(daemon.#client, bench);
     return daemon;
   }
 
@@ -72,7 +79,7 @@ class Daemon implements Server {
   /** An instance of its own for each guest: the one before may not have been noticed to be gone. */
   async admit(pid: number): Promise<void> {
     const name = `bench-${++this.#guests}`;
-    await this.#client.request('POST', '/1.0/instances', { name, config: {} });
+    await this.#client.request('POST', '/1.0/instances', { name, config: this.#config });
     await this.#client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
   }
 

@@ -7,6 +7,8 @@ export interface RequestLoad {
   readonly mode: 'keepalive' | 'connect';
   readonly connections: number;
   readonly path: string;
+  /** of the answer; any will do when left out, but that of /1.0 is known */
+  readonly body?: string;
   /** requests per second of an open loop; a closed one when left out */
   readonly rate?: number;
 }
@@ -15,6 +17,7 @@ export interface RequestLoad {
 interface LoadReport {
   readonly perSecond: number;
   readonly requests: number;
+  readonly seconds: number;
   /** the part of a core that the load used */
   readonly busy: number;
   readonly errors: number;
@@ -25,37 +28,49 @@ interface LoadReport {
 
 export const requestColumns = ['p50 us', 'p99 us', 'p99.9 us', 'max us', serverShare, loadShare, 'server us'] as const;
 
+/** The same with what the server used meanwhile, and how the load ended. */
+interface Asked extends LoadReport {
+  readonly serverBusy: number;
+  readonly code: number;
+  readonly complaints: string;
+}
+
 /** Measures requests per second; every answer has to be the expected one. */
 export function requests(load: RequestLoad): (bench: Bench, server: Server) => Promise<Sample> {
   return async (bench, server) => {
     const words = ['--path', load.path, '--mode', load.mode, '--connections', String(load.connections)];
     words.push('--seconds', String(bench.plan.seconds), '--warmup', String(bench.plan.warmup));
-    words.push('--expect-status', '200', '--expect-body', bench.answer.body);
+    if (load.path === '/1.0') words.push('--expect-body', bench.answer.body);
+    else if (load.body !== undefined) words.push('--expect-body', load.body);
     if (load.rate !== undefined) words.push('--rate', String(load.rate));
-    const guest = await GuestLoad.prepare(bench, server, words);
-    const [{ code, output, complaints }, busy] = await busyWhile(server.pid, () => guest.finish());
-    if (output === '') throw new Error(`the load ended with ${code}: ${complaints}`);
-    const { faults, value, also } = sampleOf(JSON.parse(output) as LoadReport, code, complaints);
-    return { faults, value, also: { ...also, [serverShare]: busy * 100, 'server us': (busy * 1e6) / value } };
+    const asked = await askAll(bench, server, words);
+    return { value: asked.perSecond, also: seenIn(asked), faults: loadFaults(asked) };
   };
 }
 
-function sampleOf(report: LoadReport, code: number, complaints: string): Sample {
-  const { perSecond, errors, mismatches, answerBytes, latencyMicroseconds: latency } = report;
-  const faulty = code !== 0 || errors > 0 || mismatches > 0 || report.requests === 0;
+/** Lets a guest of its own ask; words: of bench_load. */
+export async function askAll(bench: Bench, server: Server, words: readonly string[]): Promise<Asked> {
+  const guest = await GuestLoad.prepare(bench, server, words);
+  const [{ code, output, complaints }, serverBusy] = await busyWhile(server.pid, () => guest.finish());
+  if (output === '') throw new Error(`the load ended with ${code}: ${complaints}`);
+  return { ...(JSON.parse(output) as LoadReport), serverBusy, code, complaints };
+}
+
+export function loadFaults({ requests, mismatches, errors, code, complaints }: Asked): string[] {
+  if (code === 0 && errors === 0 && mismatches === 0 && requests > 0) return [];
+  return [`${requests} right answers, ${mismatches} wrong ones, ${errors} errors; ${complaints}`];
+}
+
+function seenIn({ latencyMicroseconds: latency, answerBytes, busy, serverBusy, perSecond }: Asked): Sample['also'] {
   return {
-    value: perSecond,
-    also: {
-      'p50 us': latency.p50,
-      'p90 us': latency.p90,
-      'p99 us': latency.p99,
-      'p99.9 us': latency['p99.9'],
-      'max us': latency.max,
-      'answer bytes': answerBytes,
-      [loadShare]: report.busy * 100,
-    },
-    faults: faulty
-      ? [`${report.requests} right answers, ${mismatches} wrong ones, ${errors} errors; ${complaints}`]
-      : [],
+    'p50 us': latency.p50,
+    'p90 us': latency.p90,
+    'p99 us': latency.p99,
+    'p99.9 us': latency['p99.9'],
+    'max us': latency.max,
+    'answer bytes': answerBytes,
+    [loadShare]: busy * 100,
+    [serverShare]: serverBusy * 100,
+    'server us': (serverBusy * 1e6) / perSecond,
   };
 }

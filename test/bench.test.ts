@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { askForAnswer } from '../bench/answer.js';
 import { devlxd } from '../bench/daemon.js';
+import { exports } from '../bench/exports.js';
+import { makeImage } from '../bench/image.js';
 import { listeners } from '../bench/listeners.js';
 import { findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
@@ -98,4 +100,26 @@ test('fewer listeners than wanted fail the trial', async () => {
 test('a server that does not start fails the trial', async () => {
   const dying = peer('dying', () => [process.execPath, '-e', 'console.error("enough"); process.exit(3)']);
   assert.match(await faultOf(dying), /^dying: dying ended with 3: enough/);
+});
+
+test('an image is exported by devlxd and by cat', async () => {
+  const { faults, sides } = await runTrial(exports({ readers: 2, megabytes: 1, downloads: 4 }), bench);
+  assert.deepEqual(faults, []);
+  assert.deepEqual(
+    sides.map(({ side, median }) => [side, median > 0]),
+    [
+      ['devlxd', true],
+      ['cat', true],
+    ],
+  );
+});
+
+test('an image with other bytes fails the trial', async () => {
+  const wrong = peer('wrong', (socket, { workplace }) => [
+    join(tools, 'bench_cat'),
+    socket,
+    makeImage(workplace, 1).file,
+  ]);
+  const trial = { ...exports({ readers: 1, megabytes: 2, downloads: 1 }), sides: [wrong] };
+  assert.match((await runTrial(trial, bench)).faults[0] ?? '', /^wrong: 0 right answers, 1 wrong ones, 0 errors/);
 });

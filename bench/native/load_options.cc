@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 #include "websocket.h"
 
@@ -23,10 +25,13 @@ constexpr const char* kHelp =
     "  --connections N       requests under way at the same time (64)\n"
     "  --seconds S           how long is measured (5)\n"
     "  --warmup S            how long is asked before that (1)\n"
+    "  --requests N          ends after N requests, whatever time they take, and no later than\n"
+    "                        --seconds; goes without --warmup and --rate\n"
     "  --rate R              open loop: R requests per second by a fixed schedule; latency counts\n"
     "                        from the scheduled time, so that queueing is not hidden\n"
     "  --expect-status N     of every answer (200; 101 with --upgrade)\n"
     "  --expect-body TEXT    of every answer, byte for byte\n"
+    "  --expect-body-file F  the same, from a file\n"
     "  --hold N              opens N connections, asks once on each, prints \"held N\", counts "
     "the\n"
     "                        messages that come until standard input ends\n"
@@ -58,6 +63,12 @@ bool read_mode(const char* text, LoadOptions::Mode& mode) {
   return connect || strcmp(text, "keepalive") == 0;
 }
 
+bool read_file(const char* path, std::string& text) {
+  std::ifstream file(path, std::ios::binary);
+  text.assign(std::istreambuf_iterator<char>(file), {});
+  return file.good() || file.eof();
+}
+
 // What is wrong with the value of an option; nullptr when nothing is.
 const char* read_option(int name, const char* value, LoadOptions& options) {
   switch (name) {
@@ -83,6 +94,11 @@ const char* read_option(int name, const char* value, LoadOptions& options) {
     case 'b':
       options.expect_body = value;
       return nullptr;
+    case 'f':
+      return read_file(value, options.expect_body.emplace()) ? nullptr
+                                                             : "--expect-body-file cannot be read";
+    case 'q':
+      return read_number(value, options.requests) ? nullptr : "--requests takes a number";
     case 'n':
       return read_number(value, options.hold) && options.hold > 0 ? nullptr
                                                                   : "--hold takes a number";
@@ -102,6 +118,9 @@ const char* problem_with(const LoadOptions& options) {
   if (options.connections == 0) return "--connections takes a number above 0";
   if (options.seconds <= 0) return "--seconds takes a number above 0";
   if (options.upgrade && options.hold == 0 && !options.once) return "--upgrade goes with --hold";
+  if (options.requests > 0 && (options.warmup > 0 || options.rate > 0)) {
+    return "--requests goes with --warmup 0 and without --rate";
+  }
   return nullptr;
 }
 
@@ -127,6 +146,8 @@ ParsedOptions parse_load_options(int argc, char** argv) {
       {"rate", required_argument, nullptr, 'r'},
       {"expect-status", required_argument, nullptr, 'x'},
       {"expect-body", required_argument, nullptr, 'b'},
+      {"expect-body-file", required_argument, nullptr, 'f'},
+      {"requests", required_argument, nullptr, 'q'},
       {"hold", required_argument, nullptr, 'n'},
       {"upgrade", no_argument, nullptr, 'u'},
       {"once", no_argument, nullptr, 'o'},

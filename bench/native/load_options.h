@@ -19,6 +19,7 @@ struct LoadOptions {
   double rate = 0;  // requests per second; 0: each connection asks as soon as it is answered
   std::optional<int> expect_status;  // 200, or 101 with upgrade
   std::optional<std::string> expect_body;
+  uint64_t requests = 0;  // after which it ends; 0: time alone decides
   uint64_t hold = 0;
   bool upgrade = false;
   bool once = false;

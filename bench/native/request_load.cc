@@ -65,14 +65,19 @@ uint64_t RequestLoad::next_due() const {
   return began_ + static_cast<uint64_t>(static_cast<double>(scheduled_) * interval_);
 }
 
+bool RequestLoad::all_scheduled() const {
+  return options_.requests > 0 && scheduled_ >= options_.requests;
+}
+
 bool RequestLoad::finished(uint64_t time) const {
+  if (all_scheduled() && under_way_ == 0) return true;
   if (time < end_) return false;
   const bool all_begun = !is_open_loop() || next_due() >= end_;
   return time >= end_ + kDrain || (under_way_ == 0 && all_begun);
 }
 
 void RequestLoad::begin_due(uint64_t time) {
-  while (!idle_.empty()) {
+  while (!idle_.empty() && !all_scheduled()) {
     const uint64_t due = is_open_loop() ? next_due() : time;
     if (due > time || due >= end_) return;
     Connection& connection = *idle_.front();

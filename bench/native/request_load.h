@@ -45,6 +45,7 @@ class RequestLoad {
 
   bool is_open_loop() const { return interval_ > 0; }
   uint64_t next_due() const;
+  bool all_scheduled() const;
   bool finished(uint64_t time) const;
   void begin_due(uint64_t time);
   void begin(Connection& connection, uint64_t due);
