@@ -75,6 +75,11 @@ export class Child {
     if (!input.writableEnded) input.end('.');
   }
 
+  /** Writes to its standard input. */
+  send(text: string): void {
+    this.#process.stdin?.write(text);
+  }
+
   endInput(): void {
     this.#process.stdin?.end();
   }

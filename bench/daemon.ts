@@ -39,6 +39,7 @@ class Daemon implements Server {
   readonly #lines: AsyncIterator<string>;
   readonly #config: Readonly<Record<string, string>>;
   #guests = 0;
+  #events = 0;
 
   private constructor({ workplace, pins }: Bench, { options = [], config = {} }: Daemons) {
     this.#config = config;
@@ -81,6 +82,11 @@ class Daemon implements Server {
     const name = `bench-${++this.#guests}`;
     await this.#client.request('POST', '/1.0/instances', { name, config: this.#config });
     await this.#client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
+  }
+
+  async announce(): Promise<void> {
+    const config = { 'user.event': String(++this.#events % 10) };
+    await this.#client.request('PATCH', instancePath(`bench-${this.#guests}`), { config });
   }
 
   async stop(): Promise<string[]> {

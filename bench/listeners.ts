@@ -1,15 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { connectionRoom, descriptorLimit } from '../src/descriptors.js';
+import { connectionRoom } from '../src/descriptors.js';
 import { GuestLoad } from './guest-load.js';
+import { fewer, type HoldReport, lastLine } from './hold.js';
 import type { Bench, Sample, Server } from './trial.js';
-
-/** What bench_load --hold prints. */
-interface HoldReport {
-  readonly held: number;
-  readonly seconds: number;
-  readonly errors: number;
-  readonly mismatches: number;
-}
 
 const bytesPerKilobyte = 1024;
 
@@ -43,14 +36,6 @@ export function listeners(wanted: number): (bench: Bench, server: Server) => Pro
       notes: count < wanted ? [fewer(count, wanted)] : [],
     };
   };
-}
-
-function lastLine(text: string): string {
-  return text.trimEnd().split('\n').at(-1) ?? '';
-}
-
-function fewer(count: number, wanted: number): string {
-  return `${count} listeners instead of ${wanted}: the limit on open files is ${descriptorLimit()} (ulimit -n)`;
 }
 
 function residentKilobytes(pid: number): number {

@@ -5,6 +5,13 @@ import { Child } from './child.js';
 import type { Bench, Server, Side } from './trial.js';
 import { tools } from './workplace.js';
 
+/** As many bytes as an event of a change that Daemon.announce() makes. */
+const configEvent = JSON.stringify({
+  type: 'config',
+  timestamp: '2026-11-23T21:55:00.123456789Z',
+  metadata: { key: 'user.event', old_value: '1', value: '2' },
+});
+
 /** The words that start a peer on a socket. */
 type Command = (socket: string, bench: Bench) => readonly string[];
 
@@ -24,6 +31,16 @@ export const floorPlain = peer('floor', floor);
 
 /** The same with all that devlxd asks the kernel about a connection. */
 export const floorIdentify = peer('floor-identify', (socket, bench) => [...floor(socket, bench), '--mode', 'identify']);
+
+/** Its listeners get one text frame, as devlxd's do: for a byte on its standard input. */
+export const floorFanout = peer('floor', (socket) => [
+  join(tools, 'bench_floor'),
+  '--socket',
+  socket,
+  '--fanout',
+  '--body',
+  configEvent,
+]);
 
 export const uws = peer('uws', (socket, { answer }) => [...script('uws.js'), socket, answer.body]);
 
@@ -49,6 +66,7 @@ async function startPeer(name: string, command: Command, bench: Bench): Promise<
     socket,
     pid: child.pid,
     admit: async () => undefined,
+    announce: async () => child.send('.'),
     stop: async () => {
       const code = await child.end();
       return code === 0 ? [] : [`${name} ended with ${code}: ${child.complaints}`];

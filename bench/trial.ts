@@ -25,6 +25,8 @@ export interface Server {
   readonly pid: number;
   /** Makes a guest known, by the pid of its init, before it asks. */
   admit(pid: number): Promise<void>;
+  /** Sends one event to all listeners of the guest that came last. */
+  announce(): Promise<void>;
   /** Ends it; gives what went wrong in it, one sentence each. */
   stop(): Promise<string[]>;
 }

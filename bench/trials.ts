@@ -1,9 +1,10 @@
 import { devlxd } from './daemon.js';
 import { exports } from './exports.js';
+import { fanout } from './fanout.js';
 import { listeners } from './listeners.js';
-import { floorIdentify, floorPlain, http, uws } from './peers.js';
+import { floorFanout, floorIdentify, floorPlain, http, uws } from './peers.js';
 import { requestColumns, requests } from './requests.js';
-import type { Trial } from './trial.js';
+import { serverShare, type Trial } from './trial.js';
 
 const config = { 'user.role': 'web', 'cloud-init.user-data': '#cloud-config\npackages: [nginx]\n' };
 const options = ['--limit-connections-per-instance', '0'];
@@ -44,6 +45,16 @@ export const trials: readonly Trial[] = [
     freshServers: true,
     columns: ['listeners', 'before MB', 'after MB', 'connecting s'],
     measure: listeners(10_000),
+  },
+  {
+    name: 'fanout',
+    about: 'one event to 10,000 WebSocket listeners of one guest, from the first to the last',
+    unit: 'ms',
+    sides: [cached, floorFanout],
+    reference: 'floor',
+    goal: { of: 'ratio', atMost: 2 },
+    columns: ['listeners', 'first ms', 'bytes each', serverShare],
+    measure: fanout(10_000),
   },
   exports({ readers: 1, megabytes: 64, downloads: 16 }),
   exports({ readers: 16, megabytes: 64, downloads: 64 }),

@@ -4,11 +4,12 @@ import { test } from 'node:test';
 import { askForAnswer } from '../bench/answer.js';
 import { devlxd } from '../bench/daemon.js';
 import { exports } from '../bench/exports.js';
+import { fanout } from '../bench/fanout.js';
 import { makeImage } from '../bench/image.js';
 import { listeners } from '../bench/listeners.js';
 import { findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
-import { floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
+import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
 import { requests } from '../bench/requests.js';
 import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
 import { tools, Workplace } from '../bench/workplace.js';
@@ -81,6 +82,21 @@ test('listeners are held and weighed', async () => {
     weighed.map(({ also }) => also['listeners']),
     [300, 300],
   );
+});
+
+test('an event reaches all listeners', async () => {
+  const sides = [devlxd({ options: ['--limit-connections-per-instance', '0'] }), floorFanout];
+  const { faults, sides: heard } = await runTrial({ ...asking, sides, measure: fanout(300) }, bench);
+  assert.deepEqual(faults, []);
+  assert.deepEqual(
+    heard.map(({ also }) => also['listeners']),
+    [300, 300],
+  );
+});
+
+test('an event that does not come fails the trial', async () => {
+  const { faults } = await runTrial({ ...asking, sides: [uws], measure: fanout(3, 100) }, bench);
+  assert.match(faults[0] ?? '', /^uws: 0 events for 3 of 3 listeners/);
 });
 
 test('a wrong answer fails the trial', async () => {

@@ -49,8 +49,18 @@ HoldResult Holder::run() {
   result_.seconds = static_cast<double>(now() - began) / 1e9;
   printf("held %lu\n", result_.held);
   fflush(stdout);
-  while (!ended_) wait();
+  while (!ended_) {
+    wait();
+    announce_heard();
+  }
   return result_;
+}
+
+void Holder::announce_heard() {
+  if (heard_ || result_.messages == 0 || result_.messages < result_.held) return;
+  heard_ = true;
+  printf("heard %lu\n", result_.messages);
+  fflush(stdout);
 }
 
 void Holder::open_some() {
@@ -125,6 +135,7 @@ void Holder::finish_answer(Connection& connection, std::string_view received,
 
 void Holder::take_messages(Connection& connection, std::string_view data) {
   bool closes = false;
+  result_.message_bytes += data.size();
   const bool understood =
       options_.upgrade &&
       connection.frames.feed(data, [&](FrameReader::Frame frame, std::string_view payload) {

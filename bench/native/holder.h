@@ -20,6 +20,7 @@ struct HoldResult {
   uint64_t held = 0;
   double seconds = 0;  // until all of them were
   uint64_t messages = 0;
+  uint64_t message_bytes = 0;  // of their frames, and of those of pings
   uint64_t pings = 0;
   uint64_t first_message = 0;  // CLOCK_MONOTONIC, nanoseconds; 0: none came
   uint64_t last_message = 0;
@@ -30,7 +31,8 @@ class Holder {
  public:
   Holder(const LoadOptions& options, const sockaddr_un& address, Tally& tally);
 
-  // Prints "held N" when every connection is held or has failed; returns when standard input ends.
+  // Prints "held N" when every connection is held or has failed, "heard N" when as many messages
+  // have come as are held; returns when standard input ends.
   HoldResult run();
 
  private:
@@ -42,6 +44,7 @@ class Holder {
   };
 
   bool settled() const { return opened_ == connections_.size() && under_way_ == 0; }
+  void announce_heard();
   void open_some();
   bool open(uint64_t index);
   void wait();
@@ -60,6 +63,7 @@ class Holder {
   uint64_t opened_ = 0;
   uint64_t under_way_ = 0;  // opened and not yet answered
   bool ended_ = false;
+  bool heard_ = false;
   HoldResult result_;
 };
 

@@ -34,9 +34,10 @@ void print(const LoadResult& result, const Tally& tally) {
 void print(const HoldResult& result, const Tally& tally) {
   printf(
       "{\"held\":%lu,\"seconds\":%.6f,\"errors\":%lu,\"mismatches\":%lu,\"messages\":%lu,"
+      "\"messageBytes\":%lu,"
       "\"pings\":%lu,\"firstMessageNanoseconds\":%lu,\"lastMessageNanoseconds\":%lu}\n",
       result.held, result.seconds, tally.errors(), tally.mismatches(), result.messages,
-      result.pings, result.first_message, result.last_message);
+      result.message_bytes, result.pings, result.first_message, result.last_message);
 }
 
 // One request; its answer goes to standard output as it comes.

@@ -1,0 +1,23 @@
+import { descriptorLimit } from '../src/descriptors.js';
+
+/** What bench_load --hold prints at last. */
+export interface HoldReport {
+  readonly held: number;
+  readonly seconds: number;
+  readonly errors: number;
+  readonly mismatches: number;
+  readonly messages: number;
+  /** with their frames' heads, and those of pings */
+  readonly messageBytes: number;
+  /** CLOCK_MONOTONIC */
+  readonly firstMessageNanoseconds: number;
+  readonly lastMessageNanoseconds: number;
+}
+
+export function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1) ?? '';
+}
+
+export function fewer(count: number, wanted: number): string {
+  return `${count} listeners instead of ${wanted}: the limit on open files is ${descriptorLimit()} (ulimit -n)`;
+}
