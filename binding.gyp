@@ -66,6 +66,20 @@
       ],
     },
     {
+      "target_name": "bench_guests",
+      "type": "executable",
+      "sources": [
+        "bench/native/answer_parser.cc",
+        "bench/native/crowd.cc",
+        "bench/native/guests.cc",
+        "bench/native/histogram.cc",
+        "bench/native/sockets.cc",
+        "bench/native/visit.cc",
+        "native/guests/message.cc",
+        "native/guests/spawn.cc",
+      ],
+    },
+    {
       "target_name": "bench_load",
       "type": "executable",
       "sources": [

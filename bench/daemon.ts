@@ -4,6 +4,7 @@ import { HostClient, instancePath } from '../src/cli/client.js';
 import { socketPaths } from '../src/main.js';
 import { packageRoot } from '../src/package-root.js';
 import { Child } from './child.js';
+import { Crowd } from './crowd.js';
 import type { Bench, Server, Side } from './trial.js';
 
 interface LogLine {
@@ -11,6 +12,9 @@ interface LogLine {
   readonly msg: string;
   readonly err?: { readonly message: string };
 }
+
+/** Their writes share commits. */
+const operatorsAtOnce = 64;
 
 const errorLevel = 50; // pino's
 let daemons = 0;
@@ -21,6 +25,8 @@ interface Daemons {
   readonly options?: readonly string[];
   /** of each guest's instance */
   readonly config?: Readonly<Record<string, string>>;
+  /** running instances that do nothing */
+  readonly neighbours?: number;
   /** before the first guest comes */
   readonly prepare?: (client: HostClient, bench: Bench) => Promise<unknown>;
 }
@@ -40,6 +46,7 @@ class Daemon implements Server {
   readonly #config: Readonly<Record<string, string>>;
   #guests = 0;
   #events = 0;
+  #crowd: Crowd | undefined;
 
   private constructor({ workplace, pins }: Bench, { options = [], config = {} }: Daemons) {
     this.#config = config;
@@ -66,6 +73,7 @@ class Daemon implements Server {
     while ((await daemon.#nextMessage()) !== 'ready');
     void daemon.#readLog();
     await daemons.prepare?.(daemon.#client, bench);
+    await daemon.#settle(bench, daemons.neighbours ?? 0);
     return daemon;
   }
 
@@ -78,10 +86,27 @@ class Daemon implements Server {
   }
 
   /** An instance of its own for each guest: the one before may not have been noticed to be gone. */
-  async admit(pid: number): Promise<void> {
+  async admit(pids: readonly number[]): Promise<void> {
+    const waiting = pids.values(); // one queue for all operators
+    const operators = Array.from({ length: Math.min(pids.length, operatorsAtOnce) }, async () => {
+      const client = new HostClient(this.#runDir);
+      for (const pid of waiting) await this.#register(client, pid);
+      await client.close();
+    });
+    await Promise.all(operators);
+  }
+
+  async #settle(bench: Bench, neighbours: number): Promise<void> {
+    const count = Math.ceil(neighbours * bench.plan.scale);
+    if (count === 0) return;
+    this.#crowd = await Crowd.spawn(bench, count);
+    await this.admit(this.#crowd.pids);
+  }
+
+  async #register(client: HostClient, pid: number): Promise<void> {
     const name = `bench-${++this.#guests}`;
-    await this.#client.request('POST', '/1.0/instances', { name, config: this.#config });
-    await this.#client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
+    await client.request('POST', '/1.0/instances', { name, config: this.#config });
+    await client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
   }
 
   async announce(): Promise<void> {
@@ -90,6 +115,7 @@ class Daemon implements Server {
   }
 
   async stop(): Promise<string[]> {
+    await this.#crowd?.end();
     await this.#client.close();
     const code = await this.#child.end('SIGTERM');
     if (code !== 0) this.#faults.push(`devlxd ended with ${code}: ${this.#child.complaints}`);

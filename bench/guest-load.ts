@@ -31,7 +31,7 @@ export class GuestLoad {
     const child = new Child('the load', command, 2);
     const load = new GuestLoad(child);
     try {
-      await server.admit(Number(await child.next(child.lines(3))));
+      await server.admit([Number(await child.next(child.lines(3)))]);
     } catch (error) {
       await child.end('SIGTERM');
       throw error;

@@ -139,7 +139,7 @@ function sideResult({ name, samples }: Contestant, base: number | undefined): Si
 }
 
 function goalOf({ goal }: Trial, sides: readonly SideResult[]): TrialResult['goal'] {
-  const own = sides.find(({ side }) => side === 'devlxd');
+  const own = sides.find(({ side }) => side === (goal?.subject ?? 'devlxd'));
   const reached = goal?.of === 'ratio' ? own?.ratio : own?.median;
   if (goal === undefined || reached === undefined || reached === null) return null;
   const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = goal;

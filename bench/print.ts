@@ -10,8 +10,9 @@ export function machineLine(machine: Machine): string {
   return `${cpu}, ${cores} cores, ${memory}, Linux ${kernel}, Node ${node}; ${pins}; load average ${loadAverage.toFixed(2)}`;
 }
 
-export function planLine({ rounds, seconds, warmup }: Plan): string {
-  return `${rounds} rounds of ${seconds} s after ${warmup} s of warm-up, interleaved; medians`;
+export function planLine({ rounds, seconds, warmup, scale }: Plan): string {
+  const fewer = scale < 1 ? `; ${scale * 100} % of the instances` : '';
+  return `${rounds} rounds of ${seconds} s after ${warmup} s of warm-up, interleaved; medians${fewer}`;
 }
 
 /** A trial as lines for a terminal. */
@@ -60,7 +61,8 @@ function table(rows: readonly string[][]): string[] {
 }
 
 function goalLine({ unit, reference }: TrialResult, goal: NonNullable<TrialResult['goal']>): string {
-  const what = goal.of === 'ratio' ? `devlxd / ${reference}` : `devlxd, ${unit}`;
+  const { subject = 'devlxd' } = goal;
+  const what = goal.of === 'ratio' ? `${subject} / ${reference}` : `${subject}, ${unit}`;
   const bound = goal.atLeast === undefined ? `<= ${goal.atMost}` : `>= ${goal.atLeast}`;
   return `goal: ${what} ${bound}: ${goal.reached.toFixed(2)}, ${goal.met ? 'met' : 'NOT MET'}`;
 }

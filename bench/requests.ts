@@ -48,6 +48,15 @@ export function requests(load: RequestLoad): (bench: Bench, server: Server) => P
   };
 }
 
+/** Measures the latency in the middle of the same, in microseconds. */
+export function latency(load: RequestLoad): (bench: Bench, server: Server) => Promise<Sample> {
+  const measure = requests(load);
+  return async (bench, server) => {
+    const sample = await measure(bench, server);
+    return { ...sample, value: sample.also['p50 us'] ?? 0 };
+  };
+}
+
 /** Lets a guest of its own ask; words: of bench_load. */
 export async function askAll(bench: Bench, server: Server, words: readonly string[]): Promise<Asked> {
   const guest = await GuestLoad.prepare(bench, server, words);

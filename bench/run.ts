@@ -16,8 +16,8 @@ interface Options {
   readonly json?: string;
 }
 
-const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1 };
-const quickPlan: Plan = { rounds: 3, seconds: 1, warmup: 0.5 };
+const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1, scale: 1 };
+const quickPlan: Plan = { rounds: 2, seconds: 0.5, warmup: 0.2, scale: 0.1 };
 
 const program = new Command('npm run bench --')
   .argument('[name...]', `trials to run: ${trials.map(({ name }) => name).join(', ')} (all)`)

@@ -8,6 +8,8 @@ export interface Plan {
   /** of one load, after so many seconds of warm-up */
   readonly seconds: number;
   readonly warmup: number;
+  /** how many of the instances that a trial is about there are, at most 1 */
+  readonly scale: number;
 }
 
 /** What every trial of a run works with. */
@@ -23,8 +25,8 @@ export interface Bench {
 export interface Server {
   readonly socket: string;
   readonly pid: number;
-  /** Makes a guest known, by the pid of its init, before it asks. */
-  admit(pid: number): Promise<void>;
+  /** Makes guests known, by the pids of their inits, before they ask. */
+  admit(pids: readonly number[]): Promise<void>;
   /** Sends one event to all listeners of the guest that came last. */
   announce(): Promise<void>;
   /** Ends it; gives what went wrong in it, one sentence each. */
@@ -54,6 +56,8 @@ export interface Sample {
 
 /** What is wanted of devlxd (DESIGN, section 7). */
 export interface Goal {
+  /** name of the side that has to reach it (devlxd) */
+  readonly subject?: string;
   readonly of: 'ratio' | 'value';
   readonly atLeast?: number;
   readonly atMost?: number;

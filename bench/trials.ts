@@ -3,7 +3,8 @@ import { exports } from './exports.js';
 import { fanout } from './fanout.js';
 import { listeners } from './listeners.js';
 import { floorFanout, floorIdentify, floorPlain, http, uws } from './peers.js';
-import { requestColumns, requests } from './requests.js';
+import { latency, requestColumns, requests } from './requests.js';
+import { storm, stormConfig } from './storm.js';
 import { serverShare, type Trial } from './trial.js';
 
 const config = { 'user.role': 'web', 'cloud-init.user-data': '#cloud-config\npackages: [nginx]\n' };
@@ -55,6 +56,27 @@ export const trials: readonly Trial[] = [
     goal: { of: 'ratio', atMost: 2 },
     columns: ['listeners', 'first ms', 'bytes each', serverShare],
     measure: fanout(10_000),
+  },
+  {
+    name: 'boot-storm',
+    about: '5,000 instances boot at once: 8 requests each on new connections',
+    unit: 's',
+    sides: [devlxd({ config: stormConfig }), floorIdentify],
+    reference: floorIdentify.name,
+    goal: { of: 'ratio', atMost: 1.5 },
+    freshServers: true,
+    columns: ['requests/s', 'p50 ms', 'p99 ms', 'max ms', serverShare],
+    measure: storm(5_000),
+  },
+  {
+    name: 'instances',
+    about: 'median of connect, GET /1.0, close, one at a time, beside so many running instances',
+    unit: 'us',
+    sides: [0, 100, 1_000, 10_000].map((neighbours) => devlxd({ name: `beside-${neighbours}`, neighbours })),
+    reference: 'beside-0',
+    goal: { subject: 'beside-10000', of: 'ratio', atMost: 1.1 },
+    columns: requestColumns,
+    measure: latency({ mode: 'connect', connections: 1, path: '/1.0' }),
   },
   exports({ readers: 1, megabytes: 64, downloads: 16 }),
   exports({ readers: 16, megabytes: 64, downloads: 64 }),

@@ -11,11 +11,12 @@ import { findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
 import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
 import { requests } from '../bench/requests.js';
+import { storm, stormConfig } from '../bench/storm.js';
 import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
 import { tools, Workplace } from '../bench/workplace.js';
 
 const workplace = new Workplace();
-const setting = { plan: { rounds: 1, seconds: 0.2, warmup: 0.05 }, pins: findPins(), workplace };
+const setting = { plan: { rounds: 1, seconds: 0.2, warmup: 0.05, scale: 1 }, pins: findPins(), workplace };
 const bench: Bench = { ...setting, answer: await askForAnswer(setting, devlxd()) };
 
 const asking: Omit<Trial, 'sides'> = {
@@ -97,6 +98,18 @@ test('an event reaches all listeners', async () => {
 test('an event that does not come fails the trial', async () => {
   const { faults } = await runTrial({ ...asking, sides: [uws], measure: fanout(3, 100) }, bench);
   assert.match(faults[0] ?? '', /^uws: 0 events for 3 of 3 listeners/);
+});
+
+test('instances boot all at once', async () => {
+  const sides = [devlxd({ config: stormConfig }), floorIdentify];
+  const { faults, sides: booted } = await runTrial({ ...asking, sides, measure: storm(30) }, bench);
+  assert.deepEqual(faults, []);
+  assert.equal(booted.length, 2);
+});
+
+test('an instance that is not answered as it should be fails the trial', async () => {
+  const { faults } = await runTrial({ ...asking, sides: [devlxd()], measure: storm(2) }, bench);
+  assert.deepEqual(faults, ['devlxd: 8 right answers, 8 wrong ones, 0 errors']);
 });
 
 test('a wrong answer fails the trial', async () => {
