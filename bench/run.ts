@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { askForAnswer } from './answer.js';
+import { comparisonLines, type Report, readReport } from './compare.js';
 import { devlxd } from './daemon.js';
 import { describeMachine, findPins } from './machine.js';
 import { runTrial, type TrialResult } from './measure.js';
@@ -14,6 +15,7 @@ import { Workplace } from './workplace.js';
 interface Options {
   readonly quick?: boolean;
   readonly json?: string;
+  readonly compare?: string;
 }
 
 const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1, scale: 1 };
@@ -23,21 +25,24 @@ const program = new Command('npm run bench --')
   .argument('[name...]', `trials to run: ${trials.map(({ name }) => name).join(', ')} (all)`)
   .option('--quick', 'fewer and shorter rounds: to see whether it works, not for figures')
   .option('--json <file>', 'write everything that was measured to this file')
+  .option('--compare <file>', 'show each trial beside that of an earlier run, from its --json')
   .addHelpText(
     'after',
     `
 Examples:
   npm run bench
   npm run bench -- connect --quick
-  npm run bench -- keepalive-64 connect --json result.json`,
+  npm run bench -- keepalive-64 connect --json base.json
+  npm run bench -- keepalive-64 connect --compare base.json`,
   )
   .action(run);
 // Whatever ends this process, its exit handlers end its children and remove its directory.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 await program.parseAsync();
 
-async function run(names: string[], { quick, json }: Options): Promise<void> {
+async function run(names: string[], { quick, json, compare }: Options): Promise<void> {
   const chosen = choose(names);
+  const base = compare === undefined ? undefined : baseOf(compare);
   const plan = quick ? quickPlan : fullPlan;
   const pins = findPins();
   const machine = describeMachine(pins);
@@ -45,7 +50,11 @@ async function run(names: string[], { quick, json }: Options): Promise<void> {
   const workplace = new Workplace();
   const results: TrialResult[] = [];
   const answer = await askForAnswer({ plan, pins, workplace }, devlxd());
-  for (const trial of chosen) results.push(await runOne(trial, { plan, pins, workplace, answer }));
+  for (const trial of chosen) {
+    const result = await runOne(trial, { plan, pins, workplace, answer });
+    results.push(result);
+    if (base !== undefined) process.stdout.write(comparisonLines(result, base));
+  }
   if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, plan, trials: results }, null, 2)}\n`);
   const failed = results.filter(({ faults }) => faults.length > 0).map(({ name }) => name);
   if (failed.length === 0) return;
@@ -62,6 +71,14 @@ async function runOne(trial: Trial, bench: Bench): Promise<TrialResult> {
 
 function showProgress(trial: string, side: string, round: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${trial}: round ${round}, ${side}`);
+}
+
+function baseOf(file: string): Report {
+  try {
+    return readReport(file);
+  } catch (error) {
+    return program.error(`--compare: ${(error as Error).message}`, { exitCode: 2 });
+  }
 }
 
 function choose(names: readonly string[]): readonly Trial[] {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { askForAnswer } from '../bench/answer.js';
+import { comparisonLines } from '../bench/compare.js';
 import { devlxd } from '../bench/daemon.js';
 import { exports } from '../bench/exports.js';
 import { fanout } from '../bench/fanout.js';
@@ -151,4 +152,19 @@ test('an image with other bytes fails the trial', async () => {
   ]);
   const trial = { ...exports({ readers: 1, megabytes: 2, downloads: 1 }), sides: [wrong] };
   assert.match((await runTrial(trial, bench)).faults[0] ?? '', /^wrong: 0 right answers, 1 wrong ones, 0 errors/);
+});
+
+test('a run is compared with an earlier one, the reference too', async () => {
+  const measured = await runTrial({ ...asking, sides: [floorPlain] }, bench);
+  const [floor] = measured.sides;
+  assert.ok(floor);
+  const side = (median: number, ratio: number) => ({ ...floor, side: 'devlxd', median, ratio, values: [median] });
+  const before = { ...measured, sides: [side(100, 0.5)] };
+  const line = comparisonLines({ ...measured, sides: [side(80, 0.6)] }, { trials: [before] });
+  assert.match(line, /^ {2}devlxd +100 .* 80 .* 0\.80 +DIFFER +1\.20$/m);
+  assert.match(
+    comparisonLines({ ...measured, sides: [side(100, 1)] }, { trials: [before] }),
+    /1\.00 +overlap +2\.00$/m,
+  );
+  assert.match(comparisonLines(measured, { trials: [] }), /not in the earlier run/);
 });
