@@ -5,7 +5,7 @@ import { socketPaths } from '../src/main.js';
 import { packageRoot } from '../src/package-root.js';
 import { Child } from './child.js';
 import { Crowd } from './crowd.js';
-import type { Bench, Server, Side } from './trial.js';
+import type { Bench, Restartable, Side } from './trial.js';
 
 interface LogLine {
   readonly level: number;
@@ -25,6 +25,8 @@ interface Daemons {
   readonly options?: readonly string[];
   /** of each guest's instance */
   readonly config?: Readonly<Record<string, string>>;
+  /** instances that do not run */
+  readonly stored?: number;
   /** running instances that do nothing */
   readonly neighbours?: number;
   /** before the first guest comes */
@@ -32,17 +34,18 @@ interface Daemons {
 }
 
 /** devlxd itself. */
-export function devlxd({ name = 'devlxd', ...daemons }: Daemons = {}): Side {
+export function devlxd({ name = 'devlxd', ...daemons }: Daemons = {}): Side<Restartable> {
   return { name, start: (bench) => Daemon.start(bench, daemons) };
 }
 
-class Daemon implements Server {
-  readonly #child: Child;
+class Daemon implements Restartable {
+  #child: Child;
   readonly #client: HostClient;
   readonly #runDir: string;
   readonly #stateDir: string;
   readonly #faults: string[] = [];
-  readonly #lines: AsyncIterator<string>;
+  #lines: AsyncIterator<string>;
+  readonly #command: readonly string[];
   readonly #config: Readonly<Record<string, string>>;
   #guests = 0;
   #events = 0;
@@ -54,25 +57,18 @@ class Daemon implements Server {
     this.#runDir = workplace.path(`run-${number}`);
     this.#stateDir = workplace.path(`state-${number}`);
     const directories = ['--run-dir', this.#runDir, '--state-dir', this.#stateDir];
-    const command = [process.execPath, join(packageRoot, 'bin/devlxd'), 'serve', ...directories];
-    this.#child = new Child('devlxd', [
-      ...pins.server,
-      ...command,
-      '--log-format',
-      'json',
-      '--log-level',
-      'info',
-      ...options,
-    ]);
+    const serve = [process.execPath, join(packageRoot, 'bin/devlxd'), 'serve', ...directories];
+    this.#command = [...pins.server, ...serve, '--log-format', 'json', '--log-level', 'info', ...options];
+    this.#child = new Child('devlxd', this.#command);
     this.#lines = this.#child.lines(2);
     this.#client = new HostClient(this.#runDir);
   }
 
   static async start(bench: Bench, daemons: Daemons): Promise<Daemon> {
     const daemon = new Daemon(bench, daemons);
-    while ((await daemon.#nextMessage()) !== 'ready');
-    void daemon.#readLog();
+    await daemon.#becomeReady();
     await daemons.prepare?.(daemon.#client, bench);
+    await daemon.#store(Math.ceil((daemons.stored ?? 0) * bench.plan.scale));
     await daemon.#settle(bench, daemons.neighbours ?? 0);
     return daemon;
   }
@@ -87,10 +83,36 @@ class Daemon implements Server {
 
   /** An instance of its own for each guest: the one before may not have been noticed to be gone. */
   async admit(pids: readonly number[]): Promise<void> {
+    await this.#operate(pids, async (client, pid) => {
+      const name = await this.#create(client);
+      await client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
+    });
+  }
+
+  async restart(): Promise<number> {
+    await this.#end();
+    const began = performance.now();
+    this.#child = new Child('devlxd', this.#command);
+    this.#lines = this.#child.lines(2);
+    await this.#becomeReady();
+    return began;
+  }
+
+  async #becomeReady(): Promise<void> {
+    while ((await this.#nextMessage()) !== 'ready');
+    void this.#readLog();
+  }
+
+  async #store(count: number): Promise<void> {
+    await this.#operate(Array(count).fill(0), (client) => this.#create(client));
+  }
+
+  /** Does something for each, many at a time. */
+  async #operate(pids: readonly number[], work: (client: HostClient, pid: number) => Promise<unknown>): Promise<void> {
     const waiting = pids.values(); // one queue for all operators
     const operators = Array.from({ length: Math.min(pids.length, operatorsAtOnce) }, async () => {
       const client = new HostClient(this.#runDir);
-      for (const pid of waiting) await this.#register(client, pid);
+      for (const pid of waiting) await work(client, pid);
       await client.close();
     });
     await Promise.all(operators);
@@ -103,10 +125,10 @@ class Daemon implements Server {
     await this.admit(this.#crowd.pids);
   }
 
-  async #register(client: HostClient, pid: number): Promise<void> {
+  async #create(client: HostClient): Promise<string> {
     const name = `bench-${++this.#guests}`;
     await client.request('POST', '/1.0/instances', { name, config: this.#config });
-    await client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
+    return name;
   }
 
   async announce(): Promise<void> {
@@ -117,14 +139,19 @@ class Daemon implements Server {
   async stop(): Promise<string[]> {
     await this.#crowd?.end();
     await this.#client.close();
-    const code = await this.#child.end('SIGTERM');
-    if (code !== 0) this.#faults.push(`devlxd ended with ${code}: ${this.#child.complaints}`);
+    await this.#end();
     for (const directory of [this.#runDir, this.#stateDir]) rmSync(directory, { recursive: true, force: true });
     return this.#faults;
   }
 
+  async #end(): Promise<void> {
+    const code = await this.#child.end('SIGTERM');
+    if (code !== 0) this.#faults.push(`devlxd ended with ${code}: ${this.#child.complaints}`);
+  }
+
   async #readLog(): Promise<void> {
-    for (let next = await this.#lines.next(); !next.done; next = await this.#lines.next()) this.#read(next.value);
+    const lines = this.#lines; // of this process, not of one that follows it
+    for (let next = await lines.next(); !next.done; next = await lines.next()) this.#read(next.value);
   }
 
   async #nextMessage(): Promise<string> {

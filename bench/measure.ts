@@ -3,8 +3,8 @@ import {
   type Bench,
   type Goal,
   loadShare,
+  type Running,
   type Sample,
-  type Server,
   type Side,
   serverShare,
   type Trial,
@@ -48,7 +48,11 @@ export interface TrialResult {
 export type OnRound = (trial: string, side: string, round: number) => void;
 
 /** Measures all sides of a trial, interleaved (A B A B), so that a slow minute hits everyone. */
-export async function runTrial(trial: Trial, bench: Bench, onRound: OnRound = () => undefined): Promise<TrialResult> {
+export async function runTrial<Kind extends Running>(
+  trial: Trial<Kind>,
+  bench: Bench,
+  onRound: OnRound = () => undefined,
+): Promise<TrialResult> {
   const contestants = trial.sides.map((side) => new Contestant(side, trial, bench));
   for (let round = 1; round <= bench.plan.rounds; round++) {
     for (const contestant of contestants) {
@@ -61,15 +65,15 @@ export async function runTrial(trial: Trial, bench: Bench, onRound: OnRound = ()
 }
 
 /** One side during one trial. */
-class Contestant {
-  readonly #side: Side;
-  readonly #trial: Trial;
+class Contestant<Kind extends Running> {
+  readonly #side: Side<Kind>;
+  readonly #trial: Trial<Kind>;
   readonly #bench: Bench;
   readonly samples: Sample[] = [];
   readonly faults: string[] = [];
-  #server: Server | undefined;
+  #server: Kind | undefined;
 
-  constructor(side: Side, trial: Trial, bench: Bench) {
+  constructor(side: Side<Kind>, trial: Trial<Kind>, bench: Bench) {
     this.#side = side;
     this.#trial = trial;
     this.#bench = bench;
@@ -103,7 +107,7 @@ class Contestant {
   }
 }
 
-function resultOf(trial: Trial, contestants: readonly Contestant[]): TrialResult {
+function resultOf(trial: Trial<Running>, contestants: readonly Contestant<Running>[]): TrialResult {
   const { name, about, unit, reference, columns } = trial;
   const measured = contestants.filter(({ samples }) => samples.length > 0);
   const base = measured.find((contestant) => contestant.name === reference);
@@ -124,7 +128,7 @@ function resultOf(trial: Trial, contestants: readonly Contestant[]): TrialResult
   };
 }
 
-function sideResult({ name, samples }: Contestant, base: number | undefined): SideResult {
+function sideResult({ name, samples }: Contestant<Running>, base: number | undefined): SideResult {
   const values = samples.map(({ value }) => value);
   const names = Object.keys(samples[0]?.also ?? {});
   const middle = median(values);
@@ -138,7 +142,7 @@ function sideResult({ name, samples }: Contestant, base: number | undefined): Si
   };
 }
 
-function goalOf({ goal }: Trial, sides: readonly SideResult[]): TrialResult['goal'] {
+function goalOf({ goal }: Trial<Running>, sides: readonly SideResult[]): TrialResult['goal'] {
   const own = sides.find(({ side }) => side === (goal?.subject ?? 'devlxd'));
   const reached = goal?.of === 'ratio' ? own?.ratio : own?.median;
   if (goal === undefined || reached === undefined || reached === null) return null;

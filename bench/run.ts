@@ -8,7 +8,7 @@ import { devlxd } from './daemon.js';
 import { describeMachine, findPins } from './machine.js';
 import { runTrial, type TrialResult } from './measure.js';
 import { machineLine, planLine, trialLines } from './print.js';
-import type { Bench, Plan, Trial } from './trial.js';
+import type { Bench, Plan, Running, Trial } from './trial.js';
 import { trials } from './trials.js';
 import { Workplace } from './workplace.js';
 
@@ -62,7 +62,7 @@ async function run(names: string[], { quick, json, compare }: Options): Promise<
   process.exitCode = 1;
 }
 
-async function runOne(trial: Trial, bench: Bench): Promise<TrialResult> {
+async function runOne(trial: Trial<Running>, bench: Bench): Promise<TrialResult> {
   const result = await runTrial(trial, bench, showProgress);
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   process.stdout.write(trialLines(result));
@@ -81,7 +81,7 @@ function baseOf(file: string): Report {
   }
 }
 
-function choose(names: readonly string[]): readonly Trial[] {
+function choose(names: readonly string[]): readonly Trial<Running>[] {
   const unknown = names.find((name) => !trials.some((trial) => trial.name === name));
   if (unknown !== undefined) {
     program.error(`There is no trial "${unknown}"; there are ${trials.map(({ name }) => name).join(', ')}.`, {

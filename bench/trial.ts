@@ -21,22 +21,32 @@ export interface Bench {
   readonly answer: Answer;
 }
 
-/** A server under test, running. */
-export interface Server {
-  readonly socket: string;
+/** What is under test, running. */
+export interface Running {
   readonly pid: number;
-  /** Makes guests known, by the pids of their inits, before they ask. */
-  admit(pids: readonly number[]): Promise<void>;
-  /** Sends one event to all listeners of the guest that came last. */
-  announce(): Promise<void>;
   /** Ends it; gives what went wrong in it, one sentence each. */
   stop(): Promise<string[]>;
 }
 
+/** One that guests ask. */
+export interface Server extends Running {
+  readonly socket: string;
+  /** Makes guests known, by the pids of their inits, before they ask. */
+  admit(pids: readonly number[]): Promise<void>;
+  /** Sends one event to all listeners of the guest that came last. */
+  announce(): Promise<void>;
+}
+
+/** One that knows afterwards what it knew. */
+export interface Restartable extends Server {
+  /** Ends it and starts it again; gives the time, of performance.now(), at which it was started. */
+  restart(): Promise<number>;
+}
+
 /** One of those that are compared. */
-export interface Side {
+export interface Side<Kind extends Running = Server> {
   readonly name: string;
-  start(bench: Bench): Promise<Server>;
+  start(bench: Bench): Promise<Kind>;
 }
 
 /** Names of what else was seen that tell who was the bottleneck: of one core. */
@@ -63,11 +73,11 @@ export interface Goal {
   readonly atMost?: number;
 }
 
-export interface Trial {
+export interface Trial<Kind extends Running = Server> {
   readonly name: string;
   readonly about: string;
   readonly unit: string;
-  readonly sides: readonly Side[];
+  readonly sides: readonly Side<Kind>[];
   /** name of the side that the others are divided by */
   readonly reference: string;
   readonly goal?: Goal;
@@ -75,5 +85,6 @@ export interface Trial {
   readonly freshServers?: boolean;
   /** names among what else was seen that belong into the table */
   readonly columns: readonly string[];
-  readonly measure: (bench: Bench, server: Server) => Promise<Sample>;
+  /** A method, so that trials of all kinds of sides fit into one list. */
+  measure(bench: Bench, server: Kind): Promise<Sample>;
 }

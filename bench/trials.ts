@@ -4,8 +4,9 @@ import { fanout } from './fanout.js';
 import { listeners } from './listeners.js';
 import { floorFanout, floorIdentify, floorPlain, http, uws } from './peers.js';
 import { latency, requestColumns, requests } from './requests.js';
+import { startup } from './startup.js';
 import { storm, stormConfig } from './storm.js';
-import { serverShare, type Trial } from './trial.js';
+import { type Restartable, type Running, serverShare, type Trial } from './trial.js';
 
 const config = { 'user.role': 'web', 'cloud-init.user-data': '#cloud-config\npackages: [nginx]\n' };
 const options = ['--limit-connections-per-instance', '0'];
@@ -17,7 +18,7 @@ const unkept = devlxd({ name: 'devlxd-unkept', options: [...options, '--kept-ans
 const everyone = [cached, unkept, floorPlain, floorIdentify, uws, http];
 
 /** What is measured. A trial that has a goal has it from DESIGN, section 7. */
-export const trials: readonly Trial[] = [
+export const trials: readonly Trial<Running>[] = [
   keepAlive(1),
   keepAlive(8),
   { ...keepAlive(64), goal: { of: 'ratio', atLeast: 0.9 } },
@@ -78,6 +79,7 @@ export const trials: readonly Trial[] = [
     columns: requestColumns,
     measure: latency({ mode: 'connect', connections: 1, path: '/1.0' }),
   },
+  startupWith(10_000),
   exports({ readers: 1, megabytes: 64, downloads: 16 }),
   exports({ readers: 16, megabytes: 64, downloads: 64 }),
 ];
@@ -104,5 +106,18 @@ function endpoint(name: string, path: string, body?: string): Trial {
     reference: unkept.name,
     columns: requestColumns,
     measure: requests({ mode: 'keepalive', connections: 64, path, ...(body === undefined ? {} : { body }) }),
+  };
+}
+
+function startupWith(stored: number): Trial<Restartable> {
+  return {
+    name: 'start-up',
+    about: `from the start of the process to the first answer, with ${stored.toLocaleString('en-US')} instances stored`,
+    unit: 's',
+    sides: [devlxd({ stored }), devlxd({ name: 'devlxd-empty' })],
+    reference: 'devlxd-empty',
+    goal: { of: 'value', atMost: 1 },
+    columns: ['ready s'],
+    measure: startup,
   };
 }

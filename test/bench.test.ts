@@ -12,6 +12,7 @@ import { findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
 import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
 import { requests } from '../bench/requests.js';
+import { startup } from '../bench/startup.js';
 import { storm, stormConfig } from '../bench/storm.js';
 import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
 import { tools, Workplace } from '../bench/workplace.js';
@@ -111,6 +112,13 @@ test('instances boot all at once', async () => {
 test('an instance that is not answered as it should be fails the trial', async () => {
   const { faults } = await runTrial({ ...asking, sides: [devlxd()], measure: storm(2) }, bench);
   assert.deepEqual(faults, ['devlxd: 8 right answers, 8 wrong ones, 0 errors']);
+});
+
+test('a daemon that starts again answers those who ran before', async () => {
+  const sides = [devlxd({ stored: 20 }), devlxd({ name: 'empty' })];
+  const { faults, sides: started } = await runTrial({ ...asking, sides, measure: startup }, bench);
+  assert.deepEqual(faults, []);
+  assert.equal(started.length, 2);
 });
 
 test('a wrong answer fails the trial', async () => {
