@@ -8,6 +8,13 @@ const keptCharacters = 2000;
 /** How long a process may take to end in order. */
 const patienceMilliseconds = 10_000;
 
+/** How a process has ended, and what it said. */
+export interface Finished {
+  readonly code: number;
+  readonly output: string;
+  readonly complaints: string;
+}
+
 /** A process of the benchmark, by what it says and how it ends. It does not outlive this one. */
 export class Child {
   /** what faults call it */
@@ -82,6 +89,13 @@ export class Child {
 
   endInput(): void {
     this.#process.stdin?.end();
+  }
+
+  /** Waits until it has ended by itself, of which the end of its input is part. */
+  async finish(): Promise<Finished> {
+    this.endInput();
+    const code = await this.exited;
+    return { code, output: this.output, complaints: this.complaints };
   }
 
   /** Ends it: its standard input, or with a signal; and by force when it does not obey. */

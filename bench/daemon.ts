@@ -77,6 +77,10 @@ class Daemon implements Restartable {
     return socketPaths(this.#runDir).guest;
   }
 
+  get control(): string {
+    return socketPaths(this.#runDir).control;
+  }
+
   get pid(): number {
     return this.#child.pid;
   }

@@ -1,14 +1,7 @@
 import { join } from 'node:path';
-import { Child } from './child.js';
+import { Child, type Finished } from './child.js';
 import type { Bench, Server } from './trial.js';
 import { tools } from './workplace.js';
-
-/** How a load ended. */
-interface Finished {
-  readonly code: number;
-  readonly output: string;
-  readonly complaints: string;
-}
 
 /** bench_load in a guest: root of user and pid namespaces of its own, as in a container. */
 export class GuestLoad {
@@ -51,8 +44,6 @@ export class GuestLoad {
   /** Lets it begin, if it has not, and ends its standard input; resolves when it has ended. */
   async finish(): Promise<Finished> {
     this.go();
-    this.#child.endInput();
-    const code = await this.#child.exited;
-    return { code, output: this.#child.output, complaints: this.#child.complaints };
+    return this.#child.finish();
   }
 }

@@ -24,7 +24,7 @@ const floor: Command = (socket, { answer }) => [
   '--body',
   answer.body,
 ];
-const script = (name: string): string[] => [process.execPath, join(import.meta.dirname, 'peers', name)];
+export const script = (name: string): string[] => [process.execPath, join(import.meta.dirname, 'peers', name)];
 
 /** A C++ loop with a canned answer: accept4 and SO_PEERCRED. */
 export const floorPlain = peer('floor', floor);

@@ -1,3 +1,4 @@
+import type { Finished } from './child.js';
 import { busyWhile } from './cpu.js';
 import { GuestLoad } from './guest-load.js';
 import { type Bench, loadShare, type Sample, type Server, serverShare } from './trial.js';
@@ -43,8 +44,7 @@ export function requests(load: RequestLoad): (bench: Bench, server: Server) => P
     if (load.path === '/1.0') words.push('--expect-body', bench.answer.body);
     else if (load.body !== undefined) words.push('--expect-body', load.body);
     if (load.rate !== undefined) words.push('--rate', String(load.rate));
-    const asked = await askAll(bench, server, words);
-    return { value: asked.perSecond, also: seenIn(asked), faults: loadFaults(asked) };
+    return sampleOf(await askAll(bench, server, words));
   };
 }
 
@@ -60,9 +60,18 @@ export function latency(load: RequestLoad): (bench: Bench, server: Server) => Pr
 /** Lets a guest of its own ask; words: of bench_load. */
 export async function askAll(bench: Bench, server: Server, words: readonly string[]): Promise<Asked> {
   const guest = await GuestLoad.prepare(bench, server, words);
-  const [{ code, output, complaints }, serverBusy] = await busyWhile(server.pid, () => guest.finish());
+  return askedBy(server.pid, () => guest.finish());
+}
+
+/** What a load has to say when it ends, and what the server under it has used. */
+export async function askedBy(server: number, finish: () => Promise<Finished>): Promise<Asked> {
+  const [{ code, output, complaints }, serverBusy] = await busyWhile(server, finish);
   if (output === '') throw new Error(`the load ended with ${code}: ${complaints}`);
   return { ...(JSON.parse(output) as LoadReport), serverBusy, code, complaints };
+}
+
+export function sampleOf(asked: Asked): Sample {
+  return { value: asked.perSecond, also: seenIn(asked), faults: loadFaults(asked) };
 }
 
 export function loadFaults({ requests, mismatches, errors, code, complaints }: Asked): string[] {

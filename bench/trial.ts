@@ -39,6 +39,8 @@ export interface Server extends Running {
 
 /** One that knows afterwards what it knew. */
 export interface Restartable extends Server {
+  /** the operator's socket */
+  readonly control: string;
   /** Ends it and starts it again; gives the time, of performance.now(), at which it was started. */
   restart(): Promise<number>;
 }

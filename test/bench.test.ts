@@ -16,6 +16,7 @@ import { startup } from '../bench/startup.js';
 import { storm, stormConfig } from '../bench/storm.js';
 import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
 import { tools, Workplace } from '../bench/workplace.js';
+import { writes } from '../bench/writes.js';
 
 const workplace = new Workplace();
 const setting = { plan: { rounds: 1, seconds: 0.2, warmup: 0.05, scale: 1 }, pins: findPins(), workplace };
@@ -119,6 +120,18 @@ test('a daemon that starts again answers those who ran before', async () => {
   const { faults, sides: started } = await runTrial({ ...asking, sides, measure: startup }, bench);
   assert.deepEqual(faults, []);
   assert.equal(started.length, 2);
+});
+
+test('devlxd and SQLite make durable writes', async () => {
+  const { faults, sides } = await runTrial(writes('writes-3', 3, { of: 'value', atLeast: 0 }), bench);
+  assert.deepEqual(faults, []);
+  assert.deepEqual(
+    sides.map(({ side, median }) => [side, median > 0]),
+    [
+      ['devlxd', true],
+      ['sqlite', true],
+    ],
+  );
 });
 
 test('a wrong answer fails the trial', async () => {

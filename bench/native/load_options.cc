@@ -36,6 +36,9 @@ constexpr const char* kHelp =
     "the\n"
     "                        messages that come until standard input ends\n"
     "  --upgrade             asks for a WebSocket; pings are answered\n"
+    "  --patch JSON          sends PATCH with this; each % in it is the number of the request, "
+    "each %\n"
+    "                        in the path that of the connection, from 1\n"
     "  --once                asks once and prints the answer as it came\n"
     "\n"
     "Examples:\n"
@@ -69,6 +72,13 @@ bool read_file(const char* path, std::string& text) {
   return file.good() || file.eof();
 }
 
+std::string filled_in(std::string text, uint64_t number) {
+  for (size_t at; (at = text.find('%')) != std::string::npos;) {
+    text.replace(at, 1, std::to_string(number));
+  }
+  return text;
+}
+
 // What is wrong with the value of an option; nullptr when nothing is.
 const char* read_option(int name, const char* value, LoadOptions& options) {
   switch (name) {
@@ -93,6 +103,9 @@ const char* read_option(int name, const char* value, LoadOptions& options) {
                                                                  : "--expect-status takes a number";
     case 'b':
       options.expect_body = value;
+      return nullptr;
+    case 'j':
+      options.patch = value;
       return nullptr;
     case 'f':
       return read_file(value, options.expect_body.emplace()) ? nullptr
@@ -135,6 +148,13 @@ std::string LoadOptions::request() const {
   return text + "\r\n";
 }
 
+std::string LoadOptions::patch_request(uint64_t connection, uint64_t number) const {
+  const std::string body = filled_in(patch.value_or(""), number);
+  return "PATCH " + filled_in(path, connection) +
+         " HTTP/1.1\r\nHost: lxd\r\nContent-Type: application/json\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
 ParsedOptions parse_load_options(int argc, char** argv) {
   const option names[] = {
       {"socket", required_argument, nullptr, 's'},
@@ -147,6 +167,7 @@ ParsedOptions parse_load_options(int argc, char** argv) {
       {"expect-status", required_argument, nullptr, 'x'},
       {"expect-body", required_argument, nullptr, 'b'},
       {"expect-body-file", required_argument, nullptr, 'f'},
+      {"patch", required_argument, nullptr, 'j'},
       {"requests", required_argument, nullptr, 'q'},
       {"hold", required_argument, nullptr, 'n'},
       {"upgrade", no_argument, nullptr, 'u'},

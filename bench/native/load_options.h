@@ -19,6 +19,7 @@ struct LoadOptions {
   double rate = 0;  // requests per second; 0: each connection asks as soon as it is answered
   std::optional<int> expect_status;  // 200, or 101 with upgrade
   std::optional<std::string> expect_body;
+  std::optional<std::string> patch;
   uint64_t requests = 0;  // after which it ends; 0: time alone decides
   uint64_t hold = 0;
   bool upgrade = false;
@@ -26,6 +27,7 @@ struct LoadOptions {
 
   int status() const { return expect_status.value_or(upgrade ? 101 : 200); }
   std::string request() const;
+  std::string patch_request(uint64_t connection, uint64_t number) const;
   const std::string* body() const { return expect_body ? &*expect_body : nullptr; }
 };
 

@@ -96,17 +96,21 @@ void RequestLoad::begin(Connection& connection, uint64_t due) {
     return;
   }
   connection.busy = true;
+  if (options_.patch) request_ = options_.patch_request(index_of(connection) + 1, scheduled_);
   const ssize_t size = send(connection.fd.get(), request_.data(), request_.size(), MSG_NOSIGNAL);
   if (size == static_cast<ssize_t>(request_.size())) return;
   tally_.error(size < 0 ? Failure{"send", errno} : Failure{"send", EMSGSIZE});
   failed(connection);
 }
 
+uint64_t RequestLoad::index_of(const Connection& connection) const {
+  return static_cast<uint64_t>(&connection - connections_.data());
+}
+
 bool RequestLoad::open(Connection& connection) {
   Failure failure;
   OwnFd fd = connect_to(address_, failure);
-  const auto index = static_cast<uint64_t>(&connection - connections_.data());
-  if (fd.valid() && watch(epoll_.get(), fd.get(), index, EPOLLIN, failure)) {
+  if (fd.valid() && watch(epoll_.get(), fd.get(), index_of(connection), EPOLLIN, failure)) {
     connection.fd = std::move(fd);
     return true;
   }

@@ -49,6 +49,7 @@ class RequestLoad {
   bool finished(uint64_t time) const;
   void begin_due(uint64_t time);
   void begin(Connection& connection, uint64_t due);
+  uint64_t index_of(const Connection& connection) const;
   bool open(Connection& connection);
   void wait();
   int64_t patience(uint64_t time) const;
@@ -62,7 +63,7 @@ class RequestLoad {
 
   const LoadOptions& options_;
   const sockaddr_un address_;
-  const std::string request_;
+  std::string request_;
   Tally& tally_;
   OwnFd epoll_;
   std::vector<Connection> connections_;
