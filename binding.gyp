@@ -19,6 +19,7 @@
         "native/answers.cc",
         "native/gate.cc",
         "native/instances.cc",
+        "native/known_processes.cc",
         "native/listener.cc",
         "native/namespaces.cc",
         "native/peer.cc",

@@ -23,6 +23,7 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
       limits_(limits),
       on_init_exit_(std::move(on_init_exit)),
       on_odd_request_(std::move(on_odd_request)),
+      known_(path),
       bridge_([this](Connection& connection) { closed(connection); },
               {.before = [this](Connection& connection,
                                 std::string_view data) { return take_data(connection, data); },
@@ -63,7 +64,7 @@ void Gate::remove(Slot slot) {
 
 void Gate::admit(OwnFd fd) {
   counters_.accepted++;
-  Caller caller = identify(fd.get(), path_, instances_, clock_);
+  Caller caller = identify(fd.get(), path_, instances_, clock_, known_);
   if (!has_room_for(caller)) return;
   admit_as(std::move(fd), std::move(caller));
 }

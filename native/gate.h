@@ -116,6 +116,7 @@ class Gate {
   OnInitExit on_init_exit_;
   OnOddRequest on_odd_request_;
   AcceptClock clock_;
+  KnownProcesses known_;
   Instances instances_;
   Bridge bridge_;
   Listener guests_;

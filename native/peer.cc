@@ -71,7 +71,8 @@ bool AcceptClock::may_be_another(uint64_t start_ticks) const {
   return latest_start > empty_at_ && nanoseconds_since_boot() - empty_at_ > longest_standstill_;
 }
 
-Caller identify(int fd, IdentityPath path, const Instances& instances, const AcceptClock& clock) {
+Caller identify(int fd, IdentityPath path, const Instances& instances, const AcceptClock& clock,
+                KnownProcesses& known) {
   Caller caller;
   ucred credentials;
   socklen_t size = sizeof credentials;
@@ -83,6 +84,12 @@ Caller identify(int fd, IdentityPath path, const Instances& instances, const Acc
 
   const OwnFd pidfd = pidfd_of_peer(fd, path, caller.pid, clock);
   if (!pidfd.valid()) return caller;
+  const uint64_t key = known.key_of(pidfd.get());
+  Slot slot = instances.find(known.find(key));
+  if (slot != kNoSlot) {
+    settle(caller, slot, instances);
+    return caller;
+  }
   PidNamespace space;
   Failure failure;
   if (open_pid_namespace(path, pidfd.get(), caller.pid, space, failure) !=
@@ -90,8 +97,9 @@ Caller identify(int fd, IdentityPath path, const Instances& instances, const Acc
     return caller;
   }
   if (space.id == own_namespace_id()) return caller;
+  known.remember(key, space.id);
   std::vector<uint64_t> ids;
-  Slot slot = instances.find(space.id);
+  slot = instances.find(space.id);
   if (slot == kNoSlot) slot = climb(space, instances, ids);
   if (slot != kNoSlot) {
     settle(caller, slot, instances);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "instances.h"
+#include "known_processes.h"
 #include "namespaces.h"
 
 namespace devlxd {
@@ -58,7 +59,8 @@ class AcceptClock {
 };
 
 // Asks the kernel who is at the other end of fd, and the table whose that is.
-Caller identify(int fd, IdentityPath path, const Instances& instances, const AcceptClock& clock);
+Caller identify(int fd, IdentityPath path, const Instances& instances, const AcceptClock& clock,
+                KnownProcesses& known);
 
 // The instance that a stranger belongs to by now, or kNoSlot.
 Slot owner_of(const Lineage& lineage, const Instances& instances);

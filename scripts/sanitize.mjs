@@ -30,9 +30,16 @@ const sources = (folder) =>
 
 mkdirSync(out, { recursive: true });
 const program = join(out, 'native_test');
-const parts = ['answers', 'instances', 'namespaces', 'peer', 'process', 'request_head', 'send_file'].map(
-  (name) => `native/${name}.cc`,
-);
+const parts = [
+  'answers',
+  'instances',
+  'known_processes',
+  'namespaces',
+  'peer',
+  'process',
+  'request_head',
+  'send_file',
+].map((name) => `native/${name}.cc`);
 run('g++', [
   ...flags,
   '-o',

@@ -16,6 +16,7 @@
 #include "../answers.h"
 #include "../guests/spawn.h"
 #include "../instances.h"
+#include "../known_processes.h"
 #include "../peer.h"
 #include "../process.h"
 #include "../request_head.h"
@@ -43,16 +44,20 @@ int open_descriptors() {
   return count;
 }
 
-// A guest that connects to the socket at path once, and then waits to be killed.
-pid_t spawn_connecting_guest(const std::string& path) {
-  guests::Spawned guest = guests::spawn_guest({});
-  if (guest.pid != 0) return guest.pid;
+// Connects to the socket at path once, and then waits to be killed.
+[[noreturn]] void connect_and_stay(const std::string& path) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path.c_str());
   OwnFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
   if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) _exit(1);
   for (;;) pause();
+}
+
+pid_t spawn_connecting_guest(const std::string& path) {
+  guests::Spawned guest = guests::spawn_guest({});
+  if (guest.pid == 0) connect_and_stay(path);
+  return guest.pid;
 }
 
 OwnFd listen_at(const std::string& path) {
@@ -135,11 +140,12 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
   {
     Instances instances;
     AcceptClock clock;
+    KnownProcesses known(path);
     const pid_t guest = spawn_connecting_guest(socket_path);
     OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
     CHECK(connection.valid());
 
-    Caller stranger = identify(connection.get(), path, instances, clock);
+    Caller stranger = identify(connection.get(), path, instances, clock, known);
     CHECK(stranger.standing == Standing::kStranger);
     CHECK(stranger.pid == guest);
     CHECK(owner_of(*stranger.lineage, instances) == kNoSlot);
@@ -152,7 +158,7 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
     settle(stranger, made.slot, instances);
     CHECK(stranger.root);
 
-    Caller caller = identify(connection.get(), path, instances, clock);
+    Caller caller = identify(connection.get(), path, instances, clock, known);
     CHECK(caller.standing == Standing::kInstance && caller.slot == made.slot && caller.root);
 
     // The slot is not given away while a connection is charged to it.
@@ -160,7 +166,7 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
     end(guest);
     instances.remove(made.slot);
     CHECK(instances.add(path, guest).outcome == RegisterOutcome::kGone);
-    CHECK(identify(connection.get(), path, instances, clock).standing == Standing::kNobody);
+    CHECK(identify(connection.get(), path, instances, clock, known).standing == Standing::kNobody);
     const pid_t next = spawn_connecting_guest(socket_path);
     const Registration other = instances.add(path, next);
     CHECK(other.outcome == RegisterOutcome::kRegistered && other.slot != made.slot);
@@ -171,6 +177,56 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
     OwnFd late(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
   }
   CHECK(open_descriptors() == before);
+  unlink(socket_path.c_str());
+}
+
+// A guest in a guest, which connects to the socket at path once; gives the outer one's pid.
+pid_t spawn_nested_connecting_guest(const std::string& path) {
+  guests::Spawned guest = guests::spawn_guest({});
+  if (guest.pid != 0) return guest.pid;
+  if (unshare(CLONE_NEWPID) != 0) _exit(1);
+  if (fork() == 0) connect_and_stay(path);
+  for (;;) pause();
+}
+
+// A process that has called before is found again by its pidfd: as one of whatever its namespace is
+// by now.
+void test_known_process(const std::string& socket_path) {
+  unlink(socket_path.c_str());
+  const OwnFd listening = listen_at(socket_path);
+  const pid_t outer = spawn_nested_connecting_guest(socket_path);
+  const OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  CHECK(connection.valid());
+  constexpr IdentityPath kPath = IdentityPath::kPidfdIoctl;
+  Instances instances;
+  AcceptClock clock;
+  KnownProcesses known(kPath);
+  const auto identified = [&] {
+    return identify(connection.get(), kPath, instances, clock, known);
+  };
+  const auto is_of = [&](Slot slot) {
+    const Caller caller = identified();
+    return caller.standing == Standing::kInstance && caller.slot == slot && caller.root;
+  };
+
+  const pid_t inner = identified().pid;
+  const uint64_t key = known.key_of(OwnFd(pidfd_open(inner)).get());
+  CHECK(key != 0 && key != known.key_of(OwnFd(pidfd_open(outer)).get()));
+  CHECK(known.find(key) != 0 && known.find(key + 1) == 0 && known.find(0) == 0);
+  CHECK(identified().standing == Standing::kStranger);
+
+  const Slot outer_slot = instances.add(kPath, outer).slot;
+  CHECK(is_of(outer_slot) && is_of(outer_slot));
+  const Slot inner_slot = instances.add(kPath, inner).slot;
+  CHECK(inner_slot != outer_slot && is_of(inner_slot));
+  instances.remove(inner_slot);
+  CHECK(is_of(outer_slot));
+  instances.remove(outer_slot);
+  CHECK(identified().standing == Standing::kStranger);
+  const Slot again = instances.add(kPath, inner).slot;
+  CHECK(is_of(again));
+  instances.remove(again);
+  end(outer);
   unlink(socket_path.c_str());
 }
 
@@ -306,6 +362,7 @@ int run() {
   for (int path = best; path <= static_cast<int>(IdentityPath::kProcfs); path++) {
     test_identity(static_cast<IdentityPath>(path), socket_path);
   }
+  if (best_identity_path() == IdentityPath::kPidfdIoctl) test_known_process(socket_path);
   test_held_pidfd_pins_namespace();
   test_send_file();
   printf("native: %d checks passed\n", checks);
