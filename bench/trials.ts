@@ -7,7 +7,7 @@ import { latency, requestColumns, requests } from './requests.js';
 import { startup } from './startup.js';
 import { storm, stormConfig } from './storm.js';
 import { type Restartable, type Running, serverShare, type Trial } from './trial.js';
-import { writes } from './writes.js';
+import { batches, writes } from './writes.js';
 
 const config = { 'user.role': 'web', 'cloud-init.user-data': '#cloud-config\npackages: [nginx]\n' };
 const options = ['--limit-connections-per-instance', '0'];
@@ -81,8 +81,9 @@ export const trials: readonly Trial<Running>[] = [
     measure: latency({ mode: 'connect', connections: 1, path: '/1.0' }),
   },
   startupWith(10_000),
-  writes('writes-1', 1, { of: 'ratio', atLeast: 0.8 }),
-  writes('writes-256', 256, { of: 'value', atLeast: 20_000 }),
+  writes(1, { of: 'ratio', atLeast: 0.8 }),
+  writes(256),
+  batches(1_000, { of: 'value', atLeast: 20_000 }),
   exports({ readers: 1, megabytes: 64, downloads: 16 }),
   exports({ readers: 16, megabytes: 64, downloads: 64 }),
 ];

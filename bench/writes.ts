@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'undici';
 import { Child } from './child.js';
 import { busyWhile } from './cpu.js';
 import { devlxd } from './daemon.js';
@@ -23,30 +24,46 @@ interface Writer extends Running {
 }
 
 /** So many operators change an instance each, over and over; against SQLite that commits the same rows itself. */
-export function writes(name: string, operators: number, goal: Goal): Trial<Writer> {
+export function writes(operators: number, goal?: Goal): Trial<Writer> {
   return {
-    name,
+    name: `writes-${operators}`,
     about: `durable changes of configuration, ${operators} at a time; sqlite: as many a commit`,
     unit: 'changes/s',
-    sides: [daemonThatWrites(operators), sqlite(operators)],
+    sides: [daemonThatWrites(operators, patch), sqlite(operators)],
     reference: 'sqlite',
-    goal,
+    ...(goal === undefined ? {} : { goal }),
     columns: ['p50 us', 'p99 us', 'max us', serverShare, loadShare],
     measure: (_bench, writer) => writer.write(),
   };
 }
 
-function daemonThatWrites(operators: number): Side<Writer> {
-  const side = devlxd({ stored: operators });
+/** One operator who changes so many instances with each request. */
+export function batches(changes: number, goal: Goal): Trial<Writer> {
+  return {
+    name: `writes-batch-${changes}`,
+    about: `durable changes of configuration, in batches of ${changes}; sqlite: as many a commit`,
+    unit: 'changes/s',
+    sides: [daemonThatWrites(changes, patchInBatches), sqlite(changes)],
+    reference: 'sqlite',
+    goal,
+    columns: [serverShare],
+    measure: (_bench, writer) => writer.write(),
+  };
+}
+
+type Patch = (bench: Bench, pid: number, control: string, instances: number) => Promise<Sample>;
+
+function daemonThatWrites(instances: number, change: Patch): Side<Writer> {
+  const side = devlxd({ stored: instances });
   return {
     name: side.name,
     start: async (bench) => {
       const daemon = await side.start(bench);
-      const count = Math.ceil(operators * bench.plan.scale);
+      const count = Math.ceil(instances * bench.plan.scale);
       return {
         pid: daemon.pid,
         stop: () => daemon.stop(),
-        write: () => patch(bench, daemon.pid, daemon.control, count),
+        write: () => change(bench, daemon.pid, daemon.control, count),
       };
     },
   };
@@ -60,6 +77,38 @@ async function patch({ pins, plan }: Bench, pid: number, control: string, operat
     ...['--connections', String(operators), '--seconds', String(plan.seconds), '--warmup', String(plan.warmup)],
   ]);
   return sampleOf(await askedBy(pid, () => load.finish()));
+}
+
+async function patchInBatches({ plan }: Bench, pid: number, control: string, instances: number): Promise<Sample> {
+  const client = new Client('http://devlxd', { socketPath: control });
+  await patchAll(client, instances, plan.warmup);
+  const [value, busy] = await busyWhile(pid, () => patchAll(client, instances, plan.seconds));
+  await client.close();
+  return { value, also: { [serverShare]: busy * 100 }, faults: [] };
+}
+
+/** Changes a second, over so many seconds. */
+async function patchAll(client: Client, instances: number, seconds: number): Promise<number> {
+  const began = performance.now();
+  let changes = 0;
+  while (performance.now() < began + seconds * 1000) {
+    const stamp = String(performance.now());
+    const lines = Array.from({ length: instances }, (_, index) =>
+      JSON.stringify({ name: `bench-${index + 1}`, config: { 'user.n': stamp } }),
+    );
+    await patchBatch(client, lines.join('\n'));
+    changes += instances;
+  }
+  return (changes / (performance.now() - began)) * 1000;
+}
+
+async function patchBatch(client: Client, body: string): Promise<void> {
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const begun = await client.request({ method: 'PATCH', path: '/1.0/instances', headers, body });
+  const { operation } = (await begun.body.json()) as { operation: string };
+  const ended = await client.request({ method: 'GET', path: `${operation}/wait` });
+  const { metadata } = (await ended.body.json()) as { metadata: { status: string; err: string } };
+  if (metadata.status !== 'Success') throw new Error(`a batch failed: ${metadata.err}`);
 }
 
 /** A round of a process that writes the same rows, and has nothing else to do. */

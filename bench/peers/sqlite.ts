@@ -11,15 +11,18 @@ const database = new Database(file);
 for (const setting of ['locking_mode = EXCLUSIVE', 'journal_mode = WAL', 'synchronous = FULL', 'foreign_keys = ON'])
   database.pragma(setting);
 for (const step of migrations) database.exec(step);
-database.exec(`INSERT INTO instances (project, name, created_at, guest_state) VALUES ('default', 'c1', '', 'Started')`);
-const setValue = database.prepare(`INSERT OR REPLACE INTO config VALUES (1, 'user.n', ?)`);
-const addEvent = database.prepare(`INSERT INTO events VALUES (1, ?, 'config', ?)`);
+const addInstance = database.prepare(
+  `INSERT INTO instances (project, name, created_at, guest_state) VALUES ('default', ?, '', 'Started')`,
+);
+for (let row = 1; row <= Number(rows); row++) addInstance.run(`c${row}`);
+const setValue = database.prepare(`INSERT OR REPLACE INTO config VALUES (?, 'user.n', ?)`);
+const addEvent = database.prepare(`INSERT INTO events VALUES (?, ?, 'config', ?)`);
 let written = 0;
 const commit = database.transaction((count: number) => {
-  for (let row = 0; row < count; row++) {
+  for (let row = 1; row <= count; row++) {
     const value = String(++written).padStart(8, '0');
-    setValue.run(value);
-    addEvent.run(value.padStart(30, '0'), eventOf(value));
+    setValue.run(row, value);
+    addEvent.run(row, value.padStart(30, '0'), eventOf(value));
   }
 });
 

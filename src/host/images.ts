@@ -93,7 +93,7 @@ export class ImageHandlers {
   async #edit(request: HostRequest, change: (before: Image) => Image) {
     const { fingerprint } = this.#need(request);
     await this.#images.change(fingerprint, (before) => {
-      checkIfMatch(request.headers, imageEtag(before));
+      checkIfMatch(request.headers, () => imageEtag(before));
       return change(before);
     });
     this.#tell('updated', fingerprint, request.requestor);

@@ -162,7 +162,7 @@ export class InstanceHandlers {
     const { name, project } = this.#need(request);
     return this.#registry.transact((transaction) => {
       const before = transaction.need(project, name);
-      checkIfMatch(request.headers, instanceEtag(before));
+      checkIfMatch(request.headers, () => instanceEtag(before));
       change(transaction, before);
     }, request.requestor);
   }

@@ -80,7 +80,7 @@ export class ProfileHandlers {
 
   async #edit(request: HostRequest, wantedOf: (before: Profile) => WantedProfile): Promise<HostReply> {
     await this.#change(request, (transaction, before) => {
-      checkIfMatch(request.headers, profileEtag(before));
+      checkIfMatch(request.headers, () => profileEtag(before));
       editProfile(transaction, before, wantedOf(before), this.#limits);
     });
     return sync({});

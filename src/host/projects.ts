@@ -66,7 +66,7 @@ export class ProjectHandlers {
 
   async #edit(request: HostRequest, wantedOf: (before: Project) => WantedProject): Promise<HostReply> {
     await this.#change(request, (transaction, before) => {
-      checkIfMatch(request.headers, projectEtag(before));
+      checkIfMatch(request.headers, () => projectEtag(before));
       editProject(transaction, before, wantedOf(before));
     });
     return sync({});

@@ -42,9 +42,11 @@ export function etagOf(value: unknown): string {
 }
 
 /** @throws Fault etag-mismatch, when the request is meant for another version than that of the tag */
-export function checkIfMatch(headers: HostRequest['headers'], etag: string): void {
+export function checkIfMatch(headers: HostRequest['headers'], etagNow: () => string): void {
   const ifMatch = headers['if-match'];
-  if (ifMatch === undefined || ifMatch === etag) return;
+  if (ifMatch === undefined) return;
+  const etag = etagNow();
+  if (ifMatch === etag) return;
   throw new Fault('etag-mismatch', `ETag doesn't match: ${String(ifMatch)} vs ${etag}`);
 }
 

@@ -121,8 +121,8 @@ export class Registry extends EventEmitter<Events> {
   }
 
   async #writeAll(): Promise<void> {
-    // One turn later, so that requests which arrived together are written together.
-    await new Promise(setImmediate);
+    // Not before `#writing` is set. What arrives with the first is written with the second commit.
+    await undefined;
     while (this.#queue.length > 0) {
       const jobs = this.#queue;
       this.#queue = [];

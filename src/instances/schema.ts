@@ -1,3 +1,6 @@
+/** How many events of each instance are kept at least, for listeners that come back. */
+export const keptEvents = 256;
+
 /**
  * The store's schema as a list of steps; `PRAGMA user_version` says how many have been taken. A step that has been
  * released is never changed: a new one is added.

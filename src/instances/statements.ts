@@ -9,9 +9,6 @@ import {
 import type { Config, Device, Devices, Instance } from './model.js';
 import type { Statement } from './store-worker.js';
 
-/** How many events of each instance are kept for listeners that come back. */
-export const keptEvents = 256;
-
 /** What is to be written for one change. */
 export function statementsOf(change: Written): Statement[] {
   if (change.kind === 'instance') return instanceStatements(change);
@@ -33,7 +30,6 @@ function instanceStatements({ before, after, events }: WrittenChange): Statement
     ...devices.removed.map((name): Statement => ['deleteDevice', [id, name]]),
     ...devices.set.map(([name, device]): Statement => ['putDevice', [id, name, JSON.stringify([...device])]]),
     ...events.map(({ timestamp, type, text }): Statement => ['putEvent', [id, timestamp, type, text]]),
-    ...(events.length > 0 ? [['trimEvents', [id, id, keptEvents]] satisfies Statement] : []),
   ];
 }
 

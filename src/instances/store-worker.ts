@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import type { FaultCode } from '../errors.js';
-import { migrations } from './schema.js';
+import { keptEvents, migrations } from './schema.js';
 
 const statements = {
   putInstance: `INSERT INTO instances
@@ -39,6 +39,9 @@ const statements = {
 // By way of the instances, each of which has its last event at the end of an index.
 const lastEvent = `SELECT max(last) FROM
   (SELECT (SELECT max(timestamp) FROM events WHERE instance_id = id) AS last FROM instances)`;
+
+/** Events are thrown away so many at a time, which costs less than one by one. */
+const trimmedAtOnce = 64;
 
 /** One write: the name of a prepared statement and its parameters. */
 export type Statement = [keyof typeof statements, (string | number | null)[]];
@@ -88,7 +91,7 @@ export type Request =
   | { readonly kind: 'load' }
   | { readonly kind: 'images' }
   | { readonly kind: 'events'; readonly instanceId: number }
-  | { readonly kind: 'write'; readonly statements: Statement[] }
+  | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
   | { readonly kind: 'close' };
 
 export interface Answer {
@@ -140,8 +143,19 @@ function serve(opened: Database.Database): void {
   const prepared = Object.fromEntries(
     Object.entries(statements).map(([name, sql]) => [name, opened.prepare(sql)]),
   ) as Record<keyof typeof statements, Database.Statement<unknown[]>>;
+  const untrimmed = new Map<unknown, number>();
+  /** By instance, counted from the first event that this process writes, which may follow many others. */
+  const countEvent = (instanceId: unknown): void => {
+    const count = untrimmed.get(instanceId) ?? trimmedAtOnce;
+    if (count >= trimmedAtOnce) prepared.trimEvents.run(instanceId, instanceId, keptEvents);
+    untrimmed.set(instanceId, count >= trimmedAtOnce ? 1 : count + 1);
+  };
   const write = opened.transaction((writes: Statement[]) => {
-    for (const [name, parameters] of writes) prepared[name].run(...parameters);
+    for (const [name, parameters] of writes) {
+      prepared[name].run(...parameters);
+      if (name === 'putEvent') countEvent(parameters[0]);
+      else if (name === 'deleteInstance') untrimmed.delete(parameters[0]);
+    }
   });
   const events = opened
     .prepare('SELECT timestamp, type, text FROM events WHERE instance_id = ? ORDER BY timestamp')
@@ -159,7 +173,7 @@ function serve(opened: Database.Database): void {
       if (request.kind === 'load') return { rows: read(opened) };
       if (request.kind === 'images') return { images: images.all() as ImageRow[] };
       if (request.kind === 'events') return { events: events.all(request.instanceId) as EventRow[] };
-      write(request.statements);
+      write(JSON.parse(request.statements));
       return {};
     });
   });

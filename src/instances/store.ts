@@ -7,8 +7,9 @@ import type { Image, ImageType } from '../images/model.js';
 import type { Written } from './changes.js';
 import type { EventType, GuestEvent } from './events.js';
 import { type Loaded, loadedOf } from './rows.js';
-import { keptEvents, statementsOf } from './statements.js';
-import type { Answer, EventRow, ImageRow, Request, Rows } from './store-worker.js';
+import { keptEvents } from './schema.js';
+import { statementsOf } from './statements.js';
+import type { Answer, EventRow, ImageRow, Request, Rows, Statement } from './store-worker.js';
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -60,7 +61,7 @@ export class Store {
    * @throws Fault store-full or store-failed; nothing was written then
    */
   async commit(changes: readonly Written[]): Promise<void> {
-    await this.#ask({ kind: 'write', statements: changes.flatMap(statementsOf) });
+    await this.#write(changes.flatMap(statementsOf));
   }
 
   async loadImages(): Promise<Image[]> {
@@ -76,12 +77,12 @@ export class Store {
     const { fingerprint, filename, type, properties, files, uploadedAt } = image;
     const texts = [JSON.stringify(properties), JSON.stringify(files), uploadedAt];
     const row = [fingerprint, filename, type, Number(image.public), Number(image.cached), ...texts];
-    await this.#ask({ kind: 'write', statements: [['putImage', row]] });
+    await this.#write([['putImage', row]]);
   }
 
   /** Like putImage. */
   async removeImage(fingerprint: string): Promise<void> {
-    await this.#ask({ kind: 'write', statements: [['deleteImage', [fingerprint]]] });
+    await this.#write([['deleteImage', [fingerprint]]]);
   }
 
   /** Moves the log into the database file and closes it. */
@@ -92,6 +93,11 @@ export class Store {
     const exit = once(worker, 'exit');
     worker.postMessage({ kind: 'close' } satisfies Request);
     await exit;
+  }
+
+  /** As one text, which costs less than to clone what it says. */
+  async #write(statements: readonly Statement[]): Promise<void> {
+    await this.#ask({ kind: 'write', statements: JSON.stringify(statements) });
   }
 
   #ask(request: Request | undefined): Promise<Answer> {
