@@ -57,7 +57,7 @@ class Daemon implements Restartable {
     this.#runDir = workplace.path(`run-${number}`);
     this.#stateDir = workplace.path(`state-${number}`);
     const directories = ['--run-dir', this.#runDir, '--state-dir', this.#stateDir];
-    const serve = [process.execPath, join(packageRoot, 'bin/devlxd'), 'serve', ...directories];
+    const serve = [join(packageRoot, 'bin/devlxd'), 'serve', ...directories];
     this.#command = [...pins.server, ...serve, '--log-format', 'json', '--log-level', 'info', ...options];
     this.#child = new Child('devlxd', this.#command);
     this.#lines = this.#child.lines(2);

@@ -89,14 +89,16 @@ export class GuestEdge {
     data.listener = new WebSocketListener(socket);
     for (const event of data.missed) data.listener.send(event);
     this.#around.listeners.add(data.instanceId, data.listener);
-    data.leave = this.#heartbeat.join(data.listener);
+    this.#heartbeat.join(data.listener);
   }
 
   #closed(socket: WebSocket<SocketData>): void {
-    const { instanceId, listener, leave, slot } = socket.getUserData();
-    leave?.();
-    listener?.closed();
-    if (listener !== undefined) this.#around.listeners.remove(instanceId, listener);
+    const { instanceId, listener, slot } = socket.getUserData();
+    if (listener !== undefined) {
+      this.#heartbeat.leave(listener);
+      listener.closed();
+      this.#around.listeners.remove(instanceId, listener);
+    }
     this.#around.gate.release(slot);
   }
 }

@@ -30,11 +30,12 @@ export class Heartbeat {
     clearInterval(this.#timer);
   }
 
-  /** Returns how to leave. */
-  join(living: Living): () => void {
-    const group = this.#groups[this.#joined++ % parts] as Set<Living>;
-    group.add(living);
-    return () => group.delete(living);
+  join(living: Living): void {
+    this.#groups[this.#joined++ % parts]?.add(living);
+  }
+
+  leave(living: Living): void {
+    for (const group of this.#groups) if (group.delete(living)) return;
   }
 
   #beatNext(): void {

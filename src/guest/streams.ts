@@ -14,8 +14,6 @@ export interface SocketData {
   /** what is sent first */
   readonly missed: readonly GuestEvent[];
   listener?: WebSocketListener;
-  /** ends the pings */
-  leave?: () => void;
 }
 
 const dropped = 2;
