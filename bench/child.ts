@@ -15,6 +15,11 @@ export interface Finished {
   readonly complaints: string;
 }
 
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** A process of the benchmark, by what it says and how it ends. It does not outlive this one. */
 export class Child {
   /** what faults call it */
@@ -32,15 +37,14 @@ export class Child {
     const stdio = Array.from({ length: 3 + pipes }, (): 'pipe' => 'pipe');
     const child = spawn(program, words, { stdio });
     this.#process = child;
-    const kill = (): unknown => child.kill('SIGKILL');
-    process.on('exit', kill);
+    running.add(child);
     this.exited = new Promise<number>((resolve) => {
       child.on('error', (error) => {
         this.#complaints += error.message;
         resolve(127);
       });
       child.on('close', (code) => resolve(code ?? 128));
-    }).finally(() => process.off('exit', kill));
+    }).finally(() => running.delete(child));
     for (const stream of child.stdio) stream?.on('error', () => undefined); // it has ended: exited says so
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#output += text;

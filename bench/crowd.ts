@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Child } from './child.js';
+import { Child, type Finished } from './child.js';
 import type { Bench } from './trial.js';
 import { tools } from './workplace.js';
 
@@ -43,6 +43,21 @@ export class Crowd {
   async storm(): Promise<StormReport> {
     this.#child.send('.');
     return JSON.parse(await this.#child.next(this.#lines)) as StormReport;
+  }
+
+  /** Lets them begin to hold, when they were spawned with --hold. */
+  go(): void {
+    this.#child.send('.');
+  }
+
+  /** The next line that is printed. */
+  line(): Promise<string> {
+    return this.#child.next(this.#lines);
+  }
+
+  /** Ends them in order, and gives all that was said. */
+  finish(): Promise<Finished> {
+    return this.#child.finish();
   }
 
   /** Gives what they complained about. */

@@ -29,6 +29,8 @@ interface Daemons {
   readonly stored?: number;
   /** running instances that do nothing */
   readonly neighbours?: number;
+  /** an event is for all guests, by way of a profile, and not for the last one only */
+  readonly announcesToAll?: boolean;
   /** before the first guest comes */
   readonly prepare?: (client: HostClient, bench: Bench) => Promise<unknown>;
 }
@@ -47,12 +49,14 @@ class Daemon implements Restartable {
   #lines: AsyncIterator<string>;
   readonly #command: readonly string[];
   readonly #config: Readonly<Record<string, string>>;
+  readonly #announcesToAll: boolean;
   #guests = 0;
   #events = 0;
   #crowd: Crowd | undefined;
 
-  private constructor({ workplace, pins }: Bench, { options = [], config = {} }: Daemons) {
+  private constructor({ workplace, pins }: Bench, { options = [], config = {}, announcesToAll = false }: Daemons) {
     this.#config = config;
+    this.#announcesToAll = announcesToAll;
     const number = ++daemons;
     this.#runDir = workplace.path(`run-${number}`);
     this.#stateDir = workplace.path(`state-${number}`);
@@ -68,7 +72,7 @@ class Daemon implements Restartable {
     const daemon = new Daemon(bench, daemons);
     await daemon.#becomeReady();
     await daemons.prepare?.(daemon.#client, bench);
-    await daemon.#store(Math.ceil((daemons.stored ?? 0) * bench.plan.scale));
+    await daemon.store(Math.ceil((daemons.stored ?? 0) * bench.plan.scale));
     await daemon.#settle(bench, daemons.neighbours ?? 0);
     return daemon;
   }
@@ -107,7 +111,7 @@ class Daemon implements Restartable {
     void this.#readLog();
   }
 
-  async #store(count: number): Promise<void> {
+  async store(count: number): Promise<void> {
     await this.#operate(Array(count).fill(0), (client) => this.#create(client));
   }
 
@@ -137,7 +141,8 @@ class Daemon implements Restartable {
 
   async announce(): Promise<void> {
     const config = { 'user.event': String(++this.#events % 10) };
-    await this.#client.request('PATCH', instancePath(`bench-${this.#guests}`), { config });
+    const changed = this.#announcesToAll ? '/1.0/profiles/default' : instancePath(`bench-${this.#guests}`);
+    await this.#client.request('PATCH', changed, { config });
   }
 
   async stop(): Promise<string[]> {

@@ -41,6 +41,11 @@ export class GuestLoad {
     return this.#child.next(this.#output);
   }
 
+  /** Ends it in the middle of what it does. */
+  async end(): Promise<void> {
+    await this.#child.end('SIGTERM');
+  }
+
   /** Lets it begin, if it has not, and ends its standard input; resolves when it has ended. */
   async finish(): Promise<Finished> {
     this.go();

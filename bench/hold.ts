@@ -1,6 +1,15 @@
 import { descriptorLimit } from '../src/descriptors.js';
+import type { Finished } from './child.js';
 
-/** What bench_load --hold prints at last. */
+/** Who keeps connections open. */
+export interface Holder {
+  go(): void;
+  /** The next line that is printed: "held N", "heard N". */
+  line(): Promise<string>;
+  finish(): Promise<Finished>;
+}
+
+/** What bench_load --hold and bench_guests --hold print at last. */
 export interface HoldReport {
   readonly held: number;
   readonly seconds: number;

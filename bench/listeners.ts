@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { connectionRoom } from '../src/descriptors.js';
 import { GuestLoad } from './guest-load.js';
 import { fewer, type HoldReport, lastLine } from './hold.js';
+import { growth, residentKilobytes } from './memory.js';
 import type { Bench, Sample, Server } from './trial.js';
-
-const bytesPerKilobyte = 1024;
 
 /**
  * Measures kilobytes per idle WebSocket listener: how much the server's resident memory has grown when so many are
@@ -26,8 +24,7 @@ export function listeners(wanted: number): (bench: Bench, server: Server) => Pro
       value: (after - before) / held,
       also: {
         listeners: held,
-        'before MB': before / bytesPerKilobyte,
-        'after MB': after / bytesPerKilobyte,
+        ...growth(before, after),
         'connecting s': seconds,
       },
       faults: faulty
@@ -38,7 +35,11 @@ export function listeners(wanted: number): (bench: Bench, server: Server) => Pro
   };
 }
 
-function residentKilobytes(pid: number): number {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kilobytes);
+/** The same as megabytes of resident memory in all. */
+export function listenersInAll(wanted: number): (bench: Bench, server: Server) => Promise<Sample> {
+  const measure = listeners(wanted);
+  return async (bench, server) => {
+    const sample = await measure(bench, server);
+    return { ...sample, value: sample.also['after MB'] ?? 0 };
+  };
 }

@@ -57,6 +57,15 @@ export function latency(load: RequestLoad): (bench: Bench, server: Server) => Pr
   };
 }
 
+/** Measures the latency that 99 % of the requests do not exceed, in microseconds. */
+export function tailLatency(load: RequestLoad): (bench: Bench, server: Server) => Promise<Sample> {
+  const measure = requests(load);
+  return async (bench, server) => {
+    const sample = await measure(bench, server);
+    return { ...sample, value: sample.also['p99 us'] ?? 0 };
+  };
+}
+
 /** Lets a guest of its own ask; words: of bench_load. */
 export async function askAll(bench: Bench, server: Server, words: readonly string[]): Promise<Asked> {
   const guest = await GuestLoad.prepare(bench, server, words);

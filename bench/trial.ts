@@ -41,6 +41,8 @@ export interface Server extends Running {
 export interface Restartable extends Server {
   /** the operator's socket */
   readonly control: string;
+  /** Makes so many instances that do not run. */
+  store(count: number): Promise<void>;
   /** Ends it and starts it again; gives the time, of performance.now(), at which it was started. */
   restart(): Promise<number>;
 }

@@ -103,7 +103,7 @@ export class Daemon {
     );
     const running = new Running(gate, registry, log);
     const listeners = new Listeners();
-    registry.on('change', (change) => listeners.deliver(change));
+    registry.on('changes', (changes) => listeners.deliver(changes));
 
     const desk = new Desk(registry, running, listeners, images, limits, log);
     const oddEdge = new OddEdge(gate, desk, running, listeners, limits);

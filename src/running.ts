@@ -39,7 +39,13 @@ export class Running extends EventEmitter<Events> {
     this.#registry = registry;
     this.#log = log;
     this.#bootId = bootId;
-    registry.on('change', ({ before, after }) => this.#changed(before, after));
+    // Guests hear of a change after everybody is answered by it, and before they are stopped.
+    registry.on('changes', (changes) => {
+      for (const { after } of changes) if (after?.run !== undefined) this.#changed(after);
+    });
+    registry.on('written', (change) => {
+      if (change.kind === 'instance' && change.after?.run === undefined) this.#stopped(change.before);
+    });
   }
 
   /** The running instance in a slot; undefined while its start is still being stored. */
@@ -120,15 +126,15 @@ export class Running extends EventEmitter<Events> {
   }
 
   /** The store says what runs; a slot only says where its connections are. */
-  #changed(before: Instance | undefined, after: Instance | undefined): void {
-    const id = after?.id ?? before?.id;
-    const slot = id === undefined ? undefined : this.#slots.get(id);
-    if (slot === undefined || before === undefined) return;
-    if (after?.run !== undefined) {
-      this.#show(slot, after);
-      return;
-    }
-    this.#leave(slot, before);
+  #changed(after: Instance): void {
+    const slot = this.#slots.get(after.id);
+    if (slot !== undefined) this.#show(slot, after);
+  }
+
+  #stopped(before: Instance | undefined): void {
+    const slot = before && this.#slots.get(before.id);
+    if (slot === undefined) return;
+    this.#leave(slot, before as Instance);
     this.#gate.unregister(slot);
   }
 

@@ -1,6 +1,7 @@
 #include "crowd.h"
 
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,11 +48,35 @@ std::string Crowd::spawn(size_t count) {
 void Crowd::live(int socket, Outcome& outcome) const {
   Message message;
   while (guests::receive_message(socket, message)) {
+    if (message.text == "connect") {
+      hand_over(socket);
+      continue;
+    }
     outcome = Outcome();
     visit(address_, paths_, outcome);
     guests::send_message(socket, "done");
   }
   _exit(0);
+}
+
+void Crowd::hand_over(int socket) const {
+  const OwnFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // Blocking, so that it waits while the backlog is full.
+  const int result =
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address_), sizeof address_);
+  guests::send_message(socket, result == 0 ? "connected" : "failed", result == 0 ? fd.get() : -1);
+}
+
+OwnFd Crowd::connect(size_t guest, Failure& failure) {
+  Message message;
+  const int socket = guests_[guest].socket.get();
+  if (!guests::send_message(socket, "connect") || !guests::receive_message(socket, message)) {
+    failure = {"a guest", ECONNRESET};
+    return OwnFd();
+  }
+  if (!message.fd.valid()) failure = {"connect in a guest", ECONNREFUSED};
+  if (!failure && fcntl(message.fd.get(), F_SETFL, O_NONBLOCK) != 0) failure = {"fcntl", errno};
+  return std::move(message.fd);
 }
 
 std::vector<pid_t> Crowd::pids() const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../../native/kernel.h"
 #include "../../native/own_fd.h"
 #include "visit.h"
 
@@ -27,6 +28,9 @@ class Crowd {
   std::string spawn(size_t count);
   std::vector<pid_t> pids() const;
 
+  // A connection of that guest to the server, non-blocking.
+  OwnFd connect(size_t guest, Failure& failure);
+
   // Sends them all off and waits for all of them. False when one does not come back.
   bool storm();
   // Of each guest, after storm().
@@ -40,6 +44,7 @@ class Crowd {
   };
 
   [[noreturn]] void live(int socket, Outcome& outcome) const;
+  void hand_over(int socket) const;
 
   const sockaddr_un address_;
   const std::vector<std::string> paths_;

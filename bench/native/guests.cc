@@ -11,7 +11,10 @@
 
 #include "crowd.h"
 #include "histogram.h"
+#include "holder.h"
+#include "load_options.h"
 #include "sockets.h"
+#include "tally.h"
 
 namespace devlxd::bench {
 namespace {
@@ -26,6 +29,8 @@ constexpr const char* kHelp =
     "\n"
     "  --socket PATH   of the server that they ask\n"
     "  --path PATH     what they ask for; may be given 16 times\n"
+    "  --hold          they ask for a WebSocket instead, for the first path, and keep it until\n"
+    "                  standard input ends; prints \"held N\", \"heard N\" and a line of JSON\n"
     "\n"
     "Examples:\n"
     "  bench_guests --guests 10000\n"
@@ -35,6 +40,7 @@ struct Options {
   size_t guests = 0;
   std::string socket = "/";
   std::vector<std::string> paths;
+  bool hold = false;
 };
 
 int usage(const char* problem) {
@@ -82,6 +88,19 @@ void print_storm(const Crowd& crowd, uint64_t began) {
   fflush(stdout);
 }
 
+int hold(Crowd& crowd, const std::string& path) {
+  LoadOptions options;
+  options.path = path;
+  options.upgrade = true;
+  options.hold = crowd.size();
+  Tally tally;
+  const auto connect = [&](uint64_t guest, Failure& failure) {
+    return crowd.connect(guest, failure);
+  };
+  print_result(Holder(options, connect, tally).run(), tally);
+  return tally.clean() ? 0 : 1;
+}
+
 int run(const Options& options) {
   const auto address = address_of(options.socket);
   if (!address) return usage("the path of --socket is too long for a Unix socket");
@@ -95,6 +114,7 @@ int run(const Options& options) {
   print_pids(crowd);
   char byte;
   while (read(STDIN_FILENO, &byte, 1) == 1) {
+    if (options.hold) return hold(crowd, options.paths.front());
     const uint64_t began = now();
     if (!crowd.storm()) {
       fputs("bench_guests: a guest did not come back\n", stderr);
@@ -107,11 +127,9 @@ int run(const Options& options) {
 
 int parse_and_run(int argc, char** argv) {
   const option names[] = {
-      {"guests", required_argument, nullptr, 'g'},
-      {"socket", required_argument, nullptr, 's'},
-      {"path", required_argument, nullptr, 'p'},
-      {"help", no_argument, nullptr, 'h'},
-      {},
+      {"guests", required_argument, nullptr, 'g'}, {"socket", required_argument, nullptr, 's'},
+      {"path", required_argument, nullptr, 'p'},   {"hold", no_argument, nullptr, 'o'},
+      {"help", no_argument, nullptr, 'h'},         {},
   };
   Options options;
   for (int name; (name = getopt_long(argc, argv, "", names, nullptr)) != -1;) {
@@ -125,6 +143,9 @@ int parse_and_run(int argc, char** argv) {
       case 'p':
         options.paths.emplace_back(optarg);
         break;
+      case 'o':
+        options.hold = true;
+        break;
       case 'h':
         fputs(kHelp, stdout);
         return 0;
@@ -134,6 +155,7 @@ int parse_and_run(int argc, char** argv) {
   }
   if (optind < argc) return usage("there is a word too many");
   if (options.guests == 0) return usage("--guests is missing");
+  if (options.hold && options.paths.empty()) return usage("--hold needs a --path");
   if (options.paths.size() > kMostRequests) return usage("--path is there too often");
   return run(options);
 }

@@ -23,9 +23,18 @@ bool input_ended() {
 
 }  // namespace
 
-Holder::Holder(const LoadOptions& options, const sockaddr_un& address, Tally& tally)
+void print_result(const HoldResult& result, const Tally& tally) {
+  printf(
+      "{\"held\":%lu,\"seconds\":%.6f,\"errors\":%lu,\"mismatches\":%lu,\"messages\":%lu,"
+      "\"messageBytes\":%lu,"
+      "\"pings\":%lu,\"firstMessageNanoseconds\":%lu,\"lastMessageNanoseconds\":%lu}\n",
+      result.held, result.seconds, tally.errors(), tally.mismatches(), result.messages,
+      result.message_bytes, result.pings, result.first_message, result.last_message);
+}
+
+Holder::Holder(const LoadOptions& options, Connect connect, Tally& tally)
     : options_(options),
-      address_(address),
+      connect_(std::move(connect)),
       request_(options.request()),
       tally_(tally),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
@@ -73,7 +82,7 @@ void Holder::open_some() {
 // False when the backlog is full; any other failure is counted and done with.
 bool Holder::open(uint64_t index) {
   Failure failure;
-  OwnFd fd = connect_to(address_, failure);
+  OwnFd fd = connect_(index, failure);
   if (failure.code == EAGAIN) return false;
   if (!fd.valid() || !watch(epoll_.get(), fd.get(), index, EPOLLIN, failure)) {
     tally_.error(failure);

@@ -1,9 +1,8 @@
 #ifndef DEVLXD_BENCH_HOLDER_H_
 #define DEVLXD_BENCH_HOLDER_H_
 
-#include <sys/un.h>
-
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +25,16 @@ struct HoldResult {
   uint64_t last_message = 0;
 };
 
+// As a line of JSON on standard output.
+void print_result(const HoldResult& result, const Tally& tally);
+
 // Opens many connections, asks once on each and keeps them.
 class Holder {
  public:
-  Holder(const LoadOptions& options, const sockaddr_un& address, Tally& tally);
+  // Gives the connection of that number, non-blocking. EAGAIN: not yet.
+  using Connect = std::function<OwnFd(uint64_t index, Failure& failure)>;
+
+  Holder(const LoadOptions& options, Connect connect, Tally& tally);
 
   // Prints "held N" when every connection is held or has failed, "heard N" when as many messages
   // have come as are held; returns when standard input ends.
@@ -54,7 +59,7 @@ class Holder {
   void lost(Connection& connection, std::string_view why);
 
   const LoadOptions& options_;
-  const sockaddr_un address_;
+  const Connect connect_;
   const std::string request_;
   Tally& tally_;
   OwnFd epoll_;

@@ -31,15 +31,6 @@ void print(const LoadResult& result, const Tally& tally) {
       microseconds(latency.percentile(99.9)), microseconds(latency.max()));
 }
 
-void print(const HoldResult& result, const Tally& tally) {
-  printf(
-      "{\"held\":%lu,\"seconds\":%.6f,\"errors\":%lu,\"mismatches\":%lu,\"messages\":%lu,"
-      "\"messageBytes\":%lu,"
-      "\"pings\":%lu,\"firstMessageNanoseconds\":%lu,\"lastMessageNanoseconds\":%lu}\n",
-      result.held, result.seconds, tally.errors(), tally.mismatches(), result.messages,
-      result.message_bytes, result.pings, result.first_message, result.last_message);
-}
-
 // One request; its answer goes to standard output as it comes.
 void ask_once(const LoadOptions& options, const sockaddr_un& address, Tally& tally) {
   Failure failure;
@@ -77,7 +68,8 @@ int run(const LoadOptions& options) {
   if (options.once) {
     ask_once(options, *address, tally);
   } else if (options.hold > 0) {
-    print(Holder(options, *address, tally).run(), tally);
+    const auto connect = [&](uint64_t, Failure& failure) { return connect_to(*address, failure); };
+    print_result(Holder(options, connect, tally).run(), tally);
   } else {
     print(RequestLoad(options, *address, tally).run(), tally);
   }

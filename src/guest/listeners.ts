@@ -54,8 +54,12 @@ export class Listeners {
     if (listeners?.delete(listener) && listeners.size === 0) this.#byInstance.delete(instanceId);
   }
 
-  /** Called for each durable change, in order. */
-  deliver({ after, events }: WrittenChange): void {
+  /** Called with what one commit has changed, in order. */
+  deliver(changes: readonly WrittenChange[]): void {
+    for (const change of changes) this.#deliver(change);
+  }
+
+  #deliver({ after, events }: WrittenChange): void {
     const listeners = after && this.#byInstance.get(after.id);
     if (after === undefined || listeners === undefined) return;
     for (const event of events) {

@@ -23,9 +23,9 @@ interface Done {
 }
 
 interface Events {
-  /** one instance */
-  change: [WrittenChange];
-  /** anything at all, and who asked for it */
+  /** those of instances, of one commit, in order */
+  changes: [readonly WrittenChange[]];
+  /** anything at all, one by one, and who asked for it; after `changes` */
   written: [Written, Requestor | undefined];
 }
 
@@ -144,10 +144,11 @@ export class Registry extends EventEmitter<Events> {
       return;
     }
     for (const { change } of written) this.#apply(change);
-    for (const { change, requestor } of written) {
-      if (change.kind === 'instance') this.emit('change', change);
-      this.emit('written', change, requestor);
-    }
+    this.emit(
+      'changes',
+      written.flatMap(({ change }) => (change.kind === 'instance' ? [change] : [])),
+    );
+    for (const { change, requestor } of written) this.emit('written', change, requestor);
     for (const { job, value } of done) job.resolve(value as never);
   }
 

@@ -80,14 +80,14 @@ test('transactions in one commit see each other, in order', async () => {
 
 test('changes are told after they are durable, in their order, before they are answered', async () => {
   const told: string[] = [];
-  const listen = (change: Change): void => {
-    told.push(change.after?.name ?? '-');
+  const listen = (changes: readonly Change[]): void => {
+    told.push(...changes.map(({ after }) => after?.name ?? '-'));
   };
-  registry.on('change', listen);
+  registry.on('changes', listen);
   const answers = ['e1', 'e2', 'e3'].map((name) => create(name).then(() => told.includes(name)));
   assert.deepEqual(told, []);
   assert.deepEqual(await Promise.all(answers), [true, true, true]);
-  registry.off('change', listen);
+  registry.off('changes', listen);
   assert.deepEqual(told, ['e1', 'e2', 'e3']);
 });
 
@@ -106,7 +106,7 @@ test('a commit that fails is an error for everyone in it, and nothing of it is s
     commit: () => Promise.reject(new Fault('store-full', 'The disk is full')),
   } as unknown as Store);
   const told: Change[] = [];
-  broken.on('change', (change) => told.push(change));
+  broken.on('changes', (changes) => told.push(...changes));
   const attempts = ['x', 'y'].map((name) =>
     broken.transact((transaction) => transaction.create(instance(transaction.newId(), name))),
   );

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { Child } from './child.js';
+import type { Running, Sample, Side, Trial } from './trial.js';
+import { tools } from './workplace.js';
+
+/** Finds out again and again whose a connection is. */
+interface Identifier extends Running {
+  identify(): Promise<Sample>;
+}
+
+/** What it costs to find out whose a connection is, without accepting or answering anything. */
+export function identity(): Trial<Identifier> {
+  return {
+    name: 'identity',
+    about: 'whose is a connection: nothing but that; by path of the kernel, and with pid namespaces in between',
+    unit: 'us',
+    sides: [
+      identifier('pidfd-ioctl'),
+      identifier('the same again', '--known'),
+      identifier('peer-pidfd', '--identity', 'peer-pidfd'),
+      identifier('procfs', '--identity', 'procfs'),
+      ...[1, 2, 4, 7].map((nested) => identifier(`depth ${nested + 1}`, '--nested', String(nested))),
+    ],
+    reference: 'pidfd-ioctl',
+    columns: [],
+    measure: (_bench, { identify }) => identify(),
+  };
+}
+
+function identifier(name: string, ...words: string[]): Side<Identifier> {
+  return {
+    name,
+    start: async ({ pins, workplace }) => ({
+      pid: process.pid,
+      stop: async () => [],
+      identify: async () => {
+        const program = join(tools, 'bench_identify');
+        const child = new Child(name, [...pins.server, program, '--socket', workplace.path('identify.sock'), ...words]);
+        const { code, output, complaints } = await child.finish();
+        return { value: Number(output) / 1000, also: {}, faults: code === 0 ? [] : [complaints] };
+      },
+    }),
+  };
+}

@@ -1,0 +1,48 @@
+import { devlxd } from './daemon.js';
+import { GuestLoad } from './guest-load.js';
+import { requestColumns, tailLatency } from './requests.js';
+import type { Server, Side, Trial } from './trial.js';
+
+/** Longer than any trial; the flood is ended when its server is. */
+const floodSeconds = '100000';
+
+/** One guest asks now and then while another sends all it can. */
+export function noisyNeighbour(options: readonly string[]): Trial {
+  return {
+    name: 'neighbour',
+    about: '99 of 100 requests of a guest that asks 200 times a second on new connections, beside one that floods',
+    unit: 'us',
+    sides: [
+      devlxd({ name: 'alone' }),
+      besideFlood('beside a flood'),
+      besideFlood('without the limit', ['--limit-connections-per-instance', '0', ...options]),
+    ],
+    reference: 'alone',
+    columns: requestColumns.filter((name) => name !== 'server us'),
+    measure: tailLatency({ mode: 'connect', connections: 4, path: '/1.0', rate: 200 }),
+  };
+}
+
+/** options: of the daemon */
+function besideFlood(name: string, options: readonly string[] = []): Side {
+  const side = devlxd({ name, options });
+  return {
+    name,
+    start: async (bench) => {
+      const daemon = await side.start(bench);
+      const words = ['--path', '/1.0', '--connections', '64', '--seconds', floodSeconds, '--warmup', '0'];
+      const flood = await GuestLoad.prepare(bench, daemon, words);
+      flood.go();
+      return {
+        socket: daemon.socket,
+        pid: daemon.pid,
+        admit: (pids) => daemon.admit(pids),
+        announce: () => daemon.announce(),
+        stop: async () => {
+          await flood.end();
+          return daemon.stop();
+        },
+      } satisfies Server;
+    },
+  };
+}
