@@ -50,6 +50,12 @@ export class Crowd {
     this.#child.send('.');
   }
 
+  /** Forgets the messages that have come, when it holds. */
+  again(): Promise<unknown> {
+    this.#child.send('.');
+    return this.line(); // "forgot"
+  }
+
   /** The next line that is printed. */
   line(): Promise<string> {
     return this.#child.next(this.#lines);

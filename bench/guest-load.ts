@@ -36,6 +36,12 @@ export class GuestLoad {
     this.#child.release(4);
   }
 
+  /** Forgets the messages that have come, when it holds. */
+  again(): Promise<unknown> {
+    this.#child.send('.');
+    return this.line(); // "forgot"
+  }
+
   /** The next line that it prints. */
   line(): Promise<string> {
     return this.#child.next(this.#output);

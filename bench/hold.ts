@@ -6,6 +6,8 @@ export interface Holder {
   go(): void;
   /** The next line that is printed: "held N", "heard N". */
   line(): Promise<string>;
+  /** Forgets the messages that have come. */
+  again(): Promise<unknown>;
   finish(): Promise<Finished>;
 }
 

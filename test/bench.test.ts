@@ -5,11 +5,14 @@ import { askForAnswer } from '../bench/answer.js';
 import { comparisonLines } from '../bench/compare.js';
 import { devlxd } from '../bench/daemon.js';
 import { exports } from '../bench/exports.js';
-import { fanout } from '../bench/fanout.js';
+import { fanout, fanoutToAll } from '../bench/fanout.js';
+import { identity } from '../bench/identity.js';
 import { makeImage } from '../bench/image.js';
+import { instanceMemory } from '../bench/instances.js';
 import { listeners } from '../bench/listeners.js';
 import { findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
+import { noisyNeighbour } from '../bench/neighbour.js';
 import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
 import { requests } from '../bench/requests.js';
 import { startup } from '../bench/startup.js';
@@ -96,6 +99,38 @@ test('an event reaches all listeners', async () => {
     heard.map(({ also }) => also['listeners']),
     [300, 300],
   );
+});
+
+test('an event reaches a listener in each of several guests', async () => {
+  const sides = [devlxd({ announcesToAll: true }), floorFanout];
+  const trial = { ...asking, sides, freshServers: true, measure: fanoutToAll(20) };
+  const { faults, sides: told } = await runTrial(trial, bench);
+  assert.deepEqual(faults, []);
+  assert.deepEqual(
+    told.map(({ also }) => also['listeners']),
+    [20, 20],
+  );
+});
+
+test('a caller is identified on each path of the kernel and at each depth', async () => {
+  const { faults, sides } = await runTrial(identity(), bench);
+  assert.deepEqual(faults, []);
+  assert.ok(sides.every(({ median }) => median > 0));
+});
+
+test('instances are weighed', async () => {
+  const { faults, sides } = await runTrial(instanceMemory(10), bench);
+  assert.deepEqual(faults, []);
+  assert.deepEqual(
+    sides.map(({ also }) => also['instances']),
+    [10, 10],
+  );
+});
+
+test('a guest asks beside a flood', async () => {
+  const { faults, sides } = await runTrial(noisyNeighbour([]), bench);
+  assert.deepEqual(faults, []);
+  assert.equal(sides.length, 3);
 });
 
 test('an event that does not come fails the trial', async () => {

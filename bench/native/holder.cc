@@ -16,9 +16,10 @@ constexpr int kRetryMilliseconds = 1;      // until a full backlog is tried agai
 constexpr size_t kBufferSize = 64 * 1024;
 constexpr int kMaxEvents = 512;
 
+// Otherwise something was said.
 bool input_ended() {
   char bytes[64];
-  return read(STDIN_FILENO, bytes, sizeof bytes) == 0;
+  return read(STDIN_FILENO, bytes, sizeof bytes) <= 0;
 }
 
 }  // namespace
@@ -72,6 +73,14 @@ void Holder::announce_heard() {
   fflush(stdout);
 }
 
+void Holder::forget_messages() {
+  result_.messages = result_.message_bytes = 0;
+  result_.first_message = result_.last_message = 0;
+  heard_ = false;
+  puts("forgot");
+  fflush(stdout);
+}
+
 void Holder::open_some() {
   while (opened_ < connections_.size() && under_way_ < options_.connections) {
     if (!open(opened_)) return;
@@ -107,6 +116,7 @@ void Holder::wait() {
       receive(connections_[events[i].data.u64]);
     } else {
       ended_ = input_ended();
+      if (!ended_) forget_messages();
     }
   }
 }

@@ -37,7 +37,8 @@ class Holder {
   Holder(const LoadOptions& options, Connect connect, Tally& tally);
 
   // Prints "held N" when every connection is held or has failed, "heard N" when as many messages
-  // have come as are held; returns when standard input ends.
+  // have come as are held. A byte on standard input makes it forget those and print "forgot";
+  // returns when that ends.
   HoldResult run();
 
  private:
@@ -50,6 +51,7 @@ class Holder {
 
   bool settled() const { return opened_ == connections_.size() && under_way_ == 0; }
   void announce_heard();
+  void forget_messages();
   void open_some();
   bool open(uint64_t index);
   void wait();
