@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
+import type { Machine } from './machine.js';
 import type { SideResult, TrialResult } from './measure.js';
 import { shown, table } from './table.js';
+import type { Plan } from './trial.js';
 
 /** What --json writes. */
 export interface Report {
+  readonly machine: Machine;
+  readonly plan: Plan;
   readonly trials: readonly TrialResult[];
 }
 
@@ -18,7 +22,7 @@ export function readReport(file: string): Report {
  * A trial beside the same trial of an earlier run. The last column divides what each side was to the reference then
  * and now: a machine that is slower today is slower for both.
  */
-export function comparisonLines(now: TrialResult, base: Report): string {
+export function comparisonLines(now: TrialResult, base: Pick<Report, 'trials'>): string {
   const before = base.trials.find(({ name }) => name === now.name);
   if (before === undefined) return `\n${now.name}: not in the earlier run\n`;
   const rows = now.sides.flatMap((side) => {

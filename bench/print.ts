@@ -25,7 +25,8 @@ export function trialLines(result: TrialResult): string {
   return `${lines.join('\n')}\n`;
 }
 
-function rowsOf({ unit, reference, columns, sides }: TrialResult): string[][] {
+/** A head and a row for each side. */
+export function rowsOf({ unit, reference, columns, sides }: TrialResult): string[][] {
   return [
     ['', unit, 'spread', `/ ${reference}`, ...columns],
     ...sides.map((side) => [
@@ -43,9 +44,14 @@ function alsoShown({ also }: SideResult, column: string): string {
   return value === undefined ? '-' : shown(value);
 }
 
-function goalLine({ unit, reference }: TrialResult, goal: NonNullable<TrialResult['goal']>): string {
+function goalLine(trial: TrialResult, goal: NonNullable<TrialResult['goal']>): string {
+  return `goal: ${goalSentence(trial, goal)}: ${goal.reached.toFixed(2)}, ${goal.met ? 'met' : 'NOT MET'}`;
+}
+
+/** "devlxd / floor >= 0.9" */
+export function goalSentence({ unit, reference }: TrialResult, goal: NonNullable<TrialResult['goal']>): string {
   const { subject = 'devlxd' } = goal;
   const what = goal.of === 'ratio' ? `${subject} / ${reference}` : `${subject}, ${unit}`;
   const bound = goal.atLeast === undefined ? `<= ${goal.atMost}` : `>= ${goal.atLeast}`;
-  return `goal: ${what} ${bound}: ${goal.reached.toFixed(2)}, ${goal.met ? 'met' : 'NOT MET'}`;
+  return `${what} ${bound}`;
 }

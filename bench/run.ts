@@ -8,6 +8,7 @@ import { devlxd } from './daemon.js';
 import { describeMachine, findPins } from './machine.js';
 import { runTrial, type TrialResult } from './measure.js';
 import { machineLine, planLine, trialLines } from './print.js';
+import { writeReport } from './report/write.js';
 import type { Bench, Plan, Running, Trial } from './trial.js';
 import { trials } from './trials.js';
 import { Workplace } from './workplace.js';
@@ -16,6 +17,8 @@ interface Options {
   readonly quick?: boolean;
   readonly json?: string;
   readonly compare?: string;
+  readonly report?: string;
+  readonly from?: string;
 }
 
 const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1, scale: 1 };
@@ -26,6 +29,8 @@ const program = new Command('npm run bench --')
   .option('--quick', 'fewer and shorter rounds: to see whether it works, not for figures')
   .option('--json <file>', 'write everything that was measured to this file')
   .option('--compare <file>', 'show each trial beside that of an earlier run, from its --json')
+  .option('--report <directory>', 'write report.html, with plots, and report.md')
+  .option('--from <file>', 'measure nothing: make the report of an earlier run, from its --json')
   .addHelpText(
     'after',
     `
@@ -33,16 +38,22 @@ Examples:
   npm run bench
   npm run bench -- connect --quick
   npm run bench -- keepalive-64 connect --json base.json
-  npm run bench -- keepalive-64 connect --compare base.json`,
+  npm run bench -- keepalive-64 connect --compare base.json
+  npm run bench -- --json run.json --report report
+  npm run bench -- --from run.json --report report`,
   )
   .action(run);
 // Whatever ends this process, its exit handlers end its children and remove its directory.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 await program.parseAsync();
 
-async function run(names: string[], { quick, json, compare }: Options): Promise<void> {
+async function run(names: string[], { quick, json, compare, report, from }: Options): Promise<void> {
+  if (from !== undefined) {
+    writeReport(report ?? '.', earlierRun('--from', from));
+    return;
+  }
   const chosen = choose(names);
-  const base = compare === undefined ? undefined : baseOf(compare);
+  const base = compare === undefined ? undefined : earlierRun('--compare', compare);
   const plan = quick ? quickPlan : fullPlan;
   const pins = findPins();
   const machine = describeMachine(pins);
@@ -55,7 +66,9 @@ async function run(names: string[], { quick, json, compare }: Options): Promise<
     results.push(result);
     if (base !== undefined) process.stdout.write(comparisonLines(result, base));
   }
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, plan, trials: results }, null, 2)}\n`);
+  const measured = { machine, plan, trials: results };
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(measured, null, 2)}\n`);
+  if (report !== undefined) writeReport(report, measured);
   const failed = results.filter(({ faults }) => faults.length > 0).map(({ name }) => name);
   if (failed.length === 0) return;
   process.stderr.write(`Failed: ${failed.join(', ')}\n`);
@@ -73,11 +86,11 @@ function showProgress(trial: string, side: string, round: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${trial}: round ${round}, ${side}`);
 }
 
-function baseOf(file: string): Report {
+function earlierRun(option: string, file: string): Report {
   try {
     return readReport(file);
   } catch (error) {
-    return program.error(`--compare: ${(error as Error).message}`, { exitCode: 2 });
+    return program.error(`${option}: ${(error as Error).message}`, { exitCode: 2 });
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { askForAnswer } from '../bench/answer.js';
@@ -10,10 +11,11 @@ import { identity } from '../bench/identity.js';
 import { makeImage } from '../bench/image.js';
 import { instanceMemory } from '../bench/instances.js';
 import { listeners } from '../bench/listeners.js';
-import { findPins } from '../bench/machine.js';
+import { describeMachine, findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
 import { noisyNeighbour } from '../bench/neighbour.js';
 import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
+import { writeReport } from '../bench/report/write.js';
 import { requests } from '../bench/requests.js';
 import { startup } from '../bench/startup.js';
 import { storm, stormConfig } from '../bench/storm.js';
@@ -210,6 +212,26 @@ test('an image with other bytes fails the trial', async () => {
   ]);
   const trial = { ...exports({ readers: 1, megabytes: 2, downloads: 1 }), sides: [wrong] };
   assert.match((await runTrial(trial, bench)).faults[0] ?? '', /^wrong: 0 right answers, 1 wrong ones, 0 errors/);
+});
+
+test('a report shows the plots, the goals and what failed', async () => {
+  const measured = await runTrial({ ...asking, sides: [floorPlain] }, bench);
+  const trials = ['keepalive-1', 'connect', 'instances', 'listeners-1000', 'identity', 'export-1'].map((name) => ({
+    ...measured,
+    name,
+  }));
+  const goal = { of: 'ratio', subject: 'floor', atLeast: 2, reached: 1, met: false } as const;
+  const [first, ...others] = trials;
+  assert.ok(first);
+  const failed = { ...first, goal, faults: ['<b>wrong</b>'] };
+  const directory = workplace.path('report');
+  writeReport(directory, { machine: describeMachine(setting.pins), plan: setting.plan, trials: [failed, ...others] });
+  const page = readFileSync(join(directory, 'report.html'), 'utf8');
+  assert.equal(page.split('<svg').length - 1, 5);
+  assert.match(page, /&lt;b&gt;wrong&lt;\/b&gt;/);
+  assert.match(page, /floor \/ floor &gt;= 2.*not met/);
+  assert.doesNotMatch(page, /(?:src|href)=/);
+  assert.match(readFileSync(join(directory, 'report.md'), 'utf8'), /\*\*not met\*\*/);
 });
 
 test('a run is compared with an earlier one, the reference too', async () => {

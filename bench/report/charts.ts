@@ -1,0 +1,122 @@
+import { type EChartsOption, init } from 'echarts';
+import type { SideResult, TrialResult } from '../measure.js';
+
+/** A plot as an SVG document, and what it says. */
+export interface Chart {
+  readonly title: string;
+  readonly text: string;
+  readonly svg: string;
+}
+
+const size = { width: 860, height: 380 };
+
+/** The plots that these trials allow; one without its trials is left out. */
+export function chartsOf(trials: readonly TrialResult[]): Chart[] {
+  return [throughput(trials), instances(trials), memory(trials), identity(trials), exports(trials)].flatMap(
+    (chart) => chart ?? [],
+  );
+}
+
+function throughput(trials: readonly TrialResult[]): Chart | undefined {
+  const shown = trials.filter(({ name }) => name.startsWith('keepalive-') || name === 'connect');
+  if (shown.length === 0) return undefined;
+  const sides = [...new Set(shown.flatMap((trial) => trial.sides.map(({ side }) => side)))];
+  return {
+    title: 'Requests a second',
+    text: 'GET /1.0 on so many kept connections, and on a new connection each (16 at a time). Longer is better.',
+    svg: draw({
+      legend: { top: 0 },
+      xAxis: { type: 'category', data: shown.map(({ name }) => name) },
+      yAxis: { type: 'value', name: 'requests/s' },
+      series: sides.map((side) => ({
+        name: side,
+        type: 'bar',
+        data: shown.map((trial) => sideOf(trial, side)?.median ?? 0),
+      })),
+    }),
+  };
+}
+
+function instances(trials: readonly TrialResult[]): Chart | undefined {
+  const trial = trials.find(({ name }) => name === 'instances');
+  if (trial === undefined) return undefined;
+  const line = (name: string) => ({
+    name,
+    type: 'line' as const,
+    data: trial.sides.map(({ side, also }) => [Number(side.replace('of ', '')), also[name] ?? 0]),
+  });
+  return {
+    title: 'Latency against the number of instances',
+    text: 'One guest connects, asks GET /1.0 and closes, one at a time, while so many instances run. Flat is what it should be.',
+    svg: draw({
+      legend: { top: 0 },
+      xAxis: { type: 'log', name: 'instances' },
+      yAxis: { type: 'value', name: 'us' },
+      series: [line('p50 us'), line('p99 us')],
+    }),
+  };
+}
+
+function memory(trials: readonly TrialResult[]): Chart | undefined {
+  const held = trials.filter(({ name }) => name.startsWith('listeners-'));
+  if (held.length === 0) return undefined;
+  const sides = [...new Set(held.flatMap((trial) => trial.sides.map(({ side }) => side)))];
+  return {
+    title: 'Memory against listeners',
+    text: 'Resident memory of the server with so many idle WebSocket listeners. Lower is better.',
+    svg: draw({
+      legend: { top: 0 },
+      xAxis: { type: 'value', name: 'listeners' },
+      yAxis: { type: 'value', name: 'MB' },
+      series: sides.map((side) => ({
+        name: side,
+        type: 'line',
+        data: held.flatMap((trial) => {
+          const { also } = sideOf(trial, side) ?? {};
+          return also === undefined ? [] : [[also['listeners'] ?? 0, also['after MB'] ?? 0]];
+        }),
+      })),
+    }),
+  };
+}
+
+function identity(trials: readonly TrialResult[]): Chart | undefined {
+  return bars(trials, 'identity', {
+    title: 'Whose is a connection?',
+    text: 'What it takes to ask the kernel, by the path that it offers, and with pid namespaces in between. Shorter is better.',
+  });
+}
+
+function exports(trials: readonly TrialResult[]): Chart | undefined {
+  return bars(trials, 'export-1', {
+    title: 'Export of an image to one reader',
+    text: 'From the page cache, against cat into an accepted socket. Longer is better.',
+  });
+}
+
+function bars(trials: readonly TrialResult[], name: string, texts: Pick<Chart, 'title' | 'text'>): Chart | undefined {
+  const trial = trials.find((each) => each.name === name);
+  if (trial === undefined) return undefined;
+  const svg = draw({
+    xAxis: { type: 'value', name: trial.unit },
+    yAxis: { type: 'category', inverse: true, data: trial.sides.map(({ side }) => side) },
+    series: [{ type: 'bar', data: trial.sides.map((side) => side.median), label: { show: true, formatter: rounded } }],
+  });
+  return { ...texts, svg };
+}
+
+function rounded({ value }: { value?: unknown }): string {
+  return Number(value).toLocaleString('en-US', { maximumSignificantDigits: 3 });
+}
+
+function draw(option: EChartsOption): string {
+  const chart = init(null, null, { renderer: 'svg', ssr: true, ...size });
+  chart.setOption({ animation: false, grid: { left: 90, right: 70, top: 50, bottom: 40 }, ...option });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return svg;
+}
+
+function sideOf({ sides }: TrialResult, name: string): SideResult | undefined {
+  return sides.find(({ side }) => side === name);
+}
