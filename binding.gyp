@@ -45,6 +45,12 @@
       ],
     },
     {
+      "target_name": "devlxd-hook",
+      "type": "executable",
+      "ldflags": ["-static"],
+      "sources": ["native/hook/hook.cc", "native/hook/json.cc"],
+    },
+    {
       "target_name": "guests_client",
       "sources": ["native/guests/client.cc", "native/guests/message.cc"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -12,6 +12,7 @@ import { OddEdge } from './guest/odd-edge.js';
 import { hostEndpoints } from './host/endpoints.js';
 import { EventSockets } from './host/event-sockets.js';
 import { HostEvents } from './host/events.js';
+import { HookHandlers } from './host/hooks.js';
 import { ImageHandlers } from './host/images.js';
 import { InstanceHandlers } from './host/instances.js';
 import { Operations } from './host/operations.js';
@@ -125,7 +126,15 @@ export class Daemon {
     const projects = new ProjectHandlers(registry, operations);
     const metrics = metricsOf({ registry, gate, desk, listeners, hostEvents: events, host: () => host });
     const host: HostServer = new HostServer(
-      hostEndpoints(instances, new ImageHandlers(images, operations, events), profiles, projects, operations, metrics),
+      hostEndpoints(
+        instances,
+        new ImageHandlers(images, operations, events),
+        profiles,
+        projects,
+        operations,
+        new HookHandlers(registry, running, limits),
+        metrics,
+      ),
       new EventSockets(events, registry, limits, log),
       limits,
       settings.group !== '',

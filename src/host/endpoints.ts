@@ -1,4 +1,5 @@
 import { Fault, invalid } from '../errors.js';
+import type { HookHandlers } from './hooks.js';
 import type { ImageHandlers } from './images.js';
 import type { InstanceHandlers } from './instances.js';
 import type { Operations } from './operations.js';
@@ -22,6 +23,7 @@ export function hostEndpoints(
   profiles: ProfileHandlers,
   projects: ProjectHandlers,
   operations: Operations,
+  hooks: HookHandlers,
   metrics: Metrics,
 ): readonly HostEndpoint[] {
   return [
@@ -71,6 +73,7 @@ export function hostEndpoints(
         DELETE: projects.remove,
       },
     },
+    { path: '/1.0/hooks/{runtime}', methods: { POST: hooks.run } },
     { path: '/1.0/metrics', methods: { GET: () => metricsText(metrics) } },
     { path: '/1.0/events', methods: { GET: () => noWebSocket() } },
     { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },

@@ -6,11 +6,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { packageRoot } from '../../src/package-root.js';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { debianCloudInit } from './debian-cloud-init.js';
 import { makeRootFileSystem, missingProgram } from './root-file-system.js';
-import type { Container, Runtime } from './runtime.js';
+import { type Container, devLxd, type Runtime } from './runtime.js';
 import { runtimes } from './runtimes.js';
 
 /** What a container's init does; it asks before it is registered. */
@@ -94,8 +95,7 @@ describe('containers', { skip: missing ?? false }, () => {
 
   /** A container that is registered, with a mark of its own, after its init has begun. */
   async function booted(runtime: Runtime, t: TestContext, script: string, mounts: Container['mounts'] = []) {
-    const devLxd = { source: join(daemon.runDir, 'guest'), target: '/dev/lxd' };
-    const made = container(`/bin/${script}`, [devLxd, ...mounts]);
+    const made = container(`/bin/${script}`, [devLxd(daemon.runDir), ...mounts]);
     await daemon.create(made.name, { 'user.mark': markOf(made.name) });
     let ended: Ended | undefined;
     const end = endOf(runtime.run(made)).then((result) => {
@@ -110,6 +110,23 @@ describe('containers', { skip: missing ?? false }, () => {
     const read = (file: string) => readFileSync(join(made.directory, 'out', file), 'utf8');
     const booted: Booted = { name: made.name, ended: () => ended, read };
     return booted;
+  }
+
+  /** A container whose runtime registers it with the daemon of a run directory. */
+  function hooked(runtime: Runtime, t: TestContext, script: string, runDir = daemon.runDir): Booted {
+    const { name, ...rest } = container(`/bin/${script}`, [devLxd(daemon.runDir)]);
+    const program = join(packageRoot, 'build/Release/devlxd-hook');
+    const made = { name, ...rest, hook: { program, runDir, config: { 'user.mark': markOf(name) } } };
+    let ended: Ended | undefined;
+    const end = endOf(runtime.run(made)).then((result) => {
+      ended = result;
+    });
+    t.after(async () => {
+      const pid = ended === undefined ? runtime.initOf(made) : undefined;
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+      await end;
+    });
+    return { name, ended: () => ended, read: (file) => readFileSync(join(made.directory, 'out', file), 'utf8') };
   }
 
   async function initOf(runtime: Runtime, made: Container, ended: () => Ended | undefined): Promise<number> {
@@ -144,6 +161,34 @@ describe('containers', { skip: missing ?? false }, () => {
         assert.match(metadata.value, new RegExp(`^\\d+ of ${name}$`));
         await eventually(`${name} is stopped`, async () => (await daemon.status(name)) === 'Stopped');
       }
+    });
+
+    test(`${runtime.name}: its hook registers a container before it begins, and unregisters it`, async (t) => {
+      const reason = await obstacle(runtime);
+      if (reason !== undefined) return t.skip(reason);
+      const { name, ended, read } = hooked(runtime, t, 'boot');
+      let changes = 0;
+      await eventually('it has heard an event and ended', async () => {
+        if (ended() !== undefined) return true;
+        const known = await daemon.status(name).catch(() => undefined);
+        if (known === 'Running') await daemon.set(name, { 'user.change': String(++changes) });
+        return false;
+      });
+      assert.equal(ended()?.code, 0, ended()?.output);
+      assert.equal(read('mark'), markOf(name));
+      assert.equal(JSON.parse(read('event')).metadata.key, 'user.change');
+      if (runtime.deletes) await assert.rejects(daemon.status(name), /not found/);
+      else assert.equal(await daemon.status(name), 'Stopped');
+    });
+
+    test(`${runtime.name}: a hook that finds no daemon keeps a container from starting`, async (t) => {
+      const reason = await obstacle(runtime);
+      if (reason !== undefined) return t.skip(reason);
+      const { ended, read } = hooked(runtime, t, 'boot', join(directory, 'nowhere'));
+      await eventually('it has ended', () => ended() !== undefined);
+      assert.notEqual(ended()?.code, 0);
+      assert.match(ended()?.output ?? '', runtime.hidesHooks ?? /no devlxd runs here/);
+      assert.throws(() => read('mark'), { code: 'ENOENT' });
     });
 
     test(`${runtime.name}: cloud-init, with the machine's own /usr, finds its data source`, async (t) => {

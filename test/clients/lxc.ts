@@ -1,13 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Container, idCount, piped, type Runtime } from './runtime.js';
+import { assignments, type Container, idCount, piped, type Runtime } from './runtime.js';
 import { type Unpacked, unpacked } from './unpacked.js';
 
 export function lxc(name: string, rootUid: number): Runtime {
   return {
     name,
     rootUid,
+    hidesHooks: /Failed to run lxc\.hook\.start-host/,
     missing: () => lxcPackages().problem,
     run: (container) => {
       const directory = join(container.directory, container.name);
@@ -46,7 +47,9 @@ function lxcEnvironment(): NodeJS.ProcessEnv {
 }
 
 function lxcConfiguration(container: Container, rootUid: number): string[] {
-  const { name, directory, rootFileSystem, mounts, command } = container;
+  const { name, directory, rootFileSystem, mounts, command, hook } = container;
+  const called = hook && `${hook.program} --run-dir ${hook.runDir} lxc`;
+  const words = hook && assignments(hook).map((word) => `'${word}'`);
   const mapped = rootUid === 0 ? [] : ['u', 'g'];
   return [
     `lxc.uts.name = ${name}`,
@@ -56,9 +59,12 @@ function lxcConfiguration(container: Container, rootUid: number): string[] {
     'lxc.mount.auto = proc:mixed',
     'lxc.autodev = 1',
     ...mapped.map((kind) => `lxc.idmap = ${kind} 0 ${rootUid} ${idCount}`),
+    ...(called === undefined
+      ? []
+      : [`lxc.hook.start-host = ${[called, ...(words ?? [])].join(' ')}`, `lxc.hook.stop = ${called}`]),
     `lxc.init.cmd = ${command.join(' ')}`,
-    ...mounts.map(({ source, target, writable }) => {
-      const options = `bind,create=dir${writable ? '' : ',ro'}`;
+    ...mounts.map(({ source, target, writable, options: more = [] }) => {
+      const options = ['bind', writable ? 'rw' : 'ro', ...more, 'create=dir'].join();
       return `lxc.mount.entry = ${source} ${target.slice(1)} none ${options} 0 0`;
     }),
   ];

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Container, idCount, piped, type Runtime } from './runtime.js';
+import { type Container, type Hook, idCount, piped, type Runtime } from './runtime.js';
 
 /** runc or crun: command is the program, and what it has to be run with. */
 export function oci(name: string, command: readonly string[], more: readonly string[], rootUid: number): Runtime {
@@ -10,6 +10,8 @@ export function oci(name: string, command: readonly string[], more: readonly str
   return {
     name,
     rootUid,
+    deletes: true,
+    ...(program === 'crun' ? { hidesHooks: /error executing hook/ } : {}),
     missing: () => {
       const { error } = spawnSync(program, ['--version']);
       return error && `needs ${program} (apt-get install ${program}): ${error.message}`;
@@ -26,11 +28,11 @@ export function oci(name: string, command: readonly string[], more: readonly str
   };
 }
 
-function pidIn(file: string): number | undefined {
+export function pidIn(file: string): number | undefined {
   return Number.parseInt(readFileSync(file, 'utf8'), 10) || undefined;
 }
 
-function ociConfiguration({ name, rootFileSystem, mounts, command }: Container, rootUid: number): object {
+function ociConfiguration({ name, rootFileSystem, mounts, command, hook }: Container, rootUid: number): object {
   const map = [{ containerID: 0, hostID: rootUid, size: idCount }];
   const namespaces = ['pid', 'mount', 'ipc', 'uts', ...(rootUid === 0 ? [] : ['user'])];
   return {
@@ -41,13 +43,14 @@ function ociConfiguration({ name, rootFileSystem, mounts, command }: Container, 
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc' },
       { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] },
-      ...mounts.map(({ source, target, writable }) => ({
+      ...mounts.map(({ source, target, writable, options = [] }) => ({
         destination: target,
         type: 'bind',
         source,
-        options: ['bind', writable ? 'rw' : 'ro'],
+        options: ['bind', writable ? 'rw' : 'ro', ...options],
       })),
     ],
+    ...(hook === undefined ? {} : { annotations: annotationsOf(hook), hooks: hooksOf(hook) }),
     linux: {
       namespaces: namespaces.map((type) => ({ type })),
       ...(rootUid === 0 ? {} : { uidMappings: map, gidMappings: map }),
@@ -55,7 +58,22 @@ function ociConfiguration({ name, rootFileSystem, mounts, command }: Container, 
   };
 }
 
+export function annotationsOf({ config }: Hook): Record<string, string> {
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [`devlxd.config.${key}`, value]));
+}
+
+/** The words of the hook; as execve(2) has them, with its name first. */
+export function argumentsOf({ runDir }: Hook): string[] {
+  return ['devlxd-hook', '--run-dir', runDir, 'oci'];
+}
+
+function hooksOf(hook: Hook): object {
+  const called = [{ path: hook.program, args: argumentsOf(hook) }];
+  return { createRuntime: called, poststop: called };
+}
+
 // crun refuses to run where both versions of cgroups are mounted; it needs none here.
 const onlyCgroup2 =
   'if [ -e /sys/fs/cgroup/unified ]; then umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; fi; exec "$@"';
-export const crun = ['unshare', '--mount', '/bin/sh', '-c', onlyCgroup2, 'sh', 'crun'];
+export const withCgroup2 = ['unshare', '--mount', '/bin/sh', '-c', onlyCgroup2, 'sh'];
+export const crun = [...withCgroup2, 'crun'];

@@ -1,5 +1,7 @@
 import { lxc } from './lxc.js';
+import { nspawn } from './nspawn.js';
 import { crun, oci } from './oci.js';
+import { podman } from './podman.js';
 import type { Runtime } from './runtime.js';
 
 const unprivileged = 1_000_000;
@@ -11,4 +13,6 @@ export const runtimes: readonly Runtime[] = [
   oci('runc with an id map', ['runc'], [], unprivileged),
   oci('crun', crun, ['--cgroup-manager=disabled'], 0),
   oci('crun with an id map', crun, ['--cgroup-manager=disabled'], unprivileged),
+  podman,
+  nspawn,
 ];
