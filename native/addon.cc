@@ -10,6 +10,7 @@
 #include <iterator>
 #include <memory>
 
+#include "addon_handover.h"
 #include "addon_host.h"
 #include "addon_send_file.h"
 #include "addon_values.h"
@@ -40,23 +41,27 @@ v8::Local<v8::Value> v8_of(const Napi::Value& value) {
 class GateWrap : public Napi::ObjectWrap<GateWrap> {
  public:
   static Napi::Function constructor(Napi::Env env) {
-    return DefineClass(
-        env, "Gate",
-        {InstanceMethod<&GateWrap::attach>("attach"), InstanceMethod<&GateWrap::listen>("listen"),
-         InstanceMethod<&GateWrap::stop_listening>("stopListening"),
-         InstanceMethod<&GateWrap::add>("register"),
-         InstanceMethod<&GateWrap::remove>("unregister"),
-         InstanceMethod<&GateWrap::caller_of>("callerOf"),
-         InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
-         InstanceMethod<&GateWrap::keep_answer>("keepAnswer"),
-         InstanceMethod<&GateWrap::forget_answers>("forgetAnswers"),
-         InstanceMethod<&GateWrap::detach>("detach"), InstanceMethod<&GateWrap::take>("take"),
-         InstanceMethod<&GateWrap::release>("release"),
-         InstanceMethod<&GateWrap::caller_of_ticket>("callerOfTicket"),
-         InstanceMethod<&GateWrap::forget>("forget"),
-         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
-         InstanceMethod<&GateWrap::counters>("counters"),
-         InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
+    return DefineClass(env, "Gate",
+                       {InstanceMethod<&GateWrap::attach>("attach"),
+                        InstanceMethod<&GateWrap::listen>("listen"),
+                        InstanceMethod<&GateWrap::stop_listening>("stopListening"),
+                        InstanceMethod<&GateWrap::add>("register"),
+                        InstanceMethod<&GateWrap::remove>("unregister"),
+                        InstanceMethod<&GateWrap::caller_of>("callerOf"),
+                        InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
+                        InstanceMethod<&GateWrap::keep_answer>("keepAnswer"),
+                        InstanceMethod<&GateWrap::forget_answers>("forgetAnswers"),
+                        InstanceMethod<&GateWrap::detach>("detach"),
+                        InstanceMethod<&GateWrap::take>("take"),
+                        InstanceMethod<&GateWrap::release>("release"),
+                        InstanceMethod<&GateWrap::part>("part"),
+                        InstanceMethod<&GateWrap::admit>("admit"),
+                        InstanceMethod<&GateWrap::readmit>("readmit"),
+                        InstanceMethod<&GateWrap::caller_of_ticket>("callerOfTicket"),
+                        InstanceMethod<&GateWrap::forget>("forget"),
+                        InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
+                        InstanceMethod<&GateWrap::counters>("counters"),
+                        InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
   }
 
   // new Gate(identity path number, [per instance, in all, strangers, kept answers],
@@ -185,6 +190,27 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     gate_->discharge(slot < 0 ? kNoSlot : static_cast<Slot>(slot));
   }
 
+  // [fd, slot, is root, fd, slot, ...]
+  Napi::Value part(const Napi::CallbackInfo& info) {
+    std::vector<Parting> kept = gate_->part(info[0].As<Napi::Boolean>());
+    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 3);
+    uint32_t at = 0;
+    for (Parting& parting : kept) {
+      result[at++] = parting.fd.release();
+      result[at++] = parting.slot == kNoSlot ? -1 : static_cast<double>(parting.slot);
+      result[at++] = parting.root ? 1 : 0;
+    }
+    return result;
+  }
+
+  void admit(const Napi::CallbackInfo& info) { gate_->admit(OwnFd(fd_in(info, 0))); }
+
+  Napi::Value readmit(const Napi::CallbackInfo& info) {
+    const auto slot = info[1].As<Napi::Number>().Uint32Value();
+    const bool root = info[2].As<Napi::Boolean>();
+    return Napi::Boolean::New(info.Env(), gate_->readmit(OwnFd(fd_in(info, 0)), slot, root));
+  }
+
   // A socketpair of which uSockets serves one end, for a caller with the given pid; gives the
   // other.
   Napi::Value admit_self_test(const Napi::CallbackInfo& info) {
@@ -260,6 +286,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["identityPaths"] = paths;
   exports["bestIdentityPath"] = Napi::Function::New(env, best_identity_path_js);
   exports["listenUnix"] = Napi::Function::New(env, listen_unix_js);
+  exports["duplicate"] = Napi::Function::New(env, duplicate_js);
+  exports["listens"] = Napi::Function::New(env, listens_js);
+  exports["connectUnix"] = Napi::Function::New(env, connect_unix_js);
+  exports["sendMessage"] = Napi::Function::New(env, send_message_js);
+  exports["receiveMessage"] = Napi::Function::New(env, ReceiveWorker::queue);
+  exports["notifyManager"] = Napi::Function::New(env, notify_manager_js);
   exports["sendFile"] = Napi::Function::New(env, SendFileWorker::queue);
   exports["Gate"] = GateWrap::constructor(env);
   exports["HostListener"] = HostListenerWrap::constructor(env);

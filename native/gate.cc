@@ -111,6 +111,7 @@ void Gate::link(Connection& connection) {
 }
 
 void Gate::unlink(Connection& connection) {
+  if (parting_ == &connection) parting_ = connection.next;
   if (connection.next != nullptr) connection.next->previous = connection.previous;
   if (connection.previous != nullptr) {
     connection.previous->next = connection.next;

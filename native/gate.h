@@ -34,6 +34,13 @@ struct GateCounters {
   uint64_t answered_again = 0;       // requests answered with a kept answer
 };
 
+// A connection with which another process goes on.
+struct Parting {
+  OwnFd fd;
+  Slot slot;  // kNoSlot: it has asked for nothing yet, and may as well be admitted anew
+  bool root;
+};
+
 // From accept(2) to uWebSockets: takes guests' connections in, finds out whose they are, and keeps
 // count until they close.
 class Gate {
@@ -76,6 +83,14 @@ class Gate {
   const Caller* departed(uint32_t ticket);
   void forget(uint32_t ticket);
 
+  // Before this process ends: closes each connection on which nothing is under way, or, with keep,
+  // gives it away if the next process can go on with it. Those left over are to be asked for again.
+  std::vector<Parting> part(bool keep);
+
+  // Takes such a connection in, as one of this slot's instance: who it is was settled when it was
+  // accepted. False: closed.
+  bool readmit(OwnFd fd, Slot slot, bool root);
+
   // Keeps the answer that is just being given to a connection's root, when the request is one that
   // can come again; to be called before the handler of the request returns.
   void keep_answer(Connection& connection, std::string_view head, std::string_view body);
@@ -105,6 +120,7 @@ class Gate {
   bool has_room_for(const Caller& caller);
   void link(Connection& connection);
   void unlink(Connection& connection);
+  void part_from(Connection* first, bool keep, std::vector<Parting>& kept);
   Connection*& head_for(const Connection& connection);
   void recognise_strangers();
   void closed(Connection& connection);
@@ -127,6 +143,7 @@ class Gate {
   uint32_t connections_ = 0;                       // adopted or detached, of everyone
   std::unordered_map<uint32_t, Caller> departed_;  // by ticket
   uint32_t last_ticket_ = 0;
+  Connection* parting_ = nullptr;  // where part() goes on
   Answers answers_;
   Chunk chunk_;
   GateCounters counters_;

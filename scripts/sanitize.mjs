@@ -32,6 +32,7 @@ mkdirSync(out, { recursive: true });
 const program = join(out, 'native_test');
 const parts = [
   'answers',
+  'handover',
   'instances',
   'known_processes',
   'namespaces',
@@ -62,9 +63,16 @@ const includes = ['-I', headers, '-I', require('node-addon-api').include_dir.rep
 run('g++', [...flags, '-shared', '-fPIC', ...defines, ...includes, '-o', addon, ...sources('native')]);
 
 const library = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout.trim();
-const tests = ['identity', 'robustness', 'guest-events', 'odd-requests', 'images', 'kept-answers', 'fuzz'].map(
-  (name) => `dist/test/${name}.test.js`,
-);
+const tests = [
+  'identity',
+  'robustness',
+  'guest-events',
+  'odd-requests',
+  'images',
+  'kept-answers',
+  'restarts',
+  'fuzz',
+].map((name) => `dist/test/${name}.test.js`);
 run(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=170000', ...tests], {
   DEVLXD_ADDON: addon,
   LD_PRELOAD: library,

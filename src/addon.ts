@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from './package-root.js';
 
-// What the loaded binary has, member by member. Only this file loads it, and only gate.ts uses it: what each member
-// means stands there.
+// What the loaded binary has, member by member. Only this file loads it, and only gate.ts and handover.ts use it: what
+// each member means stands there.
 
 /** A system call that failed; errno 0: none did. */
 export interface Failure {
@@ -43,6 +43,9 @@ export interface NativeGate {
   detach(response: HttpResponse): void;
   take(response: HttpResponse): number;
   release(slot: number): void;
+  part(keep: boolean): number[];
+  admit(fd: number): void;
+  readmit(fd: number, slot: number, root: boolean): boolean;
   callerOfTicket(ticket: number): number;
   forget(ticket: number): void;
   admitSelfTest(pid: number): number;
@@ -54,6 +57,11 @@ export interface NativeSent extends Failure {
   readonly bytes: number;
 }
 
+export interface NativeMessage extends Failure {
+  readonly bytes: string;
+  readonly descriptors: number[];
+}
+
 export interface NativeHostListener {
   listen(fd: number): Failure;
   stop(): void;
@@ -63,6 +71,12 @@ interface Addon {
   readonly identityPaths: readonly string[];
   bestIdentityPath(): number;
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
+  duplicate(fd: number): number | Failure;
+  listens(fd: number): boolean;
+  connectUnix(path: string): number | Failure;
+  sendMessage(socket: number, text: string, descriptors: readonly number[]): Failure;
+  receiveMessage(socket: number): Promise<NativeMessage>;
+  notifyManager(path: string, text: string, descriptors: readonly number[]): Failure;
   sendFile(socket: number, file: number, offset: number, length: number): Promise<NativeSent>;
   readonly Gate: new (
     path: number,

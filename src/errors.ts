@@ -20,6 +20,8 @@ export const faults = {
   'store-newer': 500,
   'store-damaged': 500,
   'socket-in-use': 500,
+  'bad-socket': 500,
+  'takeover-refused': 400,
   'bridge-broken': 500,
   'no-daemon': 503,
 } as const;

@@ -53,6 +53,14 @@ export interface Registration {
   readonly startTicks: number;
 }
 
+/** A connection that is given away; whoever gets it closes the descriptor. */
+export interface Parting {
+  readonly fd: number;
+  /** whose it is; -1: admit it anew */
+  readonly slot: number;
+  readonly root: boolean;
+}
+
 export interface GateLimits {
   readonly connectionsPerInstance: number;
   readonly connections: number;
@@ -78,8 +86,6 @@ export interface GateEvents {
  */
 export class Gate {
   readonly #native: NativeGate;
-  /** Is it of use to call `keepAnswer`? */
-  readonly keepsAnswers: boolean;
 
   constructor(identityPath: string, limits: GateLimits, events: GateEvents) {
     const best = addon.bestIdentityPath();
@@ -91,7 +97,6 @@ export class Gate {
       );
     }
     const { connectionsPerInstance, connections, strangers, keptAnswers } = limits;
-    this.keepsAnswers = keptAnswers > 0;
     const four = Uint32Array.of(connectionsPerInstance, connections, strangers, keptAnswers);
     this.#native = new addon.Gate(path, four, events.onInitExit, events.onOddRequest);
   }
@@ -172,6 +177,28 @@ export class Gate {
   /** Ends the charge of a detached or taken connection; slot -1 when it had no instance. */
   release(slot: number): void {
     this.#native.release(slot);
+  }
+
+  /**
+   * Before this process ends: closes each connection on which nothing is under way, or, with keep, gives its
+   * descriptor away if another process can go on with it. Those left over are to be asked for again.
+   */
+  part(keep: boolean): Parting[] {
+    const flat = this.#native.part(keep);
+    return Array.from({ length: flat.length / 3 }, (_, i) => {
+      const [fd, slot, root] = flat.slice(i * 3, i * 3 + 3) as [number, number, number];
+      return { fd, slot, root: root === 1 };
+    });
+  }
+
+  /** Takes in a connection that another process has accepted, as if it had come just now. */
+  admit(fd: number): void {
+    this.#native.admit(fd);
+  }
+
+  /** The same for one that is known to be of the instance in this slot. */
+  readmit(fd: number, slot: number, root: boolean): void {
+    this.#native.readmit(fd, slot, root);
   }
 
   /** Like `callerOf`, for a connection that came by `onOddRequest`. */
@@ -268,6 +295,7 @@ function check(failure: Failure, doing: string): void {
   if (failure.errno !== 0) throw new Error(`${doing}: ${describe(failure)}`);
 }
 
-function describe({ call, errno }: Failure): string {
+/** A failure in words. */
+export function describe({ call, errno }: Failure): string {
   return `${call}: ${getSystemErrorMessage(errno)} (${getSystemErrorName(errno)})`;
 }

@@ -42,6 +42,11 @@ export const limitDeclarations = {
     unit: 'seconds',
     help: 'between two pings of a WebSocket; one that misses three pongs is dropped',
   },
+  'drain-seconds': {
+    default: 3,
+    unit: 'seconds',
+    help: 'how long a daemon that stops waits for answers that are under way',
+  },
   'config-keys': {
     default: 4096,
     unit: 'keys',

@@ -1,14 +1,12 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
-import { OptionError } from './config.js';
 import { connectionRoom } from './descriptors.js';
-import { bestIdentityPath, Gate, listenUnix } from './gate.js';
+import { bestIdentityPath, Gate } from './gate.js';
 import { Desk } from './guest/desk.js';
 import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
+import type { KeptConnection } from './handover.js';
 import { hostEndpoints } from './host/endpoints.js';
 import { EventSockets } from './host/event-sockets.js';
 import { HostEvents } from './host/events.js';
@@ -22,29 +20,36 @@ import { HostServer } from './host/server.js';
 import { Images } from './images/images.js';
 import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
-import { type Log, LogLines } from './log.js';
+import { admitKept, keptOf } from './kept.js';
+import type { Log, LogLines } from './log.js';
 import { metricsOf } from './metrics.js';
 import { version } from './package-root.js';
 import { Running } from './running.js';
+import type { Sockets } from './sockets.js';
+import { Successors } from './successor.js';
 
-/** Where the sockets of a run directory are. */
-export function socketPaths(runDir: string): { guestDir: string; guest: string; control: string } {
-  const guestDir = join(runDir, 'guest');
-  return { guestDir, guest: join(guestDir, 'sock'), control: join(runDir, 'control.sock') };
-}
+type Step = () => void | Promise<void>;
 
 /** The whole daemon: what it is made of, and the order in which the parts start and stop. */
 export class Daemon {
   readonly #settings: Settings;
   readonly #log: Log;
   readonly #logLines: LogLines;
-  readonly #stops: (() => void | Promise<void>)[] = [];
+  readonly #sockets: Sockets;
+  /** who asks to go on in this one's place */
+  readonly successors: Successors;
+  #kept: () => KeptConnection[] = () => [];
+  readonly #stops: Step[] = [];
+  readonly #closes: Step[] = [];
+  readonly #ends: Step[] = [];
 
-  /** logLines: what log writes */
-  constructor(settings: Settings, log: Log, logLines = new LogLines()) {
+  /** logLines: what log writes; sockets: stay open when the daemon ends; managed: a service manager starts and stops this process */
+  constructor(settings: Settings, log: Log, logLines: LogLines, sockets: Sockets, managed = false) {
     this.#settings = settings;
     this.#log = log;
     this.#logLines = logLines;
+    this.#sockets = sockets;
+    this.successors = new Successors(managed);
   }
 
   /**
@@ -57,36 +62,47 @@ export class Daemon {
       await this.#start();
     } catch (error) {
       await this.stop();
+      await this.linger();
       throw error;
     }
     this.#log.info({ milliseconds: Math.round(performance.now() - began) }, 'ready');
   }
 
-  /** In the reverse order of the start: no new callers, answers to those inside, then the store. */
-  async stop(): Promise<void> {
+  /**
+   * No new callers; answers to those whose requests need the store; then the store is closed, and another daemon may
+   * open it. What is being read slowly goes on until `linger`.
+   * @param keep false: connections on which nothing is under way are closed; true: they are given back, to be gone on with
+   */
+  async stop(keep = false): Promise<readonly KeptConnection[]> {
     for (const stop of this.#stops.splice(0).reverse()) await stop();
+    const kept = keep ? this.#kept() : [];
+    for (const close of this.#closes.splice(0).reverse()) await close();
+    return kept;
+  }
+
+  /** After `stop`: waits for those who read slowly, for as long as answers may take, and lets go of everything. */
+  async linger(): Promise<void> {
+    for (const end of this.#ends.splice(0).reverse()) await end();
   }
 
   async #start(): Promise<void> {
     const settings = this.#settings;
     const { limits } = settings;
     const log = this.#log;
-    const paths = socketPaths(settings.runDir);
     log.info({ version, node: process.version, pid: process.pid }, 'devlxd starts');
     await testBridge();
-    prepareDirectories(settings.runDir, paths.guestDir);
 
     const store = new Store(settings.stateDir);
     await store.open();
-    this.#stops.push(() => store.close());
+    this.#closes.push(() => store.close());
     const registry = new Registry(store);
     await registry.load();
-    this.#stops.push(() => registry.stop());
+    this.#closes.push(() => registry.stop());
     log.info({ stateDir: settings.stateDir, instances: registry.list().length }, 'store loaded');
 
     const images = new Images(store, settings.stateDir);
     await images.load();
-    this.#stops.push(() => images.stop());
+    this.#closes.push(() => images.stop());
 
     const gate = new Gate(
       settings.identity,
@@ -111,16 +127,25 @@ export class Daemon {
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
     await guestEdge.run();
-    this.#stops.push(() => guestEdge.stop());
+    const patience = limits['drain-seconds'];
+    this.#ends.push(() => running.letGo());
+    this.#ends.push(() => oddEdge.close());
+    this.#ends.push(async () => void (await Promise.all([guestEdge.linger(patience), desk.linger(patience)])));
+    this.#closes.push(() => running.close());
     this.#stops.push(() => oddEdge.stop());
+    this.#stops.push(() => guestEdge.stop());
     this.#stops.push(() => desk.stop());
     await running.reattach();
+    this.#kept = () => keptOf(gate, running);
+    admitKept(gate, running, this.#sockets.takeConnections());
 
     const operations = new Operations();
     const events = new HostEvents();
     registry.on('written', (change, requestor) => events.written(change, requestor));
     operations.on('changed', (operation) => events.operation(operation));
-    this.#logLines.on('line', (line) => events.logging(line));
+    const logging = (line: string): void => events.logging(line);
+    this.#logLines.on('line', logging);
+    this.#ends.push(() => void this.#logLines.off('line', logging));
     const instances = new InstanceHandlers(registry, running, operations, limits);
     const profiles = new ProfileHandlers(registry, limits);
     const projects = new ProjectHandlers(registry, operations);
@@ -136,41 +161,17 @@ export class Daemon {
         metrics,
       ),
       new EventSockets(events, registry, limits, log),
+      this.successors,
       limits,
       settings.group !== '',
       log,
     );
-    host.run(this.#listen(paths.control, settings.group === '' ? 0o600 : 0o660));
-    if (settings.group !== '') giveToGroup(paths.control, settings.group);
+    host.run(this.#sockets.listening('control'));
     this.#stops.push(() => host.stop());
 
-    gate.listen(this.#listen(paths.guest, 0o666));
+    gate.listen(this.#sockets.listening('guest'));
     this.#stops.push(() => gate.stopListening());
     const identity = settings.identity === 'auto' ? bestIdentityPath() : settings.identity;
-    log.info({ guest: paths.guest, control: paths.control, identity }, 'listening');
+    log.info({ guest: this.#sockets.path('guest'), control: this.#sockets.path('control'), identity }, 'listening');
   }
-
-  #listen(path: string, mode: number): number {
-    const fd = listenUnix(path, mode, this.#settings.backlog);
-    this.#stops.push(() => rmSync(path, { force: true }));
-    return fd;
-  }
-}
-
-/** The guests' directory is what is mounted into them: it holds their socket and nothing else. */
-function prepareDirectories(runDir: string, guestDir: string): void {
-  for (const [directory, mode] of [
-    [runDir, 0o711],
-    [guestDir, 0o755],
-  ] as const) {
-    if (existsSync(directory)) continue;
-    mkdirSync(directory, { recursive: true });
-    chmodSync(directory, mode);
-  }
-}
-
-function giveToGroup(path: string, group: string): void {
-  const gid = Number(group);
-  if (!Number.isInteger(gid)) throw new OptionError(`--group takes the number of a group, not "${group}".`);
-  chownSync(path, -1, gid);
 }

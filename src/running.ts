@@ -32,6 +32,7 @@ export class Running extends EventEmitter<Events> {
   readonly #slots = new Map<number, number>();
   /** by slot: starts that are still being stored */
   readonly #starting = new Map<number, Starting>();
+  #closed = false;
 
   constructor(gate: Gate, registry: Registry, log: Log, bootId = readBootId()) {
     super();
@@ -56,6 +57,12 @@ export class Running extends EventEmitter<Events> {
   /** undefined: not running */
   slotOf(instance: Instance): number | undefined {
     return this.#slots.get(instance.id);
+  }
+
+  /** The slot of an instance, if it is still the same init; undefined: it is not */
+  slotOfRun(instanceId: number, startTicks: number): number | undefined {
+    const slot = this.#slots.get(instanceId);
+    return slot !== undefined && this.at(slot)?.run?.startTicks === startTicks ? slot : undefined;
   }
 
   /**
@@ -107,6 +114,16 @@ export class Running extends EventEmitter<Events> {
     if (stored.length > 0) this.#log.info({ running, stopped: gone.length }, 'instances taken up again');
   }
 
+  /** The store closes: what exits from here on is found out by the next daemon. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Closes all their connections. The instances run on. */
+  letGo(): void {
+    for (const slot of this.#slots.values()) this.#gate.unregister(slot);
+  }
+
   /** Called by the gate: these inits have exited, and their connections are closed. */
   initsExited(slots: readonly number[]): void {
     for (const slot of slots) {
@@ -119,6 +136,7 @@ export class Running extends EventEmitter<Events> {
       if (instance === undefined) continue;
       this.#leave(slot, instance);
       this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'init exited');
+      if (this.#closed) continue;
       this.#storeStopped(instance, instance.run as Run)
         .then(() => this.emit('stopped', instance))
         .catch((error: unknown) => this.#log.error({ err: error, instance: instance.name }, 'stop not stored'));

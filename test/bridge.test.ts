@@ -19,9 +19,15 @@ test('the addon has exactly the members that src/addon.ts describes', () => {
     'Gate',
     'HostListener',
     'bestIdentityPath',
+    'connectUnix',
+    'duplicate',
     'identityPaths',
     'listenUnix',
+    'listens',
+    'notifyManager',
+    'receiveMessage',
     'sendFile',
+    'sendMessage',
   ]);
   const members = (name: string) => Object.getOwnPropertyNames((addon[name] as { prototype: object }).prototype).sort();
   const source = readFileSync(join(packageRoot, 'src/addon.ts'), 'utf8');

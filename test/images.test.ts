@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { multipart } from '../src/images/multipart.js';
-import { socketPaths } from '../src/main.js';
+import { socketPaths } from '../src/sockets.js';
 import { TestDaemon } from './support/daemon.js';
 import { download } from './support/download.js';
 import { eventually } from './support/eventually.js';

@@ -15,6 +15,7 @@
 
 #include "../answers.h"
 #include "../guests/spawn.h"
+#include "../handover.h"
 #include "../instances.h"
 #include "../known_processes.h"
 #include "../peer.h"
@@ -350,6 +351,35 @@ void test_send_file() {
   fclose(file);
 }
 
+// Descriptors arrive with the first byte of what was sent, and nothing of them is left behind.
+void test_handover() {
+  const int before = open_descriptors();
+  {
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    const OwnFd sender(pair[0]);
+    OwnFd receiver(pair[1]);
+    const std::vector<int> given(253, sender.get());
+    CHECK(!send_message(sender.get(), "first", given));
+    CHECK(!send_message(sender.get(), "second", {}));
+    Message message = receive_message(receiver.get());
+    CHECK(message.bytes == "first" && message.descriptors.size() == 253 && !message.failure);
+    CHECK(!send_message(message.descriptors[7].get(), " third", {}));
+    std::string rest;
+    while (rest.size() < 12) rest += receive_message(receiver.get()).bytes;
+    CHECK(rest == "second third");
+    CHECK(send_message(sender.get(), "x", std::vector<int>(254, 0)).code == E2BIG);
+    CHECK(send_message(sender.get(), "x", {-1}).code == EBADF);
+    message = {};
+    receiver.reset();
+    CHECK(send_message(sender.get(), "x", {}).code == EPIPE);
+  }
+  CHECK(notify_manager("/nowhere/at/all", "READY=1", {}).code == ENOENT);
+  CHECK(notify_manager(std::string(200, 'x'), "READY=1", {}).code == ENAMETOOLONG);
+  CHECK(notify_manager("@devlxd-nobody", "READY=1", {}).code == ECONNREFUSED);
+  CHECK(open_descriptors() == before);
+}
+
 int run() {
   const std::string socket_path = "/tmp/devlxd-native-test." + std::to_string(getpid());
   test_parsers();
@@ -365,6 +395,7 @@ int run() {
   if (best_identity_path() == IdentityPath::kPidfdIoctl) test_known_process(socket_path);
   test_held_pidfd_pins_namespace();
   test_send_file();
+  test_handover();
   printf("native: %d checks passed\n", checks);
   return 0;
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { Client } from 'undici';
 import { Fault, type FaultCode, faults } from '../errors.js';
-import { socketPaths } from '../main.js';
+import { socketPaths } from '../sockets.js';
 
 /** An instance as the host API gives it; docs/host-api.md. */
 export interface ApiInstance {

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { readSettings, type Settings } from '../config.js';
 import { type DemoGuest, spawnGuest } from '../demo/spawn.js';
-import { createLog } from '../log.js';
-import { Daemon, socketPaths } from '../main.js';
+import { createLog, LogLines } from '../log.js';
+import { Daemon } from '../main.js';
+import { Sockets, socketPaths } from '../sockets.js';
 import { HostClient, instancePath } from './client.js';
 import { print } from './output.js';
 import { addOptions, flagsOf, stopSignal } from './serve.js';
@@ -47,6 +48,7 @@ export function addDemo(program: Command): void {
 /** The daemon of `devlxd serve`, in this process, with a store that ends with the demo, and its guests. */
 class Demo {
   readonly #settings: Settings;
+  readonly #sockets: Sockets;
   readonly #daemon: Daemon;
   readonly #client: HostClient;
   readonly #guests: DemoGuest[] = [];
@@ -57,7 +59,14 @@ class Demo {
     this.#leftovers.push(stateDir);
     if (!existsSync(settings.runDir)) this.#leftovers.push(settings.runDir);
     this.#settings = { ...settings, stateDir };
-    this.#daemon = new Daemon(this.#settings, createLog(settings.logLevel, settings.logFormat));
+    this.#sockets = new Sockets(this.#settings);
+    const lines = new LogLines();
+    this.#daemon = new Daemon(
+      this.#settings,
+      createLog(settings.logLevel, settings.logFormat, lines),
+      lines,
+      this.#sockets,
+    );
     this.#client = new HostClient(settings.runDir);
   }
 
@@ -78,6 +87,8 @@ class Demo {
     }
     await this.#client.close();
     await this.#daemon.stop();
+    this.#sockets.close();
+    await this.#daemon.linger();
     for (const directory of this.#leftovers) rmSync(directory, { recursive: true, force: true });
     if (this.#guests.length > 0) print('The guests and the daemon have ended; nothing is left over.');
   }

@@ -1,18 +1,20 @@
 import { type Command, Option } from 'commander';
 import { allOptions, type OptionDeclaration, readSettings, variableOf } from '../config.js';
 import { createLog, LogLines } from '../log.js';
-import { Daemon } from '../main.js';
+import { Service } from '../service.js';
 
 /** devlxd serve */
 export function addServe(program: Command): void {
   const command = program
     .command('serve')
     .description('run the daemon until it gets SIGTERM or SIGINT')
+    .option('--takeover', 'take over from the daemon that runs here, if one does: no guest notices')
     .addHelpText(
       'after',
       `
 Examples:
   devlxd serve
+  devlxd serve --takeover                 an upgrade by hand: the old one ends when this one is ready
   devlxd serve --run-dir ./run --state-dir ./state --log-level debug
   DEVLXD_RUN_DIR=./run devlxd list        any command finds that daemon`,
     );
@@ -21,12 +23,7 @@ Examples:
     const settings = readSettings(flagsOf(command));
     const lines = new LogLines();
     const log = createLog(settings.logLevel, settings.logFormat, lines);
-    const daemon = new Daemon(settings, log, lines);
-    await daemon.run();
-    const signal = await stopSignal();
-    log.info({ signal }, 'devlxd stops');
-    await daemon.stop();
-    log.info('stopped');
+    await new Service(settings, log, lines).run(command.getOptionValue('takeover') === true, stopSignal);
   });
 }
 

@@ -8,12 +8,16 @@ import type { Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
 import type { Running } from '../running.js';
+import { UnderWay } from '../under-way.js';
 import type { Exchange } from './exchange.js';
 import { Exports } from './exports.js';
 import { HeldRequests } from './held.js';
 import { CatchingUp, type Listeners } from './listeners.js';
 import { type BodyReply, type ChangeReply, type EventsReply, type ExportReply, errors, type Reply } from './reply.js';
 import { answer, find, isServed } from './route.js';
+
+/** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
+const lastBodySeconds = 1;
 
 /** Where every request is served, by whichever edge it came: whose it is, what the answer is, or that it must wait. */
 export class Desk {
@@ -25,6 +29,8 @@ export class Desk {
   readonly #log: Log;
   readonly #held: HeldRequests;
   readonly requests = new RequestCounts();
+  /** requests that need the store, or have not come whole */
+  readonly underWay = new UnderWay();
   #failures = 0;
 
   constructor(registry: Registry, running: Running, listeners: Listeners, images: Images, limits: Limits, log: Log) {
@@ -49,10 +55,16 @@ export class Desk {
     return this.#held.inAll;
   }
 
-  /** Nobody waits any longer. */
-  stop(): void {
-    this.#exports.stop();
+  /** The store is about to close: nobody waits any longer for its instance, and what needs the store ends. */
+  async stop(): Promise<void> {
     this.#held.giveUpAll();
+    await this.underWay.ended(lastBodySeconds);
+  }
+
+  /** Waits for those who read an image, but not longer than that. */
+  async linger(seconds: number): Promise<void> {
+    await this.#exports.underWay.ended(seconds);
+    this.#exports.stop();
   }
 
   /** Answers now, or holds the request until it is known whose it is. Never throws. */
@@ -116,6 +128,7 @@ export class Desk {
       if (after !== before) transaction.replace(before, after);
       return after;
     });
+    this.underWay.add(stored);
     stored.then(
       ({ guestState }) => {
         this.#log.info({ instance: name, project, guestState }, 'guest state');
@@ -151,7 +164,9 @@ export class Desk {
       this.#listeners.remove(instanceId, meanwhile); // and nothing is told before the stream itself listens
       this.#later(exchange, write);
     };
-    this.#registry.eventsAfter(instanceId, since).then(
+    const events = this.#registry.eventsAfter(instanceId, since);
+    this.underWay.add(events);
+    events.then(
       (missed) =>
         resume(() => {
           const instance = this.#running.at(slot);

@@ -1,10 +1,12 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Caller, Credentials, Gate } from '../gate.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Running } from '../running.js';
+import type { UnderWay } from '../under-way.js';
 import { createApp, type GuestApp } from '../uws.js';
 import type { Desk } from './desk.js';
 import type { Exchange, Opening } from './exchange.js';
@@ -22,11 +24,15 @@ interface Upgrade {
   readonly context: us_socket_context_t;
 }
 
+/** Between two looks at the connections that are still open when the daemon stops. */
+const lookMilliseconds = 10;
+
 /** What every exchange needs; one object, since there is one exchange a request. */
 interface Around {
   readonly gate: Gate;
   readonly listeners: Listeners;
   readonly limits: Limits;
+  readonly underWay: UnderWay;
 }
 
 /**
@@ -40,7 +46,7 @@ export class GuestEdge {
   #app: GuestApp | undefined;
 
   constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#around = { gate, listeners, limits };
+    this.#around = { gate, listeners, limits, underWay: desk.underWay };
     this.#desk = desk;
     this.#running = running;
     this.#heartbeat = new Heartbeat(limits['ping-seconds']);
@@ -68,10 +74,19 @@ export class GuestEdge {
     );
   }
 
-  /** Tells every listener that the daemon goes, and closes what is open. */
-  async stop(): Promise<void> {
+  /** Tells every listener that the daemon goes. */
+  stop(): void {
     this.#heartbeat.stop();
     this.#around.listeners.endAll(closeCodes.restart, 'devlxd is stopping');
+  }
+
+  /** Closes connections as their answers have been read, and at last all that are open. seconds: 0 waits for ever */
+  async linger(seconds: number): Promise<void> {
+    const { gate, listeners } = this.#around;
+    const deadline = seconds === 0 ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
+    for (gate.part(false); gate.counters().connections > 0 && performance.now() < deadline; gate.part(false))
+      await pause(lookMilliseconds);
+    listeners.endAll(closeCodes.restart, 'devlxd is stopping'); // those who came by a connection that was open
     await new Promise(setImmediate); // the close frames go out first
     this.#app?.close();
   }
@@ -126,9 +141,10 @@ class UwsExchange implements Exchange {
     return this.#around.gate.credentialsOf(this.#response);
   }
 
-  watch(): void {
+  watch(gone?: () => void): void {
     this.#response.onAborted(() => {
       this.aborted = true;
+      gone?.();
     });
   }
 
@@ -147,11 +163,13 @@ class UwsExchange implements Exchange {
   readBody(done: () => void): void {
     const chunks: Buffer[] = [];
     let length = 0;
-    this.watch();
+    const end = this.#around.underWay.begin();
+    this.watch(end);
     this.#response.onData((chunk, isLast) => {
       if (this.aborted) return;
       length += chunk.byteLength;
       if (exceeds(this.#around.limits['guest-body'], length)) {
+        end();
         this.#response.cork(() => this.#refuseBody());
         return;
       }
@@ -159,12 +177,13 @@ class UwsExchange implements Exchange {
       if (!isLast) return;
       this.asked = { ...this.asked, body: Buffer.concat(chunks).toString('utf8') };
       this.#response.cork(done);
+      end(); // what it asks for is under way by now
     });
   }
 
   write(reply: BodyReply): void {
     const response = this.#response;
-    if (this.#around.gate.keepsAnswers) this.#keep(reply);
+    this.#keep(reply);
     if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
     response.writeHeader('Content-Type', reply.type);
     if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');

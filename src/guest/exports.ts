@@ -4,6 +4,7 @@ import type { Images } from '../images/images.js';
 import type { Image } from '../images/model.js';
 import { type RawConnection, transmit } from '../images/transmit.js';
 import type { Log } from '../log.js';
+import { UnderWay } from '../under-way.js';
 import { errors, rawAnswer } from './reply.js';
 import { Turns } from './turns.js';
 
@@ -22,6 +23,7 @@ export class Exports {
   readonly #most: number;
   readonly #log: Log;
   readonly #lines = new Map<number, Line>();
+  readonly underWay = new UnderWay();
 
   /** most: exports of one instance at the same time; 0: any number */
   constructor(images: Images, most: number, log: Log) {
@@ -38,7 +40,9 @@ export class Exports {
     const line = this.#lines.get(instanceId) ?? { turns: new Turns(this.#most), sockets: new Set() };
     this.#lines.set(instanceId, line);
     line.sockets.add(socket);
-    await line.turns.take(() => this.#sendNow(connection, image, download));
+    const sent = line.turns.take(() => this.#sendNow(connection, image, download));
+    this.underWay.add(sent);
+    await sent;
     line.sockets.delete(socket);
     if (line.turns.idle) this.#lines.delete(instanceId);
   }

@@ -28,6 +28,8 @@ interface Admitted {
   readonly ticket: number;
   /** what its socket reads and writes */
   readonly fd: number;
+  /** an image or events are sent on it */
+  leased: boolean;
 }
 
 const options = { requireHostHeader: false, insecureHTTPParser: true, connectionsCheckingInterval: 1000 };
@@ -60,14 +62,19 @@ export class OddEdge {
     this.#running.on('stopped', () => this.#closeStopped());
   }
 
+  /** What has been answered is; images and events go on until `close`. */
   stop(): void {
+    for (const [socket, { leased }] of this.#admitted) if (!leased) socket.destroySoon();
+  }
+
+  close(): void {
     for (const socket of this.#admitted.keys()) socket.destroySoon();
   }
 
   /** A connection from the gate: its descriptor, ours from here on, and what has been read of it. */
   admit(fd: number, data: Buffer, ticket: number): void {
     const socket = new Socket({ fd, readable: true, writable: true });
-    this.#admitted.set(socket, { ticket, fd });
+    this.#admitted.set(socket, { ticket, fd, leased: false });
     socket.on('error', () => undefined); // 'close' follows and is what counts
     socket.on('close', () => {
       this.#admitted.delete(socket);
@@ -148,6 +155,7 @@ class NodeExchange implements Exchange {
   takeConnection(): RawConnection | undefined {
     const { socket } = this.#response;
     if (socket === null) return undefined;
+    this.#admitted.leased = true;
     // The server would end a connection whose client says that there is nothing else to come.
     socket.removeAllListeners('end');
     socket.allowHalfOpen = true;
@@ -155,6 +163,7 @@ class NodeExchange implements Exchange {
   }
 
   stream({ instanceId, types, missed }: Opening): void {
+    this.#admitted.leased = true;
     const listener = new ChunkListener(this.#response, types, this.#around.limits['event-backlog']);
     for (const event of missed) listener.send(event);
     this.#around.listeners.add(instanceId, listener);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { userInfo } from 'node:os';
@@ -8,6 +9,8 @@ import type { Requestor } from '../instances/changes.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
+import { type Successors, takeoverPath } from '../successor.js';
+import { UnderWay } from '../under-way.js';
 import type { HostEndpoint } from './endpoints.js';
 import type { EventSockets } from './event-sockets.js';
 import { Lines, linesType } from './lines.js';
@@ -16,10 +19,14 @@ import { send, write } from './send.js';
 
 /** A connection, and who has opened it, as LXD says it of its own socket. */
 class OperatorSocket extends Socket {
+  readonly fd: number;
+  readonly uid: number;
   readonly requestor: Requestor;
 
   constructor(fd: number, { uid }: Credentials) {
     super({ fd, readable: true, writable: true });
+    this.fd = fd;
+    this.uid = uid;
     this.requestor = {
       username: uid === process.getuid?.() ? ownName() : `uid=${uid}`,
       protocol: 'unix',
@@ -43,14 +50,17 @@ export class HostServer {
   readonly #listener: HostListener;
   readonly #endpoints: readonly HostEndpoint[];
   readonly #sockets: EventSockets;
+  readonly #successors: Successors;
   readonly #limits: Limits;
   readonly #groupIsAllowed: boolean;
   readonly #log: Log;
+  readonly #underWay = new UnderWay();
 
   /** groupIsAllowed: the socket's mode lets a group in, so its permissions decide, and not the uid alone */
   constructor(
     endpoints: readonly HostEndpoint[],
     sockets: EventSockets,
+    successors: Successors,
     limits: Limits,
     groupIsAllowed: boolean,
     log: Log,
@@ -60,6 +70,7 @@ export class HostServer {
     this.#groupIsAllowed = groupIsAllowed;
     this.#log = log;
     this.#sockets = sockets;
+    this.#successors = successors;
     this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#listener = new HostListener((fd, peer) => this.#connected(fd, peer));
@@ -74,6 +85,7 @@ export class HostServer {
   /** Requests that are being answered are; then everything is closed. */
   async stop(): Promise<void> {
     this.#listener.stop();
+    await this.#underWay.ended(this.#limits['drain-seconds']);
     this.#sockets.stop();
     this.#server.closeIdleConnections();
     await new Promise(setImmediate);
@@ -91,6 +103,7 @@ export class HostServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#underWay.add(once(response, 'close')); // its answer is with the kernel then
     try {
       await send(response, await this.#answer(request));
     } catch (error) {
@@ -104,7 +117,8 @@ export class HostServer {
     socket.on('error', () => undefined); // it closes, which is what counts
     try {
       const url = new URL(request.url ?? '/', 'http://devlxd');
-      this.#sockets.accept(url, request, socket, head);
+      if (url.pathname === takeoverPath) this.#successors.accept(request, socket, socket as OperatorSocket);
+      else this.#sockets.accept(url, request, socket, head);
       this.requests.add(url.pathname, '101');
     } catch (error) {
       const response = new ServerResponse(request);

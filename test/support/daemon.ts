@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { HostClient, instancePath } from '../../src/cli/client.js';
-import { socketPaths } from '../../src/main.js';
 import { packageRoot } from '../../src/package-root.js';
+import { socketPaths } from '../../src/sockets.js';
 
 interface LogLine {
   readonly msg: string;
@@ -33,6 +33,11 @@ export class TestDaemon {
     this.client = new HostClient(this.runDir);
   }
 
+  /** One that is not started here. */
+  static prepared(options: readonly string[] = []): TestDaemon {
+    return new TestDaemon(options, {});
+  }
+
   static async start(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<TestDaemon> {
     const daemon = new TestDaemon(options, environment);
     await daemon.run();
@@ -55,23 +60,20 @@ export class TestDaemon {
     return this.#child?.pid ?? 0;
   }
 
+  /** The command that runs it. */
+  command(more: readonly string[] = []): [string, ...string[]] {
+    const directories = ['--run-dir', this.runDir, '--state-dir', this.stateDir];
+    const options = [...directories, '--log-format', 'json', ...this.#arguments, ...more];
+    return [process.execPath, join(packageRoot, 'bin/devlxd'), 'serve', ...options];
+  }
+
   /** Starts the process, again if it has ended, and waits until it is ready. */
-  async run(): Promise<void> {
-    const child = spawn(
-      process.execPath,
-      [
-        join(packageRoot, 'bin/devlxd'),
-        'serve',
-        '--run-dir',
-        this.runDir,
-        '--state-dir',
-        this.stateDir,
-        '--log-format',
-        'json',
-        ...this.#arguments,
-      ],
-      { stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, ...this.#environment } },
-    );
+  async run(more: readonly string[] = []): Promise<void> {
+    const [program, ...options] = this.command(more);
+    const child = spawn(program, options, {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, ...this.#environment },
+    });
     this.#child = child;
     const lines = createInterface({ input: child.stderr as Readable });
     await new Promise<void>((resolve, reject) => {
@@ -110,6 +112,14 @@ export class TestDaemon {
 
   async status(name: string): Promise<string> {
     return (await this.client.instance(name)).status;
+  }
+
+  /** Another process goes on in its place; gives the exit code of this one. */
+  async takeOver(): Promise<number | null> {
+    const before = this.#child as ChildProcess;
+    const exit = once(before, 'exit') as Promise<[number | null]>;
+    await this.run(['--takeover']);
+    return (await exit)[0];
   }
 
   /** Ends the process, and with SIGTERM waits until it has done so in order. */

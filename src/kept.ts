@@ -1,0 +1,27 @@
+import { closeSync } from 'node:fs';
+import type { Gate } from './gate.js';
+import type { KeptConnection } from './handover.js';
+import type { Running } from './running.js';
+
+/** The guests' connections on which nothing is under way, for another process; the gate has let go of them. */
+export function keptOf(gate: Gate, running: Running): KeptConnection[] {
+  return gate.part(true).map(({ fd, slot, root }) => {
+    const instance = running.at(slot);
+    const startTicks = instance?.run?.startTicks;
+    if (instance === undefined || startTicks === undefined) return { fd, caller: undefined };
+    return { fd, caller: { instanceId: instance.id, startTicks, root } };
+  });
+}
+
+/** Takes in what another process has kept. A connection of an instance that does not run any more is closed. */
+export function admitKept(gate: Gate, running: Running, connections: readonly KeptConnection[]): void {
+  for (const { fd, caller } of connections) {
+    if (caller === undefined) {
+      gate.admit(fd);
+      continue;
+    }
+    const slot = running.slotOfRun(caller.instanceId, caller.startTicks);
+    if (slot === undefined) closeSync(fd);
+    else gate.readmit(fd, slot, caller.root);
+  }
+}

@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import { testBridge } from './bridge-test.js';
+import type { Settings } from './config.js';
+import type { Inheritance } from './handover.js';
+import type { Log, LogLines } from './log.js';
+import { Daemon } from './main.js';
+import { type Predecessor, takeOver } from './predecessor.js';
+import { Sockets } from './sockets.js';
+import type { Successor } from './successor.js';
+import { inheritedFromManager, ServiceManager } from './systemd.js';
+
+/**
+ * The daemon as a process: where it gets its sockets from, whom it tells that it is ready, and to whom it leaves them.
+ * docs/architecture.md, "Restarts", has the order of things.
+ */
+export class Service {
+  readonly #settings: Settings;
+  readonly #log: Log;
+  readonly #logLines: LogLines;
+  readonly #manager: ServiceManager;
+
+  constructor(settings: Settings, log: Log, logLines: LogLines) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#logLines = logLines;
+    this.#manager = new ServiceManager(log);
+  }
+
+  /**
+   * Runs until it is stopped, or another process goes on in its place.
+   * @param takeover from the daemon that runs, if one does
+   * @param stopSignal called once, when it may be stopped
+   */
+  async run(takeover: boolean, stopSignal: () => Promise<NodeJS.Signals>): Promise<void> {
+    const predecessor = takeover ? await this.#takeOver() : undefined;
+    const inherited = predecessor?.inheritance ?? inheritedFromManager();
+    const sockets = new Sockets(this.#settings, inherited, predecessor !== undefined);
+    let daemon = await this.#started(sockets, predecessor !== undefined);
+    this.#ready(predecessor, inherited);
+    const stopped = stopSignal();
+    for (;;) {
+      const asked = once(daemon.successors, 'successor') as Promise<[Successor]>;
+      const [successor] = await Promise.race([asked, stopped.then((): [undefined] => [undefined])]);
+      if (successor === undefined) break;
+      if (await this.#handedOver(daemon, sockets, successor)) return;
+      daemon = await this.#started(sockets, false);
+    }
+    await this.#stop(daemon, sockets, await stopped);
+  }
+
+  async #takeOver(): Promise<Predecessor | undefined> {
+    await testBridge(); // what is sure to fail had better do so before anybody stops
+    const predecessor = await takeOver(this.#settings.runDir);
+    if (predecessor === undefined) this.#log.info('no devlxd runs that could be taken over from');
+    else this.#log.info(counted(predecessor.inheritance), 'taken over');
+    return predecessor;
+  }
+
+  /** othersGoOn: should it not start, somebody else needs the files of the sockets */
+  async #started(sockets: Sockets, othersGoOn: boolean): Promise<Daemon> {
+    const daemon = new Daemon(this.#settings, this.#log, this.#logLines, sockets, this.#manager.present);
+    await daemon.run().catch((error: unknown) => {
+      sockets.close(othersGoOn);
+      throw error;
+    });
+    return daemon;
+  }
+
+  #ready(predecessor: Predecessor | undefined, { connections }: Inheritance): void {
+    predecessor?.ready();
+    this.#manager.ready(connections);
+  }
+
+  /** False: the successor has failed, and everything is here again. */
+  async #handedOver(daemon: Daemon, sockets: Sockets, successor: Successor): Promise<boolean> {
+    this.#log.info('another devlxd takes over');
+    sockets.keep(await daemon.stop(true));
+    const lingering = daemon.linger();
+    const ready = await successor.give(sockets.inheritance());
+    if (!ready) {
+      this.#log.error('the devlxd that was to take over has failed; this one goes on');
+      return false;
+    }
+    sockets.close(true);
+    await lingering;
+    this.#log.info('handed over');
+    return true;
+  }
+
+  async #stop(daemon: Daemon, sockets: Sockets, signal: NodeJS.Signals): Promise<void> {
+    this.#log.info({ signal }, 'devlxd stops');
+    this.#manager.stopping();
+    const kept = await daemon.stop(this.#manager.present);
+    this.#manager.keep(kept);
+    sockets.keep(kept);
+    sockets.close();
+    await daemon.linger();
+    this.#log.info('stopped');
+  }
+}
+
+function counted({ sockets, connections }: Inheritance): object {
+  return { sockets: sockets.size, connections: connections.length };
+}

@@ -1,0 +1,34 @@
+/** Work that is under way, and whoever waits for its end. */
+export class UnderWay {
+  #count = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  /** Returns what is to be called, once or more often, when the work has ended. */
+  begin(): () => void {
+    let open = true;
+    this.#count++;
+    return () => {
+      if (!open) return;
+      open = false;
+      if (--this.#count === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+    };
+  }
+
+  /** Until the promise settles. */
+  add(work: Promise<unknown>): void {
+    const end = this.begin();
+    work.then(end, end);
+  }
+
+  /** Waits until nothing is under way, but not longer than that; 0: as long as it takes. */
+  async ended(seconds: number): Promise<void> {
+    if (this.#count === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = seconds === 0 ? undefined : setTimeout(resolve, seconds * 1000);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}

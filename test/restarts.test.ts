@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Askers } from './support/askers.js';
+import { TestDaemon } from './support/daemon.js';
+import { EventStream } from './support/event-stream.js';
+import { eventually } from './support/eventually.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { Operator } from './support/host.js';
+import { ask, exchange, Session } from './support/http.js';
+import { ManagedDaemon } from './support/managed-daemon.js';
+
+let guests: Guests;
+
+before(() => {
+  guests = new Guests();
+});
+
+after(() => guests.close());
+
+const quick = 20;
+
+test('a restart by a service manager: guests that ask all the while are all answered', async () => {
+  const managed = await ManagedDaemon.start();
+  try {
+    const askers = await Askers.start(managed.daemon, guests, quick);
+    for (let round = 0; round < 3; round++) {
+      await managed.again('restart');
+      await askers.more(5 * quick);
+    }
+    await askers.end();
+    assert.deepEqual(askers.failures, []);
+    assert.ok(managed.told.some(({ kept = 0 }) => kept > 0));
+    assert.deepEqual(
+      managed.told.flatMap(({ exit }) => exit ?? []),
+      [0, 0, 0],
+    );
+  } finally {
+    assert.equal(await managed.remove(), 0);
+  }
+});
+
+test('a takeover: guests that ask all the while are all answered', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const askers = await Askers.start(daemon, guests, quick);
+    for (let round = 0; round < 3; round++) {
+      assert.equal(await daemon.takeOver(), 0);
+      await askers.more(5 * quick);
+    }
+    await askers.end();
+    assert.deepEqual(askers.failures, []);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+/** Listens, and again whenever it is told to, until it has heard of so many changes. Gives them, and the close codes. */
+async function heardOf(count: number, guest: Guest, socket: string): Promise<{ values: unknown[]; codes: number[] }> {
+  const values: unknown[] = [];
+  const codes: number[] = [];
+  for (let since = ''; values.length < count; ) {
+    const stream = await EventStream.webSocket(guest, socket, since);
+    await stream.atLeast(count - values.length);
+    if (stream.events.length + values.length < count) codes.push(await stream.closed);
+    else stream.end();
+    values.push(...stream.events.map(({ metadata }) => metadata['value']));
+    const last = stream.events.at(-1)?.timestamp;
+    if (last !== undefined) since = `?since=${last}`;
+  }
+  return { values, codes };
+}
+
+test('listeners are told 1012, come back, and have heard every change once, in order', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.n': '0' });
+    const operator = new Operator(() => daemon);
+    const first = await operator.request('GET', '/1.0');
+    assert.equal(first.status, 200);
+    const hearing = heardOf(30, guest, daemon.socket);
+    for (let n = 1; n <= 30; n++) {
+      await operator.metadata('PATCH', '/1.0/instances/c1', { config: { 'user.n': `${n}` } });
+      if (n % 10 === 0 && n < 30) assert.equal(await daemon.takeOver(), 0);
+    }
+    const { values, codes } = await hearing;
+    assert.deepEqual(
+      values,
+      Array.from({ length: 30 }, (_, n) => `${n + 1}`),
+    );
+    assert.deepEqual(codes, [1012, 1012]);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+test('operators who follow are told 1012', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const follower = await new Operator(() => daemon).follow();
+    assert.equal(await daemon.takeOver(), 0);
+    assert.equal(await follower.closed, 1012);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+const large = `${'0123456789'.repeat(400_000)}.`;
+
+test('an answer that is being read slowly comes whole from the daemon that goes, and delays nobody', async () => {
+  const daemon = await TestDaemon.start(['--limit-drain-seconds', '30']);
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.large': large, 'user.mark': 'here' });
+    const slow = guest.connect(daemon.socket).setEncoding('latin1');
+    slow.write('GET /1.0/config/user.large HTTP/1.1\r\nHost: lxd\r\n\r\n');
+    await once(slow, 'readable');
+    let left = false;
+    const leaving = daemon.takeOver().then((code) => {
+      left = true;
+      return code;
+    });
+    await eventually('the new one answers', () => daemon.log.filter(({ msg }) => msg === 'ready').length === 2);
+    assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.mark')).body, 'here');
+    assert.equal(left, false);
+    const received = await exchange(slow, '', (text) => text.endsWith('.'));
+    assert.equal(received.slice(received.indexOf('\r\n\r\n') + 4), large);
+    assert.equal(await leaving, 0);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+test('a change that a guest has asked for is answered before the daemon goes', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid);
+    const body = '{"state":"Ready"}';
+    const asking = guest.connect(daemon.socket);
+    // The body comes when the daemon has begun to stop.
+    asking.write(`PATCH /1.0 HTTP/1.1\r\nHost: lxd\r\nContent-Length: ${body.length}\r\n\r\n`);
+    const other = new Session(guest.connect(daemon.socket));
+    await other.ask('/1.0'); // the head of the first has been read by now, too
+    const leaving = daemon.takeOver();
+    await eventually('it is asked to go', () => daemon.log.some(({ msg }) => msg === 'another devlxd takes over'));
+    const answer = await exchange(asking, body, (text) => text.includes('\r\n\r\n'));
+    assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+    assert.equal(await leaving, 0);
+    assert.match((await other.ask('/1.0')).body, /"state":"Ready"/);
+    await other.close();
+  } finally {
+    await daemon.remove();
+  }
+});
+
+/** Runs `serve --takeover` in place of a daemon, with a store of its own; gives its last words. */
+async function failedTakeover(daemon: TestDaemon, stateDir: string): Promise<string> {
+  const [program, ...options] = daemon.command(['--takeover', '--state-dir', stateDir]);
+  const child = spawn(program, options, { stdio: ['ignore', 'inherit', 'pipe'] });
+  let words = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    words += text;
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  assert.equal(code, 1, words);
+  return words;
+}
+
+test('when the new daemon fails, the old one goes on, and with it whoever is connected', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+    const session = new Session(guest.connect(daemon.socket));
+    assert.equal((await session.ask('/1.0/config/user.mark')).body, 'here');
+    const damaged = join(daemon.directory, 'damaged');
+    mkdirSync(damaged);
+    writeFileSync(join(damaged, 'devlxd.db'), 'no database at all, and long enough to be looked at'.repeat(100));
+    for (let round = 0; round < 2; round++) {
+      assert.match(await failedTakeover(daemon, damaged), /devlxd: .*devlxd\.db is damaged/);
+      assert.equal((await session.ask('/1.0/config/user.mark')).body, 'here');
+      await daemon.set('c1', { 'user.mark': 'here' });
+      assert.equal(await daemon.status('c1'), 'Running');
+    }
+    const said = daemon.log.filter(
+      ({ msg }) => msg === 'the devlxd that was to take over has failed; this one goes on',
+    );
+    assert.equal(said.length, 2);
+    assert.equal(await daemon.takeOver(), 0);
+    assert.equal((await session.ask('/1.0/config/user.mark')).body, 'here');
+    await session.close();
+    // Init exits: one daemon hears of it, once.
+    guest.kill();
+    await eventually('stopped', async () => (await daemon.status('c1')) === 'Stopped');
+    assert.equal(daemon.log.filter(({ level }) => Number(level) >= 50).length, said.length);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+test('a takeover from nobody is a start; one from a managed daemon is refused', async () => {
+  const managed = await ManagedDaemon.start();
+  try {
+    assert.match(
+      await failedTakeover(managed.daemon, join(managed.daemon.directory, 'other')),
+      /does not hand over: a service manager runs it: systemctl restart devlxd/,
+    );
+    assert.equal((await new Operator(() => managed.daemon).request('GET', '/1.0')).status, 200);
+  } finally {
+    await managed.remove();
+  }
+  const alone = TestDaemon.prepared();
+  try {
+    await alone.run(['--takeover']);
+    assert.ok(alone.log.some(({ msg }) => msg === 'no devlxd runs that could be taken over from'));
+  } finally {
+    await alone.remove();
+  }
+});
+
+test('only a takeover takes over', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const head = 'GET /1.0/takeover HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+    const path = join(daemon.runDir, 'control.sock');
+    assert.match(await exchange(connect(path), head), /^HTTP\/1\.1 400 [\s\S]*this is for devlxd serve --takeover/);
+    await daemon.create('c1');
+  } finally {
+    await daemon.remove();
+  }
+});
+
+const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root, to be another user' };
+
+test('who is let in by the group of the control socket may not take over', asRoot, async () => {
+  const [uid, gid] = [65534, 12345];
+  const daemon = await TestDaemon.start(['--group', `${gid}`]);
+  try {
+    const [program, ...options] = daemon.command(['--takeover']);
+    const { status, stderr } = spawnSync(program, options, { encoding: 'utf8', uid, gid });
+    assert.equal(status, 1);
+    assert.match(stderr, /only root and the user who runs devlxd may take over from it/);
+    await daemon.create('c1');
+  } finally {
+    await daemon.remove();
+  }
+});
+
+test('after kill -9 instances are taken up again, and whoever asked meanwhile is answered', async () => {
+  const managed = await ManagedDaemon.start();
+  try {
+    const { daemon } = managed;
+    const [guest, other] = guests.spawn(2) as [Guest, Guest];
+    await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+    await daemon.register('c2', other.pid);
+    const again = managed.again('kill');
+    const answer = ask(guest.connect(daemon.socket), '/1.0/config/user.mark');
+    other.kill();
+    await again;
+    assert.equal((await answer).body, 'here');
+    const status = async (name: string): Promise<string> => {
+      const { status: found } = await new Operator(() => daemon).metadata<{ status: string }>(
+        'GET',
+        `/1.0/instances/${name}`,
+      );
+      return found;
+    };
+    assert.equal(await status('c1'), 'Running');
+    await eventually('stopped', async () => (await status('c2')) === 'Stopped');
+  } finally {
+    await managed.remove();
+  }
+});
+
+test('a service manager hears when it is ready, alive and stopping', async () => {
+  const managed = await ManagedDaemon.start();
+  assert.deepEqual(managed.notified('READY'), ['1']);
+  await managed.until(() => managed.notified('WATCHDOG').length >= 3);
+  await managed.again('restart');
+  assert.deepEqual(managed.notified('STOPPING'), ['1']);
+  assert.equal(await managed.remove(), 0);
+});
+
+test('systemd itself passes the sockets', async (t) => {
+  if (spawnSync('systemd-socket-activate', ['--version']).error) {
+    t.skip('needs systemd-socket-activate: apt-get install systemd');
+    return;
+  }
+  const daemon = TestDaemon.prepared();
+  mkdirSync(join(daemon.runDir, 'guest'), { recursive: true });
+  const control = join(daemon.runDir, 'control.sock');
+  const listen = ['-l', daemon.socket, '-l', control, '--fdname=guest:control'];
+  const systemd: ChildProcess = spawn('systemd-socket-activate', [...listen, '--', ...daemon.command()], {
+    stdio: ['ignore', 'inherit', 'ignore'],
+  });
+  try {
+    await eventually('systemd listens', () => existsSync(control));
+    chmodSync(daemon.socket, 0o666); // which SocketMode= does in a unit
+    const guest = guests.one();
+    const early = ask(guest.connect(daemon.socket), '/1.0/config/user.mark'); // this starts it
+    await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+    assert.equal((await early).body, 'here');
+  } finally {
+    const exit = once(systemd, 'exit');
+    systemd.kill('SIGTERM');
+    assert.deepEqual(await exit, [0, null]);
+    assert.ok(existsSync(control), 'the files are not its own to remove');
+    await daemon.remove();
+  }
+});
+
+test('sockets that are none, or have another name, are refused with a sentence', () => {
+  const daemon = TestDaemon.prepared();
+  const program = `exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=$0 "$@" 3</dev/null`;
+  for (const [name, sentence] of [
+    ['guest', /"guest" is no listening Unix stream socket/],
+    ['http', /passed a socket named "http"; name it guest or control/],
+  ] as const) {
+    const { status, stderr } = spawnSync('sh', ['-c', program, name, ...daemon.command()], { encoding: 'utf8' });
+    assert.equal(status, 1);
+    assert.match(stderr, sentence);
+  }
+  return daemon.remove();
+});
+
+test('a daemon that stops leaves the store in one file, and no socket', async () => {
+  const daemon = await TestDaemon.start();
+  await daemon.create('c1', { 'user.mark': 'here' });
+  const wal = join(daemon.stateDir, 'devlxd.db-wal');
+  assert.ok(readFileSync(wal).length > 0);
+  assert.equal(await daemon.end(), 0);
+  assert.deepEqual(existsSync(wal) && readFileSync(wal).length > 0, false);
+  assert.deepEqual(readdirSync(join(daemon.runDir, 'guest')), []);
+  await daemon.remove();
+});

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { packageRoot } from '../../src/package-root.js';
+import { TestDaemon } from './daemon.js';
+
+/** What the service manager tells: a notification of the daemon, or its exit. */
+interface Told {
+  readonly notify?: Readonly<Record<string, string>>;
+  readonly descriptors?: number;
+  readonly exit?: number;
+  readonly kept?: number;
+}
+
+/** A devlxd that a service manager runs (service-manager.py): it holds the sockets. */
+export class ManagedDaemon {
+  readonly daemon: TestDaemon;
+  readonly told: Told[] = [];
+  readonly #manager: ChildProcess;
+  readonly #arrived = new EventEmitter();
+
+  private constructor(daemon: TestDaemon) {
+    this.daemon = daemon;
+    const program = join(packageRoot, 'test/support/service-manager.py');
+    this.#manager = spawn('python3', [program, daemon.runDir, ...daemon.command()], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    createInterface({ input: this.#manager.stdout as Readable }).on('line', (line) => {
+      this.told.push(JSON.parse(line));
+      this.#arrived.emit('told');
+    });
+  }
+
+  static async start(options: readonly string[] = []): Promise<ManagedDaemon> {
+    const daemon = TestDaemon.prepared(['--log-level', 'error', ...options]);
+    mkdirSync(daemon.runDir);
+    const managed = new ManagedDaemon(daemon);
+    await managed.starts(1);
+    return managed;
+  }
+
+  /** Waits until it has said so often that it is ready. */
+  starts(count: number): Promise<void> {
+    return this.until(() => this.notified('READY').length >= count);
+  }
+
+  /** The values of a notification so far, in order. */
+  notified(name: string): string[] {
+    return this.told.flatMap(({ notify }) => notify?.[name] ?? []);
+  }
+
+  async until(happened: () => boolean): Promise<void> {
+    while (!happened()) await once(this.#arrived, 'told');
+  }
+
+  /** how: "restart" or "kill"; done when the next process is ready */
+  async again(how: 'restart' | 'kill'): Promise<void> {
+    const before = this.notified('READY').length;
+    (this.#manager.stdin as Writable).write(`${how}\n`);
+    await this.starts(before + 1);
+  }
+
+  /** Gives the daemon's exit code. */
+  async remove(): Promise<number> {
+    const exit = once(this.#manager, 'exit') as Promise<[number]>;
+    this.#manager.kill('SIGTERM');
+    const [code] = await exit;
+    await this.daemon.remove();
+    return code;
+  }
+}
