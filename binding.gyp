@@ -2,13 +2,17 @@
   "target_defaults": {
     "cflags!": ["-fno-exceptions"],
     "cflags": [
-      "-Wall", "-Wextra", "-fstack-protector-strong", "-fstack-clash-protection", "-fcf-protection",
+      "-Wall", "-Wextra", "-fstack-protector-strong", "-fstack-clash-protection",
+    ],
+    "conditions": [
+      ["target_arch=='x64'", {"cflags": ["-fcf-protection"]}],
+      ["target_arch=='arm64'", {"cflags": ["-mbranch-protection=standard"]}],
     ],
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
     "cflags_cc": ["-std=c++20", "-fno-exceptions"],
     "ldflags": ["-Wl,-z,relro,-z,now,-z,noexecstack"],
     "configurations": {
-      "Release": {"defines": ["_FORTIFY_SOURCE=2"]},
+      "Release": {"defines": ["_FORTIFY_SOURCE=3"]},
     },
   },
   "targets": [
@@ -31,12 +35,13 @@
         "native/uws.cc",
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_DISABLE_CPP_EXCEPTIONS", "NAPI_VERSION=8"],
+      "defines": ["_GLIBCXX_ASSERTIONS", "NAPI_DISABLE_CPP_EXCEPTIONS", "NAPI_VERSION=8"],
     },
     {
       "target_name": "guests",
       "type": "executable",
-      "ldflags": ["-static"],
+      "cflags": ["-fPIE"],
+      "ldflags": ["-static-pie"],
       "sources": [
         "native/guests/connect.cc",
         "native/guests/guests.cc",
