@@ -7,8 +7,9 @@ import type { Readable, Writable } from 'node:stream';
 import { packageRoot } from '../../src/package-root.js';
 import { TestDaemon } from './daemon.js';
 
-/** What the service manager tells: a notification of the daemon, or its exit. */
+/** What the service manager tells: the daemon's pid, a notification, its exit. */
 interface Told {
+  readonly pid?: number;
   readonly notify?: Readonly<Record<string, string>>;
   readonly descriptors?: number;
   readonly exit?: number;
@@ -22,24 +23,39 @@ export class ManagedDaemon {
   readonly #manager: ChildProcess;
   readonly #arrived = new EventEmitter();
 
-  private constructor(daemon: TestDaemon) {
+  private constructor(daemon: TestDaemon, wrapper: readonly string[]) {
     this.daemon = daemon;
     const program = join(packageRoot, 'test/support/service-manager.py');
-    this.#manager = spawn('python3', [program, daemon.runDir, ...daemon.command()], {
+    this.#manager = spawn('python3', [program, daemon.runDir, ...wrapper, ...daemon.command()], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    this.#manager.on('exit', () => this.#arrived.emit('told'));
     createInterface({ input: this.#manager.stdout as Readable }).on('line', (line) => {
       this.told.push(JSON.parse(line));
       this.#arrived.emit('told');
     });
   }
 
-  static async start(options: readonly string[] = []): Promise<ManagedDaemon> {
+  /** wrapper: a command that becomes the daemon; prepare: done before it starts */
+  static async start(
+    options: readonly string[] = [],
+    wrapper: readonly string[] = [],
+    prepare: (daemon: TestDaemon) => void = () => undefined,
+  ): Promise<ManagedDaemon> {
     const daemon = TestDaemon.prepared(['--log-level', 'error', ...options]);
     mkdirSync(daemon.runDir);
-    const managed = new ManagedDaemon(daemon);
-    await managed.starts(1);
+    prepare(daemon);
+    const managed = new ManagedDaemon(daemon, wrapper);
+    await managed.starts(1).catch(async (error: unknown) => {
+      await daemon.remove();
+      throw error;
+    });
     return managed;
+  }
+
+  /** Of the daemon that runs now. */
+  get pid(): number {
+    return this.told.findLast(({ pid }) => pid !== undefined)?.pid ?? 0;
   }
 
   /** Waits until it has said so often that it is ready. */
@@ -53,7 +69,10 @@ export class ManagedDaemon {
   }
 
   async until(happened: () => boolean): Promise<void> {
-    while (!happened()) await once(this.#arrived, 'told');
+    while (!happened()) {
+      if (this.#manager.exitCode !== null) throw new Error('the daemon has not started; the lines above say why');
+      await once(this.#arrived, 'told');
+    }
   }
 
   /** how: "restart" or "kill"; done when the next process is ready */

@@ -37,12 +37,14 @@ sockets = [
 notify_path = os.path.join(run_dir, "notify")
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notify.bind(notify_path)
+os.chmod(notify_path, 0o777)
 kept = []  # (name, descriptor)
 
 
 def start():
     pid = os.fork()
     if pid:
+        say(pid=pid)
         return pid
     given = [(name, made.fileno()) for name, made in sockets] + kept
     # Out of the way of what they are to become.
@@ -63,6 +65,7 @@ def start():
 
 
 def receive():
+    global started
     text, ancillary, flags, _ = notify.recvmsg(4096, socket.CMSG_SPACE(253 * 4))
     assert not flags & socket.MSG_CTRUNC
     fds = array.array("i")
@@ -78,10 +81,12 @@ def receive():
             os.close(entry[1])
     else:
         assert not fds, fields
+        started = started or "READY" in fields
     say(notify=fields, descriptors=len(fds))
 
 
 ending = False
+started = False
 
 
 def end(*_):
@@ -111,6 +116,7 @@ while True:
     os.close(exited)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     say(exit=status, kept=len(kept))
-    if ending:
-        sys.exit(max(status, 0))
+    if ending or not started:
+        sys.exit(max(status, 0) if ending else 1)
+    started = False
     child = start()

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { identityPaths } from '../src/gate.js';
+import { packageRoot } from '../src/package-root.js';
+import { EventStream } from './support/event-stream.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { Operator } from './support/host.js';
+import { ask } from './support/http.js';
+import { ManagedDaemon } from './support/managed-daemon.js';
+
+const packaging = join(packageRoot, 'packaging');
+const unit = join(packaging, 'devlxd.service');
+const uid = 64_999;
+
+let guests: Guests;
+let scratch: string;
+
+before(() => {
+  guests = new Guests();
+  scratch = mkdtempSync(join(tmpdir(), 'devlxd-hardening-'));
+  chmodSync(scratch, 0o755);
+});
+
+after(async () => {
+  await guests.close();
+  rmSync(scratch, { recursive: true });
+});
+
+/** Says why a test cannot run here, and true. */
+function cannot(t: TestContext, ...programs: string[]): boolean {
+  const missing = programs.filter((program) => spawnSync(program, ['--version']).error !== undefined);
+  const reason = missing.length > 0 ? `needs ${missing.join(', ')}: apt-get install systemd util-linux` : undefined;
+  if (reason !== undefined) t.skip(reason);
+  return reason !== undefined;
+}
+
+/** The units where systemd-analyze may look at them, with a program that is here. */
+function unitFiles(): string[] {
+  return ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket'].map((name) => {
+    const copy = join(scratch, name);
+    const text = readFileSync(join(packaging, name), 'utf8');
+    writeFileSync(copy, text.replace('/usr/bin/node ', `${process.execPath} `));
+    return copy;
+  });
+}
+
+test('the units are what systemd understands, and hardly exposed', (t) => {
+  if (cannot(t, 'systemd-analyze')) return;
+  const files = unitFiles();
+  const verified = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
+  assert.deepEqual([verified.status, verified.stderr], [0, '']);
+  const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', files[0] as string], {
+    encoding: 'utf8',
+  });
+  const [, exposure] = /Overall exposure level for devlxd.service: ([\d.]+)/.exec(stdout) ?? [];
+  assert.ok(Number(exposure) <= 1.5, stdout);
+});
+
+/** A daemon under the unit's restrictions. changed: what the unit says instead */
+function hardened(options: readonly string[], changed = (text: string): string => text): Promise<ManagedDaemon> {
+  const file = join(scratch, 'under-test.service');
+  writeFileSync(file, changed(readFileSync(unit, 'utf8')));
+  // The directory is known when the daemon is prepared, and the wrapper is used after that.
+  const wrapper = ['python3', join(packageRoot, 'test/support/sandbox.py'), file, String(uid), '', '--'];
+  return ManagedDaemon.start(options, wrapper, (daemon) => {
+    const directory = join(daemon.directory, 'state');
+    mkdirSync(directory);
+    chownSync(directory, uid, uid);
+    wrapper[4] = directory;
+  });
+}
+
+const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root, to become another user' };
+
+for (const path of identityPaths) {
+  test(`it works under the unit's restrictions, on ${path}`, asRoot, async (t) => {
+    if (cannot(t, 'systemd-analyze', 'setpriv')) return;
+    const managed = await hardened(['--identity', path]);
+    try {
+      const { daemon } = managed;
+      const operator = new Operator(() => daemon);
+      const guest = guests.one();
+      await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+      for (const connecting of [
+        {},
+        { child: true },
+        { nested: 1, child: true },
+        { child: true, dies: 'zombie' } as const,
+      ])
+        assert.equal((await ask(guest.connect(daemon.socket, connecting), '/1.0/config/user.mark')).body, 'here');
+      const listener = await EventStream.webSocket(guest, daemon.socket);
+      await operator.metadata('PATCH', '/1.0/instances/c1', { config: { 'user.mark': 'there' } });
+      await listener.atLeast(1);
+      await managed.again('restart');
+      assert.equal(await listener.closed, 1012);
+      assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.mark')).body, 'there');
+      assert.match((await operator.request('GET', '/1.0/metrics')).body, /^devlxd_instances/m);
+    } finally {
+      assert.equal(await managed.remove(), 0);
+    }
+  });
+}
+
+test('the restrictions are there', asRoot, async (t) => {
+  if (cannot(t, 'systemd-analyze', 'setpriv')) return;
+  const managed = await hardened([]);
+  try {
+    const status = readFileSync(`/proc/${managed.pid}/status`, 'utf8');
+    assert.match(status, new RegExp(`^Uid:\\s+${uid}\\s`, 'm'));
+    const ptrace = (1n << 19n).toString(16).padStart(16, '0');
+    for (const set of ['Prm', 'Eff', 'Bnd', 'Amb']) assert.match(status, new RegExp(`^Cap${set}:\\s+${ptrace}$`, 'm'));
+    assert.match(status, /^NoNewPrivs:\s+1$/m);
+    assert.match(status, /^Seccomp:\s+2$/m);
+  } finally {
+    await managed.remove();
+  }
+});
+
+test('without its one capability it can register nobody', asRoot, async (t) => {
+  if (cannot(t, 'systemd-analyze', 'setpriv')) return;
+  const managed = await hardened([], (text) => text.replaceAll(/^(\w*Capabilit\w+)=CAP_SYS_PTRACE$/gm, '$1='));
+  try {
+    const guest: Guest = guests.one();
+    await assert.rejects(managed.daemon.register('c1', guest.pid), /The daemon may not inspect process/);
+  } finally {
+    await managed.remove();
+  }
+});
