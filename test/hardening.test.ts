@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { identityPaths } from '../src/gate.js';
 import { packageRoot } from '../src/package-root.js';
+import type { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
@@ -66,12 +67,13 @@ function hardened(options: readonly string[], changed = (text: string): string =
   writeFileSync(file, changed(readFileSync(unit, 'utf8')));
   // The directory is known when the daemon is prepared, and the wrapper is used after that.
   const wrapper = ['python3', join(packageRoot, 'test/support/sandbox.py'), file, String(uid), '', '--'];
-  return ManagedDaemon.start(options, wrapper, (daemon) => {
+  const prepare = (daemon: TestDaemon): void => {
     const directory = join(daemon.directory, 'state');
     mkdirSync(directory);
     chownSync(directory, uid, uid);
     wrapper[4] = directory;
-  });
+  };
+  return ManagedDaemon.start(options, { wrapper, prepare });
 }
 
 const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root, to become another user' };

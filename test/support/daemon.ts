@@ -23,19 +23,25 @@ export class TestDaemon {
   readonly client: HostClient;
   readonly #arguments: readonly string[];
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #program: string;
   #child: ChildProcess | undefined;
 
-  private constructor(options: readonly string[], environment: NodeJS.ProcessEnv) {
+  private constructor(
+    options: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    program = join(packageRoot, 'bin/devlxd'),
+  ) {
     this.directory = mkdtempSync(join(tmpdir(), 'devlxd-test-'));
     chmodSync(this.directory, 0o755); // guests have other uids
     this.#arguments = options;
     this.#environment = environment;
+    this.#program = program;
     this.client = new HostClient(this.runDir);
   }
 
-  /** One that is not started here. */
-  static prepared(options: readonly string[] = []): TestDaemon {
-    return new TestDaemon(options, {});
+  /** One that is not started here. program: another devlxd than that of this project */
+  static prepared(options: readonly string[] = [], program?: string): TestDaemon {
+    return new TestDaemon(options, {}, program);
   }
 
   static async start(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<TestDaemon> {
@@ -64,7 +70,7 @@ export class TestDaemon {
   command(more: readonly string[] = []): [string, ...string[]] {
     const directories = ['--run-dir', this.runDir, '--state-dir', this.stateDir];
     const options = [...directories, '--log-format', 'json', ...this.#arguments, ...more];
-    return [process.execPath, join(packageRoot, 'bin/devlxd'), 'serve', ...options];
+    return [process.execPath, this.#program, 'serve', ...options];
   }
 
   /** Starts the process, again if it has ended, and waits until it is ready. */

@@ -16,6 +16,15 @@ interface Told {
   readonly kept?: number;
 }
 
+interface How {
+  /** another devlxd than that of this project */
+  readonly program?: string;
+  /** a command that becomes the daemon */
+  readonly wrapper?: readonly string[];
+  /** done before it starts */
+  readonly prepare?: (daemon: TestDaemon) => void;
+}
+
 /** A devlxd that a service manager runs (service-manager.py): it holds the sockets. */
 export class ManagedDaemon {
   readonly daemon: TestDaemon;
@@ -25,8 +34,8 @@ export class ManagedDaemon {
 
   private constructor(daemon: TestDaemon, wrapper: readonly string[]) {
     this.daemon = daemon;
-    const program = join(packageRoot, 'test/support/service-manager.py');
-    this.#manager = spawn('python3', [program, daemon.runDir, ...wrapper, ...daemon.command()], {
+    const manager = join(packageRoot, 'test/support/service-manager.py');
+    this.#manager = spawn('python3', [manager, daemon.runDir, ...wrapper, ...daemon.command()], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#manager.on('exit', () => this.#arrived.emit('told'));
@@ -36,15 +45,13 @@ export class ManagedDaemon {
     });
   }
 
-  /** wrapper: a command that becomes the daemon; prepare: done before it starts */
   static async start(
     options: readonly string[] = [],
-    wrapper: readonly string[] = [],
-    prepare: (daemon: TestDaemon) => void = () => undefined,
+    { program, wrapper = [], prepare }: How = {},
   ): Promise<ManagedDaemon> {
-    const daemon = TestDaemon.prepared(['--log-level', 'error', ...options]);
+    const daemon = TestDaemon.prepared(['--log-level', 'error', ...options], program);
     mkdirSync(daemon.runDir);
-    prepare(daemon);
+    prepare?.(daemon);
     const managed = new ManagedDaemon(daemon, wrapper);
     await managed.starts(1).catch(async (error: unknown) => {
       await daemon.remove();

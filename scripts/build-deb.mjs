@@ -1,0 +1,177 @@
+// Builds the Debian package from what is built here: build/devlxd_VERSION_ARCHITECTURE.deb, whose name it prints.
+// --output DIR, --version V (package.json's), --fast (hardly compressed)
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const root = resolve(import.meta.dirname, '..');
+const project = manifestOf(root);
+const { values } = parseArgs({
+  options: {
+    output: { type: 'string', default: join(root, 'build') },
+    version: { type: 'string', default: project.version },
+    fast: { type: 'boolean', default: false },
+  },
+});
+
+/** Needed to build other packages, never to run them. */
+const buildOnly = new Set(['node-addon-api', 'prebuild-install']);
+
+/** What of these packages is needed to run; of others everything but their tests and documentation. */
+const needed = {
+  'better-sqlite3': ['package.json', 'LICENSE', 'lib', 'build/Release/better_sqlite3.node'],
+  'uWebSockets.js': [
+    'package.json',
+    'LICENSE',
+    'uws.js',
+    'ESM_wrapper.mjs',
+    `uws_linux_${process.arch}_${process.versions.modules}.node`,
+  ],
+};
+const superfluous = /\/(tests?|docs|examples|benchmarks?|\.github)(\/|$)|\.(md|map|[cm]?ts|markdown)$/;
+
+const stage = mkdtempSync(join(tmpdir(), 'devlxd-deb-'));
+chmodSync(stage, 0o755);
+try {
+  program();
+  modules();
+  system();
+  documentation();
+  control();
+  process.stdout.write(`${build()}\n`);
+} finally {
+  rmSync(stage, { recursive: true });
+}
+
+function program() {
+  const library = 'usr/lib/devlxd';
+  for (const part of ['bin/devlxd', 'dist/src', 'build/Release/devlxd.node', 'build/Release/guests', 'package.json'])
+    put(part, join(library, part));
+  writeFileSync(join(stage, library, 'package.json'), JSON.stringify({ ...project, version: values.version }, null, 2));
+  mkdirSync(join(stage, 'usr/bin'), { recursive: true });
+  symlinkSync('../lib/devlxd/bin/devlxd', join(stage, 'usr/bin/devlxd'));
+}
+
+function modules() {
+  for (const directory of closure()) {
+    const to = join('usr/lib/devlxd', relative(root, directory));
+    const parts = needed[relative(join(root, 'node_modules'), directory)];
+    if (parts) for (const part of parts) put(relative(root, join(directory, part)), join(to, part));
+    else put(relative(root, directory), to, (from) => isPart(from.slice(directory.length)));
+  }
+}
+
+function isPart(path) {
+  // Packages inside come by themselves, if they are needed.
+  return !superfluous.test(path) && !path.startsWith('/node_modules');
+}
+
+/** The directories of all packages that the daemon loads. */
+function closure() {
+  const found = new Set();
+  const add = (directory) => {
+    for (const name of Object.keys(manifestOf(directory).dependencies ?? {})) {
+      if (buildOnly.has(name)) continue;
+      const dependency = find(name, directory);
+      if (found.has(dependency)) continue;
+      found.add(dependency);
+      add(dependency);
+    }
+  };
+  add(root);
+  return [...found].sort();
+}
+
+function find(name, from) {
+  const candidate = join(from, 'node_modules', name);
+  if (existsSync(candidate)) return candidate;
+  if (from === dirname(from)) throw new Error(`${name} is not installed: npm ci`);
+  return find(name, dirname(from));
+}
+
+function system() {
+  for (const unit of ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket'])
+    put(`packaging/${unit}`, `usr/lib/systemd/system/${unit}`);
+  put('packaging/devlxd.sysusers', 'usr/lib/sysusers.d/devlxd.conf');
+  put('packaging/devlxd.tmpfiles', 'usr/lib/tmpfiles.d/devlxd.conf');
+  put('packaging/devlxd.env', 'etc/devlxd/devlxd.env');
+}
+
+function documentation() {
+  const to = 'usr/share/doc/devlxd';
+  put('LICENSE', `${to}/copyright`);
+  for (const page of ['README.md', 'SECURITY.md', 'CHANGELOG.md']) put(page, `${to}/${page}`);
+  for (const page of readdirSync(join(root, 'docs'))) put(`docs/${page}`, `${to}/docs/${page}`);
+  symlinkSync('docs/operations.md', join(stage, to, 'operations.md'));
+}
+
+function control() {
+  const [major = ''] = process.versions.node.split('.');
+  const oldest = project.engines.node.replace('>=', '');
+  const least = oldest.startsWith(`${major}.`) ? oldest : major;
+  mkdirSync(join(stage, 'DEBIAN'));
+  const size = Number(output('du', ['-sk', '--apparent-size', stage]).split('\t')[0]);
+  const fields = {
+    Package: 'devlxd',
+    Version: values.version,
+    Architecture: architecture(),
+    Maintainer: 'devlxd <devlxd@localhost>',
+    'Installed-Size': size,
+    // The compiled parts fit one major version of Node.
+    Depends: `nodejs (>= ${least}), nodejs (<< ${Number(major) + 1}~), libc6 (>= 2.34), libstdc++6 (>= 12)`,
+    Recommends: 'systemd',
+    Section: 'admin',
+    Priority: 'optional',
+    Description: `${project.description}\n Each instance reads its own configuration on /dev/lxd/sock; who asks, the kernel says.`,
+  };
+  const text = Object.entries(fields).map(([name, value]) => `${name}: ${value}\n`);
+  writeFileSync(join(stage, 'DEBIAN/control'), text.join(''));
+  writeFileSync(join(stage, 'DEBIAN/conffiles'), '/etc/devlxd/devlxd.env\n');
+  for (const script of readdirSync(join(root, 'packaging/debian'))) {
+    put(`packaging/debian/${script}`, `DEBIAN/${script}`);
+    chmodSync(join(stage, 'DEBIAN', script), 0o755);
+  }
+}
+
+function build() {
+  const file = join(resolve(values.output), `devlxd_${values.version}_${architecture()}.deb`);
+  const compression = values.fast ? ['-Zgzip', '-z1'] : ['-Zxz'];
+  output('dpkg-deb', ['--root-owner-group', ...compression, '--build', stage, file]);
+  return file;
+}
+
+function architecture() {
+  return output('dpkg', ['--print-architecture']).trim();
+}
+
+/** Copies a part of the project; filter: of what is below it. Owner and mode do not depend on who builds. */
+function put(from, to, filter = () => true) {
+  const target = join(stage, to);
+  mkdirSync(dirname(target), { recursive: true });
+  cpSync(join(root, from), target, { recursive: true, filter: (path) => filter(path) && !path.endsWith('.map') });
+  output('chmod', ['-R', 'u=rwX,go=rX', target]);
+  if (/\.node$|^guests$/.test(basename(to))) output('strip', ['--strip-unneeded', target]);
+}
+
+function output(command, args) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr}`);
+  return stdout;
+}
+
+function manifestOf(directory) {
+  return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+}

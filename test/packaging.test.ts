@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { allOptions, variableOf } from '../src/config.js';
+import { packageRoot } from '../src/package-root.js';
+import { Askers } from './support/askers.js';
+import { Guests } from './support/guest-processes.js';
+import { Operator } from './support/host.js';
+import { ManagedDaemon } from './support/managed-daemon.js';
+
+let scratch: string;
+const packages: string[] = [];
+
+before(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'devlxd-packaging-'));
+  chmodSync(scratch, 0o755);
+  if (spawnSync('dpkg-deb', ['--version']).error) return;
+  for (const version of ['0.0.1', '9.9.9']) {
+    const script = join(packageRoot, 'scripts/build-deb.mjs');
+    const options = [script, '--fast', '--output', scratch, '--version', version];
+    const { status, stdout, stderr } = spawnSync(process.execPath, options, { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    packages.push(stdout.trim());
+  }
+});
+
+after(() => rmSync(scratch, { recursive: true }));
+
+function withoutPackages(t: TestContext): boolean {
+  if (packages.length === 0) t.skip('needs dpkg-deb: apt-get install dpkg');
+  return packages.length === 0;
+}
+
+/** Unpacks a package over what is there. */
+function unpack(file: string | undefined, into: string): void {
+  assert.equal(spawnSync('dpkg-deb', ['-x', file ?? '', into]).status, 0);
+}
+
+test('an upgrade from one package to the next, under load: everyone is answered', async (t) => {
+  if (withoutPackages(t)) return;
+  const tree = join(scratch, 'tree');
+  mkdirSync(tree);
+  unpack(packages[0], tree);
+  const guests = new Guests();
+  const managed = await ManagedDaemon.start([], { program: join(tree, 'usr/lib/devlxd/bin/devlxd') });
+  try {
+    const version = async (): Promise<unknown> => {
+      const { environment } = await new Operator(() => managed.daemon).metadata<{
+        environment: Readonly<Record<string, unknown>>;
+      }>('GET', '/1.0');
+      return environment['server_version'];
+    };
+    const askers = await Askers.start(managed.daemon, guests, 20);
+    assert.equal(await version(), '0.0.1');
+    unpack(packages[1], tree);
+    await askers.more(100); // of the old one, whose files are gone
+    await managed.again('restart');
+    await askers.more(100);
+    assert.equal(await version(), '9.9.9');
+    await askers.end();
+    assert.deepEqual(askers.failures, []);
+  } finally {
+    await guests.close();
+    await managed.remove();
+  }
+});
+
+test('the package has what is needed to run it, and nothing that only builds or tests it', (t) => {
+  if (withoutPackages(t)) return;
+  const tree = join(scratch, 'contents');
+  mkdirSync(tree);
+  unpack(packages[0], tree);
+  const library = join(tree, 'usr/lib/devlxd');
+  assert.deepEqual(readdirSync(join(library, 'dist')), ['src']);
+  for (const name of ['typescript', '@biomejs', 'node-gyp', 'fast-check', 'prebuild-install'])
+    assert.ok(!existsSync(join(library, 'node_modules', name)), name);
+  const unit = readFileSync(join(tree, 'usr/lib/systemd/system/devlxd.service'), 'utf8');
+  const [, program = ''] = /^ExecStart=\/usr\/bin\/node (\S+) serve$/m.exec(unit) ?? [];
+  assert.ok(existsSync(join(tree, program)), program);
+  const { stdout } = spawnSync('dpkg-deb', ['-f', packages[0] ?? '', 'Depends'], { encoding: 'utf8' });
+  assert.match(stdout, /^nodejs \(>= 2\d/);
+});
+
+test('the example configuration shows every option but the directories, with its default', () => {
+  const text = readFileSync(join(packageRoot, 'packaging/devlxd.env'), 'utf8');
+  const shown = text.split('\n').filter((line) => line !== '' && !line.startsWith('# '));
+  const expected = allOptions()
+    .filter(([name]) => !name.endsWith('-dir'))
+    .map(([name, declaration]) => `#${variableOf(name)}=${declaration.default}`);
+  assert.deepEqual(shown.sort(), expected.sort());
+});
+
+test('it installs, runs, upgrades and goes without a trace, where no systemd runs', (t) => {
+  if (withoutPackages(t)) return;
+  if (process.getuid?.() !== 0) return t.skip('needs root, for a root directory of its own');
+  const own = join(scratch, 'root');
+  mkdirSync(own);
+  const probe = `mount -t tmpfs none ${own} && mkdir ${own}/u ${own}/w && mount -t overlay -o lowerdir=/,upperdir=${own}/u,workdir=${own}/w none ${own}`;
+  if (spawnSync('unshare', ['--mount', 'sh', '-c', probe]).status !== 0)
+    return t.skip('needs overlayfs, for a root directory of its own');
+  const alone = ['--mount', '--pid', '--fork', '--kill-child'];
+  const script = join(packageRoot, 'test/support/install-deb.sh');
+  const { status, stderr } = spawnSync('unshare', [...alone, 'sh', script, ...packages, own], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
+});
