@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { byKeptName, type KeptConnection, keptConnection, keptName } from '../../src/handover.js';
+import { inheritedFromManager } from '../../src/systemd.js';
+import { UnderWay } from '../../src/under-way.js';
+
+const callers = [
+  undefined,
+  { instanceId: 1, startTicks: 0, root: false },
+  { instanceId: 2 ** 40, startTicks: 2 ** 50, root: true },
+];
+
+test('the name of a kept connection says whose it is, as systemd allows names to be', () => {
+  for (const caller of callers) {
+    const name = keptName(caller);
+    assert.match(name, /^[\x21-\x7e]{1,255}$/);
+    assert.ok(!name.includes(':'));
+    assert.deepEqual(keptConnection(name, 7), { fd: 7, caller });
+  }
+  for (const other of ['guest', 'kept.', 'kept.1.2', 'kept.1.2.3', 'kept.1.2.1.', 'kept.-1.2.1', 'xkept.1.2.1'])
+    assert.equal(keptConnection(other, 7), undefined, other);
+});
+
+test('connections of the same name go together, so many at a time', () => {
+  const connections = Array.from({ length: 10 }, (_, fd): KeptConnection => ({ fd, caller: callers[fd % 2] }));
+  assert.deepEqual(byKeptName(connections, 3), [
+    ['kept', [0, 2, 4]],
+    ['kept', [6, 8]],
+    ['kept.1.0.0', [1, 3, 5]],
+    ['kept.1.0.0', [7, 9]],
+  ]);
+  assert.deepEqual(byKeptName([], 3), []);
+});
+
+test("another process's sockets are not taken, and not passed on", () => {
+  const environment = { LISTEN_PID: String(process.pid + 1), LISTEN_FDS: '2', LISTEN_FDNAMES: 'guest:control', X: '1' };
+  const { sockets, connections } = inheritedFromManager(environment);
+  assert.deepEqual([sockets.size, connections.length], [0, 0]);
+  assert.deepEqual(Object.keys(environment), ['X']);
+});
+
+test('what is under way is waited for, what has begun meanwhile included, and not for ever', async () => {
+  const underWay = new UnderWay();
+  await underWay.ended(0);
+  const end = underWay.begin();
+  let finish = (): void => undefined;
+  underWay.add(
+    new Promise<void>((_, reject) => {
+      finish = () => reject(new Error('that it fails does not matter'));
+    }),
+  );
+  await underWay.ended(0.001);
+  let ended = false;
+  const waiting = underWay.ended(0).then(() => {
+    ended = true;
+  });
+  end();
+  end();
+  await new Promise(setImmediate);
+  assert.equal(ended, false);
+  finish();
+  await waiting;
+  assert.equal(ended, true);
+});
