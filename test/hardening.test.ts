@@ -10,7 +10,7 @@ import type { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
-import { ask } from './support/http.js';
+import { ask, Session } from './support/http.js';
 import { ManagedDaemon } from './support/managed-daemon.js';
 
 const packaging = join(packageRoot, 'packaging');
@@ -94,11 +94,15 @@ for (const path of identityPaths) {
         { child: true, dies: 'zombie' } as const,
       ])
         assert.equal((await ask(guest.connect(daemon.socket, connecting), '/1.0/config/user.mark')).body, 'here');
+      const session = new Session(guest.connect(daemon.socket));
+      assert.equal((await session.ask('/1.0/config/user.mark')).body, 'here');
       const listener = await EventStream.webSocket(guest, daemon.socket);
       await operator.metadata('PATCH', '/1.0/instances/c1', { config: { 'user.mark': 'there' } });
       await listener.atLeast(1);
       await managed.again('restart');
       assert.equal(await listener.closed, 1012);
+      assert.equal((await session.ask('/1.0/config/user.mark')).body, 'there');
+      await session.close();
       assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.mark')).body, 'there');
       assert.match((await operator.request('GET', '/1.0/metrics')).body, /^devlxd_instances/m);
     } finally {

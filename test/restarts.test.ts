@@ -99,6 +99,21 @@ test('listeners are told 1012, come back, and have heard every change once, in o
   }
 });
 
+test('a connection of a guest that is not registered yet goes along as well', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const guest = guests.one();
+    const early = new Session(guest.connect(daemon.socket));
+    await daemon.create('c1', { 'user.mark': 'here' }); // and so it has been accepted
+    assert.equal(await daemon.takeOver(), 0);
+    await daemon.startInstance('c1', guest.pid);
+    assert.equal((await early.ask('/1.0/config/user.mark')).body, 'here');
+    await early.close();
+  } finally {
+    await daemon.remove();
+  }
+});
+
 test('operators who follow are told 1012', async () => {
   const daemon = await TestDaemon.start();
   try {

@@ -48,10 +48,11 @@ def start():
         return pid
     given = [(name, made.fileno()) for name, made in sockets] + kept
     # Out of the way of what they are to become.
-    copies = [os.dup2(fd, 1000 + i) for i, (_, fd) in enumerate(given)]
+    beyond = max(fd for _, fd in given) + len(given)
+    copies = [os.dup2(fd, beyond + i) for i, (_, fd) in enumerate(given)]
     for i, copy in enumerate(copies):
         os.dup2(copy, 3 + i, inheritable=True)
-    os.closerange(3 + len(given), 1000 + len(given))
+    os.closerange(3 + len(given), beyond + len(given))
     environment = dict(
         os.environ,
         LISTEN_PID=str(os.getpid()),

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Gate } from '../../src/gate.js';
 import { byKeptName, type KeptConnection, keptConnection, keptName } from '../../src/handover.js';
+import { admitKept } from '../../src/kept.js';
+import type { Running } from '../../src/running.js';
 import { inheritedFromManager } from '../../src/systemd.js';
 import { UnderWay } from '../../src/under-way.js';
 
@@ -30,6 +34,20 @@ test('connections of the same name go together, so many at a time', () => {
     ['kept.1.0.0', [7, 9]],
   ]);
   assert.deepEqual(byKeptName([], 3), []);
+});
+
+test('a kept connection of an instance that does not run any more is closed', () => {
+  const [stays, goes] = [0, 1].map(() => openSync('/dev/null', 'r')) as [number, number];
+  const readmitted: unknown[] = [];
+  const gate = { readmit: (...all: unknown[]) => readmitted.push(all) } as unknown as Gate;
+  const running = { slotOfRun: (id: number, ticks: number) => (id === 1 && ticks === 5 ? 3 : undefined) } as Running;
+  admitKept(gate, running, [
+    { fd: stays, caller: { instanceId: 1, startTicks: 5, root: true } },
+    { fd: goes, caller: { instanceId: 1, startTicks: 6, root: true } },
+  ]);
+  assert.deepEqual(readmitted, [[stays, 3, true]]);
+  assert.throws(() => fstatSync(goes), /EBADF/);
+  closeSync(stays);
 });
 
 test("another process's sockets are not taken, and not passed on", () => {
