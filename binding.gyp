@@ -54,7 +54,8 @@
     {
       "target_name": "devlxd-hook",
       "type": "executable",
-      "ldflags": ["-static"],
+      "cflags": ["-fPIE"],
+      "ldflags": ["-static-pie"],
       "sources": ["native/hook/hook.cc", "native/hook/json.cc"],
     },
     {

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 const root = resolve(import.meta.dirname, '..');
@@ -58,11 +58,13 @@ try {
 
 function program() {
   const library = 'usr/lib/devlxd';
-  for (const part of ['bin/devlxd', 'dist/src', 'build/Release/devlxd.node', 'build/Release/guests', 'package.json'])
+  const built = ['devlxd.node', 'devlxd-hook', 'guests'].map((name) => join('build/Release', name));
+  for (const part of ['bin/devlxd', 'bin/devlxd-hook', 'dist/src', ...built, 'package.json'])
     put(part, join(library, part));
   writeFileSync(join(stage, library, 'package.json'), JSON.stringify({ ...project, version: values.version }, null, 2));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
   symlinkSync('../lib/devlxd/bin/devlxd', join(stage, 'usr/bin/devlxd'));
+  symlinkSync('../lib/devlxd/build/Release/devlxd-hook', join(stage, 'usr/bin/devlxd-hook'));
 }
 
 function modules() {
@@ -163,7 +165,7 @@ function put(from, to, filter = () => true) {
   mkdirSync(dirname(target), { recursive: true });
   cpSync(join(root, from), target, { recursive: true, filter: (path) => filter(path) && !path.endsWith('.map') });
   output('chmod', ['-R', 'u=rwX,go=rX', target]);
-  if (/\.node$|^guests$/.test(basename(to))) output('strip', ['--strip-unneeded', target]);
+  if (/^build\/Release\//.test(from) || to.endsWith('.node')) output('strip', ['--strip-unneeded', target]);
 }
 
 function output(command, args) {

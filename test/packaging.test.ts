@@ -78,8 +78,11 @@ test('the package has what is needed to run it, and nothing that only builds or 
   for (const name of ['typescript', '@biomejs', 'node-gyp', 'fast-check', 'prebuild-install'])
     assert.ok(!existsSync(join(library, 'node_modules', name)), name);
   const unit = readFileSync(join(tree, 'usr/lib/systemd/system/devlxd.service'), 'utf8');
-  const [, program = ''] = /^ExecStart=\/usr\/bin\/node (\S+) serve$/m.exec(unit) ?? [];
+  const [, program = ''] = /^ExecStart=\/usr\/bin\/node (?:-\S+ )*(\/\S+) serve$/m.exec(unit) ?? [];
+  assert.match(program, /devlxd$/);
   assert.ok(existsSync(join(tree, program)), program);
+  const { status } = spawnSync(join(tree, 'usr/bin/devlxd-hook'), ['--help']);
+  assert.equal(status, 0);
   const { stdout } = spawnSync('dpkg-deb', ['-f', packages[0] ?? '', 'Depends'], { encoding: 'utf8' });
   assert.match(stdout, /^nodejs \(>= 2\d/);
 });
