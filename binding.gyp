@@ -21,6 +21,7 @@
       "sources": [
         "native/addon.cc",
         "native/answers.cc",
+        "native/delayed.cc",
         "native/gate.cc",
         "native/handover.cc",
         "native/instances.cc",
@@ -30,6 +31,7 @@
         "native/parting.cc",
         "native/peer.cc",
         "native/process.cc",
+        "native/rates.cc",
         "native/request_head.cc",
         "native/send_file.cc",
         "native/uws.cc",

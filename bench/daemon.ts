@@ -21,7 +21,7 @@ let daemons = 0;
 
 interface Daemons {
   readonly name?: string;
-  /** of `devlxd serve` */
+  /** of `devlxd serve`, which is told not to limit the rate of requests */
   readonly options?: readonly string[];
   /** of each guest's instance */
   readonly config?: Readonly<Record<string, string>>;
@@ -62,7 +62,8 @@ class Daemon implements Restartable {
     this.#stateDir = workplace.path(`state-${number}`);
     const directories = ['--run-dir', this.#runDir, '--state-dir', this.#stateDir];
     const serve = [join(packageRoot, 'bin/devlxd'), 'serve', ...directories];
-    this.#command = [...pins.server, ...serve, '--log-format', 'json', '--log-level', 'info', ...options];
+    const unlimited = ['--limit-requests-per-second', '0'];
+    this.#command = [...pins.server, ...serve, '--log-format', 'json', '--log-level', 'info', ...unlimited, ...options];
     this.#child = new Child('devlxd', this.#command);
     this.#lines = this.#child.lines(2);
     this.#client = new HostClient(this.#runDir);

@@ -7,15 +7,15 @@ import type { Server, Side, Trial } from './trial.js';
 const floodSeconds = '100000';
 
 /** One guest asks now and then while another sends all it can. */
-export function noisyNeighbour(options: readonly string[]): Trial {
+export function noisyNeighbour(): Trial {
   return {
     name: 'neighbour',
     about: '99 of 100 requests of a guest that asks 200 times a second on new connections, beside one that floods',
     unit: 'us',
     sides: [
       devlxd({ name: 'alone' }),
-      besideFlood('beside a flood'),
-      besideFlood('without the limit', ['--limit-connections-per-instance', '0', ...options]),
+      besideFlood('beside a flood', ['--limit-requests-per-second', '2000']),
+      besideFlood('without the limit'),
     ],
     reference: 'alone',
     columns: requestColumns.filter((name) => name !== 'server us'),

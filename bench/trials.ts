@@ -104,7 +104,7 @@ export const trials: readonly Trial<Running>[] = [
     measure: latency({ mode: 'connect', connections: 1, path: '/1.0' }),
   },
   instanceMemory(10_000),
-  noisyNeighbour(options),
+  noisyNeighbour(),
   startupWith(10_000),
   writes(1, { of: 'ratio', atLeast: 0.8 }),
   writes(256),

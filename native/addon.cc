@@ -58,6 +58,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::admit>("admit"),
                         InstanceMethod<&GateWrap::readmit>("readmit"),
                         InstanceMethod<&GateWrap::caller_of_ticket>("callerOfTicket"),
+                        InstanceMethod<&GateWrap::may_ask>("mayAsk"),
                         InstanceMethod<&GateWrap::forget>("forget"),
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
                         InstanceMethod<&GateWrap::counters>("counters"),
@@ -74,7 +75,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
         on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
     const auto path = static_cast<IdentityPath>(info[0].As<Napi::Number>().Int32Value());
     const auto given = info[1].As<Napi::Uint32Array>();
-    const GateLimits limits = {given[0], given[1], given[2], given[3]};
+    const GateLimits limits = {given[0], given[1], given[2], given[3], given[4], given[5]};
     gate_ = std::make_unique<Gate>(
         loop_of(info.Env()), path, limits,
         [this](const std::vector<Slot>& slots) { exited(slots); },
@@ -136,12 +137,23 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   Napi::Value caller_of(const Napi::CallbackInfo& info) {
     const Connection* connection = connection_in(info);
     const Caller* caller = connection == nullptr ? nullptr : &connection->caller;
+    if (caller != nullptr) gate_->charge_request(*caller);
     return Napi::Number::New(info.Env(), code_of(caller));
   }
 
   Napi::Value caller_of_ticket(const Napi::CallbackInfo& info) {
     const uint32_t ticket = info[0].As<Napi::Number>().Uint32Value();
     return Napi::Number::New(info.Env(), code_of(gate_->departed(ticket)));
+  }
+
+  // May the caller of a ticket make a request now? Charged, when it may.
+  Napi::Value may_ask(const Napi::CallbackInfo& info) {
+    const Caller* caller = gate_->departed(info[0].As<Napi::Number>().Uint32Value());
+    if (caller != nullptr && gate_->must_wait(*caller)) {
+      return Napi::Boolean::New(info.Env(), false);
+    }
+    if (caller != nullptr) gate_->charge_request(*caller);
+    return Napi::Boolean::New(info.Env(), true);
   }
 
   void forget(const Napi::CallbackInfo& info) {
@@ -233,6 +245,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["overInstanceLimit"] = static_cast<double>(counters.over_instance_limit);
     result["overLimit"] = static_cast<double>(counters.over_limit);
     result["unidentified"] = static_cast<double>(counters.unidentified);
+    result["delayed"] = static_cast<double>(counters.delayed);
     result["answeredAgain"] = static_cast<double>(counters.answered_again);
     result["shed"] = static_cast<double>(gate_->shed());
     result["connections"] = gate_->connections();

@@ -12,6 +12,9 @@ constexpr int kExitBatch = 256;
 // A longer request line than that is left to uWebSockets as it comes.
 constexpr size_t kLongestHeld = 4096;
 
+// Who has sent more than that ahead, and has used up its rate, is no client that waits for answers.
+constexpr size_t kLongestDelayed = 64 * 1024;
+
 // Well below AcceptClock's shortest standstill.
 constexpr uint64_t kProcfsTickMilliseconds = 50;
 
@@ -19,7 +22,8 @@ constexpr uint64_t kProcfsTickMilliseconds = 50;
 
 Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit,
            OnOddRequest on_odd_request)
-    : path_(path),
+    : loop_(loop),
+      path_(path),
       limits_(limits),
       on_init_exit_(std::move(on_init_exit)),
       on_odd_request_(std::move(on_odd_request)),
@@ -31,7 +35,8 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
       guests_(
           loop, [this](OwnFd fd) { admit(std::move(fd)); }, [this] { clock_.queue_was_empty(); }),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
-      answers_(limits.kept_answers) {
+      answers_(limits.kept_answers),
+      rates_(limits.requests_per_second, limits.request_burst) {
   if (path == IdentityPath::kProcfs) guests_.set_tick(kProcfsTickMilliseconds);
   exits_poll_ = new uv_poll_t;
   uv_poll_init(loop, exits_poll_, exits_.get());
@@ -39,17 +44,24 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
   uv_poll_start(exits_poll_, UV_READABLE,
                 [](uv_poll_t* poll, int, int) { static_cast<Gate*>(poll->data)->reap_inits(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(exits_poll_));
+  delay_timer_ = new uv_timer_t;
+  uv_timer_init(loop, delay_timer_);
+  delay_timer_->data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(delay_timer_));
 }
 
 Gate::~Gate() {
   uv_close(reinterpret_cast<uv_handle_t*>(exits_poll_),
            [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
+  uv_close(reinterpret_cast<uv_handle_t*>(delay_timer_),
+           [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
 }
 
 Registration Gate::add(pid_t pid) {
   Registration result = instances_.add(path_, pid);
   if (result.outcome != RegisterOutcome::kRegistered) return result;
   watch(result.slot);
+  rates_.reset(result.slot);
   recognise_strangers();
   return result;
 }
@@ -123,6 +135,7 @@ void Gate::unlink(Connection& connection) {
 
 void Gate::closed(Connection& connection) {
   if (chunk_.connection == &connection) drop_chunk();
+  if (connection.delayed) undelay(connection);
   unlink(connection);
   connections_--;
   if (connection.caller.standing == Standing::kStranger) strangers_--;
@@ -145,6 +158,14 @@ void Gate::discharge(Slot slot) {
 
 Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
   using enum Bridge::Verdict;
+  if (must_wait(connection.caller)) {
+    if (data.size() > kLongestDelayed) {
+      bridge_.close(connection);
+      return kDone;
+    }
+    delay(connection);
+    return kHold;
+  }
   if (!connection.settled) return kPass;
   if (answer_again(connection, data)) return kDone;
   // uWebSockets mistakes a request line that comes in two pieces for one of another version.
@@ -177,6 +198,7 @@ bool Gate::answer_again(Connection& connection, std::string_view data) {
   const std::string_view answer = answers_.find(caller.slot, data);
   if (answer.empty() || !bridge_.send(connection, answer)) return false;
   counters_.answered_again++;
+  charge_request(caller);
   return true;
 }
 

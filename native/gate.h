@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "instances.h"
 #include "listener.h"
 #include "peer.h"
+#include "rates.h"
 #include "uws.h"
 
 namespace devlxd {
@@ -24,6 +26,8 @@ struct GateLimits {
   uint32_t connections = 0;               // of all instances together; 0: no limit
   uint32_t strangers = 0;                 // callers whose namespace is held open; 0: none are
   uint32_t kept_answers = 0;              // bytes of ready answers for one instance; 0: none
+  uint32_t requests_per_second = 0;       // of one instance, in the long run; 0: no limit
+  uint32_t request_burst = 0;             // of one instance, at once
 };
 
 struct GateCounters {
@@ -32,6 +36,7 @@ struct GateCounters {
   uint64_t over_limit = 0;           // closed at once: the daemon is full
   uint64_t unidentified = 0;         // served, but as nobody
   uint64_t answered_again = 0;       // requests answered with a kept answer
+  uint64_t delayed = 0;              // reads that had to wait: the instance asks too often
 };
 
 // A connection with which another process goes on.
@@ -91,6 +96,12 @@ class Gate {
   // accepted. False: closed.
   bool readmit(OwnFd fd, Slot slot, bool root);
 
+  // To be called once for each request that reaches JavaScript.
+  void charge_request(const Caller& caller);
+  // Has the instance of such a caller used up its rate? For connections that uWebSockets no longer
+  // serves.
+  bool must_wait(const Caller& caller);
+
   // Keeps the answer that is just being given to a connection's root, when the request is one that
   // can come again; to be called before the handler of the request returns.
   void keep_answer(Connection& connection, std::string_view head, std::string_view body);
@@ -126,7 +137,11 @@ class Gate {
   void closed(Connection& connection);
   void watch(Slot slot);
   void reap_inits();
+  void delay(Connection& connection);
+  void undelay(Connection& connection);
+  void resume_delayed();
 
+  uv_loop_t* loop_;
   IdentityPath path_;
   GateLimits limits_;
   OnInitExit on_init_exit_;
@@ -145,6 +160,9 @@ class Gate {
   uint32_t last_ticket_ = 0;
   Connection* parting_ = nullptr;  // where part() goes on
   Answers answers_;
+  Rates rates_;
+  std::unordered_map<Slot, std::deque<Connection*>> delayed_;  // first come, first served
+  uv_timer_t* delay_timer_ = nullptr;                          // freed by uv_close's callback
   Chunk chunk_;
   GateCounters counters_;
 };

@@ -36,7 +36,7 @@ void Gate::part_from(Connection* first, bool keep, std::vector<Parting>& kept) {
   while (parting_ != nullptr) {
     Connection& connection = *parting_;
     parting_ = connection.next;  // unlink() moves it on when closing one closes another
-    if (bridge_.is_backed_up(connection)) continue;
+    if (bridge_.is_backed_up(connection) || connection.delayed) continue;
     const Caller& caller = connection.caller;
     const bool instance = caller.standing == Standing::kInstance;
     // A number that was known when the connection was accepted may be another process's by now.

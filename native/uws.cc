@@ -31,6 +31,7 @@ struct Functions {
   void* (*socket_get_native_handle)(int ssl, us_socket_t*);
   void (*socket_timeout)(int ssl, us_socket_t*, unsigned seconds);
   int (*poll_events)(const us_socket_t*);
+  void (*poll_change)(us_socket_t*, void* loop, int events);
   void (*socket_context_on_close)(int ssl, us_socket_context_t*,
                                   us_socket_t* (*)(us_socket_t*, int, void*));
   void (*socket_context_on_data)(int ssl, us_socket_context_t*,
@@ -126,6 +127,7 @@ std::string Bridge::find_functions(const char* binary) {
   look_up("us_socket_get_native_handle", us.socket_get_native_handle);
   look_up("us_socket_timeout", us.socket_timeout);
   look_up("us_poll_events", us.poll_events);
+  look_up("us_poll_change", us.poll_change);
   look_up("us_socket_context_on_close", us.socket_context_on_close);
   look_up("us_socket_context_on_data", us.socket_context_on_data);
   return missing == nullptr ? "" : std::string("symbol ") + missing;
@@ -180,6 +182,18 @@ bool Bridge::send(Connection& connection, std::string_view bytes) {
 
 bool Bridge::is_backed_up(const Connection& connection) const {
   return (us.poll_events(connection.socket) & kWaitsToWrite) != 0;
+}
+
+// uSockets' own pause is not exported. With libuv a poll needs no loop to be changed.
+void Bridge::pause(Connection& connection) {
+  us.poll_change(connection.socket, nullptr, us.poll_events(connection.socket) & kWaitsToWrite);
+  us.socket_timeout(0, connection.socket, 0);
+}
+
+void Bridge::resume(Connection& connection) {
+  us.poll_change(connection.socket, nullptr, us.poll_events(connection.socket) | UV_READABLE);
+  us.socket_timeout(0, connection.socket, kIdleSeconds);
+  on_data(connection.socket, nullptr, 0);
 }
 
 Bridge* Bridge::bridge_of(us_socket_context_t* context) {

@@ -25,7 +25,10 @@ struct Connection {
   // Every request on it so far has been answered, and all of the answers are with the kernel: what
   // comes next begins a request, and may be answered without uWebSockets.
   bool settled = true;
-  std::unique_ptr<std::string> held;  // the beginning of a request line whose end has not come yet
+  bool delayed = false;  // not read: its instance asks too often
+  // What has been read and uWebSockets has not seen: the beginning of a request line whose end has
+  // not come yet, or what is delayed.
+  std::unique_ptr<std::string> held;
 };
 
 // The only code that knows uSockets: it puts accepted descriptors into the HTTP context of one
@@ -42,7 +45,7 @@ class Bridge {
   enum class Verdict {
     kPass,  // on to uWebSockets
     kDone,  // dealt with, or the connection was closed: uWebSockets never sees them
-    kHold,  // come back with more
+    kHold,  // come back with more, or with resume()
   };
 
   // Data, on their way to uWebSockets.
@@ -77,6 +80,11 @@ class Bridge {
 
   // Does uWebSockets hold bytes that the kernel would not take?
   bool is_backed_up(const Connection& connection) const;
+
+  // Reads nothing from the connection, not even its end, until resume(). Its time does not run out.
+  void pause(Connection& connection);
+  // Reads again, and comes back with what is held. The connection may be gone afterwards.
+  void resume(Connection& connection);
 
   // Closes the socket; OnClosed is called before this returns.
   void close(Connection& connection);

@@ -47,6 +47,7 @@ export interface NativeGate {
   admit(fd: number): void;
   readmit(fd: number, slot: number, root: boolean): boolean;
   callerOfTicket(ticket: number): number;
+  mayAsk(ticket: number): boolean;
   forget(ticket: number): void;
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
@@ -108,6 +109,8 @@ export interface GateCounters {
   readonly overLimit: number;
   /** served as nobody: of the host, exited before the accept, or one stranger too many */
   readonly unidentified: number;
+  /** reads of guests' connections that waited for their instance's rate */
+  readonly delayed: number;
   /** requests that came again and were answered without JavaScript */
   readonly answeredAgain: number;
   /** accepted and dropped because no file descriptor was left */

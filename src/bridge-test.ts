@@ -5,6 +5,15 @@ import { createApp } from './uws.js';
 
 const patienceMilliseconds = 5000;
 
+const noLimits = {
+  connectionsPerInstance: 0,
+  connections: 0,
+  strangers: 0,
+  keptAnswers: 0,
+  requestsPerSecond: 0,
+  requestBurst: 0,
+};
+
 /**
  * Proves that the gate and this build of uWebSockets.js understand each other: an adopted connection is served, its
  * caller is found again in the handler, and its end is noticed. The daemon does not start without this.
@@ -12,7 +21,7 @@ const patienceMilliseconds = 5000;
  */
 export async function testBridge(): Promise<void> {
   const nothing = { onInitExit: () => undefined, onOddRequest: () => undefined };
-  const gate = new Gate('auto', { connectionsPerInstance: 0, connections: 0, strangers: 0, keptAnswers: 0 }, nothing);
+  const gate = new Gate('auto', noLimits, nothing);
   let seen: number | undefined;
   const app = await createApp(gate, (building) =>
     building.any('/*', (response) => {

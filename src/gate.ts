@@ -67,6 +67,10 @@ export interface GateLimits {
   readonly strangers: number;
   /** bytes of answers kept for one instance; 0: none are */
   readonly keptAnswers: number;
+  /** of one instance, in the long run; 0: any number */
+  readonly requestsPerSecond: number;
+  /** of one instance, at once */
+  readonly requestBurst: number;
 }
 
 /** What the gate tells of its own accord. */
@@ -96,9 +100,10 @@ export class Gate {
         `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityPath()}.`,
       );
     }
-    const { connectionsPerInstance, connections, strangers, keptAnswers } = limits;
-    const four = Uint32Array.of(connectionsPerInstance, connections, strangers, keptAnswers);
-    this.#native = new addon.Gate(path, four, events.onInitExit, events.onOddRequest);
+    const { connectionsPerInstance, connections, strangers, keptAnswers, requestsPerSecond, requestBurst } = limits;
+    const connectionLimits = [connectionsPerInstance, connections, strangers];
+    const six = Uint32Array.of(...connectionLimits, keptAnswers, requestsPerSecond, requestBurst);
+    this.#native = new addon.Gate(path, six, events.onInitExit, events.onOddRequest);
   }
 
   /**
@@ -135,7 +140,10 @@ export class Gate {
     this.#native.unregister(slot);
   }
 
-  /** Before the first await of a handler, and before `detach` and `take`. */
+  /**
+   * Once for each request, since it charges the instance for one: before the first await of a handler, and before
+   * `detach` and `take`.
+   */
   callerOf(response: HttpResponse): Caller {
     const caller = this.#native.callerOf(response);
     if (caller === noConnection) throw new Error('callerOf: the response has ended, or another app serves it');
@@ -205,6 +213,11 @@ export class Gate {
   callerOfTicket(ticket: number): Caller {
     const caller = this.#native.callerOfTicket(ticket);
     return (caller === noConnection ? nobody : caller) as Caller;
+  }
+
+  /** May the instance of such a connection make a request now? If so, it is charged for one. */
+  mayAsk(ticket: number): boolean {
+    return this.#native.mayAsk(ticket);
   }
 
   /** Ends the charge of such a connection. */

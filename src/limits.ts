@@ -17,6 +17,16 @@ export const limitDeclarations = {
     unit: 'connections',
     help: 'open connections of all instances; 0: what the descriptor limit leaves room for',
   },
+  'requests-per-second': {
+    default: 2000,
+    unit: 'requests/s',
+    help: 'of one instance; beyond it, and the burst, requests wait',
+  },
+  'request-burst': {
+    default: 10_000,
+    unit: 'requests',
+    help: 'that an instance may make at once, before that rate holds',
+  },
   strangers: {
     default: 256,
     unit: 'connections',

@@ -112,6 +112,8 @@ export class Daemon {
         strangers: limits.strangers,
         // With each request in the log, each must be seen.
         keptAnswers: log.isLevelEnabled('debug') ? 0 : settings.keptAnswers,
+        requestsPerSecond: limits['requests-per-second'],
+        requestBurst: limits['request-burst'],
       },
       {
         onInitExit: (slots) => running.initsExited(slots),

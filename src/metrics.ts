@@ -80,6 +80,11 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Requests of guests that came again and were answered without JavaScript; they count nowhere else',
     read: ({ gate }) => [[gate.counters().answeredAgain]],
   },
+  devlxd_guest_reads_delayed_total: {
+    kind: 'counter',
+    help: 'Reads of connections that waited, because their instance had used up its rate',
+    read: ({ gate }) => [[gate.counters().delayed]],
+  },
   devlxd_guest_requests_held: {
     kind: 'gauge',
     help: 'Requests that wait for their instance to be registered',

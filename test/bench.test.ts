@@ -130,7 +130,7 @@ test('instances are weighed', async () => {
 });
 
 test('a guest asks beside a flood', async () => {
-  const { faults, sides } = await runTrial(noisyNeighbour([]), bench);
+  const { faults, sides } = await runTrial(noisyNeighbour(), bench);
   assert.deepEqual(faults, []);
   assert.equal(sides.length, 3);
 });

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Caller, type Gate, slotOf } from '../gate.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
@@ -14,6 +15,8 @@ import { ChunkListener } from './streams.js';
 
 /** Longer than a head or a body takes; the same as uWebSockets' own. */
 const patienceMilliseconds = 10_000;
+/** How often it is looked whether an instance that has used up its rate may ask again. */
+const delayMilliseconds = 10;
 
 /** What every exchange needs. */
 interface Around {
@@ -87,7 +90,9 @@ export class OddEdge {
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const admitted = this.#admitted.get(request.socket);
     const body = await readBody(request, this.#around.limits['guest-body']).catch(() => undefined);
-    if (admitted === undefined || response.destroyed) return;
+    if (admitted === undefined) return;
+    while (!response.destroyed && !this.#around.gate.mayAsk(admitted.ticket)) await pause(delayMilliseconds);
+    if (response.destroyed) return;
     const exchange = new NodeExchange(this.#around, admitted, askedOf(request, body), response);
     if (body === undefined) exchange.write(errors.bodyTooLarge);
     else this.#desk.receive(exchange);

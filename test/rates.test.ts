@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { Operator } from './support/host.js';
+import { ask, ended, exchange, Session } from './support/http.js';
+
+const path = '/1.0/config/user.mark';
+const burst = 20;
+const request = `GET ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`;
+
+for (const kept of ['16384', '0']) {
+  describe(`the rate of an instance, with --kept-answers ${kept}`, () => {
+    let daemon: TestDaemon;
+    let guests: Guests;
+    const operator = new Operator(() => daemon);
+
+    before(async () => {
+      const rate = ['--limit-requests-per-second', '100', '--limit-request-burst', String(burst)];
+      daemon = await TestDaemon.start([...rate, '--kept-answers', kept]);
+      guests = new Guests();
+    });
+
+    after(async () => {
+      await guests.close();
+      await daemon.remove();
+    });
+
+    let count = 0;
+    async function registered(): Promise<{ guest: Guest; name: string; mark: string }> {
+      const guest = guests.one();
+      const name = `r${++count}`;
+      await daemon.register(name, guest.pid, { 'user.mark': `mark of ${name}` });
+      return { guest, name, mark: `mark of ${name}` };
+    }
+
+    async function delayed(): Promise<number> {
+      const { body } = await operator.request('GET', '/1.0/metrics');
+      return Number(/^devlxd_guest_reads_delayed_total (\d+)$/m.exec(body)?.[1]);
+    }
+
+    test('who asks too often waits, and another guest does not', async () => {
+      const [flood, other] = [await registered(), await registered()];
+      const before = await delayed();
+      const session = new Session(flood.guest.connect(daemon.socket));
+      let answered = 0;
+      const flooding = (async () => {
+        for (; answered < 3 * burst; answered++) assert.equal((await session.ask(path)).body, flood.mark);
+      })();
+      await eventually('the flood waits', async () => (await delayed()) > before);
+      const neighbour = new Session(other.guest.connect(daemon.socket));
+      for (let i = 0; i < burst / 2; i++) assert.equal((await neighbour.ask(path)).body, other.mark);
+      assert.ok(answered < 3 * burst, 'the flood was over before');
+      await flooding;
+      await Promise.all([session.close(), neighbour.close()]);
+    });
+
+    test('new connections wait as well, first come, first served, and nobody is refused', async () => {
+      const { guest, mark } = await registered();
+      const before = await delayed();
+      const asked = Array.from({ length: 3 * burst }, () => ask(guest.connect(daemon.socket), path));
+      for (const answer of await Promise.all(asked)) assert.deepEqual([answer.status, answer.body], [200, mark]);
+      assert.ok((await delayed()) > before);
+    });
+
+    test('requests that are sent ahead count one by one', async () => {
+      const { guest, mark } = await registered();
+      const session = new Session(guest.connect(daemon.socket));
+      const first = await exchange(guest.connect(daemon.socket), request.repeat(2 * burst), (text) => {
+        return text.split(mark).length > 2 * burst;
+      });
+      assert.equal(first.split(mark).length - 1, 2 * burst);
+      const before = await delayed();
+      assert.equal((await session.ask(path)).body, mark);
+      assert.ok((await delayed()) > before);
+      await session.close();
+    });
+
+    test('odd requests wait', async () => {
+      const { guest, mark } = await registered();
+      const odd = `GET http://lxd${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`;
+      const times = 2 * burst;
+      const received = await exchange(guest.connect(daemon.socket), odd.repeat(times), (text) => {
+        return text.split(mark).length > times;
+      });
+      assert.equal(received.split(mark).length - 1, times);
+    });
+
+    test('who waits and leaves, or is stopped, leaves nothing behind', async () => {
+      const { guest, name, mark } = await registered();
+      const descriptors = () => readdirSync(`/proc/${daemon.pid}/fd`).length;
+      const before = descriptors();
+      for (let i = 0; i < burst; i++) await ask(guest.connect(daemon.socket), path);
+      const waiting = Array.from({ length: burst }, () => guest.connect(daemon.socket));
+      for (const socket of waiting) socket.write(request);
+      for (const socket of waiting.splice(0, burst / 2)) socket.destroy();
+      assert.equal((await ask(guest.connect(daemon.socket), path)).body, mark);
+      const more = Array.from({ length: burst }, () => guest.connect(daemon.socket));
+      for (const socket of more) socket.write(request);
+      const closed = Promise.all([...waiting, ...more].map((socket) => ended(socket)));
+      await daemon.stopInstance(name);
+      await closed;
+      await eventually('all descriptors are closed', () => descriptors() <= before);
+    });
+
+    test('who has sent too much ahead of the rate is closed, and no one else', async () => {
+      const [flood, other] = [await registered(), await registered()];
+      for (let i = 0; i < burst; i++) await ask(flood.guest.connect(daemon.socket), path);
+      const received = await exchange(flood.guest.connect(daemon.socket), request.repeat(3000), () => false);
+      assert.ok(received.split(flood.mark).length <= 3000);
+      assert.equal((await ask(other.guest.connect(daemon.socket), path)).body, other.mark);
+    });
+  });
+}
