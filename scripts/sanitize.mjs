@@ -65,6 +65,7 @@ run('g++', [...flags, '-shared', '-fPIC', ...defines, ...includes, '-o', addon, 
 const library = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout.trim();
 const tests = [
   'identity',
+  'rates',
   'robustness',
   'guest-events',
   'odd-requests',
