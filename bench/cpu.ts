@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
-const ticksPerSecond = 100; // USER_HZ, which is the same on all that Node runs on
+const nanosecondsPerSecond = 1e9;
 
 /** What part of one core a process has used while something was done; 1: all of it. */
 export async function busyWhile<Result>(pid: number, work: () => Promise<Result>): Promise<[Result, number]> {
@@ -9,10 +9,16 @@ export async function busyWhile<Result>(pid: number, work: () => Promise<Result>
   return [result, (cpuSeconds(pid) - used) / ((performance.now() - began) / 1000)];
 }
 
-/** Of all its threads, and of its children that were waited for. */
+/** Of all its threads that still run, exactly (schedstat; the times in stat are counted in ticks of 10 ms). */
 function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // proc(5): the name may hold anything
-  const times = fields.slice(11, 15).map(Number); // utime, stime, cutime, cstime
-  return times.reduce((sum, ticks) => sum + ticks) / ticksPerSecond;
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`);
+  return threads.reduce((sum, file) => sum + nanosecondsIn(file), 0) / nanosecondsPerSecond;
+}
+
+function nanosecondsIn(file: string): number {
+  try {
+    return Number(readFileSync(file, 'utf8').split(' ', 1)[0]);
+  } catch {
+    return 0; // the thread has ended
+  }
 }

@@ -114,7 +114,10 @@ function resultOf(trial: Trial<Running>, contestants: readonly Contestant<Runnin
   const baseMedian = base === undefined ? undefined : median(base.samples.map(({ value }) => value));
   const sides = measured.map((contestant) => sideResult(contestant, baseMedian));
   const samples = measured.flatMap((contestant) => contestant.samples);
-  const faults = [...contestants.flatMap((contestant) => contestant.faults), ...unequalAnswers(sides)];
+  const faults = [
+    ...contestants.flatMap((contestant) => contestant.faults),
+    ...(trial.unlike ? [] : unequalAnswers(sides)),
+  ];
   return {
     name,
     about,

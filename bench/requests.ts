@@ -66,6 +66,15 @@ export function tailLatency(load: RequestLoad): (bench: Bench, server: Server) =
   };
 }
 
+/** Measures the CPU time that the server needs for a request, in microseconds. */
+export function serverTime(load: RequestLoad): (bench: Bench, server: Server) => Promise<Sample> {
+  const measure = requests(load);
+  return async (bench, server) => {
+    const sample = await measure(bench, server);
+    return { ...sample, value: sample.also['server us'] ?? 0 };
+  };
+}
+
 /** Lets a guest of its own ask; words: of bench_load. */
 export async function askAll(bench: Bench, server: Server, words: readonly string[]): Promise<Asked> {
   const guest = await GuestLoad.prepare(bench, server, words);

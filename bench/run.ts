@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { askForAnswer } from './answer.js';
 import { comparisonLines, type Report, readReport } from './compare.js';
 import { devlxd } from './daemon.js';
+import { lxdTrials } from './lxd.js';
 import { describeMachine, findPins } from './machine.js';
 import { runTrial, type TrialResult } from './measure.js';
 import { machineLine, planLine, trialLines } from './print.js';
@@ -19,6 +20,7 @@ interface Options {
   readonly compare?: string;
   readonly report?: string;
   readonly from?: string;
+  readonly lxd?: string;
 }
 
 const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1, scale: 1 };
@@ -31,6 +33,7 @@ const program = new Command('npm run bench --')
   .option('--compare <file>', 'show each trial beside that of an earlier run, from its --json')
   .option('--report <directory>', 'write report.html, with plots, and report.md')
   .option('--from <file>', 'measure nothing: make the report of an earlier run, from its --json')
+  .option('--lxd <container>', 'measure the real LXD as well, from inside this running container of it')
   .addHelpText(
     'after',
     `
@@ -47,12 +50,12 @@ Examples:
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 await program.parseAsync();
 
-async function run(names: string[], { quick, json, compare, report, from }: Options): Promise<void> {
+async function run(names: string[], { quick, json, compare, report, from, lxd }: Options): Promise<void> {
   if (from !== undefined) {
     writeReport(report ?? '.', earlierRun('--from', from));
     return;
   }
-  const chosen = choose(names);
+  const chosen = choose(names, [...trials, ...withLxd(lxd)]);
   const base = compare === undefined ? undefined : earlierRun('--compare', compare);
   const plan = quick ? quickPlan : fullPlan;
   const pins = findPins();
@@ -86,6 +89,18 @@ function showProgress(trial: string, side: string, round: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${trial}: round ${round}, ${side}`);
 }
 
+function withLxd(container: string | undefined): readonly Trial[] {
+  if (container === undefined) {
+    process.stdout.write('skipped: the real LXD (--lxd CONTAINER, a running container of it, measures it as well)\n');
+    return [];
+  }
+  try {
+    return lxdTrials(container);
+  } catch (error) {
+    return program.error(`--lxd: ${(error as Error).message}`, { exitCode: 2 });
+  }
+}
+
 function earlierRun(option: string, file: string): Report {
   try {
     return readReport(file);
@@ -94,12 +109,12 @@ function earlierRun(option: string, file: string): Report {
   }
 }
 
-function choose(names: readonly string[]): readonly Trial<Running>[] {
-  const unknown = names.find((name) => !trials.some((trial) => trial.name === name));
+function choose(names: readonly string[], all: readonly Trial<Running>[]): readonly Trial<Running>[] {
+  const unknown = names.find((name) => !all.some((trial) => trial.name === name));
   if (unknown !== undefined) {
-    program.error(`There is no trial "${unknown}"; there are ${trials.map(({ name }) => name).join(', ')}.`, {
+    program.error(`There is no trial "${unknown}"; there are ${all.map(({ name }) => name).join(', ')}.`, {
       exitCode: 2,
     });
   }
-  return names.length === 0 ? trials : trials.filter(({ name }) => names.includes(name));
+  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
 }

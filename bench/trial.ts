@@ -31,6 +31,8 @@ export interface Running {
 /** One that guests ask. */
 export interface Server extends Running {
   readonly socket: string;
+  /** words that put a command into a guest that is there already; else each load gets a guest of its own */
+  readonly enter?: readonly string[];
   /** Makes guests known, by the pids of their inits, before they ask. */
   admit(pids: readonly number[]): Promise<void>;
   /** Sends one event to all listeners of the guest that came last. */
@@ -85,6 +87,8 @@ export interface Trial<Kind extends Running = Server> {
   /** name of the side that the others are divided by */
   readonly reference: string;
   readonly goal?: Goal;
+  /** the sides answer with different numbers of bytes, and that is how it is */
+  readonly unlike?: boolean;
   /** each round starts its own server: the trial wears it out */
   readonly freshServers?: boolean;
   /** names among what else was seen that belong into the table */
