@@ -1,5 +1,6 @@
 import { invalid } from '../errors.js';
 import { exceeds, type Limits } from '../limits.js';
+import { nearest } from '../nearest.js';
 import type { Config, Device, Devices } from './model.js';
 
 /** LXD's rule: an RFC 1123 label, up to 63 characters, that does not start with a digit. */
@@ -13,11 +14,24 @@ const optionPattern = /^[a-z][a-z0-9_.-]{0,127}$/i;
 /** Name spaces whose keys may have any name. */
 const freeNamespaces = ['user.', 'environment.', 'image.', 'cloud-init.ssh-keys.'];
 /** Name spaces of LXD whose keys mean nothing here, but are kept for whoever wrote them. */
-const keptNamespaces = ['boot.', 'limits.', 'linux.', 'migration.', 'nvidia.', 'raw.', 'snapshots.', 'cluster.'];
+const keptNamespaces = [
+  'boot.',
+  'limits.',
+  'linux.',
+  'migration.',
+  'nvidia.',
+  'raw.',
+  'snapshots.',
+  'cluster.',
+  'security.',
+];
 const cloudInitKeys = ['cloud-init.user-data', 'cloud-init.vendor-data', 'cloud-init.network-config'];
 const booleanKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nonroot'];
+/** Of newer LXD, in a name space that is otherwise ours. */
+const othersKeys = ['security.devlxd.management.volumes'];
 const booleans = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off', ''];
 const notUnicode = 'not Unicode: it has half of a surrogate pair';
+const guestAttachKey = 'ubuntu_pro.guest_attach';
 const guestAttach = ['', 'off', 'on', 'available'];
 
 /** @throws Fault invalid-value */
@@ -66,7 +80,7 @@ function checkKey(key: string, value: string, limits: Limits): void {
     if (!booleans.includes(value.toLowerCase())) throw invalid(field, `"${value}" is neither true nor false`);
     return;
   }
-  if (key === 'ubuntu_pro.guest_attach') {
+  if (key === guestAttachKey) {
     if (!guestAttach.includes(value)) throw invalid(field, `"${value}" is none of off, on, available`);
     return;
   }
@@ -75,15 +89,35 @@ function checkKey(key: string, value: string, limits: Limits): void {
 
 function isKnown(key: string): boolean {
   const isFree = freeNamespaces.some((space) => key.startsWith(space) && key.length > space.length);
-  const isKept = keptNamespaces.some((space) => key.startsWith(space)) || key.startsWith('security.');
+  const isKept = keptNamespaces.some((space) => key.startsWith(space)) && !isMisspelt(key);
   return isFree || isKept || cloudInitKeys.includes(key);
 }
 
+/** LXD's keys are kept whatever they are, but a key that is almost one of ours was meant to be it. */
+function isMisspelt(key: string): boolean {
+  if (othersKeys.includes(key)) return false;
+  return key.startsWith('security.devlxd.') || nearest(key, booleanKeys) !== undefined;
+}
+
 function suggestion(key: string): string {
+  const near = nearest(key, [...cloudInitKeys, ...booleanKeys, guestAttachKey]) ?? withNearSpace(key) ?? withTail(key);
+  return near === undefined ? '' : `; do you mean ${near}?`;
+}
+
+/** usr.role -> user.role */
+function withNearSpace(key: string): string | undefined {
+  const dot = key.indexOf('.');
+  if (dot < 0) return undefined;
+  const spaces = [...freeNamespaces, ...keptNamespaces].map((space) => space.slice(0, -1));
+  const space = nearest(key.slice(0, dot), spaces);
+  return space === undefined ? undefined : `${space}${key.slice(dot)}`;
+}
+
+/** user-data -> cloud-init.user-data, role -> user.role */
+function withTail(key: string): string | undefined {
   const tail = key.slice(key.indexOf('.') + 1);
-  const near = [...cloudInitKeys, ...booleanKeys].find((known) => known.endsWith(tail) || known.includes(tail));
-  if (near !== undefined) return `; do you mean ${near}?`;
-  return key.includes('.') ? '' : `; do you mean user.${key}?`;
+  const known = [...cloudInitKeys, ...booleanKeys].find((each) => each.endsWith(tail) || each.includes(tail));
+  return known ?? (key.includes('.') ? undefined : `user.${key}`);
 }
 
 /** @throws Fault invalid-value, naming the device */

@@ -45,6 +45,47 @@ test('bad configuration is refused with the key named', () => {
   assert.throws(() => create(wanted({ 'user-data': '' })), /do you mean cloud-init.user-data\?/);
 });
 
+test('a wrong key names the right one', () => {
+  const table: [string, string | undefined][] = [
+    ['security.devlxd.image', 'security.devlxd.images'],
+    ['security.devlx', 'security.devlxd'],
+    ['secuirty.devlxd', 'security.devlxd'],
+    ['security.devlxd.nonrot', 'security.devlxd.nonroot'],
+    ['cloud-init.userdata', 'cloud-init.user-data'],
+    ['cloudinit.user-data', 'cloud-init.user-data'],
+    ['vendor-data', 'cloud-init.vendor-data'],
+    ['usr.role', 'user.role'],
+    ['limit.cpu', 'limits.cpu'],
+    ['role', 'user.role'],
+    ['ubuntu_pro.guest_atach', 'ubuntu_pro.guest_attach'],
+    ['nothing.like.it', undefined],
+  ];
+  for (const [given, right] of table) {
+    assert.throws(
+      () => create(wanted({ [given]: 'true' })),
+      (error) => {
+        assert.ok(error instanceof Fault);
+        const meant = /; do you mean (.*)\?$/.exec(error.message)?.[1];
+        assert.equal(meant, right, given);
+        return error.message.startsWith(`config.${given}: Unknown configuration key`);
+      },
+    );
+  }
+});
+
+test("LXD's own keys are kept, near or far", () => {
+  for (const key of [
+    'security.nesting',
+    'security.privileged',
+    'security.idmap.base',
+    'security.guestapi',
+    'limits.cpu',
+  ])
+    assert.equal(create(wanted({ [key]: '1' })).config.get(key), '1');
+  const other = 'security.devlxd.management.volumes';
+  assert.equal(create(wanted({ [other]: 'true' })).config.get(other), 'true');
+});
+
 test('bad devices are refused with the device named', () => {
   refuses('devices.d.type', () => create(wanted({}, { d: { path: '/x' } })));
   refuses('devices.a b', () => create(wanted({}, { 'a b': { type: 'disk' } })));
