@@ -210,6 +210,13 @@ test('image import, list, info, show, export, delete', needsLxc, async () => {
   assert.match(await fails(`init ${short} made`), /Error: .*source\.type: devlxd makes no root file systems/);
   assert.equal(await prints(`image delete ${short}`), '');
   assert.equal(await prints('image list --format csv'), '');
+  // Of a file whose beginning says nothing its name has an extension all the same: the client cannot do without.
+  writeFileSync(file, 'no format that anybody knows');
+  const unknown = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12);
+  await prints(`image import ${file}`);
+  await prints(`image export ${unknown} ${exported}`);
+  assert.deepEqual(readFileSync(`${exported}.img`), readFileSync(file));
+  await prints(`image delete ${unknown}`);
   rmSync(directory, { recursive: true });
 });
 

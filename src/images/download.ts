@@ -50,9 +50,12 @@ export function downloadOf(image: Image, { range, ifRange, ifNoneMatch }: Condit
   };
 }
 
+/** Of a file whose first bytes say nothing. LXD's client ends with a panic when a name has no extension at all. */
+const unknownExtension = '.img';
+
 /** The name under which a client stores a file of the image. */
 export function filenameOf({ fingerprint, files }: Image, index: number): string {
-  const name = `${fingerprint}${files[index]?.extension ?? ''}`;
+  const name = `${fingerprint}${files[index]?.extension || unknownExtension}`;
   return files.length === 2 && index === 0 ? `meta-${name}` : name;
 }
 
