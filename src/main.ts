@@ -7,6 +7,7 @@ import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
 import type { KeptConnection } from './handover.js';
+import { BatchHandlers } from './host/batches.js';
 import { hostEndpoints } from './host/endpoints.js';
 import { EventSockets } from './host/event-sockets.js';
 import { HostEvents } from './host/events.js';
@@ -18,6 +19,7 @@ import { ProfileHandlers } from './host/profiles.js';
 import { ProjectHandlers } from './host/projects.js';
 import { HostServer } from './host/server.js';
 import { Images } from './images/images.js';
+import { instanceMetrics } from './instance-metrics.js';
 import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
 import { admitKept, keptOf } from './kept.js';
@@ -151,16 +153,23 @@ export class Daemon {
     const instances = new InstanceHandlers(registry, running, operations, limits);
     const profiles = new ProfileHandlers(registry, limits);
     const projects = new ProjectHandlers(registry, operations);
-    const metrics = metricsOf({ registry, gate, desk, listeners, hostEvents: events, host: () => host });
+    const batches = new BatchHandlers(registry, operations, { instances, profiles });
+    const measured = { registry, gate, desk, listeners, running, hostEvents: events, host: () => host };
+    const totals = metricsOf(measured);
     const host: HostServer = new HostServer(
       hostEndpoints(
         instances,
         new ImageHandlers(images, operations, events),
         profiles,
         projects,
+        batches,
         operations,
         new HookHandlers(registry, running, limits),
-        metrics,
+        {
+          contentType: totals.contentType,
+          metrics: () => totals.metrics(),
+          instanceMetrics: () => instanceMetrics(measured),
+        },
       ),
       new EventSockets(events, registry, limits, log),
       this.successors,

@@ -1,14 +1,10 @@
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { OptionError, type Settings } from './config.js';
 import { listenUnix } from './gate.js';
 import { closeAll, duplicate, type Inheritance, type KeptConnection, type SocketName } from './handover.js';
+import { socketPaths } from './socket-paths.js';
 
-/** Where the sockets of a run directory are. */
-export function socketPaths(runDir: string): { guestDir: string; guest: string; control: string } {
-  const guestDir = join(runDir, 'guest');
-  return { guestDir, guest: join(guestDir, 'sock'), control: join(runDir, 'control.sock') };
-}
+export { socketPaths };
 
 const nothing: Inheritance = { sockets: new Map(), connections: [] };
 

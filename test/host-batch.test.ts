@@ -131,3 +131,49 @@ test('operations are listed by status and cannot be cancelled', async () => {
   assert.ok(full['success']?.some(({ id }) => operation.endsWith(id)));
   assert.match(await operator.error('DELETE', operation), /^400 This operation can't be cancelled/);
 });
+
+test('a batch of all kinds: in order, each line as a request of its own would be, all or nothing', async () => {
+  const post = (documents: readonly unknown[]) => operator.metadata('POST', '/1.0/batch', text(documents), lines);
+  const tagged = await operator.etag('/1.0/instances/b3');
+  await post([
+    { method: 'POST', path: '/1.0/profiles', body: { name: 'mixed', devices: { eth0: { type: 'nic' } } } },
+    { method: 'POST', path: '/1.0/instances', body: { name: 'mixed', profiles: ['mixed'] } },
+    // Of before the batch: a profile that an instance has may change it as well.
+    { method: 'PATCH', path: '/1.0/instances/b3', body: { profiles: ['mixed'] } },
+    { method: 'PUT', path: '/1.0/profiles/mixed', body: { config: { 'cloud-init.user-data': 'x' } } },
+    { method: 'PATCH', path: '/1.0/instances/b3', etag: tagged, body: { config: { 'user.n': 'mixed' } } },
+    { method: 'DELETE', path: '/1.0/instances/b4' },
+  ]);
+  const shown = await operator.metadata<{ expanded_config: Record<string, string> }>('GET', '/1.0/instances/b3');
+  assert.deepEqual(
+    ['user.n', 'cloud-init.user-data'].map((key) => shown.expanded_config[key]),
+    ['mixed', 'x'],
+  );
+  assert.deepEqual(await names('name=b4'), []);
+
+  const before = await operator.metadata('GET', '/1.0/instances?recursion=1');
+  const good = { method: 'PATCH', path: '/1.0/instances/b1', body: { config: { 'user.n': 'half' } } };
+  const stale = '0'.repeat(64);
+  const table: [unknown, RegExp][] = [
+    [{ ...good, etag: stale }, /^failed line 2: ETag doesn't match: 0+ vs /],
+    [{ ...good, path: '/1.0/instances/none' }, /^failed line 2: Instance "none" not found/],
+    [{ ...good, path: '/1.0/instances/b1?project=none' }, /^failed line 2: Instance "b1" not found/],
+    [{ ...good, body: { config: { 'user.n': 1 } } }, /^failed line 2: config\.user\.n: values are strings/],
+    [{ ...good, body: { confg: {} } }, /^failed line 2: confg: Unknown field; do you mean config\?/],
+    [{ ...good, method: 'GET' }, /^failed line 2: method: must be POST, PUT/],
+    [{ ...good, method: 'POST' }, /^failed line 2: method: a batch has POST for a collection/],
+    [{ method: 'DELETE', path: '/1.0/instances' }, /^failed line 2: method: a batch has POST for a collection/],
+    [{ ...good, path: '/1.0/images/x' }, /^failed line 2: path: "\/1\.0\/images\/x" cannot be in a batch/],
+    [{ ...good, path: '/1.0/constructor/x' }, /^failed line 2: path: /],
+    [{ ...good, path: '/1.0/instances/b1/state' }, /^failed line 2: path: /],
+    [{ ...good, path: 'instances' }, /^failed line 2: path: must be like/],
+    [{ method: 'POST', path: '/1.0/instances?project=none', body: { name: 'x' } }, /^failed line 2: Project "none"/],
+    [{ method: 'DELETE', path: '/1.0/profiles/mixed' }, /^failed line 2: The profile "mixed" is in use/],
+    [{ method: 'POST', path: '/1.0/profiles', body: {} }, /^failed line 2: name: is missing/],
+  ];
+  for (const [line, expected] of table) {
+    assert.match(await operator.error('POST', '/1.0/batch', text([good, line]), lines), expected);
+  }
+  assert.match(await operator.error('POST', '/1.0/batch', {}), /^400 Content-Type: application\/x-ndjson/);
+  assert.deepEqual(await operator.metadata('GET', '/1.0/instances?recursion=1'), before);
+});

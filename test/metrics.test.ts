@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { instanceMetricDeclarations } from '../src/instance-metrics.js';
 import { metricDeclarations } from '../src/metrics.js';
 import { packageRoot } from '../src/package-root.js';
 import { TestDaemon } from './support/daemon.js';
@@ -52,6 +53,7 @@ async function isMeasured(name: string, value: number): Promise<void> {
 test('every metric has its line in the documentation, and a value', async () => {
   const text = readFileSync(join(packageRoot, 'docs/metrics.md'), 'utf8');
   const values = [...(await measured()).keys()];
+  for (const name of Object.keys(instanceMetricDeclarations)) assert.ok(text.includes(`| \`${name}\` |`), name);
   for (const [name, { labels = [] }] of Object.entries(metricDeclarations)) {
     const line = text.split('\n').find((row) => row.startsWith('|') && row.includes(`\`${name}\``));
     assert.ok(line, `${name} is not in docs/metrics.md`);
@@ -129,6 +131,27 @@ test('connections, refused ones, held requests, listeners', async () => {
   follower.end();
   await isMeasured('devlxd_listeners{of="guests"}', 0);
   await isMeasured('devlxd_listeners{of="operators"}', 0);
+});
+
+test('of each running instance, on request', async () => {
+  const of = async (query: string): Promise<string> => (await operator.request('GET', `/1.0/metrics${query}`)).body;
+  assert.doesNotMatch(await of(''), /devlxd_instance_/);
+  const guest = guests.one();
+  await daemon.register('each', guest.pid, { 'user.a': '1' });
+  const stream = guest.connect(daemon.socket);
+  stream.write('GET /1.0/events HTTP/1.1\r\nHost: x\r\n\r\n');
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.a')).status, 200);
+  const labels = '{project="default",instance="each"}';
+  const expected = [`connections${labels} 1`, `listeners${labels} 1`, `requests_total${labels} 2`];
+  await eventually('its figures', async () => {
+    const text = await of('?per=instance');
+    return expected.every((line) => text.includes(`\ndevlxd_instance_${line}\n`));
+  });
+  assert.match(await of('?per=instance'), /^devlxd_connections \d+$/m);
+  stream.destroy();
+  await daemon.stopInstance('each');
+  assert.doesNotMatch(await of('?per=instance'), /instance="each"/);
+  assert.match(await operator.error('GET', '/1.0/metrics?per=guest'), /^400 per: "guest" is not instance/);
 });
 
 test('instances by status, commits and what they made durable', async () => {

@@ -31,6 +31,8 @@ export class Desk {
   readonly requests = new RequestCounts();
   /** requests that need the store, or have not come whole */
   readonly underWay = new UnderWay();
+  /** requests by instance id */
+  readonly #requestsOf = new Map<number, number>();
   #failures = 0;
 
   constructor(registry: Registry, running: Running, listeners: Listeners, images: Images, limits: Limits, log: Log) {
@@ -42,6 +44,9 @@ export class Desk {
     this.#log = log;
     this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
     running.on('started', () => this.#held.retryAll());
+    registry.on('changes', (changes) => {
+      for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
+    });
     running.on('stopped', ({ id }) => this.#exports.end(id));
   }
 
@@ -67,6 +72,11 @@ export class Desk {
     this.#exports.stop();
   }
 
+  /** Requests of an instance since the daemon has started, without those that the gate has answered again. */
+  requestsOf(instanceId: number): number {
+    return this.#requestsOf.get(instanceId) ?? 0;
+  }
+
   /** Answers now, or holds the request until it is known whose it is. Never throws. */
   receive(exchange: Exchange): void {
     try {
@@ -81,6 +91,7 @@ export class Desk {
     const caller = exchange.caller();
     const instance = caller < 0 ? undefined : this.#running.at(slotOf(caller));
     if (instance !== undefined) {
+      this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
       const match = find(exchange.asked.path);
       const reply = answer(instance, isRoot(caller), exchange.asked, match);
       if (reply.kind === 'body') this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);

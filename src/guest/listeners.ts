@@ -78,6 +78,11 @@ export class Listeners {
     for (const id of [...this.#byInstance.keys()]) this.end(id, code, reason);
   }
 
+  /** Open streams of one instance. */
+  of(instanceId: number): number {
+    return this.#byInstance.get(instanceId)?.size ?? 0;
+  }
+
   /** Open streams. */
   get size(): number {
     let size = 0;

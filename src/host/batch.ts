@@ -1,12 +1,25 @@
 import { Fault } from '../errors.js';
 import type { Transaction } from '../instances/registry.js';
 import type { Lines } from './lines.js';
+import type { HostRequest } from './reply.js';
 
 /** What one line asks for, checked as far as it can be on its own. */
 export interface Step {
-  /** of the instance */
+  /** Is everything as whoever asks believes it to be? Asked before any step is taken. @throws Fault etag-mismatch */
+  readonly check?: Work;
+  readonly run: Work;
+}
+
+type Work = (transaction: Transaction) => void;
+
+/** One line of a batch of all kinds, as a request of its own would be. */
+export interface BatchedRequest {
+  readonly method: string;
+  readonly project: string;
+  /** '' where the path names a collection */
   readonly name: string;
-  readonly step: (transaction: Transaction) => void;
+  readonly headers: HostRequest['headers'];
+  readonly body: unknown;
 }
 
 /** So many lines are checked before others have their turn. */
@@ -31,9 +44,15 @@ export async function writeBatch(
   }
   report(progressOf('write', 0, steps.length));
   await transact((transaction) => {
-    for (const [number, { step }] of steps) atLine(number, () => step(transaction));
+    for (const [number, { check }] of steps) atLine(number, () => check?.(transaction));
+    for (const [number, { run }] of steps) atLine(number, () => run(transaction));
   });
   report(progressOf('write', steps.length, steps.length));
+}
+
+/** A method that the path of a line has not, or not in a batch. */
+export function noSuchLine(): Fault {
+  return new Fault('not-implemented', 'method: a batch has POST for a collection, and PUT, PATCH and DELETE by name');
 }
 
 /** In the shape that LXD's client shows (any key that ends in _progress). */

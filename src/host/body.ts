@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { invalid } from '../errors.js';
+import { nearest } from '../nearest.js';
 
 // valibot takes a list for a record.
 const noList = v.check((given: unknown) => !Array.isArray(given), 'must be an object');
@@ -40,6 +41,14 @@ export const instancePut = v.strictObject(instance);
 
 /** One line of a batch of changes: PATCH /1.0/instances */
 export const instancePatchLine = v.strictObject({ ...instance, name: v.string('a name is needed') });
+
+/** One line of POST /1.0/batch */
+export const batchLine = v.strictObject({
+  method: v.picklist(['POST', 'PUT', 'PATCH', 'DELETE'], 'must be POST, PUT, PATCH or DELETE'),
+  path: v.pipe(v.string('must be text'), v.startsWith('/1.0/', 'must be like /1.0/instances/web1')),
+  etag: v.optional(v.string('must be text')),
+  body: v.optional(v.unknown()),
+});
 
 /** POST /1.0/instances/{name}; the other fields are those of a migration. */
 export const instanceRename = v.strictObject({
@@ -104,8 +113,14 @@ export function parseBody<Schema extends v.GenericSchema>(schema: Schema, body: 
   if (result.success) return result.output;
   const issue = result.issues[0];
   const field = v.getDotPath(issue) ?? 'body';
-  if (issue.expected === 'never') throw invalid(field, 'Unknown field');
+  if (issue.expected === 'never') throw invalid(field, `Unknown field${suggestionFor(field, schema)}`);
   throw invalid(field, issue.input === undefined && issue.type !== 'picklist' ? 'is missing' : issue.message);
+}
+
+/** For a field of the object itself, and not of something in it. */
+function suggestionFor(field: string, schema: v.GenericSchema): string {
+  const near = 'entries' in schema ? nearest(field, Object.keys(schema.entries as object)) : undefined;
+  return near === undefined ? '' : `; do you mean ${near}?`;
 }
 
 /** valibot leaves these out without a word, so that what was sent would be lost. */

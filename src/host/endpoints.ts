@@ -1,4 +1,5 @@
 import { Fault, invalid } from '../errors.js';
+import type { BatchHandlers } from './batches.js';
 import type { HookHandlers } from './hooks.js';
 import type { ImageHandlers } from './images.js';
 import type { InstanceHandlers } from './instances.js';
@@ -22,6 +23,7 @@ export function hostEndpoints(
   images: ImageHandlers,
   profiles: ProfileHandlers,
   projects: ProjectHandlers,
+  batches: BatchHandlers,
   operations: Operations,
   hooks: HookHandlers,
   metrics: Metrics,
@@ -74,7 +76,8 @@ export function hostEndpoints(
       },
     },
     { path: '/1.0/hooks/{runtime}', methods: { POST: hooks.run } },
-    { path: '/1.0/metrics', methods: { GET: () => metricsText(metrics) } },
+    { path: '/1.0/batch', methods: { POST: batches.create } },
+    { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },
     { path: '/1.0/events', methods: { GET: () => noWebSocket() } },
     { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },
     { path: '/1.0/operations/{id}', methods: { GET: operation(operations), DELETE: cancel(operations) } },
@@ -86,10 +89,15 @@ export function hostEndpoints(
 export interface Metrics {
   readonly contentType: string;
   metrics(): Promise<string>;
+  /** and of each running instance */
+  instanceMetrics(): Promise<string>;
 }
 
-async function metricsText(metrics: Metrics): Promise<HostReply> {
-  return { kind: 'text', type: metrics.contentType, text: await metrics.metrics() };
+async function metricsText(metrics: Metrics, query: URLSearchParams): Promise<HostReply> {
+  const per = query.get('per') || 'none';
+  if (per !== 'none' && per !== 'instance') throw invalid('per', `"${per}" is not instance`);
+  const more = per === 'instance' ? await metrics.instanceMetrics() : '';
+  return { kind: 'text', type: metrics.contentType, text: `${await metrics.metrics()}${more}` };
 }
 
 function noCopies(): never {

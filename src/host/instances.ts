@@ -5,7 +5,7 @@ import { profilesNamed } from '../instances/profiles.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Running } from '../running.js';
-import { type Step, writeBatch } from './batch.js';
+import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch.js';
 import { instancePatchLine, instancePost, instancePut, instanceRename, parseBody, statePut } from './body.js';
 import { filterOf } from './filter.js';
 import { Lines } from './lines.js';
@@ -15,6 +15,8 @@ import { checkIfMatch, type HostHandler, type HostReply, type HostRequest, sync 
 import { devicesOf, listedProject, mapOf, projectOf } from './scope.js';
 
 type InstancePut = ReturnType<typeof parseBody<typeof instancePut>>;
+
+type Change = (transaction: Transaction, before: Instance) => void;
 
 /** The handlers of /1.0/instances. */
 export class InstanceHandlers {
@@ -52,8 +54,8 @@ export class InstanceHandlers {
     const { body } = request;
     if (body instanceof Lines)
       return this.#batch('Creating instances', request, (line) => this.#creation(project, line));
-    const { name, step } = this.#creation(project, body);
-    return this.#operation('Creating instance', { name, project }, this.#registry.transact(step, request.requestor));
+    const { name, run } = this.#creation(project, body);
+    return this.#operation('Creating instance', { name, project }, this.#registry.transact(run, request.requestor));
   };
 
   /** Many at once, one a line; each is what a PATCH of the instance of that name would do. */
@@ -64,21 +66,29 @@ export class InstanceHandlers {
     }
     return this.#batch('Updating instances', request, (line) => {
       const { name, ...given } = parseBody(instancePatchLine, line);
-      return { name, step: (transaction) => this.#patch(transaction, transaction.need(project, name), given) };
+      return { run: (transaction) => this.#patch(transaction, transaction.need(project, name), given) };
     });
   };
+
+  /**
+   * What a request would do that is a line of a batch.
+   * @throws Fault invalid-value, naming the field, or not-implemented
+   */
+  step({ method, project, name, headers, body }: BatchedRequest): Step {
+    if (name === '' && method === 'POST') return this.#creation(project, body);
+    const change = this.#changeOf(name === '' ? '' : method, body);
+    const run: Step['run'] = (transaction) => change(transaction, transaction.need(project, name));
+    if (headers['if-match'] === undefined) return { run };
+    return { run, check: (transaction) => checkIfMatch(headers, () => instanceEtag(transaction.need(project, name))) };
+  }
 
   /**
    * What is not given is empty from then on, but for `volatile.` keys. LXD's client expects an operation here, but an
    * operation could not say 412: so it is answered when it has ended, and what is wrong is an error at once.
    */
   readonly replace: HostHandler = async (request) => {
-    const { config, devices, profiles, description = '' } = parseBody(instancePut, request.body);
-    await this.#edit(request, (transaction, before) => {
-      const used = profilesNamed(transaction, before.project, profiles ?? []);
-      const wanted = { config: mapOf(config), devices: devicesOf(devices), profiles: used, description };
-      transaction.replace(before, edited(before, wanted, this.#limits));
-    });
+    const given = parseBody(instancePut, request.body);
+    await this.#edit(request, (transaction, before) => this.#replace(transaction, before, given));
     const operation = this.#operations.start('Updating instance', [this.#need(request)], Promise.resolve());
     await operation.finished;
     return { kind: 'async', operation };
@@ -105,9 +115,7 @@ export class InstanceHandlers {
   readonly remove: HostHandler = (request) => {
     const { name, project } = this.#need(request);
     const work = this.#registry.transact((transaction) => {
-      const before = transaction.need(project, name);
-      checkStopped(before);
-      transaction.remove(before);
+      remove(transaction, transaction.need(project, name));
     }, request.requestor);
     return this.#operation('Deleting instance', { name, project }, work);
   };
@@ -133,10 +141,18 @@ export class InstanceHandlers {
     return this.#operation('Starting instance', { name, project }, this.#running.start(project, name, pid, requestor));
   };
 
-  #creation(project: string, body: unknown): Step {
+  #changeOf(method: string, body: unknown): Change {
+    if (method === 'DELETE') return remove;
+    if (method !== 'PUT' && method !== 'PATCH') throw noSuchLine();
+    const given = parseBody(instancePut, body);
+    return (transaction, before) =>
+      method === 'PUT' ? this.#replace(transaction, before, given) : this.#patch(transaction, before, given);
+  }
+
+  #creation(project: string, body: unknown): { name: string; run: Step['run'] } {
     const { name, config, devices, profiles, description = '' } = parseBody(instancePost, body);
     const own = { config: withoutEmpty(mapOf(config)), devices: devicesOf(devices), description };
-    const step = (transaction: Transaction): void => {
+    const run = (transaction: Transaction): void => {
       transaction.projects.need('', project);
       const wanted: Wanted = {
         ...own,
@@ -144,7 +160,14 @@ export class InstanceHandlers {
       };
       transaction.create(newInstance(transaction.newId(), project, name, wanted, this.#limits));
     };
-    return { name, step };
+    return { name, run };
+  }
+
+  #replace(transaction: Transaction, before: Instance, given: InstancePut): void {
+    const { config, devices, profiles, description = '' } = given;
+    const used = profilesNamed(transaction, before.project, profiles ?? []);
+    const wanted = { config: mapOf(config), devices: devicesOf(devices), profiles: used, description };
+    transaction.replace(before, edited(before, wanted, this.#limits));
   }
 
   #patch(transaction: Transaction, before: Instance, given: InstancePut): void {
@@ -158,7 +181,7 @@ export class InstanceHandlers {
     transaction.replace(before, edited(before, wanted, this.#limits));
   }
 
-  #edit(request: HostRequest, change: (transaction: Transaction, before: Instance) => void): Promise<void> {
+  #edit(request: HostRequest, change: Change): Promise<void> {
     const { name, project } = this.#need(request);
     return this.#registry.transact((transaction) => {
       const before = transaction.need(project, name);
@@ -169,7 +192,7 @@ export class InstanceHandlers {
 
   #batch(description: string, { body, requestor }: HostRequest, prepare: (line: unknown) => Step): HostReply {
     const work: Work = (report) =>
-      writeBatch(body as Lines, prepare, report, (step) => this.#registry.transact(step, requestor));
+      writeBatch(body as Lines, prepare, report, (steps) => this.#registry.transact(steps, requestor));
     return { kind: 'async', operation: this.#operations.start(description, [], work) };
   }
 
@@ -186,6 +209,11 @@ function render(instance: Instance, full: boolean): object {
   if (!full) return renderInstance(instance);
   return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
 }
+
+const remove: Change = (transaction, before) => {
+  checkStopped(before);
+  transaction.remove(before);
+};
 
 function checkStopped({ name, run }: Instance): void {
   if (run !== undefined) throw new Fault('already-running', `The instance "${name}" is running; stop it first`);

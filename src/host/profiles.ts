@@ -9,11 +9,14 @@ import {
 } from '../instances/profiles.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
+import { type BatchedRequest, noSuchLine, type Step } from './batch.js';
 import { parseBody, profilePost, profilePut, rename } from './body.js';
 import { filterOf } from './filter.js';
 import { profileEtag, profileUrl, renderProfile } from './render.js';
 import { checkIfMatch, created, type HostHandler, type HostReply, type HostRequest, sync } from './reply.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './scope.js';
+
+type Change = (transaction: Transaction, before: Profile) => void;
 
 /** The handlers of /1.0/profiles. */
 export class ProfileHandlers {
@@ -43,29 +46,31 @@ export class ProfileHandlers {
   };
 
   readonly create: HostHandler = async (request) => {
-    const { name, description = '', config, devices } = parseBody(profilePost, request.body);
     const project = projectOf(request, this.#registry);
-    const wanted = { description, config: mapOf(config), devices: devicesOf(devices) };
-    await this.#registry.transact((transaction) => {
-      createProfile(transaction, project, name, wanted, this.#limits);
-    }, request.requestor);
+    const { name, run } = this.#creation(project, request.body);
+    await this.#registry.transact(run, request.requestor);
     return created(profileUrl(name, project));
   };
 
-  readonly replace: HostHandler = (request) => {
-    const { description = '', config, devices } = parseBody(profilePut, request.body);
-    return this.#edit(request, () => ({ description, config: mapOf(config), devices: devicesOf(devices) }));
-  };
+  readonly replace: HostHandler = (request) => this.#edit(request, this.#changeOf('PUT', request.body));
 
   /** Keys and devices that are not named stay; an empty value unsets a key. */
-  readonly patch: HostHandler = (request) => {
-    const { description, config, devices } = parseBody(profilePut, request.body);
-    return this.#edit(request, (before) => ({
-      description: description ?? before.description,
-      config: new Map([...before.config, ...mapOf(config)]),
-      devices: new Map([...before.devices, ...devicesOf(devices)]),
-    }));
-  };
+  readonly patch: HostHandler = (request) => this.#edit(request, this.#changeOf('PATCH', request.body));
+
+  /**
+   * What a request would do that is a line of a batch.
+   * @throws Fault invalid-value, naming the field, or not-implemented
+   */
+  step({ method, project, name, headers, body }: BatchedRequest): Step {
+    if (name === '' && method === 'POST') return this.#creation(project, body);
+    const change = this.#changeOf(name === '' ? '' : method, body);
+    const run: Step['run'] = (transaction) => change(transaction, transaction.profiles.need(project, name));
+    if (headers['if-match'] === undefined) return { run };
+    return {
+      run,
+      check: (transaction) => checkIfMatch(headers, () => profileEtag(transaction.profiles.need(project, name))),
+    };
+  }
 
   readonly rename: HostHandler = async (request) => {
     const { name } = parseBody(rename, request.body);
@@ -78,15 +83,31 @@ export class ProfileHandlers {
     return sync({});
   };
 
-  async #edit(request: HostRequest, wantedOf: (before: Profile) => WantedProfile): Promise<HostReply> {
+  #creation(project: string, body: unknown): { name: string; run: Step['run'] } {
+    const { name, description = '', config, devices } = parseBody(profilePost, body);
+    const wanted = { description, config: mapOf(config), devices: devicesOf(devices) };
+    return { name, run: (transaction) => createProfile(transaction, project, name, wanted, this.#limits) };
+  }
+
+  #changeOf(method: string, body: unknown): Change {
+    if (method === 'DELETE') return removeProfile;
+    if (method !== 'PUT' && method !== 'PATCH') throw noSuchLine();
+    const given = parseBody(profilePut, body);
+    return (transaction, before) => {
+      const wanted = method === 'PUT' ? replacement(given) : patched(before, given);
+      editProfile(transaction, before, wanted, this.#limits);
+    };
+  }
+
+  async #edit(request: HostRequest, change: Change): Promise<HostReply> {
     await this.#change(request, (transaction, before) => {
       checkIfMatch(request.headers, () => profileEtag(before));
-      editProfile(transaction, before, wantedOf(before), this.#limits);
+      change(transaction, before);
     });
     return sync({});
   }
 
-  #change(request: HostRequest, work: (transaction: Transaction, before: Profile) => void): Promise<Profile> {
+  #change(request: HostRequest, work: Change): Promise<Profile> {
     const project = projectOf(request, this.#registry);
     return this.#registry.transact((transaction) => {
       const before = transaction.profiles.need(project, request.parameters['name'] ?? '');
@@ -98,4 +119,18 @@ export class ProfileHandlers {
   #render(profile: Profile): object {
     return renderProfile(profile, usersOf(this.#registry.list(profile.project), profile));
   }
+}
+
+type ProfilePut = ReturnType<typeof parseBody<typeof profilePut>>;
+
+function replacement({ description = '', config, devices }: ProfilePut): WantedProfile {
+  return { description, config: mapOf(config), devices: devicesOf(devices) };
+}
+
+function patched(before: Profile, { description = before.description, config, devices }: ProfilePut): WantedProfile {
+  return {
+    description,
+    config: new Map([...before.config, ...mapOf(config)]),
+    devices: new Map([...before.devices, ...devicesOf(devices)]),
+  };
 }
