@@ -48,7 +48,7 @@ before(async () => {
   await daemon.startInstance('c1', guest.pid);
   await daemon.register('off', off.pid, { 'user.foo': 'bar', 'security.devlxd': 'false' });
   await daemon.register('open', open.pid, { 'user.foo': 'bar', 'security.devlxd.nonroot': 'true' });
-  volatile = (await daemon.client.instance('c1')).config;
+  volatile = (await daemon.client.instances.get('c1')).config;
 });
 
 after(async () => {

@@ -20,7 +20,7 @@ before(async () => {
   guest = guests.one();
   await daemon.create('c1', config);
   await daemon.startInstance('c1', guest.pid);
-  volatile = (await daemon.client.instance('c1')).config;
+  volatile = (await daemon.client.instances.get('c1')).config;
 });
 
 after(async () => {
@@ -46,7 +46,7 @@ test('ssh keys are merged into vendor-data, live, and give cloud-init a new inst
   assert.notEqual((await get('/1.0/meta-data')).body, before);
   await daemon.set('c1', { 'cloud-init.ssh-keys.me': '' });
   assert.equal((await get('/1.0/config/cloud-init.vendor-data')).status, 404);
-  volatile = (await daemon.client.instance('c1')).config;
+  volatile = (await daemon.client.instances.get('c1')).config;
 });
 
 test('PATCH /1.0: the guest says that it is ready, and that is durable', async () => {

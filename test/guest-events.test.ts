@@ -60,7 +60,7 @@ for (const [way, open] of Object.entries({ webSocket, chunked })) {
     const streams = await Promise.all(queries.map((query) => open(guest, query)));
     await daemon.set(name, { 'user.a': '1', 'cloud-init.user-data': 'no event' });
     await daemon.client.request('PATCH', instancePath(name), { devices: { d: { type: 'disk', path: '/d' } } });
-    await daemon.client.edit(name, ({ config }) => ({ config, devices: {} }));
+    await daemon.client.instances.edit(name, () => ({ devices: {} }));
     const both = ['config', 'device added', 'device removed'];
     const expected = [both, ['config'], ['device added', 'device removed'], both, [], both];
     await eventually('all events', () => streams[0]?.events.length === 3 && streams[2]?.events.length === 2);

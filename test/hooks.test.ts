@@ -145,7 +145,7 @@ test('nspawn: the init is found below its supervisor', async (t) => {
 
 test('what is wrong is said in a sentence, and leaves nothing behind', async () => {
   const guest = guests.one();
-  const before = await daemon.client.instances();
+  const before = await daemon.client.instances.list();
   await fails(hook(['lxc'], lxc('start-host', 'not_a_name', guest.pid)), /"not_a_name" is not an instance name/);
   await fails(hook(['lxc'], lxc('start-host', 'w1', 4_000_000)), /no process 4000000/);
   await fails(hook(['lxc'], lxc('start-host', 'w1', process.pid)), /own pid namespace/);
@@ -161,7 +161,7 @@ test('what is wrong is said in a sentence, and leaves nothing behind', async () 
   await fails(hook(['docker']), /no hook for "docker"/, 2);
   await fails(hook([]), /a runtime is missing/, 2);
   await fails(hook(['lxc', '--on-error', 'perhaps']), /fail or ignore/, 2);
-  assert.deepEqual(await daemon.client.instances(), before);
+  assert.deepEqual(await daemon.client.instances.list(), before);
 });
 
 test('without a daemon a container is not started, or it is, as the hook is told', async () => {

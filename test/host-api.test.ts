@@ -111,7 +111,7 @@ test('If-Match: of two writers with the same tag one wins and one gets 412', asy
   );
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 412]);
   const winner = answers[0]?.status === 200 ? '1' : '2';
-  assert.equal((await daemon.client.instance('tagged')).config['user.n'], winner);
+  assert.equal((await daemon.client.instances.get('tagged')).config['user.n'], winner);
 });
 
 test('recursion and projects', async () => {

@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Fault } from '../src/errors.js';
+import { ApiError } from '../src/client/errors.js';
 import { bestIdentityPath, identityPaths } from '../src/gate.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
@@ -228,7 +228,7 @@ for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPat
       for (const [pid, sentence] of refusals) {
         await assert.rejects(
           daemon.startInstance('odd', pid),
-          (error) => error instanceof Fault && sentence.test(error.message),
+          (error) => error instanceof ApiError && sentence.test(error.message),
         );
       }
       assert.equal(await daemon.status('odd'), 'Stopped');

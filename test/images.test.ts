@@ -304,6 +304,25 @@ test('a broken import names what is wrong and leaves nothing', async () => {
   assert.deepEqual(storedFiles(), before);
 });
 
+test('an upload that is refused is read on, so that its sender gets to the answer', async () => {
+  const socket = connect(socketPaths(daemon.runDir).control).setEncoding('utf8');
+  let received = '';
+  socket.on('data', (text) => (received += text));
+  const closed = once(socket, 'close');
+  const type = 'multipart/form-data; boundary=b0undary';
+  socket.write(`POST /1.0/images HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: 2000000\r\n\r\n`);
+  socket.write('--b0undary\r\nContent-Disposition: form-data; name="wrong"; filename="x"\r\n\r\nits beginning');
+  await eventually('the answer', () => received.includes('not wrong'));
+  // As whoever sends first and reads later does.
+  for (let sent = 0; sent < 2_000_000; sent += 100_000) {
+    await new Promise<void>((resolve, reject) => {
+      socket.write(Buffer.alloc(100_000), (error) => (error ? reject(error) : resolve()));
+    });
+  }
+  await closed;
+  assert.match(received, /^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*\r\nConnection: close\r\n/);
+});
+
 test('an upload whose sender goes away leaves nothing', async () => {
   const before = storedFiles();
   const heads = ['application/octet-stream', 'multipart/form-data; boundary=b0undary'];

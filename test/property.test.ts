@@ -32,7 +32,7 @@ const values = fc.string({ unit: 'binary', maxLength: 300 });
 const configs = fc.dictionary(keys, values, { maxKeys: 12, noNullPrototype: true });
 
 async function put(config: Config): Promise<void> {
-  await daemon.client.edit('c1', ({ config: before, devices }) => {
+  await daemon.client.instances.edit('c1', ({ config: before, devices }) => {
     const own = Object.entries(before).filter(([key]) => key.startsWith('volatile.'));
     return { config: { ...Object.fromEntries(own), ...config }, devices };
   });

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { Fault } from '../errors.js';
-import { instancePath, perform } from './client.js';
+import { perform } from './client.js';
 import { configOf } from './set.js';
 
 /** devlxd device add and devlxd device remove */
@@ -9,7 +9,7 @@ export function addDevice(program: Command): void {
   const add = device
     .command('add')
     .description('add a device, or replace the one of that name; the guest gets an event')
-    .argument('<name>', 'instance')
+    .argument('<instance>', 'instance')
     .argument('<device>', 'name of the device')
     .argument('<type>', 'disk, nic, unix-char, ...')
     .argument('[option=value...]', 'its options')
@@ -17,21 +17,21 @@ export function addDevice(program: Command): void {
   add.action((name: string, deviceName: string, type: string, pairs: string[]) =>
     perform(add, (client) => {
       const devices = { [deviceName]: { type, ...configOf(pairs) } };
-      return client.request('PATCH', instancePath(name), { devices });
+      return client.instances.patch(name, { devices });
     }),
   );
   const remove = device
     .command('remove')
     .description('remove a device; the guest gets an event')
-    .argument('<name>', 'instance')
+    .argument('<instance>', 'instance')
     .argument('<device>', 'name of the device')
     .addHelpText('after', '\nExample:\n  devlxd device remove web1 data');
   remove.action((name: string, deviceName: string) =>
     perform(remove, (client) =>
-      client.edit(name, ({ config, devices }) => {
+      client.instances.edit(name, ({ devices }) => {
         const { [deviceName]: removed, ...rest } = devices;
         if (removed === undefined) throw new Fault('not-found', `Instance "${name}" has no device "${deviceName}".`);
-        return { config, devices: rest };
+        return { devices: rest };
       }),
     ),
   );

@@ -2,25 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
-import { type Command, Option } from 'commander';
-import { stringify } from 'yaml';
+import type { Command } from 'commander';
+import type { ImageImport } from '../client/images.js';
+import type { Image } from '../client/shapes.js';
 import { Fault } from '../errors.js';
 import { multipart } from '../images/multipart.js';
 import { bytesOf, lengthOf, type Piece } from '../images/pieces.js';
 import { perform, withClient } from './client.js';
-import { type Format, formats, print, table } from './output.js';
+import { formatOption, print, printList, printOne } from './output.js';
 import { withProgress } from './progress.js';
 import { configOf } from './set.js';
-
-interface ApiImage {
-  readonly fingerprint: string;
-  readonly filename: string;
-  readonly type: string;
-  readonly public: boolean;
-  readonly cached: boolean;
-  readonly size: number;
-  readonly uploaded_at: string;
-}
+import type { Column } from './table.js';
 
 interface ImportOptions {
   readonly public?: true;
@@ -29,7 +21,7 @@ interface ImportOptions {
   readonly vm?: true;
 }
 
-/** devlxd image import|list|delete */
+/** devlxd image import|list|show|delete */
 export function addImage(program: Command): void {
   const image = program
     .command('image')
@@ -37,6 +29,7 @@ export function addImage(program: Command): void {
     .addHelpText('after', '\nExamples:\n  devlxd image import debian-12.tar.xz --public\n  devlxd image list');
   addImport(image);
   addImageList(image);
+  addImageShow(image);
   const remove = image
     .command('delete')
     .description('delete images; exports that run go on')
@@ -44,8 +37,7 @@ export function addImage(program: Command): void {
     .addHelpText('after', '\nExample:\n  devlxd image delete 3b2a09');
   remove.action((fingerprints: string[]) =>
     perform(remove, async (client) => {
-      for (const fingerprint of fingerprints)
-        await client.request('DELETE', `/1.0/images/${encodeURIComponent(fingerprint)}`);
+      for (const fingerprint of fingerprints) await client.images.delete(fingerprint);
     }),
   );
 }
@@ -76,10 +68,8 @@ Examples:
         const pieces = await bodyOf(paths, files, boundary, options);
         const size = lengthOf(pieces);
         const body = Readable.from(withProgress('Importing', bytesOf(pieces, files), size));
-        const type = paths.length === 1 ? 'application/octet-stream' : `multipart/form-data; boundary=${boundary}`;
-        const headers = { 'content-type': type, ...headersOf(paths, options) };
-        const { fingerprint } = (await client.upload('/1.0/images', body, size, headers)) as ApiImage;
-        print(fingerprint);
+        const described = { ...describedBy(paths, options), ...(rootfs === undefined ? {} : { boundary }) };
+        print(await client.images.import(body, size, described));
       } finally {
         for (const handle of files) await handle.close();
       }
@@ -87,35 +77,56 @@ Examples:
   );
 }
 
+const columns: readonly Column<Image>[] = [
+  {
+    heading: 'FINGERPRINT',
+    value: ({ fingerprint }) => fingerprint,
+    short: ({ fingerprint }) => fingerprint.slice(0, 12),
+  },
+  { heading: 'ACCESS', value: accessOf },
+  { heading: 'TYPE', value: ({ type }) => type },
+  { heading: 'SIZE', value: ({ size }) => String(size), short: ({ size }) => `${(size / 2 ** 20).toFixed(1)} MiB` },
+  { heading: 'IMPORTED', value: ({ uploaded_at }) => uploaded_at.slice(0, 19).replace('T', ' ') },
+  { heading: 'FILE', value: ({ filename }) => filename },
+];
+
 function addImageList(image: Command): void {
   const command = image
     .command('list')
     .description('show all images')
-    .addOption(new Option('--format <format>', 'how').choices(formats).default('table'))
-    .addHelpText('after', '\nExample:\n  devlxd image list --format json');
-  command.action(() =>
+    .option('--filter <clauses>', 'those that it is true of; docs/host-api.md')
+    .addOption(formatOption())
+    .addHelpText(
+      'after',
+      "\nExamples:\n  devlxd image list --format json\n  devlxd image list --filter 'properties.os=Debian'",
+    );
+  command.action((options: { filter?: string }) =>
     withClient(command, async (client) => {
-      const images = (await client.request('GET', '/1.0/images?recursion=1')) as ApiImage[];
-      print(render(images, command.getOptionValue('format') as Format));
+      const none = 'There are no images yet; "devlxd image import FILE" makes one.';
+      await printList(command, columns, await client.images.list(options), none);
     }),
   );
 }
 
-function render(images: readonly ApiImage[], format: Format): string {
-  if (format === 'json') return JSON.stringify(images);
-  if (format === 'yaml') return stringify(images).trimEnd();
-  const full = format === 'csv';
-  const rows = images.map((image) => [
-    full ? image.fingerprint : image.fingerprint.slice(0, 12),
-    image.public ? 'public' : image.cached ? 'cached' : 'private',
-    image.type,
-    full ? String(image.size) : `${(image.size / 2 ** 20).toFixed(1)} MiB`,
-    image.uploaded_at.slice(0, 19).replace('T', ' '),
-    image.filename,
-  ]);
-  if (full) return rows.map((row) => row.join(',')).join('\n');
-  if (rows.length === 0) return 'There are no images yet; "devlxd image import FILE" makes one.';
-  return table(['FINGERPRINT', 'ACCESS', 'TYPE', 'SIZE', 'IMPORTED', 'FILE'], rows);
+function addImageShow(image: Command): void {
+  const command = image
+    .command('show')
+    .description('show one image')
+    .argument('<fingerprint>', 'fingerprint, or the beginning of it')
+    .addOption(formatOption('yaml'))
+    .addHelpText('after', '\nExample:\n  devlxd image show 3b2a09');
+  command.action((prefix: string) =>
+    withClient(command, async (client) => {
+      const image = await client.images.get(prefix);
+      const { fingerprint, filename, type, size, uploaded_at, properties } = image;
+      const access = accessOf(image);
+      await printOne(command, { fingerprint, filename, type, access, size, uploaded_at, properties });
+    }),
+  );
+}
+
+function accessOf(image: Image): string {
+  return image.public ? 'public' : image.cached ? 'cached' : 'private';
 }
 
 async function openAll(paths: readonly string[]): Promise<FileHandle[]> {
@@ -148,16 +159,11 @@ async function bodyOf(
   );
 }
 
-function headersOf(paths: readonly string[], options: ImportOptions): Record<string, string> {
+function describedBy(paths: readonly string[], options: ImportOptions): ImageImport {
   return {
-    'x-lxd-filename': utf8Header(basename(paths.at(-1) ?? '')),
-    'x-lxd-public': String(options.public ?? false),
-    'x-lxd-cached': String(options.cached ?? false),
-    'x-lxd-properties': new URLSearchParams(configOf(options.property ?? [])).toString(),
+    filename: basename(paths.at(-1) ?? ''),
+    public: options.public ?? false,
+    cached: options.cached ?? false,
+    properties: configOf(options.property ?? []),
   };
-}
-
-/** The bytes of the text's UTF-8, as Go's clients send them; a header's characters stand for one byte each. */
-function utf8Header(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }

@@ -1,47 +1,50 @@
-import { type Command, Option } from 'commander';
-import { stringify } from 'yaml';
-import { type ApiInstance, withClient } from './client.js';
-import { type Format, formats, print, table } from './output.js';
+import type { Command } from 'commander';
+import type { InstanceWithState } from '../client/shapes.js';
+import { withClient } from './client.js';
+import { formatOption, printList } from './output.js';
+import type { Column } from './table.js';
 
-const headings = ['NAME', 'STATUS', 'PID', 'KEYS', 'DEVICES', 'CREATED'] as const;
+const columns: readonly Column<InstanceWithState>[] = [
+  { heading: 'NAME', value: ({ name }) => name },
+  { heading: 'STATUS', value: ({ status }) => status.toUpperCase() },
+  { heading: 'PID', value: ({ state: { pid } }) => (pid === 0 ? '' : String(pid)) },
+  { heading: 'KEYS', value: ({ config }) => String(ownKeys(config).length) },
+  { heading: 'DEVICES', value: ({ devices }) => String(Object.keys(devices).length) },
+  { heading: 'CREATED', value: ({ created_at }) => created_at.slice(0, 19).replace('T', ' ') },
+];
+const projectColumn: Column<InstanceWithState> = { heading: 'PROJECT', value: ({ project }) => project };
+
+interface ListOptions {
+  readonly filter?: string;
+  readonly allProjects?: true;
+}
 
 /** devlxd list */
 export function addList(program: Command): void {
   const command = program
     .command('list')
     .description('show all instances')
-    .addOption(new Option('--format <format>', 'how').choices(formats).default('table'))
+    .option('--filter <clauses>', 'those that it is true of; docs/host-api.md')
+    .option('--all-projects', 'of all projects')
+    .addOption(formatOption())
     .addHelpText(
       'after',
       `
 Examples:
   devlxd list
-  devlxd list --format json`,
+  devlxd list --format json
+  devlxd list --filter 'status=running and config.user.role=web'`,
     );
-  command.action(() =>
+  command.action((options: ListOptions) =>
     withClient(command, async (client) => {
-      print(render(await client.instances(), command.getOptionValue('format') as Format));
+      const shown = options.allProjects ? [projectColumn, ...columns] : columns;
+      const instances = await client.instances.listWithState(options);
+      await printList(command, shown, instances, 'There are no instances yet; "devlxd create NAME" makes one.');
     }),
   );
 }
 
-function render(instances: readonly ApiInstance[], format: Format): string {
-  if (format === 'json') return JSON.stringify(instances);
-  if (format === 'yaml') return stringify(instances).trimEnd();
-  const rows = instances.map(cellsOf);
-  if (format === 'csv') return rows.map((row) => row.join(',')).join('\n');
-  return rows.length === 0 ? 'There are no instances yet; "devlxd create NAME" makes one.' : table(headings, rows);
-}
-
-function cellsOf({ name, status, state, config, devices, created_at }: ApiInstance): string[] {
-  const pid = state?.pid ? String(state.pid) : '';
-  const keys = Object.keys(config).filter((key) => !key.startsWith('volatile.'));
-  return [
-    name,
-    status.toUpperCase(),
-    pid,
-    String(keys.length),
-    String(Object.keys(devices).length),
-    created_at.slice(0, 19).replace('T', ' '),
-  ];
+/** Those that an operator has set. */
+function ownKeys(config: Readonly<Record<string, string>>): string[] {
+  return Object.keys(config).filter((key) => !key.startsWith('volatile.'));
 }

@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
+import { ApiError, ConnectionError } from '../client/errors.js';
 import { OptionError, optionDeclarations, variableOf } from '../config.js';
 import { Fault } from '../errors.js';
 import { version } from '../package-root.js';
@@ -59,8 +60,8 @@ try {
 /** One sentence on standard error, and the exit code that goes with it. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage;
-  if (error instanceof Fault || error instanceof OptionError) {
-    process.stderr.write(`devlxd: ${error.message}\n`);
+  if ([Fault, OptionError, ApiError, ConnectionError].some((kind) => error instanceof kind)) {
+    process.stderr.write(`devlxd: ${(error as Error).message}\n`);
     return error instanceof OptionError ? exitCodes.usage : exitCodes.failed;
   }
   process.stderr.write(`devlxd: ${error instanceof Error ? error.stack : String(error)}\n`);

@@ -1,16 +1,6 @@
-/** Rows under headings, in columns as wide as their widest cell. */
-export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [headings, ...rows];
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
+import { type Command, Option } from 'commander';
+import { csv } from './csv.js';
+import { type Column, table, terminalWidth } from './table.js';
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -18,3 +8,51 @@ export function print(text: string): void {
 
 export const formats = ['table', 'json', 'yaml', 'csv'] as const;
 export type Format = (typeof formats)[number];
+
+/** --format, which every command has that shows something. */
+export function formatOption(byDefault: Format = 'table'): Option {
+  return new Option('--format <format>', 'how').choices(formats).default(byDefault);
+}
+
+/** Prints a list as --format says; none: what people are told when there is nothing in it. */
+export async function printList<Row>(
+  command: Command,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  none: string,
+): Promise<void> {
+  const format = command.getOptionValue('format') as Format;
+  if (format === 'csv') {
+    if (rows.length > 0) print(csv(rows.map((row) => columns.map(({ value }) => value(row)))));
+  } else if (format === 'table') print(rows.length === 0 ? none : table(columns, rows, terminalWidth()));
+  else print(await serialized(rows, format));
+}
+
+/** Prints one thing as --format says; as a table or CSV it is a line for each key. */
+export async function printOne(command: Command, shown: object): Promise<void> {
+  const format = command.getOptionValue('format') as Format;
+  if (format === 'json' || format === 'yaml') {
+    print(await serialized(shown, format));
+    return;
+  }
+  await printList(command, pairColumns, [...pairsOf(shown, '')], '');
+}
+
+type Pair = readonly [key: string, value: string];
+
+const pairColumns: readonly Column<Pair>[] = [
+  { heading: 'KEY', value: ([key]) => key },
+  { heading: 'VALUE', value: ([, value]) => value },
+];
+
+function* pairsOf(value: unknown, path: string): Iterable<Pair> {
+  if (typeof value !== 'object' || value === null) yield [path, String(value)];
+  else if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) yield [path, value.join(', ')];
+  else for (const [name, inner] of Object.entries(value)) yield* pairsOf(inner, path === '' ? name : `${path}.${name}`);
+}
+
+async function serialized(value: unknown, format: 'json' | 'yaml'): Promise<string> {
+  if (format === 'json') return JSON.stringify(value);
+  const { stringify } = await import('yaml');
+  return stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }).trimEnd();
+}

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { OptionError } from '../config.js';
-import { instancePath, perform } from './client.js';
+import { perform } from './client.js';
 
 /** devlxd create and devlxd set */
 export function addSet(program: Command): void {
@@ -11,12 +11,12 @@ export function addSet(program: Command): void {
     .argument('[key=value...]', 'its configuration')
     .addHelpText('after', '\nExample:\n  devlxd create web1 user.role=web');
   create.action((name: string, pairs: string[]) =>
-    perform(create, (client) => client.request('POST', '/1.0/instances', { name, config: configOf(pairs) })),
+    perform(create, (client) => client.instances.create({ name, config: configOf(pairs) })),
   );
   const set = program
     .command('set')
     .description('set configuration keys of an instance; its guest gets an event for each user.* key')
-    .argument('<name>', 'instance')
+    .argument('<instance>', 'instance')
     .argument('<key=value...>', 'keys to set; all at once or none')
     .addHelpText(
       'after',
@@ -26,7 +26,7 @@ Examples:
   devlxd set web1 cloud-init.user-data="$(cat user-data.yaml)" user.generation=2`,
     );
   set.action((name: string, pairs: string[]) =>
-    perform(set, (client) => client.request('PATCH', instancePath(name), { config: configOf(pairs) })),
+    perform(set, (client) => client.instances.patch(name, { config: configOf(pairs) })),
   );
 }
 
@@ -35,13 +35,13 @@ export function addUnset(program: Command): void {
   const command = program
     .command('unset')
     .description('remove configuration keys of an instance')
-    .argument('<name>', 'instance')
+    .argument('<instance>', 'instance')
     .argument('<key...>', 'keys to remove; all at once or none')
     .addHelpText('after', '\nExample:\n  devlxd unset web1 user.role');
   command.action((name: string, keys: string[]) =>
     perform(command, (client) => {
       const config = Object.fromEntries(keys.map((key) => [key, '']));
-      return client.request('PATCH', instancePath(name), { config });
+      return client.instances.patch(name, { config });
     }),
   );
 }

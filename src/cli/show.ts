@@ -1,21 +1,33 @@
-import { type Command, Option } from 'commander';
-import { stringify } from 'yaml';
+import type { Command } from 'commander';
 import { withClient } from './client.js';
-import { print } from './output.js';
+import { formatOption, printOne } from './output.js';
 
 /** devlxd show */
 export function addShow(program: Command): void {
   const command = program
     .command('show')
-    .description('show one instance: its state, configuration and devices')
-    .argument('<name>', 'instance')
-    .addOption(new Option('--format <format>', 'how').choices(['yaml', 'json']).default('yaml'))
-    .addHelpText('after', '\nExample:\n  devlxd show web1');
-  command.action((name: string) =>
+    .description('show one instance: its state, profiles, configuration and devices')
+    .argument('<instance>', 'instance')
+    .option('--expanded', 'with what its profiles add: what the guest sees')
+    .addOption(formatOption('yaml'))
+    .addHelpText('after', '\nExamples:\n  devlxd show web1\n  devlxd show web1 --expanded --format table');
+  command.action((name: string, { expanded }: { expanded?: true }) =>
     withClient(command, async (client) => {
-      const { status, state, config, devices, created_at, project } = await client.instance(name);
-      const shown = { name, project, status, pid: state?.pid ?? 0, created_at, config, devices };
-      print(command.getOptionValue('format') === 'json' ? JSON.stringify(shown) : stringify(shown).trimEnd());
+      const { status, state, created_at, project, profiles, ...shown } = await client.instances.getWithState(name);
+      const config = expanded ? shown.expanded_config : shown.config;
+      const devices = expanded ? shown.expanded_devices : shown.devices;
+      const { description } = shown;
+      await printOne(command, {
+        name,
+        description,
+        project,
+        status,
+        pid: state.pid,
+        created_at,
+        profiles,
+        config,
+        devices,
+      });
     }),
   );
 }

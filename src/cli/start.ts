@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { instancePath, perform } from './client.js';
+import { perform } from './client.js';
 
 /** devlxd start */
 export function addStart(program: Command): void {
   const command = program
     .command('start')
     .description('tell the daemon that an instance runs: from now on its guests are answered')
-    .argument('<name>', 'instance')
+    .argument('<instance>', 'instance')
     .requiredOption('--pid <pid>', 'pid of its init, as the host sees it', pidOf)
     .addHelpText(
       'after',
@@ -16,7 +16,7 @@ Examples:
   devlxd start web1 --pid "$(lxc-info -n web1 -pH)"`,
     );
   command.action((name: string, { pid }: { pid: number }) =>
-    perform(command, (client) => client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid })),
+    perform(command, (client) => client.instances.start(name, pid)),
   );
 }
 
@@ -25,11 +25,9 @@ export function addStop(program: Command): void {
   const command = program
     .command('stop')
     .description('tell the daemon that an instance runs no longer; its processes are not touched')
-    .argument('<name>', 'instance')
+    .argument('<instance>', 'instance')
     .addHelpText('after', '\nExample:\n  devlxd stop web1');
-  command.action((name: string) =>
-    perform(command, (client) => client.request('PUT', `${instancePath(name)}/state`, { action: 'stop' })),
-  );
+  command.action((name: string) => perform(command, (client) => client.instances.stop(name)));
 }
 
 function pidOf(text: string): number {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy';
 import { Fault, invalid } from '../errors.js';
@@ -12,15 +13,22 @@ import type { Upload } from '../images/upload.js';
  */
 export async function receiveImage(request: IncomingMessage, upload: Upload): Promise<ImageType> {
   const type = request.headers['content-type'] ?? 'application/octet-stream';
-  if (type.startsWith('multipart/form-data')) return receiveForm(request, type, upload);
+  if (type.startsWith('multipart/form-data')) return receiveForm(bodyOf(request), type, upload);
   if (type.startsWith('application/json')) {
     throw new Fault('not-implemented', 'devlxd downloads no images; send the file itself');
   }
-  await upload.add(request);
+  await upload.add(bodyOf(request));
   return 'container';
 }
 
-async function receiveForm(request: IncomingMessage, type: string, upload: Upload): Promise<ImageType> {
+/** In a stream of its own: when an upload is refused half-way that is what ends, and the request can be read on. */
+function bodyOf(request: IncomingMessage): Readable {
+  const body = new PassThrough();
+  request.on('error', (error) => body.destroy(error));
+  return request.pipe(body);
+}
+
+async function receiveForm(body: Readable, type: string, upload: Upload): Promise<ImageType> {
   const names: string[] = [];
   let receiving: Promise<void> = Promise.resolve();
   let current: BusboyFileStream | undefined;
@@ -35,7 +43,7 @@ async function receiveForm(request: IncomingMessage, type: string, upload: Uploa
     receiving.catch((error: Error) => form.destroy(error));
   });
   try {
-    await pipeline(request, form);
+    await pipeline(body, form);
     await receiving;
   } catch (error) {
     current?.destroy(error as Error);

@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import type { Download } from '../images/download.js';
 import type { OpenImage } from '../images/files.js';
 import { bytesOf } from '../images/pieces.js';
@@ -45,4 +45,26 @@ async function sendDownload(
 export function write(response: ServerResponse, status: number, envelope: object): void {
   response.writeHead(status, { 'Content-Type': 'application/json' });
   response.end(`${JSON.stringify(envelope)}\n`);
+}
+
+/** How long what is refused may go on coming. */
+const refusedMilliseconds = 2000;
+
+/**
+ * Writes an envelope before all of the request has come. The rest of it must not be taken for the next request, so
+ * the connection is closed; but not at once, because what is sent into a closed one costs the sender the answer.
+ */
+export async function writeEarly(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  envelope: object,
+): Promise<void> {
+  const text = `${JSON.stringify(envelope)}\n`;
+  const length = Buffer.byteLength(text);
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': length, Connection: 'close' });
+  response.write(text);
+  const signal = AbortSignal.timeout(refusedMilliseconds);
+  await finished(request.resume(), { signal }).catch(() => undefined);
+  response.end();
 }

@@ -15,7 +15,7 @@ import type { HostEndpoint } from './endpoints.js';
 import type { EventSockets } from './event-sockets.js';
 import { Lines, linesType } from './lines.js';
 import { errorEnvelope, type HostReply, type HostRequest } from './reply.js';
-import { send, write } from './send.js';
+import { send, write, writeEarly } from './send.js';
 
 /** A connection, and who has opened it, as LXD says it of its own socket. */
 class OperatorSocket extends Socket {
@@ -172,9 +172,8 @@ export class HostServer {
     if (response.headersSent) return;
     const status = expected ? error.status : 500;
     const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';
-    // The rest of what is not read must not be taken for the next request.
-    if (!request.complete) response.setHeader('Connection', 'close');
-    write(response, status, errorEnvelope(status, sentence));
+    if (request.complete) write(response, status, errorEnvelope(status, sentence));
+    else void writeEarly(request, response, status, errorEnvelope(status, sentence));
   }
 }
 

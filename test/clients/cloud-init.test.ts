@@ -66,7 +66,7 @@ describe('cloud-init', { skip: problem ?? false }, () => {
   }
 
   async function instanceId(name: string): Promise<string | undefined> {
-    return (await daemon.client.instance(name)).config['volatile.cloud-init.instance-id'];
+    return (await daemon.client.instances.get(name)).config['volatile.cloud-init.instance-id'];
   }
 
   /** Each instance has its own /var/lib. */

@@ -117,7 +117,7 @@ export class TestDaemon {
   }
 
   async status(name: string): Promise<string> {
-    return (await this.client.instance(name)).status;
+    return (await this.client.instances.get(name)).status;
   }
 
   /** Another process goes on in its place; gives the exit code of this one. */

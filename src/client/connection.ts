@@ -1,0 +1,113 @@
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { WebSocket } from 'ws';
+import { ConnectionError } from './errors.js';
+
+export type Headers = Readonly<Record<string, string>>;
+
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly headers?: Headers;
+  readonly body?: string | Readable;
+  /** on a connection of its own, for what takes long */
+  readonly alone?: boolean;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+}
+
+/** Opens a connection to a daemon. */
+export type Connect = () => Socket;
+
+/** One connection, kept open: requests are answered in the order in which they were made. */
+class OneConnection extends Agent {
+  readonly #connect: Connect;
+
+  constructor(open: Connect) {
+    super({ keepAlive: true, maxSockets: 1 });
+    this.#connect = open;
+  }
+
+  override createConnection(): Socket {
+    return this.#connect();
+  }
+}
+
+/** HTTP and WebSockets over a Unix socket. */
+export class Connection {
+  readonly path: string;
+  readonly #connect: Connect;
+  readonly #kept: OneConnection;
+
+  /** open: for who has the connection from elsewhere */
+  constructor(path: string, open: Connect = () => connect(path)) {
+    this.path = path;
+    this.#connect = open;
+    this.#kept = new OneConnection(open);
+  }
+
+  /**
+   * The answer, whatever its status.
+   * @throws ConnectionError
+   */
+  async ask(asked: Asked): Promise<Answer> {
+    const response = await this.stream(asked);
+    const body = await buffer(response).catch((error: Error) => this.#fail(error));
+    if (asked.alone) response.destroy(); // an upload may have been refused before it was through
+    return { status: response.statusCode ?? 0, headers: response.headers, text: body.toString('utf8') };
+  }
+
+  /**
+   * The same with a body that is yet to be read; it must be, or be destroyed.
+   * @throws ConnectionError
+   */
+  async stream(asked: Asked): Promise<IncomingMessage> {
+    try {
+      return await this.#send(asked);
+    } catch (error) {
+      if (error instanceof OutOfDate && asked.method !== 'POST') return await this.#send(asked).catch(this.#fail);
+      return this.#fail(error as Error);
+    }
+  }
+
+  webSocket(path: string): WebSocket {
+    return new WebSocket(`ws://devlxd${path}`, { createConnection: this.#connect, perMessageDeflate: false });
+  }
+
+  /** Ends what is open, answered or not. */
+  close(): void {
+    this.#kept.destroy();
+  }
+
+  #send({ method, path, headers = {}, body, alone = false }: Asked): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const agent = alone ? { createConnection: this.#connect } : { agent: this.#kept };
+      const sent = request({ ...agent, method, path, headers: { host: 'devlxd', ...headers } });
+      sent.on('response', resolve);
+      sent.on('error', (error) => reject(sent.reusedSocket ? new OutOfDate(error) : error));
+      if (body === undefined || typeof body === 'string') sent.end(body);
+      else pipeline(body, sent).catch(reject);
+    });
+  }
+
+  readonly #fail = (error: Error): never => {
+    throw new ConnectionError(this.path, error instanceof OutOfDate ? error.cause : error);
+  };
+}
+
+/** The daemon has closed a connection that was open for long, while it was being used again. */
+class OutOfDate extends Error {
+  override readonly cause: Error;
+
+  constructor(cause: Error) {
+    super();
+    this.cause = cause;
+  }
+}

@@ -1,0 +1,30 @@
+/** The daemon has answered that it will not, or cannot; the message is its own sentence. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  /** of HTTP: 400 what was sent is wrong, 404 not found, 409 exists already, 412 somebody else was faster, ... */
+  readonly status: number;
+
+  constructor(status: number, sentence: string) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** Nobody answers: no daemon, no permission, or it went away in the middle. What was asked for may have been done. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError';
+  /** of the operating system: ENOENT, ECONNREFUSED, EACCES, ECONNRESET, ... */
+  readonly code: string;
+
+  constructor(socketPath: string, cause: Error) {
+    const code = 'code' in cause ? String(cause.code) : '';
+    super(sentences[code]?.(socketPath) ?? `${socketPath}: ${cause.message}`, { cause });
+    this.code = code;
+  }
+}
+
+const sentences: Readonly<Record<string, (path: string) => string>> = {
+  ENOENT: (path) => `No devlxd runs here: there is no ${path}.`,
+  ECONNREFUSED: (path) => `No devlxd listens on ${path}.`,
+  EACCES: (path) => `You may not use ${path}; it is for root and for the user who runs the daemon.`,
+};

@@ -1,0 +1,134 @@
+import type { Readable } from 'node:stream';
+import type { Connection, Headers } from './connection.js';
+import { ApiError } from './errors.js';
+import type { Operation } from './shapes.js';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** What is in an envelope of the host API that is no error. */
+export interface Envelope {
+  readonly type: 'sync' | 'async';
+  /** path of the operation; '' when there is none */
+  readonly operation: string;
+  readonly metadata: unknown;
+  /** of what was asked for; '' when it has none */
+  readonly etag: string;
+}
+
+/** Told now and then how far an operation is: 0 to 100. */
+export type Progress = (stage: string, percent: number) => void;
+
+/** Seconds between two questions how far it is. */
+const progressSeconds = 0.1;
+
+/** Requests of the host API and their envelopes. */
+export class Requests {
+  readonly connection: Connection;
+  /** that is meant when none is named */
+  readonly project: string;
+
+  constructor(connection: Connection, project: string) {
+    this.connection = connection;
+    this.project = project;
+  }
+
+  /**
+   * What the answer is about; of an operation, the operation when it has ended.
+   * @throws ApiError, also for an operation that has failed; ConnectionError
+   */
+  async request(method: Method, path: string, body?: unknown, headers: Headers = {}): Promise<unknown> {
+    const envelope = await this.exchange(method, path, body, headers);
+    return envelope.type === 'async' ? this.ended(envelope.operation) : envelope.metadata;
+  }
+
+  /**
+   * The envelope of the answer. body: text is sent as it is, anything else as JSON.
+   * @throws ApiError, ConnectionError
+   */
+  async exchange(method: Method, path: string, body?: unknown, headers: Headers = {}): Promise<Envelope> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const type: Headers = text === undefined ? {} : { 'content-type': 'application/json' };
+    const sent = text === undefined ? {} : { body: text };
+    return envelopeOf(await this.connection.ask({ method, path, headers: { ...type, ...headers }, ...sent }));
+  }
+
+  /**
+   * Waits for an operation. path: /1.0/operations/ID
+   * @throws ApiError, when it has failed
+   */
+  async ended(path: string, progress?: Progress): Promise<Operation> {
+    for (;;) {
+      const timeout = progress === undefined ? '' : `?timeout=${progressSeconds}`;
+      const { metadata } = await this.exchange('GET', `${path}/wait${timeout}`);
+      const operation = metadata as Operation;
+      if (operation.status === 'Failure') throw new ApiError(400, operation.err);
+      const { stage, percent } = (operation.metadata?.['progress'] ?? {}) as { stage?: string; percent?: string };
+      if (stage !== undefined) progress?.(stage, Number(percent));
+      if (operation.status === 'Success') return operation;
+    }
+  }
+
+  /**
+   * Sends a body of any length, on a connection of its own. size: bytes
+   * @returns the operation as it began, when it has ended
+   * @throws ApiError, ConnectionError
+   */
+  async upload(path: string, body: Readable, size: number, headers: Headers): Promise<Operation> {
+    const sent = { ...headers, 'content-length': String(size) };
+    const answer = await this.connection.ask({ method: 'POST', path, headers: sent, body, alone: true });
+    const { operation, metadata } = envelopeOf(answer);
+    await this.ended(operation);
+    return metadata as Operation;
+  }
+
+  /**
+   * The path of a collection, or of one thing in it, with the project that is meant.
+   * query: added where it is not undefined
+   */
+  path(collection: string, name?: string, query: Readonly<Record<string, string | undefined>> = {}): string {
+    const project = this.project === 'default' ? undefined : this.project;
+    return pathOf(collection, name, { project, ...query });
+  }
+}
+
+/** /1.0/instances/web1?project=blue */
+export function pathOf(
+  collection: string,
+  name: string | undefined,
+  query: Readonly<Record<string, string | undefined>> = {},
+): string {
+  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const search = given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
+  return `/1.0/${collection}${name === undefined ? '' : `/${encodeURIComponent(name)}`}${search}`;
+}
+
+/** /1.0/instances/web1, of the default project */
+export function instancePath(name: string): string {
+  return pathOf('instances', name);
+}
+
+/**
+ * What is in an answer of the host API.
+ * @throws ApiError
+ */
+export function envelopeOf(answer: { status: number; headers: { etag?: string | undefined }; text: string }): Envelope {
+  const envelope = parse(answer);
+  if (envelope.type === 'error') throw new ApiError(envelope.error_code, envelope.error);
+  return { ...envelope, type: envelope.type, etag: answer.headers.etag ?? '' };
+}
+
+interface AnyEnvelope {
+  readonly type: 'sync' | 'async' | 'error';
+  readonly operation: string;
+  readonly metadata: unknown;
+  readonly error: string;
+  readonly error_code: number;
+}
+
+function parse({ status, text }: { status: number; text: string }): AnyEnvelope {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError(status, `This is no answer of the host API: ${text.slice(0, 200)}`);
+  }
+}

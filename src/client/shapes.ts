@@ -1,0 +1,154 @@
+/** What the host API gives and takes, in LXD's names; docs/host-api.md. */
+
+export type Config = Readonly<Record<string, string>>;
+/** `type` is always among the options. */
+export type Device = Readonly<Record<string, string>>;
+export type Devices = Readonly<Record<string, Device>>;
+
+/** The part of an instance that an operator writes. */
+export interface InstanceWritten {
+  readonly description: string;
+  /** names, in order: a later one wins over an earlier one, and the instance over all */
+  readonly profiles: readonly string[];
+  /** keys under `volatile.` are the daemon's: they may be left out, or sent back as they came */
+  readonly config: Config;
+  readonly devices: Devices;
+}
+
+export interface Instance extends InstanceWritten {
+  readonly name: string;
+  readonly project: string;
+  readonly status: 'Running' | 'Stopped';
+  /** ISO 8601 */
+  readonly created_at: string;
+  /** with its profiles: what the guest sees */
+  readonly expanded_config: Config;
+  readonly expanded_devices: Devices;
+}
+
+export interface InstanceWithState extends Instance {
+  readonly state: InstanceState;
+}
+
+export interface InstanceState {
+  readonly status: 'Running' | 'Stopped';
+  /** of its init, as the host sees it; 0: stopped */
+  readonly pid: number;
+}
+
+/** The part of a profile that an operator writes. */
+export interface ProfileWritten {
+  readonly description: string;
+  readonly config: Config;
+  readonly devices: Devices;
+}
+
+export interface Profile extends ProfileWritten {
+  readonly name: string;
+  /** paths of instances: /1.0/instances/web1 */
+  readonly used_by: readonly string[];
+}
+
+/** The part of a project that an operator writes; its keys are user.* */
+export interface ProjectWritten {
+  readonly description: string;
+  readonly config: Config;
+}
+
+export interface Project extends ProjectWritten {
+  readonly name: string;
+  /** paths of instances and profiles */
+  readonly used_by: readonly string[];
+}
+
+/** The part of an image that can be changed. */
+export interface ImageWritten {
+  /** may any guest have it whose configuration allows images? */
+  readonly public: boolean;
+  readonly properties: Config;
+}
+
+export interface Image extends ImageWritten {
+  /** SHA-256, 64 lower-case hex digits */
+  readonly fingerprint: string;
+  readonly filename: string;
+  readonly type: 'container' | 'virtual-machine';
+  readonly cached: boolean;
+  /** bytes */
+  readonly size: number;
+  /** ISO 8601 */
+  readonly uploaded_at: string;
+}
+
+/** A change that is being made. */
+export interface Operation {
+  readonly id: string;
+  readonly description: string;
+  readonly status: 'Running' | 'Success' | 'Failure';
+  readonly created_at: string;
+  readonly updated_at: string;
+  /** paths of what it is about */
+  readonly resources: { readonly instances?: readonly string[] };
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** why it has failed; '' when it has not */
+  readonly err: string;
+}
+
+export interface ServerInfo {
+  readonly api_extensions: readonly string[];
+  readonly environment: {
+    /** `devlxd`; LXD's own servers say `lxd` */
+    readonly server: string;
+    readonly server_name: string;
+    readonly server_pid: number;
+    readonly server_version: string;
+    readonly project: string;
+  };
+}
+
+interface HostEventOf<Type extends string, Metadata> {
+  readonly type: Type;
+  /** RFC 3339 with nanoseconds; each is later than the one before */
+  readonly timestamp: string;
+  /** none: it concerns all */
+  readonly project?: string;
+  readonly metadata: Metadata;
+}
+
+/** Something has changed, durably. */
+export type LifecycleEvent = HostEventOf<
+  'lifecycle',
+  {
+    /** instance-created, profile-updated, ...: docs/host-api.md */
+    readonly action: string;
+    /** path of what has changed */
+    readonly source: string;
+    /** of a rename: old_name */
+    readonly context: Readonly<Record<string, string>>;
+    /** none: nobody, such as for an init that exited */
+    readonly requestor?: { readonly username: string; readonly protocol: string; readonly address: string };
+  }
+>;
+
+export type OperationEvent = HostEventOf<'operation', Operation>;
+
+/** A line of the daemon's log. */
+export type LoggingEvent = HostEventOf<
+  'logging',
+  { readonly message: string; readonly level: string; readonly context: Readonly<Record<string, string>> }
+>;
+
+/** The connection was lost and is back: what happened in between was not heard. Only the client library makes it. */
+export type ReconnectedEvent = HostEventOf<'reconnected', Readonly<Record<string, never>>>;
+
+export type HostEvent = LifecycleEvent | OperationEvent | LoggingEvent | ReconnectedEvent;
+
+/** One line of a batch: a request of the API, without its envelope. */
+export interface BatchLine {
+  readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** such as /1.0/instances or /1.0/profiles/web?project=blue */
+  readonly path: string;
+  readonly body?: object;
+  /** the entity tag that the thing must still have */
+  readonly etag?: string;
+}
