@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { packageRoot } from '../src/package-root.js';
+import type { Command } from 'commander';
+import { manualPage } from '../src/cli/man.js';
+import { programFor } from '../src/cli/program.js';
+import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { Guests } from './support/guest-processes.js';
 
@@ -21,23 +23,9 @@ after(async () => {
   await daemon.remove();
 });
 
-interface Ran {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function devlxd(...words: string[]): Ran {
-  const env = { ...process.env, DEVLXD_RUN_DIR: daemon.runDir };
-  return spawnSync(process.execPath, [join(packageRoot, 'bin/devlxd'), ...words], { encoding: 'utf8', env });
-}
-
-/** What a command prints when it works. */
-function does(...words: string[]): string {
-  const { status, stdout, stderr } = devlxd(...words);
-  assert.deepEqual([status, stderr], [0, '']);
-  return stdout;
-}
+const commandLine = new CommandLine(() => daemon);
+const devlxd = (...words: string[]) => commandLine.run(words);
+const does = (...words: string[]) => commandLine.does(...words);
 
 test('the life of an instance, by commands', () => {
   assert.match(does('list'), /no instances yet/);
@@ -72,6 +60,12 @@ test('what goes wrong: one sentence, and 1 or 2 as exit code', () => {
     [['start', 'nobody', '--pid', 'x'], 2, /It is a number, such as 4711/],
     [['device', 'remove', 'nobody', 'x'], 1, /not found/],
     [['lst'], 2, /Did you mean list\?/],
+    [['profile', 'shw'], 2, /Did you mean show\?/],
+    [['list', '--formt', 'csv'], 2, /Did you mean --format\?/],
+    [['list', '--format', 'xml'], 2, /Allowed choices are table, json, yaml, csv/],
+    [['create', 'x', 'security.devlxd.image=1'], 1, /do you mean security\.devlxd\.images\?\n$/],
+    [['monitor', '--type', 'nothing'], 2, /Types are lifecycle, operation, logging/],
+    [['top', '--interval', '0'], 2, /--interval takes seconds/],
     [['serve', '--backlog', 'many'], 2, /--backlog \(DEVLXD_BACKLOG\) takes a whole number/],
     [
       ['--run-dir', '/nonexistent', 'list'],
@@ -100,14 +94,50 @@ test('a daemon that could not start has left the running one alone', () => {
   does('list');
 });
 
-test('every command has --help with an example', () => {
-  const commands = [...does('--help').matchAll(/^ {2}(\w+) /gm)]
-    .map(([, name]) => name as string)
-    .filter((name) => !['devlxd', 'help'].includes(name));
-  assert.ok(commands.length >= 11);
-  for (const command of commands.filter((name) => name !== 'device'))
-    assert.match(does(command, '--help'), /Examples?:\n/, command);
-  for (const verb of ['add', 'remove']) assert.match(does('device', verb, '--help'), /Example:\n/);
+test('every command has --help with an example', async () => {
+  const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
+  const commands = all(await programFor([])).filter((command) => command.name() !== 'complete');
+  assert.ok(commands.length >= 30);
+  for (const command of commands) assert.match(manualPage(command), /Examples?:\n/, command.name());
+  assert.match(does('profile', 'assign', '--help'), /Usage: devlxd profile assign .*Example:\n/s);
+});
+
+test('the life of a profile, by commands', () => {
+  does('create', 'web1');
+  does('profile', 'create', 'web', 'user.role=web', '--description', 'for the\nweb');
+  does('profile', 'set', 'web', 'user.role=frontend', 'user.more=1');
+  does('profile', 'unset', 'web', 'user.more');
+  does('profile', 'assign', 'web1', 'default', 'web');
+  assert.match(
+    does('profile', 'list'),
+    /^NAME +KEYS +DEVICES +USED BY +DESCRIPTION\n.*\nweb +1 +0 +1 +for the\\nweb\n$/s,
+  );
+  assert.equal(does('profile', 'list', '--filter', 'name=web', '--format', 'csv'), 'web,1,0,1,"for the\nweb"\n');
+  assert.match(
+    does('profile', 'show', 'web'),
+    /^name: web\n[\s\S]*user\.role: frontend\n[\s\S]*\/1\.0\/instances\/web1/,
+  );
+  assert.match(
+    does('show', 'web1', '--expanded', '--format', 'table'),
+    /^KEY +VALUE\n[\s\S]*\nconfig\.user\.role +frontend\n/,
+  );
+  assert.match(devlxd('profile', 'delete', 'web').stderr, /^devlxd: The profile "web" is in use/);
+  does('profile', 'assign', 'web1');
+  assert.deepEqual(JSON.parse(does('show', 'web1', '--format', 'json')).profiles, []);
+  does('profile', 'delete', 'web');
+  does('delete', 'web1');
+});
+
+test('a project of its own, and lists of all', async () => {
+  await daemon.client.projects.create({ name: 'blue' });
+  does('--project', 'blue', 'create', 'there', 'user.role=web');
+  does('create', 'here');
+  assert.match(does('list', '--format', 'csv'), /^here,[^\n]*\n$/);
+  assert.match(does('list', '--project', 'blue', '--format', 'csv'), /^there,[^\n]*\n$/);
+  assert.match(does('list', '--all-projects', '--format', 'csv'), /^default,here,.*\nblue,there,.*\n$/);
+  assert.match(does('list', '--all-projects', '--filter', 'config.user.role=web', '--format', 'yaml'), /^- .*there/s);
+  does('delete', 'there', '--project', 'blue');
+  does('delete', 'here');
 });
 
 test('the life of an image, by commands', () => {

@@ -82,11 +82,12 @@ const columns: readonly Column<Image>[] = [
     heading: 'FINGERPRINT',
     value: ({ fingerprint }) => fingerprint,
     short: ({ fingerprint }) => fingerprint.slice(0, 12),
+    whole: true,
   },
   { heading: 'ACCESS', value: accessOf },
   { heading: 'TYPE', value: ({ type }) => type },
   { heading: 'SIZE', value: ({ size }) => String(size), short: ({ size }) => `${(size / 2 ** 20).toFixed(1)} MiB` },
-  { heading: 'IMPORTED', value: ({ uploaded_at }) => uploaded_at.slice(0, 19).replace('T', ' ') },
+  { heading: 'IMPORTED', value: ({ uploaded_at }) => uploaded_at.slice(0, 19).replace('T', ' '), whole: true },
   { heading: 'FILE', value: ({ filename }) => filename },
 ];
 

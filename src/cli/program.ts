@@ -1,0 +1,82 @@
+import { Command, Option } from 'commander';
+import { defaultRunDir } from '../client/host.js';
+import { optionDeclarations, variableOf } from '../config.js';
+import { version } from '../package-root.js';
+import { addCompletion } from './completion.js';
+import { addDelete } from './delete.js';
+import { addDevice } from './device.js';
+import { addImage } from './image.js';
+import { addList } from './list.js';
+import { addMan } from './man.js';
+import { addMonitor } from './monitor.js';
+import { addProfile } from './profile.js';
+import { addSet, addUnset } from './set.js';
+import { addShow } from './show.js';
+import { addStart, addStop } from './start.js';
+import { addTop } from './top.js';
+
+/** Commands that only ask a daemon; the others load one, which takes longer than what these do. */
+const asking = ['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'];
+const askingToo = ['monitor', 'top'];
+
+/**
+ * The whole command line: --help, completion and the manual page all come from it. words: what stands on it; where
+ * the first is a command that only asks, the others are left out
+ */
+export async function programFor(words: readonly string[]): Promise<Command> {
+  const program = bareProgram();
+  const [first = ''] = words;
+  const whole = ![...asking, ...askingToo].includes(first);
+  if (whole) await addDaemon(program);
+  addList(program);
+  addShow(program);
+  addSet(program);
+  addUnset(program);
+  addDevice(program);
+  addProfile(program);
+  addImage(program);
+  addStart(program);
+  addStop(program);
+  addDelete(program);
+  addMonitor(program);
+  addTop(program);
+  if (whole) (await import('./demo.js')).addDemo(program);
+  addCompletion(program);
+  addMan(program);
+  return program;
+}
+
+async function addDaemon(program: Command): Promise<void> {
+  const [{ addServe }, { addCheck }] = await Promise.all([import('./serve.js'), import('./check.js')]);
+  addServe(program);
+  addCheck(program);
+}
+
+function bareProgram(): Command {
+  return new Command('devlxd')
+    .description("LXD's guest API as a daemon of its own: each instance reads its own configuration on /dev/lxd/sock")
+    .version(version)
+    .addOption(
+      new Option('--run-dir <dir>', `${optionDeclarations['run-dir'].help} [${variableOf('run-dir')}]`).default(
+        defaultRunDir(),
+      ),
+    )
+    .addOption(
+      new Option('--project <project>', 'of the instances and profiles that are meant [DEVLXD_PROJECT]').default(
+        process.env['DEVLXD_PROJECT'] || 'default',
+      ),
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  devlxd serve                            run the daemon
+  devlxd create web1 user.role=web        describe an instance
+  devlxd start web1 --pid 4711            its init runs: guests of it are answered
+  devlxd set web1 user.role=db            change a key; the guest gets an event
+  devlxd list                             what there is, and what runs
+  devlxd monitor                          what happens, as it happens`,
+    )
+    .exitOverride();
+}

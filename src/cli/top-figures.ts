@@ -1,0 +1,91 @@
+/** What a look at the metrics gives; totals by metric, over all labels. */
+export interface Figures {
+  /** milliseconds since 1970 */
+  readonly at: number;
+  readonly totals: ReadonlyMap<string, number>;
+  readonly instances: ReadonlyMap<string, InstanceFigures>;
+}
+
+export interface InstanceFigures {
+  readonly project: string;
+  readonly instance: string;
+  /** requests a second since the look before; undefined at the first */
+  readonly rate: number | undefined;
+  /** by what the column is called */
+  readonly values: Readonly<Record<string, number>>;
+}
+
+const line = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/gm;
+const label = /(\w+)="((?:[^"\\]|\\.)*)"/g;
+const ofInstance = /^devlxd_instance_(.+?)(?:_total)?$/;
+
+/** Reads Prometheus's text format. at: when it was asked for */
+export function figuresOf(text: string, at: number): Figures {
+  const totals = new Map<string, number>();
+  const values = new Map<string, { project: string; instance: string; values: Record<string, number> }>();
+  for (const [, name = '', labels = '', number = ''] of text.matchAll(line)) {
+    const [, column] = ofInstance.exec(name) ?? [];
+    if (column === undefined) {
+      totals.set(name, (totals.get(name) ?? 0) + Number(number));
+      continue;
+    }
+    const { project = '', instance = '' } = labelsOf(labels);
+    const key = `${project}/${instance}`;
+    const known = values.get(key) ?? { project, instance, values: {} };
+    known.values[column.replaceAll('_', ' ')] = Number(number);
+    values.set(key, known);
+  }
+  const instances = [...values].map(([key, each]) => [key, { ...each, rate: undefined }] as const);
+  return { at, totals, instances: new Map(instances) };
+}
+
+/** What is shown of a look, with rates since the one before; the busiest instances first. */
+export function differenceOf(
+  before: Figures | undefined,
+  now: Figures,
+): { totals: string; instances: InstanceFigures[] } {
+  const seconds = before === undefined ? undefined : (now.at - before.at) / 1000;
+  const instances = [...now.instances].map(([key, figures]) => {
+    const rate = rateOf(requestsOf(before?.instances.get(key)), requestsOf(figures), seconds);
+    return { ...figures, rate };
+  });
+  return { totals: totalsLine(before, now, seconds), instances: instances.sort(busiestFirst) };
+}
+
+function totalsLine(before: Figures | undefined, { totals }: Figures, seconds: number | undefined): string {
+  const of = (name: string): number => totals.get(name) ?? 0;
+  const answered = ['devlxd_guest_requests_total', 'devlxd_guest_requests_again_total'];
+  const sum = (figures: Figures['totals'] | undefined) =>
+    answered.reduce((all, name) => all + (figures?.get(name) ?? 0), 0);
+  const rate = rateOf(sum(before?.totals), sum(totals), seconds);
+  return [
+    `requests ${sum(totals)}${rate === undefined ? '' : ` (${rate.toFixed(1)}/s)`}`,
+    `connections ${of('devlxd_connections')}`,
+    `listeners ${of('devlxd_listeners')}`,
+    `refused ${of('devlxd_connections_refused_total')}`,
+    `instances ${of('devlxd_instances')}`,
+  ].join(', ');
+}
+
+function rateOf(before: number, now: number, seconds: number | undefined): number | undefined {
+  return seconds === undefined || seconds <= 0 ? undefined : Math.max(0, now - before) / seconds;
+}
+
+function requestsOf(figures: InstanceFigures | undefined): number {
+  return figures?.values['requests'] ?? 0;
+}
+
+function busiestFirst(a: InstanceFigures, b: InstanceFigures): number {
+  const byRate = (b.rate ?? 0) - (a.rate ?? 0);
+  const byLoad = requestsOf(b) - requestsOf(a) || sumOf(b) - sumOf(a);
+  return byRate || byLoad || (a.instance < b.instance ? -1 : 1);
+}
+
+function sumOf({ values }: InstanceFigures): number {
+  return Object.values(values).reduce((sum, value) => sum + value, 0);
+}
+
+function labelsOf(text: string): Record<string, string> {
+  const found = [...text.matchAll(label)].map(([, name = '', value = '']) => [name, value.replace(/\\(.)/g, '$1')]);
+  return Object.fromEntries(found);
+}
