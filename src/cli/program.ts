@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { defaultRunDir } from '../client/host.js';
 import { optionDeclarations, variableOf } from '../config.js';
 import { version } from '../package-root.js';
+import { addApply } from './apply.js';
 import { addCompletion } from './completion.js';
 import { addDelete } from './delete.js';
 import { addDevice } from './device.js';
@@ -17,7 +18,7 @@ import { addTop } from './top.js';
 
 /** Commands that only ask a daemon; the others load one, which takes longer than what these do. */
 const asking = ['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'];
-const askingToo = ['monitor', 'top'];
+const askingToo = ['monitor', 'top', 'apply'];
 
 /**
  * The whole command line: --help, completion and the manual page all come from it. words: what stands on it; where
@@ -34,6 +35,7 @@ export async function programFor(words: readonly string[]): Promise<Command> {
   addUnset(program);
   addDevice(program);
   addProfile(program);
+  addApply(program);
   addImage(program);
   addStart(program);
   addStop(program);
@@ -76,6 +78,7 @@ Examples:
   devlxd start web1 --pid 4711            its init runs: guests of it are answered
   devlxd set web1 user.role=db            change a key; the guest gets an event
   devlxd list                             what there is, and what runs
+  devlxd apply -f host.yaml               make it what a file says
   devlxd monitor                          what happens, as it happens`,
     )
     .exitOverride();

@@ -1,0 +1,67 @@
+import type { Config, Devices } from '../client/shapes.js';
+
+/** What a file may say of a thing; what it leaves out is not looked at. */
+export interface Described {
+  readonly description?: string | undefined;
+  readonly profiles?: readonly string[] | undefined;
+  readonly config?: Config | undefined;
+  readonly devices?: Devices | undefined;
+}
+
+/** One thing that is to change; before undefined: it is new; after undefined: it goes. */
+export interface FieldChange {
+  /** config.user.role, devices.eth0, profiles, description */
+  readonly field: string;
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** The changes that make now what is wanted; none: it is so already. */
+export function changesTo(wanted: Described, now: Described): FieldChange[] {
+  return [
+    ...textChange('description', now.description, wanted.description),
+    ...textChange('profiles', now.profiles?.join(', '), wanted.profiles?.join(', ')),
+    ...mapChanges('config', own(now.config), wanted.config === undefined ? undefined : set(wanted.config), same),
+    ...mapChanges('devices', now.devices, wanted.devices, deviceText),
+  ];
+}
+
+function textChange(field: string, before = '', after = before): FieldChange[] {
+  return before === after ? [] : [{ field, before: before || undefined, after: after || undefined }];
+}
+
+function mapChanges<Value>(
+  field: string,
+  before: Readonly<Record<string, Value>> = {},
+  after: Readonly<Record<string, Value>> = before,
+  textOf: (value: Value) => string,
+): FieldChange[] {
+  const [old, fresh] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
+  const names = [...new Set([...old.keys(), ...fresh.keys()])].sort();
+  return names.flatMap((name) => {
+    const [was, is] = [old, fresh].map((map) => (map.has(name) ? textOf(map.get(name) as Value) : undefined));
+    return was === is ? [] : [{ field: `${field}.${name}`, before: was, after: is }];
+  });
+}
+
+/** Without the keys that are the daemon's. */
+export function own(config: Config = {}): Config {
+  return Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('volatile.')));
+}
+
+/** An empty value means that a key is not set. */
+function set(config: Config): Config {
+  return Object.fromEntries(Object.entries(own(config)).filter(([, value]) => value !== ''));
+}
+
+function same(text: string): string {
+  return text;
+}
+
+function deviceText(device: Readonly<Record<string, string>>): string {
+  const options = Object.entries(device).filter(([, value]) => value !== '');
+  return options
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+}
