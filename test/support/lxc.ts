@@ -26,6 +26,8 @@ export class Lxc {
     const editor = join(this.#home, 'editor');
     writeFileSync(editor, '#!/bin/sh\nexec sed -i "$SED" "$1"\n');
     chmodSync(editor, 0o755);
+    // Without one it speaks of `lxd init`, where there is an LXD as well.
+    writeFileSync(join(this.#home, 'config.yml'), '{}\n');
     this.#environment = {
       PATH,
       EDITOR: editor,
