@@ -15,6 +15,7 @@ class HostListenerWrap : public Napi::ObjectWrap<HostListenerWrap> {
   static Napi::Function constructor(Napi::Env env) {
     return DefineClass(env, "HostListener",
                        {InstanceMethod<&HostListenerWrap::listen>("listen"),
+                        InstanceMethod<&HostListenerWrap::admit>("admit"),
                         InstanceMethod<&HostListenerWrap::stop>("stop")});
   }
 
@@ -28,6 +29,8 @@ class HostListenerWrap : public Napi::ObjectWrap<HostListenerWrap> {
   Napi::Value listen(const Napi::CallbackInfo& info) {
     return failure_of(info.Env(), listener_.start(OwnFd(fd_in(info, 0))));
   }
+
+  void admit(const Napi::CallbackInfo& info) { accepted(OwnFd(fd_in(info, 0))); }
 
   void stop(const Napi::CallbackInfo&) { listener_.stop(); }
 

@@ -65,6 +65,7 @@ export interface NativeMessage extends Failure {
 
 export interface NativeHostListener {
   listen(fd: number): Failure;
+  admit(fd: number): void;
   stop(): void;
 }
 

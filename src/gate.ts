@@ -252,6 +252,11 @@ export class HostListener {
     check(this.#native.listen(fd), 'listening for operators');
   }
 
+  /** Takes in a connection that another process has accepted, as if it had come just now. */
+  admit(fd: number): void {
+    this.#native.admit(fd);
+  }
+
   stop(): void {
     this.#native.stop();
   }

@@ -6,10 +6,12 @@ import { describe } from './gate.js';
 export const socketNames = ['guest', 'control'] as const;
 export type SocketName = (typeof socketNames)[number];
 
-/** A guest's connection on which nothing is under way; another process goes on with it. */
+/** A connection on which nothing is under way; another process goes on with it. */
 export interface KeptConnection {
   readonly fd: number;
-  /** who it is, as the process that accepted it found out; undefined: to be found out anew */
+  /** on which it was accepted */
+  readonly socket: SocketName;
+  /** a guest, as the process that accepted it found out; undefined: to be found out anew */
   readonly caller: KeptCaller | undefined;
 }
 
@@ -27,26 +29,30 @@ export interface Inheritance {
 }
 
 const keptPrefix = 'kept';
+const keptOperator = 'operator';
 
 /** A name that says whose a connection is: the service manager keeps it beside the descriptor. */
-export function keptName(caller: KeptCaller | undefined): string {
+export function keptName({ socket, caller }: Omit<KeptConnection, 'fd'>): string {
+  if (socket === 'control') return keptOperator;
   if (caller === undefined) return keptPrefix;
   return [keptPrefix, caller.instanceId, caller.startTicks, Number(caller.root)].join('.');
 }
 
 /** undefined: no such name */
 export function keptConnection(name: string, fd: number): KeptConnection | undefined {
-  if (name === keptPrefix) return { fd, caller: undefined };
+  if (name === keptOperator) return { fd, socket: 'control', caller: undefined };
+  if (name === keptPrefix) return { fd, socket: 'guest', caller: undefined };
   const [, instanceId, startTicks, root] = /^kept\.(\d+)\.(\d+)\.([01])$/.exec(name) ?? [];
   if (root === undefined) return undefined;
-  return { fd, caller: { instanceId: Number(instanceId), startTicks: Number(startTicks), root: root === '1' } };
+  const caller = { instanceId: Number(instanceId), startTicks: Number(startTicks), root: root === '1' };
+  return { fd, socket: 'guest', caller };
 }
 
 /** Connections by name, since one message may carry many descriptors of the same name. */
 export function byKeptName(connections: readonly KeptConnection[], most: number): [name: string, fds: number[]][] {
   const groups = new Map<string, number[][]>();
-  for (const { fd, caller } of connections) {
-    const name = keptName(caller);
+  for (const { fd, ...whose } of connections) {
+    const name = keptName(whose);
     const group = groups.get(name) ?? [[]];
     groups.set(name, group);
     if ((group.at(-1) as number[]).length === most) group.push([]);
@@ -55,7 +61,7 @@ export function byKeptName(connections: readonly KeptConnection[], most: number)
   return [...groups].flatMap(([name, group]) => group.map((fds): [string, number[]] => [name, fds]));
 }
 
-export function closeAll(connections: readonly KeptConnection[]): void {
+export function closeAll(connections: readonly Pick<KeptConnection, 'fd'>[]): void {
   for (const { fd } of connections) closeSync(fd);
 }
 

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import type { Gate } from './gate.js';
 import type { KeptConnection } from './handover.js';
+import type { HostServer } from './host/server.js';
 import type { Running } from './running.js';
 
 /** The guests' connections on which nothing is under way, for another process; the gate has let go of them. */
@@ -8,14 +9,15 @@ export function keptOf(gate: Gate, running: Running): KeptConnection[] {
   return gate.part(true).map(({ fd, slot, root }) => {
     const instance = running.at(slot);
     const startTicks = instance?.run?.startTicks;
-    if (instance === undefined || startTicks === undefined) return { fd, caller: undefined };
-    return { fd, caller: { instanceId: instance.id, startTicks, root } };
+    if (instance === undefined || startTicks === undefined) return { fd, socket: 'guest', caller: undefined };
+    return { fd, socket: 'guest', caller: { instanceId: instance.id, startTicks, root } };
   });
 }
 
-/** Takes in what another process has kept. A connection of an instance that does not run any more is closed. */
-export function admitKept(gate: Gate, running: Running, connections: readonly KeptConnection[]): void {
-  for (const { fd, caller } of connections) {
+/** Takes in guests that another process has kept. A connection of an instance that does not run any more is closed. */
+export function admitGuests(gate: Gate, running: Running, connections: readonly KeptConnection[]): void {
+  for (const { fd, socket, caller } of connections) {
+    if (socket !== 'guest') continue;
     if (caller === undefined) {
       gate.admit(fd);
       continue;
@@ -24,4 +26,9 @@ export function admitKept(gate: Gate, running: Running, connections: readonly Ke
     if (slot === undefined) closeSync(fd);
     else gate.readmit(fd, slot, caller.root);
   }
+}
+
+/** The same for operators. */
+export function admitOperators(host: HostServer, connections: readonly KeptConnection[]): void {
+  for (const { fd, socket } of connections) if (socket === 'control') host.admit(fd);
 }

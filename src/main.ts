@@ -6,7 +6,7 @@ import { Desk } from './guest/desk.js';
 import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
-import type { KeptConnection } from './handover.js';
+import { closeAll, type KeptConnection } from './handover.js';
 import { BatchHandlers } from './host/batches.js';
 import { hostEndpoints } from './host/endpoints.js';
 import { EventSockets } from './host/event-sockets.js';
@@ -22,7 +22,7 @@ import { Images } from './images/images.js';
 import { instanceMetrics } from './instance-metrics.js';
 import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
-import { admitKept, keptOf } from './kept.js';
+import { admitGuests, admitOperators, keptOf } from './kept.js';
 import type { Log, LogLines } from './log.js';
 import { metricsOf } from './metrics.js';
 import { version } from './package-root.js';
@@ -40,6 +40,7 @@ export class Daemon {
   readonly #sockets: Sockets;
   /** who asks to go on in this one's place */
   readonly successors: Successors;
+  readonly #operators: KeptConnection[] = [];
   #kept: () => KeptConnection[] = () => [];
   readonly #stops: Step[] = [];
   readonly #closes: Step[] = [];
@@ -77,7 +78,9 @@ export class Daemon {
    */
   async stop(keep = false): Promise<readonly KeptConnection[]> {
     for (const stop of this.#stops.splice(0).reverse()) await stop();
-    const kept = keep ? this.#kept() : [];
+    const operators = this.#operators.splice(0);
+    if (!keep) closeAll(operators);
+    const kept = keep ? [...this.#kept(), ...operators] : [];
     for (const close of this.#closes.splice(0).reverse()) await close();
     return kept;
   }
@@ -141,7 +144,8 @@ export class Daemon {
     this.#stops.push(() => desk.stop());
     await running.reattach();
     this.#kept = () => keptOf(gate, running);
-    admitKept(gate, running, this.#sockets.takeConnections());
+    const inherited = this.#sockets.takeConnections();
+    admitGuests(gate, running, inherited);
 
     const operations = new Operations();
     const events = new HostEvents();
@@ -178,7 +182,8 @@ export class Daemon {
       log,
     );
     host.run(this.#sockets.listening('control'));
-    this.#stops.push(() => host.stop());
+    admitOperators(host, inherited);
+    this.#stops.push(async () => void this.#operators.push(...(await host.stop())));
 
     gate.listen(this.#sockets.listening('guest'));
     this.#stops.push(() => gate.stopListening());

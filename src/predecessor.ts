@@ -108,7 +108,7 @@ class Conversation {
 
 function keptAs(name: string, descriptors: readonly number[]): KeptConnection[] {
   const kept = descriptors.flatMap((fd) => keptConnection(name, fd) ?? []);
-  if (kept.length === 0) closeAll(descriptors.map((fd) => ({ fd, caller: undefined })));
+  if (kept.length === 0) closeAll(descriptors.map((fd) => ({ fd })));
   return kept;
 }
 

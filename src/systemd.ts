@@ -81,8 +81,7 @@ export class ServiceManager {
 
   /** Guests and operators are answered. inherited: what it need not keep any longer */
   ready(inherited: readonly KeptConnection[]): void {
-    for (const name of new Set(inherited.map(({ caller }) => keptName(caller))))
-      this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+    for (const name of new Set(inherited.map(keptName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
     this.#tell('READY=1\nSTATUS=Answering');
     if (this.#watchdogMilliseconds === 0 || !this.present) return;
     // By the event loop itself: when that stands still, so does this. Twice in each period, as sd_watchdog_enabled(3) says.

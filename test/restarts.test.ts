@@ -59,6 +59,56 @@ test('a takeover: guests that ask all the while are all answered', async () => {
   }
 });
 
+const replacements: Readonly<Record<string, () => Promise<Replaced>>> = {
+  'a restart by a service manager': async () => {
+    const managed = await ManagedDaemon.start();
+    return { daemon: managed.daemon, again: () => managed.again('restart'), remove: () => managed.remove() };
+  },
+  'a takeover': async () => {
+    const daemon = await TestDaemon.start();
+    return { daemon, again: () => daemon.takeOver(), remove: () => daemon.remove() };
+  },
+};
+
+interface Replaced {
+  readonly daemon: TestDaemon;
+  again(): Promise<unknown>;
+  remove(): Promise<unknown>;
+}
+
+for (const [what, start] of Object.entries(replacements)) {
+  test(`${what}: operators who change things all the while are all answered, and nothing is lost`, async () => {
+    const { daemon, again, remove } = await start();
+    try {
+      await daemon.create('c1');
+      const operator = new Operator(() => daemon);
+      const changes = { kept: 0, new: 0 };
+      let ended = false;
+      const change = async (who: 'kept' | 'new', set: (n: string) => Promise<unknown>): Promise<void> => {
+        while (!ended) {
+          await set(`${changes[who] + 1}`);
+          changes[who]++;
+        }
+      };
+      const changing = Promise.all([
+        change('kept', (n) => daemon.set('c1', { 'user.kept': n })),
+        change('new', (n) => operator.metadata('PATCH', '/1.0/instances/c1', { config: { 'user.new': n } })),
+      ]);
+      for (let round = 0; round < 3; round++) {
+        await Promise.race([again(), changing]);
+        const enough = changes.kept + changes.new + 10;
+        await Promise.race([eventually('more changes', () => changes.kept + changes.new >= enough), changing]);
+      }
+      ended = true;
+      await changing;
+      const { config } = await daemon.client.instance('c1');
+      assert.deepEqual([config['user.kept'], config['user.new']], [`${changes.kept}`, `${changes.new}`]);
+    } finally {
+      await remove();
+    }
+  });
+}
+
 /** Listens, and again whenever it is told to, until it has heard of so many changes. Gives them, and the close codes. */
 async function heardOf(count: number, guest: Guest, socket: string): Promise<{ values: unknown[]; codes: number[] }> {
   const values: unknown[] = [];

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
-import { userInfo } from 'node:os';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Fault } from '../errors.js';
 import { type Credentials, HostListener } from '../gate.js';
-import type { Requestor } from '../instances/changes.js';
+import type { KeptConnection } from '../handover.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
@@ -14,34 +13,9 @@ import { UnderWay } from '../under-way.js';
 import type { HostEndpoint } from './endpoints.js';
 import type { EventSockets } from './event-sockets.js';
 import { Lines, linesType } from './lines.js';
+import { OperatorSocket } from './operator-socket.js';
 import { errorEnvelope, type HostReply, type HostRequest } from './reply.js';
 import { send, write, writeEarly } from './send.js';
-
-/** A connection, and who has opened it, as LXD says it of its own socket. */
-class OperatorSocket extends Socket {
-  readonly fd: number;
-  readonly uid: number;
-  readonly requestor: Requestor;
-
-  constructor(fd: number, { uid }: Credentials) {
-    super({ fd, readable: true, writable: true });
-    this.fd = fd;
-    this.uid = uid;
-    this.requestor = {
-      username: uid === process.getuid?.() ? ownName() : `uid=${uid}`,
-      protocol: 'unix',
-      address: '@',
-    };
-  }
-}
-
-function ownName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid=${process.getuid?.()}`; // it has no line in /etc/passwd
-  }
-}
 
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
 export class HostServer {
@@ -55,6 +29,7 @@ export class HostServer {
   readonly #groupIsAllowed: boolean;
   readonly #log: Log;
   readonly #underWay = new UnderWay();
+  readonly #open = new Set<OperatorSocket>();
 
   /** groupIsAllowed: the socket's mode lets a group in, so its permissions decide, and not the uid alone */
   constructor(
@@ -82,14 +57,23 @@ export class HostServer {
     this.#listener.listen(fd);
   }
 
-  /** Requests that are being answered are; then everything is closed. */
-  async stop(): Promise<void> {
+  /** Takes in a connection that another process has accepted. */
+  admit(fd: number): void {
+    this.#listener.admit(fd);
+  }
+
+  /** Requests that are being answered are; then idle connections are given away, and everything else is closed. */
+  async stop(): Promise<KeptConnection[]> {
     this.#listener.stop();
     await this.#underWay.ended(this.#limits['drain-seconds']);
+    const kept = [...this.#open].flatMap((socket): KeptConnection[] => {
+      const fd = socket.part();
+      return fd === undefined ? [] : [{ fd, socket: 'control', caller: undefined }];
+    });
     this.#sockets.stop();
-    this.#server.closeIdleConnections();
     await new Promise(setImmediate);
     this.#server.closeAllConnections();
+    return kept;
   }
 
   #connected(fd: number, peer: Credentials): void {
@@ -99,10 +83,13 @@ export class HostServer {
       socket.destroy();
       return;
     }
+    this.#open.add(socket);
+    socket.on('close', () => this.#open.delete(socket));
     this.#server.emit('connection', socket);
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    (request.socket as OperatorSocket).asked(response);
     this.#underWay.add(once(response, 'close')); // its answer is with the kernel then
     try {
       await send(response, await this.#answer(request));
@@ -115,6 +102,7 @@ export class HostServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined); // it closes, which is what counts
+    (socket as OperatorSocket).upgraded();
     try {
       const url = new URL(request.url ?? '/', 'http://devlxd');
       if (url.pathname === takeoverPath) this.#successors.accept(request, socket, socket as OperatorSocket);

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Gate } from '../../src/gate.js';
 import { byKeptName, type KeptConnection, keptConnection, keptName } from '../../src/handover.js';
-import { admitKept } from '../../src/kept.js';
+import { admitGuests } from '../../src/kept.js';
 import type { Running } from '../../src/running.js';
 import { inheritedFromManager } from '../../src/systemd.js';
 import { UnderWay } from '../../src/under-way.js';
@@ -16,17 +16,25 @@ const callers = [
 
 test('the name of a kept connection says whose it is, as systemd allows names to be', () => {
   for (const caller of callers) {
-    const name = keptName(caller);
+    const name = keptName({ socket: 'guest', caller });
     assert.match(name, /^[\x21-\x7e]{1,255}$/);
     assert.ok(!name.includes(':'));
-    assert.deepEqual(keptConnection(name, 7), { fd: 7, caller });
+    assert.deepEqual(keptConnection(name, 7), { fd: 7, socket: 'guest', caller });
   }
+  assert.deepEqual(keptConnection(keptName({ socket: 'control', caller: undefined }), 7), {
+    fd: 7,
+    socket: 'control',
+    caller: undefined,
+  });
   for (const other of ['guest', 'kept.', 'kept.1.2', 'kept.1.2.3', 'kept.1.2.1.', 'kept.-1.2.1', 'xkept.1.2.1'])
     assert.equal(keptConnection(other, 7), undefined, other);
 });
 
 test('connections of the same name go together, so many at a time', () => {
-  const connections = Array.from({ length: 10 }, (_, fd): KeptConnection => ({ fd, caller: callers[fd % 2] }));
+  const connections = Array.from(
+    { length: 10 },
+    (_, fd): KeptConnection => ({ fd, socket: 'guest', caller: callers[fd % 2] }),
+  );
   assert.deepEqual(byKeptName(connections, 3), [
     ['kept', [0, 2, 4]],
     ['kept', [6, 8]],
@@ -41,9 +49,9 @@ test('a kept connection of an instance that does not run any more is closed', ()
   const readmitted: unknown[] = [];
   const gate = { readmit: (...all: unknown[]) => readmitted.push(all) } as unknown as Gate;
   const running = { slotOfRun: (id: number, ticks: number) => (id === 1 && ticks === 5 ? 3 : undefined) } as Running;
-  admitKept(gate, running, [
-    { fd: stays, caller: { instanceId: 1, startTicks: 5, root: true } },
-    { fd: goes, caller: { instanceId: 1, startTicks: 6, root: true } },
+  admitGuests(gate, running, [
+    { fd: stays, socket: 'guest', caller: { instanceId: 1, startTicks: 5, root: true } },
+    { fd: goes, socket: 'guest', caller: { instanceId: 1, startTicks: 6, root: true } },
   ]);
   assert.deepEqual(readmitted, [[stays, 3, true]]);
   assert.throws(() => fstatSync(goes), /EBADF/);
