@@ -59,12 +59,11 @@ try {
 function program() {
   const library = 'usr/lib/devlxd';
   const built = ['devlxd.node', 'devlxd-hook', 'guests'].map((name) => join('build/Release', name));
-  for (const part of ['bin/devlxd', 'bin/devlxd-hook', 'dist/src', ...built, 'package.json'])
-    put(part, join(library, part));
+  for (const part of ['bin/devlxd', 'dist/src', ...built, 'package.json']) put(part, join(library, part));
+  symlinkSync('../build/Release/devlxd-hook', join(stage, library, 'bin/devlxd-hook'));
   writeFileSync(join(stage, library, 'package.json'), JSON.stringify({ ...project, version: values.version }, null, 2));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
-  symlinkSync('../lib/devlxd/bin/devlxd', join(stage, 'usr/bin/devlxd'));
-  symlinkSync('../lib/devlxd/build/Release/devlxd-hook', join(stage, 'usr/bin/devlxd-hook'));
+  for (const name of ['devlxd', 'devlxd-hook']) symlinkSync(`../lib/devlxd/bin/${name}`, join(stage, 'usr/bin', name));
 }
 
 function modules() {

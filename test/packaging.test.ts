@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { allOptions, variableOf } from '../src/config.js';
 import { packageRoot } from '../src/package-root.js';
@@ -81,8 +90,15 @@ test('the package has what is needed to run it, and nothing that only builds or 
   const [, program = ''] = /^ExecStart=\/usr\/bin\/node (?:-\S+ )*(\/\S+) serve$/m.exec(unit) ?? [];
   assert.match(program, /devlxd$/);
   assert.ok(existsSync(join(tree, program)), program);
-  const { status } = spawnSync(join(tree, 'usr/bin/devlxd-hook'), ['--help']);
-  assert.equal(status, 0);
+  for (const command of [['usr/bin/devlxd-hook'], ['usr/bin/devlxd', 'hook']]) {
+    const [file = '', ...words] = command;
+    assert.equal(spawnSync(join(tree, file), [...words, '--help']).status, 0, command.join(' '));
+  }
+  const links = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
+  for (const { parentPath, name } of links) {
+    const target = readlinkSync(join(parentPath, name));
+    assert.ok(!isAbsolute(target) && existsSync(join(parentPath, target)), `${name} -> ${target}`);
+  }
   const { stdout } = spawnSync('dpkg-deb', ['-f', packages[0] ?? '', 'Depends'], { encoding: 'utf8' });
   assert.match(stdout, /^nodejs \(>= 2\d/);
 });
