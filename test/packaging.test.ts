@@ -11,7 +11,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { allOptions, variableOf } from '../src/config.js';
 import { packageRoot } from '../src/package-root.js';
@@ -112,18 +112,41 @@ test('the example configuration shows every option but the directories, with its
   assert.deepEqual(shown.sort(), expected.sort());
 });
 
-test('it installs, runs, upgrades and goes without a trace, where no systemd runs', (t) => {
-  if (withoutPackages(t)) return;
-  if (process.getuid?.() !== 0) return t.skip('needs root, for a root directory of its own');
-  const own = join(scratch, 'root');
+/** A directory for a root of its own; undefined, and the test is skipped, where there can be none. */
+function rootOfItsOwn(t: TestContext, name: string): string | undefined {
+  if (withoutPackages(t)) return undefined;
+  if (process.getuid?.() !== 0) {
+    t.skip('needs root, for a root directory of its own');
+    return undefined;
+  }
+  const own = join(scratch, name);
   mkdirSync(own);
-  const probe = `mount -t tmpfs none ${own} && mkdir ${own}/u ${own}/w && mount -t overlay -o lowerdir=/,upperdir=${own}/u,workdir=${own}/w none ${own}`;
-  if (spawnSync('unshare', ['--mount', 'sh', '-c', probe]).status !== 0)
-    return t.skip('needs overlayfs, for a root directory of its own');
+  const overlay = `lowerdir=/,upperdir=${own}/u,workdir=${own}/w`;
+  const probe = `mount -t tmpfs none ${own} && mkdir ${own}/u ${own}/w && mount -t overlay -o ${overlay} none ${own}`;
+  if (spawnSync('unshare', ['--mount', 'sh', '-c', probe]).status === 0) return own;
+  t.skip('needs overlayfs, for a root directory of its own');
+  return undefined;
+}
+
+test('it installs, runs, upgrades and goes without a trace, where no systemd runs', (t) => {
+  const own = rootOfItsOwn(t, 'root');
+  if (own === undefined) return;
   const alone = ['--mount', '--pid', '--fork', '--kill-child'];
   const script = join(packageRoot, 'test/support/install-deb.sh');
-  const { status, stderr } = spawnSync('unshare', [...alone, 'sh', script, ...packages, own], {
-    encoding: 'utf8',
-  });
+  const { status, stderr } = spawnSync('unshare', [...alone, 'sh', script, ...packages, own], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
+});
+
+test('under systemd it starts, restarts, upgrades and goes: everyone is answered', (t) => {
+  const own = rootOfItsOwn(t, 'booted');
+  if (own === undefined) return;
+  const missing = ['/usr/bin/systemd-nspawn', '/sbin/init', '/usr/bin/node'].filter((file) => !existsSync(file));
+  if (missing.length > 0)
+    return t.skip(`needs ${missing.join(', ')}: apt-get install systemd-container systemd-sysv, and Node in /usr/bin`);
+  const program = join(packageRoot, 'dist/test/support/under-systemd.js');
+  const inside = packages.map((file) => join('/root/packages', basename(file)));
+  const script = join(packageRoot, 'test/support/boot-systemd.sh');
+  const options = [own, packageRoot, scratch, `devlxd-test-${process.pid}`, '/usr/bin/node', program, ...inside];
+  const { stdout, stderr } = spawnSync('unshare', ['--mount', 'sh', script, ...options], { encoding: 'utf8' });
+  assert.match(stdout, /^\d+ answers, all is well$/m, stdout + stderr);
 });

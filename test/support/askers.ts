@@ -25,7 +25,7 @@ export class Askers {
   }
 
   /** So many guests, registered and asking. */
-  static async start(daemon: TestDaemon, guests: Guests, count: number): Promise<Askers> {
+  static async start(daemon: Pick<TestDaemon, 'socket' | 'register'>, guests: Guests, count: number): Promise<Askers> {
     const asking = guests.spawn(count).map((guest, index) => [guest, `mark of ${index}`] as const);
     await Promise.all(
       asking.map(([guest, mark], index) => daemon.register(`asker${index}`, guest.pid, { 'user.mark': mark })),

@@ -1,0 +1,69 @@
+// Runs inside a container that systemd has booted (boot-systemd.sh): the package under the systemd that it is made for.
+// usage: under-systemd.js OLD.deb NEW.deb
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { HostClient, instancePath } from '../../src/cli/client.js';
+import { Askers } from './askers.js';
+import { eventually } from './eventually.js';
+import { Guests } from './guest-processes.js';
+import { ask } from './http.js';
+
+const [older = '', newer = ''] = process.argv.slice(2);
+const socket = '/run/devlxd/guest/sock';
+const run = promisify(execFile);
+const client = new HostClient('/run/devlxd');
+
+/** A property of the service. */
+function property(name: string): string {
+  return execFileSync('systemctl', ['show', 'devlxd.service', '-p', name, '--value'], { encoding: 'utf8' }).trim();
+}
+
+async function register(name: string, pid: number, config: Readonly<Record<string, string>>): Promise<void> {
+  await client.request('POST', '/1.0/instances', { name, config });
+  await client.request('PUT', `${instancePath(name)}/state`, { action: 'start', pid });
+}
+
+async function version(): Promise<string> {
+  const { environment } = (await client.request('GET', '/1.0')) as { environment: { server_version: string } };
+  return environment.server_version;
+}
+
+async function install(file: string): Promise<void> {
+  await run('dpkg', ['--force-depends', '-i', file]);
+}
+
+await install(older);
+assert.deepEqual([property('ActiveState'), property('StatusText')], ['active', 'Answering']);
+
+const guests = new Guests();
+const askers = await Askers.start({ socket, register }, guests, 20);
+assert.equal(await version(), '0.0.1');
+for (let round = 0; round < 2; round++) {
+  const before = property('MainPID');
+  await run('systemctl', ['restart', 'devlxd.service']);
+  assert.notEqual(property('MainPID'), before);
+  await askers.more(100);
+}
+await install(newer);
+await askers.more(100);
+assert.equal(await version(), '9.9.9');
+await askers.end();
+assert.deepEqual(askers.failures, []);
+assert.equal(property('NRestarts'), '0');
+
+const guest = guests.one();
+await register('c1', guest.pid, { 'user.mark': 'here' });
+process.kill(Number(property('MainPID')), 'SIGKILL');
+assert.equal((await ask(guest.connect(socket), '/1.0/config/user.mark')).body, 'here');
+assert.equal(property('NRestarts'), '1');
+await client.close();
+await guests.close();
+
+await run('dpkg', ['-r', 'devlxd']);
+await eventually('the sockets are gone', () => !existsSync(socket));
+await run('dpkg', ['-P', 'devlxd']);
+for (const left of ['/var/lib/devlxd', '/run/devlxd', '/etc/devlxd', '/usr/lib/devlxd'])
+  assert.ok(!existsSync(left), left);
+process.stdout.write(`${askers.answered} answers, all is well\n`);
