@@ -2,12 +2,21 @@
 // until there are tokens again. Nothing is refused: cloud-init takes any error for "no data
 // source".
 #include "gate.h"
+#include "request_head.h"
 
 namespace devlxd {
 namespace {
 
 // How often it is looked whether somebody may go on; at 2,000 requests a second, ten tokens.
 constexpr uint64_t kTickMilliseconds = 5;
+
+// A copy: what is resumed changes the map.
+std::vector<Slot> slots_of(const std::unordered_map<Slot, std::deque<Connection*>>& delayed) {
+  std::vector<Slot> slots;
+  slots.reserve(delayed.size());
+  for (const auto& [slot, queue] : delayed) slots.push_back(slot);
+  return slots;
+}
 
 }  // namespace
 
@@ -42,9 +51,7 @@ void Gate::undelay(Connection& connection) {
 // One instance's next after the other's, first come, first served. What is resumed may close
 // anything, and delay itself again.
 void Gate::resume_delayed() {
-  std::vector<Slot> slots;
-  for (const auto& [slot, queue] : delayed_) slots.push_back(slot);
-  for (const Slot slot : slots) {
+  for (const Slot slot : slots_of(delayed_)) {
     while (rates_.has_token(slot, uv_now(loop_))) {
       const auto found = delayed_.find(slot);
       if (found == delayed_.end()) break;
@@ -54,6 +61,27 @@ void Gate::resume_delayed() {
     }
   }
   if (delayed_.empty()) uv_timer_stop(delay_timer_);
+}
+
+// Before the gate ends: who waits with one request is answered now, so that its connection can go
+// on elsewhere. Those who have sent more ahead wait on: nobody can make the end of the gate long.
+void Gate::answer_delayed() {
+  rates_.lift(true);
+  for (const Slot slot : slots_of(delayed_)) {
+    auto found = delayed_.find(slot);
+    size_t left = found == delayed_.end() ? 0 : found->second.size();
+    for (; left > 0 && found != delayed_.end(); found = delayed_.find(slot), left--) {
+      Connection& connection = *found->second.front();
+      if (connection.held != nullptr && is_repeatable_request(*connection.held)) {
+        undelay(connection);
+        bridge_.resume(connection);
+      } else {
+        found->second.pop_front();
+        found->second.push_back(&connection);
+      }
+    }
+  }
+  rates_.lift(false);
 }
 
 }  // namespace devlxd

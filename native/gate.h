@@ -140,6 +140,7 @@ class Gate {
   void delay(Connection& connection);
   void undelay(Connection& connection);
   void resume_delayed();
+  void answer_delayed();
 
   uv_loop_t* loop_;
   IdentityPath path_;

@@ -23,6 +23,7 @@ bool shut_quiet(int fd) {
 }  // namespace
 
 std::vector<Parting> Gate::part(bool keep) {
+  if (keep) answer_delayed();
   std::vector<Parting> kept;
   for (Slot slot = 0; instances_.at(slot) != nullptr; slot++) {
     part_from(instances_.at(slot)->first, keep, kept);

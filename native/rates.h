@@ -16,7 +16,10 @@ class Rates {
   // per_second 0: no limit. burst: what a bucket holds, at least 1.
   Rates(uint32_t per_second, uint32_t burst);
 
-  bool limited() const { return per_millisecond_ > 0; }
+  bool limited() const { return per_millisecond_ > 0 && !lifted_; }
+
+  // For as long as it is lifted, there is a token for everyone.
+  void lift(bool lifted) { lifted_ = lifted; }
 
   // Is there a token? now: milliseconds of the event loop's clock.
   bool has_token(Slot slot, uint64_t now) {
@@ -52,6 +55,7 @@ class Rates {
 
   double per_millisecond_;
   double burst_;
+  bool lifted_ = false;
   std::vector<Bucket> buckets_;
 };
 

@@ -164,6 +164,33 @@ test('a connection of a guest that is not registered yet goes along as well', as
   }
 });
 
+test('who waits because it asks too often goes along as well', async () => {
+  const daemon = await TestDaemon.start(['--limit-requests-per-second', '20', '--limit-request-burst', '10']);
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+    const sessions = Array.from({ length: 10 }, () => new Session(guest.connect(daemon.socket)));
+    const ask = async (): Promise<void> => {
+      const answers = await Promise.all(sessions.map((session) => session.ask('/1.0/config/user.mark')));
+      for (const { body } of answers) assert.equal(body, 'here');
+    };
+    await ask(); // that was the burst
+    const waiting = ask();
+    await eventually('they wait', async () => {
+      const { body } = await new Operator(() => daemon).request('GET', '/1.0/metrics');
+      return Number(/^devlxd_guest_reads_delayed_total (\d+)$/m.exec(body)?.[1]) >= 5;
+    });
+    const leaving = daemon.takeOver();
+    await waiting;
+    await ask();
+    assert.equal(await leaving, 0);
+    await ask();
+    await Promise.all(sessions.map((session) => session.close()));
+  } finally {
+    await daemon.remove();
+  }
+});
+
 test('operators who follow are told 1012', async () => {
   const daemon = await TestDaemon.start();
   try {
