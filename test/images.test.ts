@@ -231,7 +231,7 @@ test('a stopped instance gets no more of an image', async () => {
   await daemon.register('c3', running.pid, { 'security.devlxd.images': 'true' });
   const sockets = [1, 2, 3].map(() => stalled(running, pathOf(large)));
   await once(sockets[0] as Socket, 'readable');
-  const closed = sockets.map((socket) => once(socket, 'close'));
+  const closed = sockets.map((socket) => new Promise((resolve) => socket.on('close', resolve)));
   await daemon.stopInstance('c3');
   for (const socket of sockets) socket.resume();
   await Promise.all(closed);

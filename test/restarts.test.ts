@@ -101,7 +101,7 @@ for (const [what, start] of Object.entries(replacements)) {
       }
       ended = true;
       await changing;
-      const { config } = await daemon.client.instance('c1');
+      const { config } = await daemon.client.instances.get('c1');
       assert.deepEqual([config['user.kept'], config['user.new']], [`${changes.kept}`, `${changes.new}`]);
     } finally {
       await remove();

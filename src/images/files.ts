@@ -1,5 +1,4 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -66,8 +65,11 @@ export class ImageFiles {
         yield chunk;
       }
     };
+    // Open before anything can fail: a file that is still being made cannot be removed.
+    source.on('error', () => undefined); // which may come meanwhile; pipeline() fails with it
+    const file = await open(path, 'wx', 0o600);
     try {
-      await pipeline(source, note, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true }));
+      await pipeline(source, note, file.createWriteStream({ flush: true }));
     } catch (error) {
       await rm(path, { force: true });
       throw isFull(error) ? this.#full() : error;
