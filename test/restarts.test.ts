@@ -352,6 +352,7 @@ test('after kill -9 instances are taken up again, and whoever asked meanwhile is
     await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
     await daemon.register('c2', other.pid);
     const again = managed.again('kill');
+    await managed.until(() => managed.told.some(({ exit }) => exit !== undefined));
     const answer = ask(guest.connect(daemon.socket), '/1.0/config/user.mark');
     other.kill();
     await again;
