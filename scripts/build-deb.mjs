@@ -117,6 +117,18 @@ function documentation() {
   for (const page of ['README.md', 'SECURITY.md', 'CHANGELOG.md']) put(page, `${to}/${page}`);
   for (const page of readdirSync(join(root, 'docs'))) put(`docs/${page}`, `${to}/docs/${page}`);
   symlinkSync('docs/operations.md', join(stage, to, 'operations.md'));
+  printed('usr/share/man/man1/devlxd.1', ['man']);
+  printed('usr/share/bash-completion/completions/devlxd', ['completion', 'bash']);
+  printed('usr/share/zsh/vendor-completions/_devlxd', ['completion', 'zsh']);
+  printed('usr/share/fish/vendor_completions.d/devlxd.fish', ['completion', 'fish']);
+  output('gzip', ['-9n', join(stage, 'usr/share/man/man1/devlxd.1')]);
+}
+
+/** What the program itself prints. */
+function printed(to, words) {
+  const target = join(stage, to);
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, output(process.execPath, [join(root, 'bin/devlxd'), ...words]));
 }
 
 function control() {
@@ -162,7 +174,7 @@ function architecture() {
 function put(from, to, filter = () => true) {
   const target = join(stage, to);
   mkdirSync(dirname(target), { recursive: true });
-  cpSync(join(root, from), target, { recursive: true, filter: (path) => filter(path) && !path.endsWith('.map') });
+  cpSync(join(root, from), target, { recursive: true, filter: (path) => filter(path) && !/\.(map|d\.ts)$/.test(path) });
   output('chmod', ['-R', 'u=rwX,go=rX', target]);
   if (/^build\/Release\//.test(from) || to.endsWith('.node')) output('strip', ['--strip-unneeded', target]);
 }

@@ -9,6 +9,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
@@ -94,6 +95,8 @@ test('the package has what is needed to run it, and nothing that only builds or 
     const [file = '', ...words] = command;
     assert.equal(spawnSync(join(tree, file), [...words, '--help']).status, 0, command.join(' '));
   }
+  for (const file of ['man/man1/devlxd.1.gz', 'bash-completion/completions/devlxd'])
+    assert.ok(statSync(join(tree, 'usr/share', file)).size > 100, file);
   const links = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
   for (const { parentPath, name } of links) {
     const target = readlinkSync(join(parentPath, name));
