@@ -18,8 +18,6 @@
 #include "../own_fd.h"
 #include "json.h"
 
-extern char** environ;
-
 namespace devlxd::hook {
 namespace {
 

@@ -6,6 +6,7 @@ import { addApply } from './apply.js';
 import { addCompletion } from './completion.js';
 import { addDelete } from './delete.js';
 import { addDevice } from './device.js';
+import { addHook } from './hook.js';
 import { addImage } from './image.js';
 import { addList } from './list.js';
 import { addMan } from './man.js';
@@ -42,6 +43,7 @@ export async function programFor(words: readonly string[]): Promise<Command> {
   addDelete(program);
   addMonitor(program);
   addTop(program);
+  addHook(program);
   if (whole) (await import('./demo.js')).addDemo(program);
   addCompletion(program);
   addMan(program);
