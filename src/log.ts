@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
 import { type Logger, pino } from 'pino';
-import pretty from 'pino-pretty';
 
 export type Log = Logger;
 
@@ -8,7 +7,7 @@ export type Log = Logger;
 export class LogLines extends EventEmitter<{ line: [string] }> {}
 
 /** JSON lines for programs; readable lines for people. Both go to standard error and are written at once. */
-export function createLog(level: string, format: string, lines = new LogLines()): Log {
+export async function createLog(level: string, format: string, lines = new LogLines()): Promise<Log> {
   const readable = format === 'pretty' || (format === 'auto' && process.stderr.isTTY === true);
   const streamWrite = (line: string): string => {
     lines.emit('line', line);
@@ -16,5 +15,6 @@ export function createLog(level: string, format: string, lines = new LogLines())
   };
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite } };
   if (!readable) return pino(options, pino.destination({ dest: 2, sync: true }));
+  const { default: pretty } = await import('pino-pretty');
   return pino(options, pretty({ destination: 2, sync: true, colorize: process.stderr.isTTY === true }));
 }

@@ -8,7 +8,7 @@ import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
 import { closeAll, type KeptConnection } from './handover.js';
 import { BatchHandlers } from './host/batches.js';
-import { hostEndpoints } from './host/endpoints.js';
+import { hostEndpoints, type Metrics } from './host/endpoints.js';
 import { EventSockets } from './host/event-sockets.js';
 import { HostEvents } from './host/events.js';
 import { HookHandlers } from './host/hooks.js';
@@ -19,12 +19,10 @@ import { ProfileHandlers } from './host/profiles.js';
 import { ProjectHandlers } from './host/projects.js';
 import { HostServer } from './host/server.js';
 import { Images } from './images/images.js';
-import { instanceMetrics } from './instance-metrics.js';
 import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
 import { admitGuests, admitOperators, keptOf } from './kept.js';
 import type { Log, LogLines } from './log.js';
-import { metricsOf } from './metrics.js';
 import { version } from './package-root.js';
 import { Running } from './running.js';
 import type { Sockets } from './sockets.js';
@@ -159,7 +157,11 @@ export class Daemon {
     const projects = new ProjectHandlers(registry, operations);
     const batches = new BatchHandlers(registry, operations, { instances, profiles });
     const measured = { registry, gate, desk, listeners, running, hostEvents: events, host: () => host };
-    const totals = metricsOf(measured);
+    const metrics: Metrics = async (perInstance) => {
+      // Loaded when somebody asks: most hosts of few instances never do.
+      const { metricsText } = await import('./metrics.js');
+      return metricsText(measured, perInstance);
+    };
     const host: HostServer = new HostServer(
       hostEndpoints(
         instances,
@@ -169,11 +171,7 @@ export class Daemon {
         batches,
         operations,
         new HookHandlers(registry, running, limits),
-        {
-          contentType: totals.contentType,
-          metrics: () => totals.metrics(),
-          instanceMetrics: () => instanceMetrics(measured),
-        },
+        metrics,
       ),
       new EventSockets(events, registry, limits, log),
       this.successors,

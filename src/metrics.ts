@@ -4,6 +4,7 @@ import type { Desk } from './guest/desk.js';
 import type { Listeners } from './guest/listeners.js';
 import type { HostEvents } from './host/events.js';
 import type { HostServer } from './host/server.js';
+import { instanceMetrics, type MeasuredInstances } from './instance-metrics.js';
 import type { Registry } from './instances/registry.js';
 import type { RequestCounts } from './request-counts.js';
 
@@ -147,11 +148,15 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
   },
 };
 
-/** All of them, for whoever asks in Prometheus's text format. */
-export function metricsOf(measured: Measured): Metrics {
+/** All of them in Prometheus's text format; perInstance: and those of each running instance. */
+export async function metricsText(
+  measured: Measured & MeasuredInstances,
+  perInstance: boolean,
+): Promise<{ contentType: string; text: string }> {
   const metrics = new Metrics();
   for (const [name, declaration] of Object.entries(metricDeclarations)) add(metrics, name, declaration, measured);
-  return metrics;
+  const more = perInstance ? await instanceMetrics(measured) : '';
+  return { contentType: metrics.contentType, text: `${await metrics.metrics()}${more}` };
 }
 
 function add(metrics: Metrics, name: string, { kind, help, labels = [], read }: Declaration, measured: Measured): void {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { readSettings, type Settings } from '../config.js';
 import { type DemoGuest, spawnGuest } from '../demo/spawn.js';
-import { createLog, LogLines } from '../log.js';
+import { createLog, type Log, LogLines } from '../log.js';
 import { Daemon } from '../main.js';
 import { Sockets, socketPaths } from '../sockets.js';
 import { HostClient, instancePath } from './client.js';
@@ -34,7 +34,9 @@ export function addDemo(program: Command): void {
     .addHelpText('after', '\nExample:\n  devlxd demo --log-level debug');
   addOptions(command);
   command.action(async () => {
-    const demo = new Demo(readSettings({ 'log-level': 'warn', ...defined(flagsOf(command)) }));
+    const settings = readSettings({ 'log-level': 'warn', ...defined(flagsOf(command)) });
+    const lines = new LogLines();
+    const demo = new Demo(settings, await createLog(settings.logLevel, settings.logFormat, lines), lines);
     const stopped = stopSignal();
     try {
       await demo.run();
@@ -54,19 +56,13 @@ class Demo {
   readonly #guests: DemoGuest[] = [];
   readonly #leftovers: string[] = [];
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, log: Log, lines: LogLines) {
     const stateDir = mkdtempSync(join(tmpdir(), 'devlxd-demo-'));
     this.#leftovers.push(stateDir);
     if (!existsSync(settings.runDir)) this.#leftovers.push(settings.runDir);
     this.#settings = { ...settings, stateDir };
     this.#sockets = new Sockets(this.#settings);
-    const lines = new LogLines();
-    this.#daemon = new Daemon(
-      this.#settings,
-      createLog(settings.logLevel, settings.logFormat, lines),
-      lines,
-      this.#sockets,
-    );
+    this.#daemon = new Daemon(this.#settings, log, lines, this.#sockets);
     this.#client = new HostClient(settings.runDir);
   }
 

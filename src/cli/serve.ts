@@ -22,7 +22,7 @@ Examples:
   command.action(async () => {
     const settings = readSettings(flagsOf(command));
     const lines = new LogLines();
-    const log = createLog(settings.logLevel, settings.logFormat, lines);
+    const log = await createLog(settings.logLevel, settings.logFormat, lines);
     await new Service(settings, log, lines).run(command.getOptionValue('takeover') === true, stopSignal);
   });
 }

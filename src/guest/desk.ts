@@ -19,6 +19,8 @@ import { answer, find, isServed } from './route.js';
 /** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
 const lastBodySeconds = 1;
 
+const nothing: readonly never[] = [];
+
 /** Where every request is served, by whichever edge it came: whose it is, what the answer is, or that it must wait. */
 export class Desk {
   readonly #registry: Registry;
@@ -165,7 +167,7 @@ export class Desk {
   #listen(exchange: Exchange, slot: number, { id: instanceId }: Instance, { types, since }: EventsReply): void {
     if (since === undefined) {
       this.#count(exchange, '200 OK');
-      exchange.stream({ instanceId, slot, types, missed: [] });
+      exchange.stream({ instanceId, slot, types, missed: nothing });
       return;
     }
     exchange.watch();

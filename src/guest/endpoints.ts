@@ -148,6 +148,18 @@ function events({ query }: GuestRequest): Reply {
   const since = parameters.get('since') ?? undefined;
   if (since !== undefined && !timestampPattern.test(since)) return errors.badRequest;
   const wanted = parameters.get('type');
-  const types = wanted ? wanted.split(',') : ['config', 'device'];
-  return { kind: 'events', types: new Set(types as EventType[]), since };
+  return { kind: 'events', types: sharedSet(wanted ? wanted.split(',') : eventTypes), since };
+}
+
+const eventTypes: readonly EventType[] = ['config', 'device'];
+
+/** One for all listeners that hear of the same: there are thousands. */
+const sharedSets = new Map<string, ReadonlySet<EventType>>();
+
+function sharedSet(wanted: readonly string[]): ReadonlySet<EventType> {
+  const types = eventTypes.filter((type) => wanted.includes(type));
+  const key = types.join();
+  const shared = sharedSets.get(key) ?? new Set(types);
+  sharedSets.set(key, shared);
+  return shared;
 }

@@ -85,19 +85,14 @@ export function hostEndpoints(
   ];
 }
 
-/** What is measured, as Prometheus reads it. */
-export interface Metrics {
-  readonly contentType: string;
-  metrics(): Promise<string>;
-  /** and of each running instance */
-  instanceMetrics(): Promise<string>;
-}
+/** What is measured, as Prometheus reads it; of each running instance as well, or of all together only. */
+export type Metrics = (perInstance: boolean) => Promise<{ readonly contentType: string; readonly text: string }>;
 
 async function metricsText(metrics: Metrics, query: URLSearchParams): Promise<HostReply> {
   const per = query.get('per') || 'none';
   if (per !== 'none' && per !== 'instance') throw invalid('per', `"${per}" is not instance`);
-  const more = per === 'instance' ? await metrics.instanceMetrics() : '';
-  return { kind: 'text', type: metrics.contentType, text: `${await metrics.metrics()}${more}` };
+  const { contentType, text } = await metrics(per === 'instance');
+  return { kind: 'text', type: contentType, text };
 }
 
 function noCopies(): never {

@@ -1,5 +1,15 @@
-import { type Document, isMap, isScalar, isSeq, parseDocument, Scalar, type YAMLMap, YAMLSeq } from 'yaml';
+import { createRequire } from 'node:module';
+import type { Document, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { type Config, expandedConfig, type Instance } from './model.js';
+
+const require = createRequire(import.meta.url);
+let loaded: typeof import('yaml') | undefined;
+
+/** Loaded with the first key that is to be merged: it takes 4 MB, which most hosts have no need of. */
+function yaml(): typeof import('yaml') {
+  loaded ??= require('yaml') as typeof import('yaml');
+  return loaded;
+}
 
 /** The values that differ from what the operator wrote, by key. */
 type Merged = ReadonlyMap<string, string>;
@@ -80,10 +90,10 @@ function withKeys(
   const parts = splitHeader(text);
   if (parts === undefined) return undefined;
   try {
-    const document: Document = parseDocument(parts.body);
+    const document: Document = yaml().parseDocument(parts.body);
     if (document.errors.length > 0) return undefined;
     if (document.contents === null) document.contents = document.createNode({}) as never;
-    if (!isMap(document.contents) || !wanted(document)) return undefined;
+    if (!yaml().isMap(document.contents) || !wanted(document)) return undefined;
     const users = listIn(document.contents, 'users');
     if (users === undefined || !keys.every((one) => addUser(document, users, one))) return undefined;
     document.contents.set('users', users);
@@ -103,10 +113,12 @@ function splitHeader(text: string): { head: string; body: string } | undefined {
 }
 
 function addUser(document: Document, users: YAMLSeq, { user, publicKeys, importIds }: UserKeys): boolean {
-  if (users.items.some((item) => !isMap(item) && !isNamed(item))) return false;
-  const index = users.items.findIndex((item) => (isMap(item) ? item.get('name') : (item as Scalar).value) === user);
+  if (users.items.some((item) => !yaml().isMap(item) && !isNamed(item))) return false;
+  const index = users.items.findIndex(
+    (item) => (yaml().isMap(item) ? item.get('name') : (item as Scalar).value) === user,
+  );
   const found = users.items[index];
-  const target = isMap(found) ? found : (document.createNode({ name: user }) as YAMLMap);
+  const target = yaml().isMap(found) ? found : (document.createNode({ name: user }) as YAMLMap);
   if (index < 0) users.add(target);
   else users.items[index] = target;
   // cloud-init has called these both, one after the other; which one the guest's knows, nobody can say here.
@@ -119,16 +131,16 @@ function addUser(document: Document, users: YAMLSeq, { user, publicKeys, importI
 }
 
 function isNamed(item: unknown): boolean {
-  return isScalar(item) && typeof item.value === 'string';
+  return yaml().isScalar(item) && typeof item.value === 'string';
 }
 
 function addValues(target: YAMLMap, field: string, values: readonly string[]): boolean {
   if (values.length === 0) return true;
   const list = listIn(target, field);
   if (list === undefined) return false;
-  const present = new Set(list.items.map((item) => (isScalar(item) ? item.value : undefined)));
+  const present = new Set(list.items.map((item) => (yaml().isScalar(item) ? item.value : undefined)));
   for (const value of values.filter((one) => !present.has(one))) {
-    const scalar = new Scalar(value);
+    const scalar = new (yaml().Scalar)(value);
     scalar.comment = mark;
     list.add(scalar);
   }
@@ -139,8 +151,8 @@ function addValues(target: YAMLMap, field: string, values: readonly string[]): b
 /** The list under a key; a string becomes a list of one, nothing an empty one; anything else cannot be extended. */
 function listIn(map: YAMLMap, key: string): YAMLSeq | undefined {
   const value = map.get(key, true);
-  if (isSeq(value)) return value;
-  const list = new YAMLSeq();
+  if (yaml().isSeq(value)) return value;
+  const list = new (yaml().YAMLSeq)();
   if (value === undefined) return list;
   if (!isNamed(value)) return undefined;
   list.add(value);

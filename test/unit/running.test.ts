@@ -10,7 +10,7 @@ import { storedRegistry } from '../support/registry.js';
 
 const { limits } = readSettings({}, {});
 const { registry } = storedRegistry();
-const log = createLog('silent', 'json');
+const log = await createLog('silent', 'json');
 
 /** A gate that registers everyone, in slots from 0, and remembers what it was told. */
 class FakeGate {
