@@ -3,7 +3,6 @@
 #include <getopt.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -12,12 +11,14 @@
 #include <string>
 
 #include "canned_server.h"
+#include "read_count.h"
 #include "sockets.h"
 #include "websocket.h"
 
 namespace {
 
 using devlxd::bench::Doorman;
+using devlxd::bench::read_count;
 
 constexpr const char* kHelp =
     "Usage: bench_floor --socket PATH [options]\n"
@@ -61,12 +62,6 @@ bool read_file(const char* path, std::string& text) {
   std::ifstream file(path, std::ios::binary);
   text.assign(std::istreambuf_iterator<char>(file), {});
   return file.good() || file.eof();
-}
-
-bool read_count(const char* text, int& count) {
-  const char* end = text + strlen(text);
-  const auto [stop, problem] = std::from_chars(text, end, count);
-  return problem == std::errc() && stop == end && count > 0;
 }
 
 std::string head_for(const Options& options) {

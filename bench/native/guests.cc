@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -13,6 +12,7 @@
 #include "histogram.h"
 #include "holder.h"
 #include "load_options.h"
+#include "read_count.h"
 #include "sockets.h"
 #include "tally.h"
 
@@ -46,12 +46,6 @@ struct Options {
 int usage(const char* problem) {
   fprintf(stderr, "bench_guests: %s; see bench_guests --help\n", problem);
   return 2;
-}
-
-bool read_count(const char* text, size_t& count) {
-  const char* end = text + strlen(text);
-  const auto [stop, problem] = std::from_chars(text, end, count);
-  return problem == std::errc() && stop == end && count > 0;
 }
 
 void print_pids(const Crowd& crowd) {

@@ -4,7 +4,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -14,6 +13,7 @@
 #include "../../native/guests/message.h"
 #include "../../native/guests/spawn.h"
 #include "../../native/peer.h"
+#include "read_count.h"
 #include "sockets.h"
 
 namespace devlxd::bench {
@@ -44,12 +44,6 @@ struct Options {
 int usage(const char* problem) {
   fprintf(stderr, "bench_identify: %s; see bench_identify --help\n", problem);
   return 2;
-}
-
-bool read_count(const char* text, int& count) {
-  const char* end = text + strlen(text);
-  const auto [stop, problem] = std::from_chars(text, end, count);
-  return problem == std::errc() && stop == end && count >= 0;
 }
 
 bool read_path(const char* text, IdentityPath& path) {
@@ -136,13 +130,13 @@ int parse_and_run(int argc, char** argv) {
         if (!read_path(optarg, options.path)) return usage("--identity takes one of three");
         break;
       case 'n':
-        if (!read_count(optarg, options.nested)) return usage("--nested takes a number");
+        if (!read_count(optarg, options.nested, 0)) return usage("--nested takes a number");
         break;
       case 'k':
         options.known = true;
         break;
       case 'c':
-        if (!read_count(optarg, options.count)) return usage("--count takes a number");
+        if (!read_count(optarg, options.count)) return usage("--count takes a number above 0");
         break;
       case 'h':
         fputs(kHelp, stdout);
@@ -153,7 +147,6 @@ int parse_and_run(int argc, char** argv) {
   }
   if (optind < argc) return usage("there is a word too many");
   if (options.socket.empty()) return usage("--socket is missing");
-  if (options.count == 0) return usage("--count takes a number above 0");
   return run(options);
 }
 
