@@ -62,7 +62,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::forget>("forget"),
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
                         InstanceMethod<&GateWrap::counters>("counters"),
-                        InstanceMethod<&GateWrap::connections_of>("connectionsOf")});
+                        InstanceMethod<&GateWrap::counters_of>("countersOf")});
   }
 
   // new Gate(identity path number, [per instance, in all, strangers, kept answers],
@@ -253,9 +253,14 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return result;
   }
 
-  Napi::Value connections_of(const Napi::CallbackInfo& info) {
-    const auto slot = info[0].As<Napi::Number>().Uint32Value();
-    return Napi::Number::New(info.Env(), gate_->connections_of(slot));
+  Napi::Value counters_of(const Napi::CallbackInfo& info) {
+    const Instance& instance = *gate_->instance(info[0].As<Napi::Number>().Uint32Value());
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["connections"] = instance.connections;
+    result["answeredAgain"] = static_cast<double>(instance.counters.answered_again);
+    result["refused"] = static_cast<double>(instance.counters.refused);
+    result["delayed"] = static_cast<double>(instance.counters.delayed);
+    return result;
   }
 
   void exited(const std::vector<Slot>& slots) {

@@ -95,6 +95,7 @@ bool Gate::has_room_for(const Caller& caller) {
   if (caller.standing != Standing::kInstance || limits_.connections_per_instance == 0) return true;
   if (instances_.at(caller.slot)->connections < limits_.connections_per_instance) return true;
   counters_.over_instance_limit++;
+  instances_.at(caller.slot)->counters.refused++;
   return false;
 }
 
@@ -198,6 +199,7 @@ bool Gate::answer_again(Connection& connection, std::string_view data) {
   const std::string_view answer = answers_.find(caller.slot, data);
   if (answer.empty() || !bridge_.send(connection, answer)) return false;
   counters_.answered_again++;
+  instances_.at(caller.slot)->counters.answered_again++;
   charge_request(caller);
   return true;
 }

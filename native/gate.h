@@ -112,7 +112,7 @@ class Gate {
   GateCounters counters() const { return counters_; }
   uint64_t shed() const { return guests_.shed(); }
   uint32_t connections() const { return connections_; }
-  uint32_t connections_of(Slot slot) { return instances_.at(slot)->connections; }
+  const Instance* instance(Slot slot) const { return instances_.at(slot); }
   size_t running() const { return instances_.running(); }
 
  private:

@@ -64,6 +64,7 @@ Registration Instances::add(IdentityPath path, pid_t pid) {
     instance.namespace_id = space.id;
     instance.root_uid = *uid;
     instance.running = true;
+    instance.counters = {};
     by_namespace_.emplace(space.id, result.slot);
   }
   return result;

@@ -22,6 +22,13 @@ using Slot = uint32_t;
 constexpr Slot kNoSlot = UINT32_MAX;
 constexpr size_t kMostSlots = 1u << 28;  // so that slot * 2 + 1 stays a small integer of V8
 
+// What has happened to an instance since it was started.
+struct InstanceCounters {
+  uint64_t answered_again = 0;  // requests answered with a kept answer
+  uint64_t refused = 0;         // connections closed at once: it had its share
+  uint64_t delayed = 0;         // reads that had to wait for its rate
+};
+
 // A running instance, as far as the gate knows it.
 struct Instance {
   // pidfd of its init: polls readable when init dies, and holds the struct pid, which holds the pid
@@ -31,6 +38,7 @@ struct Instance {
   uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
   uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
   Connection* first = nullptr;  // of those, the ones that uSockets owns now
+  InstanceCounters counters;
   bool running = false;
 };
 

@@ -51,7 +51,7 @@ export interface NativeGate {
   forget(ticket: number): void;
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
-  connectionsOf(slot: number): number;
+  countersOf(slot: number): InstanceCounters;
 }
 
 export interface NativeSent extends Failure {
@@ -99,6 +99,15 @@ export interface Credentials {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+}
+
+/** Of one instance since it was started, except connections, which are now. */
+export interface InstanceCounters {
+  readonly connections: number;
+  readonly answeredAgain: number;
+  /** closed at once: the instance had its share of connections */
+  readonly refused: number;
+  readonly delayed: number;
 }
 
 /** Since the start of the daemon, except connections and running, which are now. */

@@ -4,6 +4,7 @@ import {
   type Credentials,
   type Failure,
   type GateCounters,
+  type InstanceCounters,
   type NativeGate,
   type NativeHostListener,
   type NativeRegistration,
@@ -234,9 +235,9 @@ export class Gate {
     return this.#native.counters();
   }
 
-  /** Open connections charged to the instance in this slot. */
-  connectionsOf(slot: number): number {
-    return this.#native.connectionsOf(slot);
+  /** Of the instance in this slot. */
+  countersOf(slot: number): InstanceCounters {
+    return this.#native.countersOf(slot);
   }
 }
 

@@ -29,7 +29,7 @@ export const instanceMetricDeclarations: Readonly<Record<string, Declaration>> =
   devlxd_instance_connections: {
     kind: 'gauge',
     help: 'Open connections of one instance',
-    read: ({ gate }, _instance, slot) => gate.connectionsOf(slot),
+    read: ({ gate }, _instance, slot) => gate.countersOf(slot).connections,
   },
   devlxd_instance_listeners: {
     kind: 'gauge',
@@ -38,8 +38,18 @@ export const instanceMetricDeclarations: Readonly<Record<string, Declaration>> =
   },
   devlxd_instance_requests_total: {
     kind: 'counter',
-    help: 'Requests of one instance, without those that were answered again',
-    read: ({ desk }, { id }) => desk.requestsOf(id),
+    help: 'Requests of one instance, with those that were answered again since it was started',
+    read: ({ desk, gate }, { id }, slot) => desk.requestsOf(id) + gate.countersOf(slot).answeredAgain,
+  },
+  devlxd_instance_refused_total: {
+    kind: 'counter',
+    help: 'Connections of one instance that were closed at once, since it was started: it had its share',
+    read: ({ gate }, _instance, slot) => gate.countersOf(slot).refused,
+  },
+  devlxd_instance_delayed_total: {
+    kind: 'counter',
+    help: 'Reads of its connections that waited, because it had used up its rate, since it was started',
+    read: ({ gate }, _instance, slot) => gate.countersOf(slot).delayed,
   },
 };
 

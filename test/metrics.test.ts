@@ -9,7 +9,7 @@ import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
-import { ask, Session } from './support/http.js';
+import { ask, ended, Session } from './support/http.js';
 
 let daemon: TestDaemon;
 let guests: Guests;
@@ -148,6 +148,11 @@ test('of each running instance, on request', async () => {
     return expected.every((line) => text.includes(`\ndevlxd_instance_${line}\n`));
   });
   assert.match(await of('?per=instance'), /^devlxd_connections \d+$/m);
+  // The daemon of this test gives an instance two connections; the third is closed.
+  const surplus = [guest.connect(daemon.socket), guest.connect(daemon.socket)];
+  await Promise.race(surplus.map((socket) => ended(socket)));
+  assert.match(await of('?per=instance'), /^devlxd_instance_refused_total\{project="default",instance="each"\} 1$/m);
+  for (const socket of surplus) socket.destroy();
   stream.destroy();
   await daemon.stopInstance('each');
   assert.doesNotMatch(await of('?per=instance'), /instance="each"/);

@@ -94,18 +94,21 @@ test('top: refreshed in place until Ctrl-C; a plain snapshot elsewhere', async (
   const { status, text } = await commandLine.onTerminal(['top', '--interval', '0.2'], 70, (all) => looks(all) >= 3);
   assert.equal(status, 0, text);
   assert.ok(text.includes('\x1b[?1049h') && text.endsWith('\x1b[?25h\x1b[?1049l'), 'the terminal is given back');
-  assert.match(stripVTControlCharacters(text), /INSTANCE +REQ\/S +CONNECTIONS +LISTENERS +REQUESTS\r\nbusy +\d/);
+  assert.match(
+    stripVTControlCharacters(text),
+    /INSTANCE +REQ\/S +CONNECTIONS +LISTENERS +REQUESTS +REFUSED +DELAYED\r\nbusy +\d/,
+  );
   for (const line of stripVTControlCharacters(text).split('\r\n')) assert.ok(widthOf(line) <= 70, line);
 
   const plain = commandLine.does('top');
   assert.match(plain, /^requests \d+, connections 1, listeners 0, refused 0, instances 10001\n\nINSTANCE /);
-  assert.match(plain, /\nbusy +1 +0 +3\n$/);
+  assert.match(plain, /\nbusy +1 +0 +3 +0 +0\n$/);
   assert.equal(commandLine.does('top', '--count', '2', '--interval', '0.1').match(/^requests /gm)?.length, 2);
   const [figures] = JSON.parse(commandLine.does('top', '--format', 'json'));
   assert.deepEqual(figures, {
     project: 'default',
     instance: 'busy',
-    values: { connections: 1, listeners: 0, requests: 3 },
+    values: { connections: 1, listeners: 0, requests: 3, refused: 0, delayed: 0 },
   });
   await session.close();
 });

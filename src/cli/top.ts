@@ -33,8 +33,8 @@ export function addTop(program: Command): void {
     .addHelpText(
       'after',
       `
-On a terminal it is refreshed in place until Ctrl-C. REQUESTS are those since the daemon started, without those that
-were answered again from --kept-answers, which are in the totals.
+On a terminal it is refreshed in place until Ctrl-C. REFUSED connections were closed because the instance had its
+share, DELAYED reads waited because it had used up its rate: docs/limits.md.
 
 Examples:
   devlxd top
