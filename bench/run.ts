@@ -1,7 +1,7 @@
 // npm run bench: measures devlxd against its peers. A trial that fails makes the exit code 1; a goal that is not met
 // does not.
 import { writeFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { askForAnswer } from './answer.js';
 import { comparisonLines, type Report, readReport } from './compare.js';
 import { devlxd } from './daemon.js';
@@ -16,6 +16,8 @@ import { Workplace } from './workplace.js';
 
 interface Options {
   readonly quick?: boolean;
+  readonly rounds?: number;
+  readonly seconds?: number;
   readonly json?: string;
   readonly compare?: string;
   readonly report?: string;
@@ -29,6 +31,8 @@ const quickPlan: Plan = { rounds: 2, seconds: 0.5, warmup: 0.2, scale: 0.1 };
 const program = new Command('npm run bench --')
   .argument('[name...]', `trials to run: ${trials.map(({ name }) => name).join(', ')} (all)`)
   .option('--quick', 'fewer and shorter rounds: to see whether it works, not for figures')
+  .option('--rounds <n>', `how often each side has its turn (${fullPlan.rounds})`, positive)
+  .option('--seconds <s>', `of one load, after a third of it as warm-up (${fullPlan.seconds})`, positive)
   .option('--json <file>', 'write everything that was measured to this file')
   .option('--compare <file>', 'show each trial beside that of an earlier run, from its --json')
   .option('--report <directory>', 'write report.html, with plots, and report.md')
@@ -50,14 +54,15 @@ Examples:
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 await program.parseAsync();
 
-async function run(names: string[], { quick, json, compare, report, from, lxd }: Options): Promise<void> {
+async function run(names: string[], options: Options): Promise<void> {
+  const { json, compare, report, from, lxd } = options;
   if (from !== undefined) {
     writeReport(report ?? '.', earlierRun('--from', from));
     return;
   }
   const chosen = choose(names, [...trials, ...withLxd(lxd)]);
   const base = compare === undefined ? undefined : earlierRun('--compare', compare);
-  const plan = quick ? quickPlan : fullPlan;
+  const plan = planOf(options);
   const pins = findPins();
   const machine = describeMachine(pins);
   process.stdout.write(`${machineLine(machine)}\n${planLine(plan)}\n`);
@@ -76,6 +81,18 @@ async function run(names: string[], { quick, json, compare, report, from, lxd }:
   if (failed.length === 0) return;
   process.stderr.write(`Failed: ${failed.join(', ')}\n`);
   process.exitCode = 1;
+}
+
+function planOf({ quick, rounds, seconds }: Options): Plan {
+  const plan = quick ? quickPlan : fullPlan;
+  const loads = seconds === undefined ? {} : { seconds, warmup: seconds / 3 };
+  return { ...plan, ...(rounds === undefined ? {} : { rounds }), ...loads };
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (!(number > 0)) throw new InvalidArgumentError('It is a number above 0.');
+  return number;
 }
 
 async function runOne(trial: Trial<Running>, bench: Bench): Promise<TrialResult> {

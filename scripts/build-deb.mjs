@@ -115,7 +115,8 @@ function documentation() {
   const to = 'usr/share/doc/devlxd';
   put('LICENSE', `${to}/copyright`);
   for (const page of ['README.md', 'SECURITY.md', 'CHANGELOG.md']) put(page, `${to}/${page}`);
-  for (const page of readdirSync(join(root, 'docs'))) put(`docs/${page}`, `${to}/docs/${page}`);
+  for (const page of readdirSync(join(root, 'docs')).filter((name) => name !== 'benchmarks'))
+    put(`docs/${page}`, `${to}/docs/${page}`);
   symlinkSync('docs/operations.md', join(stage, to, 'operations.md'));
   printed('usr/share/man/man1/devlxd.1', ['man']);
   printed('usr/share/bash-completion/completions/devlxd', ['completion', 'bash']);
