@@ -7,6 +7,7 @@ import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
 import { closeAll, type KeptConnection } from './handover.js';
+import { backup } from './host/backup.js';
 import { BatchHandlers } from './host/batches.js';
 import { hostEndpoints, type Metrics } from './host/endpoints.js';
 import { EventSockets } from './host/event-sockets.js';
@@ -171,6 +172,7 @@ export class Daemon {
         batches,
         operations,
         new HookHandlers(registry, running, limits),
+        backup(store, settings.stateDir),
         metrics,
       ),
       new EventSockets(events, registry, limits, log),

@@ -3,6 +3,7 @@ import { defaultRunDir } from '../client/host.js';
 import { optionDeclarations, variableOf } from '../config.js';
 import { version } from '../package-root.js';
 import { addApply } from './apply.js';
+import { addBackup } from './backup.js';
 import { addCompletion } from './completion.js';
 import { addDelete } from './delete.js';
 import { addDevice } from './device.js';
@@ -12,6 +13,7 @@ import { addList } from './list.js';
 import { addMan } from './man.js';
 import { addMonitor } from './monitor.js';
 import { addProfile } from './profile.js';
+import { addRestore } from './restore.js';
 import { addSet, addUnset } from './set.js';
 import { addShow } from './show.js';
 import { addStart, addStop } from './start.js';
@@ -19,7 +21,7 @@ import { addTop } from './top.js';
 
 /** Commands that only ask a daemon; the others load one, which takes longer than what these do. */
 const asking = ['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'];
-const askingToo = ['monitor', 'top', 'apply'];
+const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore'];
 
 /**
  * The whole command line: --help, completion and the manual page all come from it. words: what stands on it; where
@@ -43,6 +45,8 @@ export async function programFor(words: readonly string[]): Promise<Command> {
   addDelete(program);
   addMonitor(program);
   addTop(program);
+  addBackup(program);
+  addRestore(program);
   addHook(program);
   if (whole) (await import('./demo.js')).addDemo(program);
   addCompletion(program);

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { optionDeclarations, variableOf } from '../config.js';
 import { socketPaths } from '../socket-paths.js';
 import { Collection } from './collection.js';
@@ -70,6 +71,19 @@ export class HostClient {
     const answer = await this.#requests.connection.ask({ method: 'GET', path });
     if (answer.status !== 200) envelopeOf(answer);
     return answer.text;
+  }
+
+  /**
+   * A copy of everything that is stored, as an SQLite database; it must be read to its end, or destroyed.
+   * @throws ApiError, ConnectionError
+   */
+  async backup(): Promise<Readable> {
+    const { connection } = this.#requests;
+    const response = await connection.stream({ method: 'GET', path: '/1.0/backup', alone: true });
+    if (response.statusCode === 200) return response;
+    const { headers, statusCode: status = 0 } = response;
+    envelopeOf({ status, headers, text: (await buffer(response)).toString('utf8') });
+    throw new Error(`status ${status} without an error`);
   }
 
   /**

@@ -26,6 +26,7 @@ export function hostEndpoints(
   batches: BatchHandlers,
   operations: Operations,
   hooks: HookHandlers,
+  backup: HostHandler,
   metrics: Metrics,
 ): readonly HostEndpoint[] {
   return [
@@ -75,6 +76,7 @@ export function hostEndpoints(
         DELETE: projects.remove,
       },
     },
+    { path: '/1.0/backup', methods: { GET: backup } },
     { path: '/1.0/hooks/{runtime}', methods: { POST: hooks.run } },
     { path: '/1.0/batch', methods: { POST: batches.create } },
     { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { Fault } from '../errors.js';
 import type { Download } from '../images/download.js';
 import type { OpenImage } from '../images/files.js';
@@ -11,6 +12,7 @@ export type HostReply =
   | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
   | { readonly kind: 'async'; readonly operation: Operation }
   | { readonly kind: 'text'; readonly type: string; readonly text: string }
+  | { readonly kind: 'stream'; readonly type: string; readonly length: number; readonly stream: Readable }
   | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };
 
 export interface HostRequest {

@@ -17,6 +17,11 @@ export async function send(response: ServerResponse, reply: HostReply): Promise<
     response.end(reply.text);
     return;
   }
+  if (reply.kind === 'stream') {
+    response.writeHead(200, { 'Content-Type': reply.type, 'Content-Length': reply.length });
+    await pipeline(reply.stream, response).catch(() => undefined); // who leaves is not told
+    return;
+  }
   if (reply.kind === 'async') {
     response.setHeader('Location', `/1.0/operations/${reply.operation.id}`);
     write(response, 202, asyncEnvelope(reply.operation));

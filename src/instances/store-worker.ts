@@ -92,6 +92,7 @@ export type Request =
   | { readonly kind: 'images' }
   | { readonly kind: 'events'; readonly instanceId: number }
   | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
+  | { readonly kind: 'copy'; readonly file: string }
   | { readonly kind: 'close' };
 
 export interface Answer {
@@ -160,6 +161,7 @@ function serve(opened: Database.Database): void {
   const events = opened
     .prepare('SELECT timestamp, type, text FROM events WHERE instance_id = ? ORDER BY timestamp')
     .raw();
+  const copy = opened.prepare('VACUUM INTO ?');
   const images = opened
     .prepare('SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images')
     .raw();
@@ -171,6 +173,10 @@ function serve(opened: Database.Database): void {
     }
     answering(() => {
       if (request.kind === 'load') return { rows: read(opened) };
+      if (request.kind === 'copy') {
+        copy.run(request.file);
+        return {};
+      }
       if (request.kind === 'images') return { images: images.all() as ImageRow[] };
       if (request.kind === 'events') return { events: events.all(request.instanceId) as EventRow[] };
       write(JSON.parse(request.statements));

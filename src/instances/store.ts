@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Fault, type FaultCode } from '../errors.js';
@@ -28,6 +28,10 @@ export class Store {
   constructor(stateDir: string) {
     this.#file = join(stateDir, 'devlxd.db');
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    // Copies that a process did not live to send.
+    for (const name of readdirSync(stateDir)) {
+      if (name.startsWith('devlxd.db.copy-')) rmSync(join(stateDir, name), { force: true });
+    }
   }
 
   /** @throws Fault store-locked, store-newer or store-damaged */
@@ -83,6 +87,14 @@ export class Store {
   /** Like putImage. */
   async removeImage(fingerprint: string): Promise<void> {
     await this.#write([['deleteImage', [fingerprint]]]);
+  }
+
+  /**
+   * Writes everything that is durable by now into a file, which must not exist yet.
+   * @throws Fault store-full or store-failed
+   */
+  async copyTo(file: string): Promise<void> {
+    await this.#ask({ kind: 'copy', file });
   }
 
   /** Moves the log into the database file and closes it. */

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import Database from 'better-sqlite3';
+import { CommandLine } from './support/command.js';
+import { TestDaemon } from './support/daemon.js';
+
+let daemon: TestDaemon;
+let kept: string;
+const commandLine = new CommandLine(() => daemon);
+
+before(async () => {
+  daemon = await TestDaemon.start();
+  kept = join(daemon.directory, 'kept');
+  mkdirSync(kept);
+});
+
+after(() => daemon.remove());
+
+function fails(words: string[], sentence: RegExp): void {
+  const { status, stderr } = commandLine.run(words);
+  assert.match(stderr, sentence);
+  assert.equal(status, 1);
+}
+
+test('a backup under writes is whole, and of one moment', async () => {
+  for (const name of ['b1', 'b2']) await daemon.create(name, { 'user.n': '0' });
+  let writing = true;
+  const writer = (async () => {
+    // Both in one transaction: a copy of one moment has the same in both.
+    for (let n = 1; writing; n++) {
+      const lines = ['b1', 'b2'].map((name) => JSON.stringify({ name, config: { 'user.n': String(n) } }));
+      await daemon.client.request('PATCH', '/1.0/instances', lines.join('\n'), {
+        'content-type': 'application/x-ndjson',
+      });
+    }
+  })();
+  const file = join(kept, 'under-writes.db');
+  for (let round = 0; round < 5; round++) {
+    const backup = commandLine.follow(['backup', file]);
+    assert.deepEqual(await backup.closed, [0, null]);
+    assert.match(backup.text(), /under-writes\.db: 2 instances\n$/);
+    const copy = new Database(file, { readonly: true });
+    const values = copy.prepare("SELECT value FROM config WHERE key = 'user.n'").pluck().all();
+    copy.close();
+    assert.equal(values.length, 2);
+    assert.equal(values[0], values[1]);
+  }
+  writing = false;
+  await writer;
+  assert.deepEqual(readdirSync(kept), ['under-writes.db']);
+  assert.ok(!readdirSync(daemon.stateDir).some((name) => name.includes('copy')));
+});
+
+test('what was backed up is restored, and what was there before is kept beside it', async () => {
+  const file = join(kept, 'good.db');
+  await daemon.set('b1', { 'user.role': 'before: ☃' });
+  commandLine.does('backup', file);
+  await daemon.set('b1', { 'user.role': 'after' });
+  fails(['restore', file, '--state-dir', daemon.stateDir], /A devlxd uses .*devlxd\.db; stop it first/);
+  await daemon.end('SIGKILL'); // so that there is a log
+  assert.match(commandLine.does('restore', file, '--state-dir', daemon.stateDir), /2 instances/);
+  const before = new Database(join(daemon.stateDir, 'devlxd.db.before-restore'), { readonly: true });
+  const value = before.prepare("SELECT value FROM config WHERE key = 'user.role'").pluck().get();
+  before.close();
+  assert.equal(value, 'after');
+  await daemon.run();
+  assert.equal((await daemon.client.instances.get('b1')).config['user.role'], 'before: ☃');
+  await daemon.set('b1', { 'user.role': 'goes on' });
+});
+
+test('a store that is damaged is named, and can be replaced by a backup', async () => {
+  const store = join(daemon.stateDir, 'devlxd.db');
+  await daemon.end();
+  writeFileSync(store, 'no database at all, and longer than a header of one would be'.repeat(10));
+  await assert.rejects(daemon.run(), /devlxd\.db is damaged.*restore a backup/);
+  commandLine.does('restore', join(kept, 'good.db'), '--state-dir', daemon.stateDir);
+  await daemon.run();
+  assert.equal((await daemon.client.instances.get('b1')).config['user.role'], 'before: ☃');
+});
+
+test('a backup that is damaged, newer, or none is refused, and nothing is changed', async () => {
+  const good = join(kept, 'good.db');
+  await daemon.end();
+  const stored = readFileSync(join(daemon.stateDir, 'devlxd.db'));
+  const cut = join(kept, 'cut.db');
+  copyFileSync(good, cut);
+  truncateSync(cut, 8192);
+  const newer = join(kept, 'newer.db');
+  copyFileSync(good, newer);
+  const database = new Database(newer);
+  database.pragma('user_version = 1000');
+  database.close();
+  const text = join(kept, 'text.db');
+  writeFileSync(text, 'hello');
+  const empty = join(kept, 'empty.db');
+  writeFileSync(empty, '');
+  const into = ['--state-dir', daemon.stateDir];
+  fails(['restore', cut, ...into], /cut\.db is (damaged|no store)/);
+  fails(['restore', newer, ...into], /newer\.db was written by a newer devlxd/);
+  fails(['restore', text, ...into], /text\.db is no store of devlxd/);
+  fails(['restore', empty, ...into], /empty\.db is not a store of devlxd/);
+  fails(['restore', join(kept, 'missing.db'), ...into], /There is no .*missing\.db/);
+  assert.ok(readFileSync(join(daemon.stateDir, 'devlxd.db')).equals(stored));
+  assert.ok(!existsSync(join(daemon.stateDir, 'devlxd.db.part')));
+  fails(['backup', join(kept, 'x.db')], /devlxd/);
+  assert.ok(!existsSync(join(kept, 'x.db.part')));
+  await daemon.run();
+});
+
+test('a copy that a killed process has left is removed at the start', async () => {
+  await daemon.end('SIGKILL');
+  const left = join(daemon.stateDir, 'devlxd.db.copy-1-1');
+  writeFileSync(left, 'half of it');
+  await daemon.run();
+  assert.ok(!existsSync(left));
+  rmSync(kept, { recursive: true });
+});
