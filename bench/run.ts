@@ -26,7 +26,7 @@ interface Options {
 }
 
 const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1, scale: 1 };
-const quickPlan: Plan = { rounds: 2, seconds: 0.5, warmup: 0.2, scale: 0.1 };
+const quickPlan: Plan = { rounds: 2, seconds: 0.25, warmup: 0.1, scale: 0.1 };
 
 const program = new Command('npm run bench --')
   .argument('[name...]', `trials to run: ${trials.map(({ name }) => name).join(', ')} (all)`)
