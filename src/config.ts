@@ -36,6 +36,11 @@ export const optionDeclarations = {
     default: 'auto',
     help: 'how callers are identified; auto takes the best that the kernel has',
   },
+  source: {
+    kind: 'text',
+    default: '',
+    help: 'whose instances are served as well: lxd, or lxd:SOCKET; none: only our own',
+  },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
   'kept-answers': {
     kind: 'count',
@@ -59,6 +64,8 @@ export interface Settings {
   readonly stateDir: string;
   readonly group: string;
   readonly identity: string;
+  /** path of the source's socket; undefined: there is no source */
+  readonly source: string | undefined;
   readonly backlog: number;
   readonly keptAnswers: number;
   readonly logLevel: string;
@@ -102,12 +109,20 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     stateDir: option('state-dir'),
     group: option('group'),
     identity: option('identity'),
+    source: sourceSocket(option('source')),
     backlog: Number(option('backlog')),
     keptAnswers: Number(option('kept-answers')),
     logLevel: option('log-level'),
     logFormat: option('log-format'),
     limits: limits as Limits,
   };
+}
+
+function sourceSocket(text: string): string | undefined {
+  if (text === '') return undefined;
+  if (text === 'lxd') return '/var/lib/lxd/unix.socket';
+  if (text.startsWith('lxd:/')) return text.slice('lxd:'.length);
+  throw new OptionError(`--source (${variableOf('source')}) takes lxd or lxd:/PATH/OF/SOCKET, not "${text}".`);
 }
 
 function checked(name: string, { kind }: OptionDeclaration, text: string): string {

@@ -9,6 +9,7 @@ export const faults = {
   'not-running': 400,
   'already-running': 400,
   'in-use': 400,
+  'belongs-to-source': 409,
   'cannot-register': 400,
   forbidden: 403,
   'not-implemented': 501,

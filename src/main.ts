@@ -187,7 +187,17 @@ export class Daemon {
 
     gate.listen(this.#sockets.listening('guest'));
     this.#stops.push(() => gate.stopListening());
+    if (settings.source !== undefined) await this.#follow(settings.source, registry, running);
     const identity = settings.identity === 'auto' ? bestIdentityPath() : settings.identity;
     log.info({ guest: this.#sockets.path('guest'), control: this.#sockets.path('control'), identity }, 'listening');
+  }
+
+  /** Loaded only where it is asked for. */
+  async #follow(socketPath: string, registry: Registry, running: Running): Promise<void> {
+    const [{ Lxd }, { Sync }] = await Promise.all([import('./sources/lxd.js'), import('./sources/sync.js')]);
+    const lxd = new Lxd(socketPath);
+    const sync = new Sync(lxd, registry, running, this.#log);
+    sync.run();
+    this.#stops.push(() => sync.stop(() => lxd.close()));
   }
 }

@@ -67,15 +67,23 @@ export class Running extends EventEmitter<Events> {
 
   /**
    * Registers the running init of an instance and stores that it runs.
+   * confirm: asked once the process is held: is it still this instance's? Before, its number may have been another's.
    * @throws Fault not-found, already-running or cannot-register
    */
-  async start(project: string, name: string, pid: number, requestor?: Requestor): Promise<void> {
+  async start(
+    project: string,
+    name: string,
+    pid: number,
+    requestor?: Requestor,
+    confirm?: () => Promise<boolean>,
+  ): Promise<void> {
     if (this.#slots.has(this.#registry.need(project, name).id)) alreadyRunning(name);
     const { slot, startTicks } = this.#gate.register(pid);
     const run: Run = { pid, startTicks, bootId: this.#bootId };
     const starting: Starting = { exited: false };
     this.#starting.set(slot, starting);
     try {
+      if (confirm !== undefined && !(await confirm())) throw new Fault('cannot-register', `It is not process ${pid}.`);
       const started = await this.#storeStarted(project, name, run, requestor);
       if (!starting.exited) return this.#enter(slot, started);
       await this.#storeStopped(started, run);

@@ -8,6 +8,7 @@ const columns: readonly Column<InstanceWithState>[] = [
   { heading: 'NAME', value: ({ name }) => name },
   { heading: 'STATUS', value: ({ status }) => status.toUpperCase(), whole: true },
   { heading: 'PID', value: ({ state: { pid } }) => (pid === 0 ? '' : String(pid)) },
+  { heading: 'SOURCE', value: ({ source = 'devlxd' }) => source },
   { heading: 'KEYS', value: ({ config }) => String(ownKeys(config).length) },
   { heading: 'DEVICES', value: ({ devices }) => String(Object.keys(devices).length) },
   { heading: 'CREATED', value: ({ created_at }) => created_at.slice(0, 19).replace('T', ' '), whole: true },

@@ -19,6 +19,8 @@ export interface Instance extends InstanceWritten {
   readonly name: string;
   readonly project: string;
   readonly status: 'Running' | 'Stopped';
+  /** whose it is, when it is not devlxd's own */
+  readonly source?: string;
   /** ISO 8601 */
   readonly created_at: string;
   /** with its profiles: what the guest sees */

@@ -66,7 +66,7 @@ export class InstanceHandlers {
     }
     return this.#batch('Updating instances', request, (line) => {
       const { name, ...given } = parseBody(instancePatchLine, line);
-      return { run: (transaction) => this.#patch(transaction, transaction.need(project, name), given) };
+      return { run: (transaction) => this.#patch(transaction, own(transaction.need(project, name)), given) };
     });
   };
 
@@ -77,7 +77,7 @@ export class InstanceHandlers {
   step({ method, project, name, headers, body }: BatchedRequest): Step {
     if (name === '' && method === 'POST') return this.#creation(project, body);
     const change = this.#changeOf(name === '' ? '' : method, body);
-    const run: Step['run'] = (transaction) => change(transaction, transaction.need(project, name));
+    const run: Step['run'] = (transaction) => change(transaction, own(transaction.need(project, name)));
     if (headers['if-match'] === undefined) return { run };
     return { run, check: (transaction) => checkIfMatch(headers, () => instanceEtag(transaction.need(project, name))) };
   }
@@ -103,9 +103,9 @@ export class InstanceHandlers {
 
   readonly rename: HostHandler = (request) => {
     const { name: newName } = parseBody(instanceRename, request.body);
-    const { name, project } = this.#need(request);
+    const { name, project } = own(this.#need(request));
     const work = this.#registry.transact((transaction) => {
-      const before = transaction.need(project, name);
+      const before = own(transaction.need(project, name));
       checkStopped(before);
       transaction.replace(before, renamed(before, newName));
     }, request.requestor);
@@ -113,9 +113,9 @@ export class InstanceHandlers {
   };
 
   readonly remove: HostHandler = (request) => {
-    const { name, project } = this.#need(request);
+    const { name, project } = own(this.#need(request));
     const work = this.#registry.transact((transaction) => {
-      remove(transaction, transaction.need(project, name));
+      remove(transaction, own(transaction.need(project, name)));
     }, request.requestor);
     return this.#operation('Deleting instance', { name, project }, work);
   };
@@ -130,7 +130,7 @@ export class InstanceHandlers {
 
   readonly putState: HostHandler = (request) => {
     const { action, pid } = parseBody(statePut, request.body);
-    const { name, project } = this.#need(request);
+    const { name, project } = own(this.#need(request));
     const { requestor } = request;
     if (action === 'stop') {
       return this.#operation('Stopping instance', { name, project }, this.#running.stop(project, name, requestor));
@@ -184,7 +184,7 @@ export class InstanceHandlers {
   #edit(request: HostRequest, change: Change): Promise<void> {
     const { name, project } = this.#need(request);
     return this.#registry.transact((transaction) => {
-      const before = transaction.need(project, name);
+      const before = own(transaction.need(project, name));
       checkIfMatch(request.headers, () => instanceEtag(before));
       change(transaction, before);
     }, request.requestor);
@@ -208,6 +208,15 @@ export class InstanceHandlers {
 function render(instance: Instance, full: boolean): object {
   if (!full) return renderInstance(instance);
   return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
+}
+
+/**
+ * The instance, if it may be changed here.
+ * @throws Fault belongs-to-source
+ */
+function own(instance: Instance): Instance {
+  if (instance.source === undefined) return instance;
+  throw new Fault('belongs-to-source', `The instance "${instance.name}" belongs to LXD; change it with lxc`);
 }
 
 const remove: Change = (transaction, before) => {

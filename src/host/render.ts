@@ -29,6 +29,7 @@ export function renderInstance(instance: Instance): object {
     location: 'none',
     type: 'container',
     project: instance.project,
+    ...(instance.source === undefined ? {} : { source: instance.source }),
   };
 }
 

@@ -19,6 +19,9 @@ export interface Run {
 /** What the guest says of itself with PATCH /1.0. */
 export type GuestState = 'Started' | 'Ready';
 
+/** The daemons whose instances can be served. */
+export type SourceName = 'lxd';
+
 /** What several instances have in common. Never changed in place. */
 export interface Profile {
   /** row in the store; stays when the profile is renamed */
@@ -56,6 +59,8 @@ export interface Instance {
   readonly guestState: GuestState;
   /** undefined: stopped */
   readonly run: Run | undefined;
+  /** who else it belongs to; left out: it is our own. Its config and devices are expanded already */
+  readonly source?: SourceName;
 }
 
 /** The project that is meant when none is named, and the profile that every project has. */

@@ -1,4 +1,4 @@
-import type { Device, Devices, GuestState, Instance, Profile, Project } from './model.js';
+import type { Device, Devices, GuestState, Instance, Profile, Project, SourceName } from './model.js';
 import type { Rows } from './store-worker.js';
 
 /** Everything that is stored, but the events. */
@@ -26,18 +26,21 @@ function instancesOf({ instances, keys, devices }: Rows, profiles: ReadonlyMap<n
   for (const [id, key, value] of keys) bucket(configs, id).set(key, value);
   const deviceMaps = new Map<number, Map<string, Device>>();
   for (const [id, name, options] of devices) bucket(deviceMaps, id).set(name, new Map(JSON.parse(options)));
-  return instances.map(([id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId]) => ({
-    id,
-    project,
-    name,
-    description,
-    createdAt,
-    profiles: (JSON.parse(used) as number[]).map((profile) => profiles.get(profile) as Profile),
-    guestState: guestState as GuestState,
-    config: configs.get(id) ?? new Map(),
-    devices: deviceMaps.get(id) ?? new Map(),
-    run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
-  }));
+  return instances.map(
+    ([id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source]) => ({
+      id,
+      project,
+      name,
+      description,
+      createdAt,
+      profiles: (JSON.parse(used) as number[]).map((profile) => profiles.get(profile) as Profile),
+      guestState: guestState as GuestState,
+      config: configs.get(id) ?? new Map(),
+      devices: deviceMaps.get(id) ?? new Map(),
+      run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
+      ...(source === '' ? {} : { source: source as SourceName }),
+    }),
+  );
 }
 
 function profileOf([id, project, name, description, config, devices]: Rows['profiles'][number]): Profile {

@@ -71,4 +71,6 @@ export const migrations: readonly string[] = [
      SELECT DISTINCT project, '', '[]' FROM instances WHERE project != 'default';
    INSERT INTO profiles (project, name, description, config, devices)
      SELECT name, 'default', 'Default devlxd profile', '[]', '[]' FROM projects;`,
+  // Whose the instance is; empty: our own.
+  "ALTER TABLE instances ADD COLUMN source TEXT NOT NULL DEFAULT '';",
 ];

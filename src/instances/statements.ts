@@ -41,10 +41,11 @@ function isSameRow(before: Instance, after: Instance): boolean {
   return before.profiles.length === ids.length && before.profiles.every(({ id }, index) => id === ids[index]);
 }
 
-function instanceRow({ id, project, name, description, createdAt, profiles, guestState, run }: Instance): Statement[1] {
+function instanceRow(instance: Instance): Statement[1] {
+  const { id, project, name, description, createdAt, profiles, guestState, run, source = '' } = instance;
   const used = JSON.stringify(profiles.map((profile) => profile.id));
   const ran = run === undefined ? [null, null, null] : [run.pid, run.startTicks, run.bootId];
-  return [id, project, name, description, createdAt, used, guestState, ...ran];
+  return [id, project, name, description, createdAt, used, guestState, ...ran, source];
 }
 
 function profileStatements({ before, after }: ProfileChange): Statement[] {

@@ -6,8 +6,8 @@ import { keptEvents, migrations } from './schema.js';
 
 const statements = {
   putInstance: `INSERT INTO instances
-      (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
       description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
       pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id`,
@@ -59,6 +59,7 @@ export interface Rows {
     pid: number | null,
     startTicks: number | null,
     bootId: string | null,
+    source: string,
   ][];
   readonly keys: [id: number, key: string, value: string][];
   readonly devices: [id: number, name: string, options: string][];
@@ -189,7 +190,8 @@ function read(opened: Database.Database): Rows {
   const rows = (sql: string) => opened.prepare(sql).raw().all();
   return {
     instances: rows(
-      `SELECT id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id
+      `SELECT id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id,
+         source
        FROM instances`,
     ) as Rows['instances'],
     keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { instancePath } from '../src/cli/client.js';
+import { TestDaemon } from './support/daemon.js';
+import { EventStream } from './support/event-stream.js';
+import { eventually } from './support/eventually.js';
+import { FakeLxd } from './support/fake-lxd.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { Operator } from './support/host.js';
+import { ask } from './support/http.js';
+
+const lxd = new FakeLxd();
+let daemon: TestDaemon;
+let guests: Guests;
+const operator = new Operator(() => daemon);
+
+before(async () => {
+  await lxd.start();
+  guests = new Guests();
+  daemon = await TestDaemon.start(['--source', `lxd:${lxd.socket}`]);
+  await eventually('the source is followed', () => lxd.listeners === 1);
+});
+
+after(async () => {
+  await daemon.remove();
+  await guests.close();
+  await lxd.remove();
+});
+
+async function value(guest: Guest, key: string): Promise<string> {
+  return (await ask(guest.connect(daemon.socket), `/1.0/config/${key}`)).body;
+}
+
+async function names(): Promise<string[]> {
+  const all = await operator.metadata<{ name: string }[]>('GET', '/1.0/instances?recursion=1&all-projects=true');
+  return all.map(({ name }) => name);
+}
+
+async function started(name: string, config: Readonly<Record<string, string>> = {}): Promise<Guest> {
+  const guest = guests.one();
+  lxd.add(name, { config, pid: guest.pid });
+  lxd.tell('instance-started', name);
+  await eventually(`${name} runs`, async () => (await names()).includes(name) && (await status(name)) === 'Running');
+  return guest;
+}
+
+async function status(name: string): Promise<string> {
+  return (await operator.metadata<{ status: string }>('GET', instancePath(name))).status;
+}
+
+test('a guest of the source is answered, and hears of config and devices, in order', async () => {
+  const guest = await started('web', { 'user.role': 'web', 'limits.cpu': '1' });
+  assert.equal(await value(guest, 'user.role'), 'web');
+  assert.match((await ask(guest.connect(daemon.socket), '/1.0/meta-data')).body, /instance-id: id-uuid-web\n/);
+  const stream = await EventStream.webSocket(guest, daemon.socket);
+  lxd.change('web', { config: { 'user.role': 'db' } }, 'instance-updated');
+  await stream.atLeast(1);
+  const disk = { type: 'disk', path: '/d' };
+  lxd.change('web', { devices: { d: disk } }, 'instance-updated');
+  await stream.atLeast(2);
+  assert.deepEqual(
+    stream.events.map(({ metadata }) => metadata),
+    [
+      { key: 'user.role', old_value: 'web', value: 'db' },
+      { action: 'added', config: disk, name: 'd' },
+    ],
+  );
+  stream.end();
+});
+
+test('what belongs to LXD cannot be changed here, and the sentence names lxc', async () => {
+  await started('theirs', { 'user.a': '1' });
+  const path = instancePath('theirs');
+  const refused = '409 The instance "theirs" belongs to LXD; change it with lxc';
+  assert.equal(await operator.error('PATCH', path, { config: { 'user.a': '2' } }), refused);
+  assert.equal(await operator.error('PUT', path, { config: {} }), refused);
+  assert.equal(await operator.error('POST', path, { name: 'other' }), refused);
+  assert.equal(await operator.error('DELETE', path), refused);
+  assert.equal(await operator.error('PUT', `${path}/state`, { action: 'stop' }), refused);
+  assert.equal(await status('theirs'), 'Running');
+  const shown = await operator.metadata<Record<string, unknown>>('GET', path);
+  assert.equal(shown['source'], 'lxd');
+});
+
+test('a restart is another process of the same instance', async () => {
+  const first = await started('again', { 'user.a': '1' });
+  const second = guests.one();
+  lxd.change('again', { pid: second.pid }, 'instance-restarted');
+  await eventually('the second is answered', async () => (await value(second, 'user.a')) === '1');
+  assert.match(await value(first, 'user.a'), /Process ID not found in container/);
+});
+
+test('a pid that the source names no more when it is held is not believed', async () => {
+  const guest = guests.one();
+  lxd.add('stale', { config: { 'user.a': 'secret' }, pid: guest.pid });
+  const lists = lxd.fetches.lists;
+  lxd.staleOnce('stale');
+  lxd.tell('instance-started', 'stale');
+  await eventually('the source was asked twice', () => lxd.fetches.lists >= lists + 2);
+  await eventually('it is refused', () => daemon.log.some((line) => line['instance'] === 'stale'));
+  assert.equal(await status('stale'), 'Stopped');
+  assert.match(await value(guest, 'user.a'), /Process ID not found in container/);
+});
+
+test('an instance of our own keeps its name', async () => {
+  await daemon.create('ours', { 'user.a': 'ours' });
+  lxd.add('ours', { config: { 'user.a': 'theirs' } });
+  await started('beside');
+  const { config } = await operator.metadata<{ config: Record<string, string> }>('GET', instancePath('ours'));
+  assert.equal(config['user.a'], 'ours');
+  lxd.delete('ours');
+});
+
+test('while the source is dead its last state is served; afterwards what was missed is found', async () => {
+  const [kept, gone] = [await started('kept', { 'user.a': '1' }), await started('gone', { 'user.a': 'gone' })];
+  lxd.add('a-b', { config: { 'user.a': 'was a-b' } });
+  lxd.add('b-a', { config: { 'user.a': 'was b-a' } });
+  lxd.tell('instance-created', 'a-b');
+  await eventually('both are there', async () => (await names()).filter((name) => /^.-.$/.test(name)).length === 2);
+  await lxd.stop();
+  assert.equal(await value(kept, 'user.a'), '1');
+  const stream = await EventStream.chunked(kept, daemon.socket);
+  await daemon.end('SIGKILL');
+  await daemon.run();
+  assert.equal(await value(kept, 'user.a'), '1');
+  stream.end();
+  lxd.change('kept', { config: { 'user.a': '2' } });
+  lxd.delete('gone');
+  lxd.change('a-b', { name: 'swap' });
+  lxd.change('b-a', { name: 'a-b' });
+  lxd.change('swap', { name: 'b-a' });
+  await lxd.start();
+  await eventually('the change is seen', async () => (await value(kept, 'user.a')) === '2');
+  assert.match(await value(gone, 'user.a'), /Process ID not found in container/);
+  assert.ok(!(await names()).includes('gone'));
+  const swapped = await operator.metadata<{ config: Record<string, string> }>('GET', instancePath('a-b'));
+  assert.equal(swapped.config['user.a'], 'was b-a');
+});
+
+test('2,000 instances and bursts of 1,000 changes: few requests, one at a time, and everything agrees', async (t) => {
+  for (let n = 0; n < 2000; n++) lxd.add(`many${n}`, { config: { 'user.n': '0' } });
+  const began = performance.now();
+  lxd.tell('instance-created', 'many0');
+  await eventually('all are there', async () => (await names()).length >= 2000);
+  t.diagnostic(`2,000 taken in after ${Math.round(performance.now() - began)} ms`);
+  const before = { ...lxd.fetches };
+  const burst = performance.now();
+  for (let n = 0; n < 1000; n++) lxd.change(`many${n}`, { config: { 'user.n': '1' } }, 'instance-updated');
+  await eventually('all are changed', async () => {
+    const all = await operator.metadata<{ name: string; config: Record<string, string> }[]>(
+      'GET',
+      '/1.0/instances?recursion=1',
+    );
+    return all.filter(({ config }) => config['user.n'] === '1').length === 1000;
+  });
+  const { lists, singles, mostAtOnce } = lxd.fetches;
+  t.diagnostic(
+    `1,000 changes seen after ${Math.round(performance.now() - burst)} ms by ${lists - before.lists} lists and ` +
+      `${singles - before.singles} single requests`,
+  );
+  assert.ok(lists - before.lists + singles - before.singles < 100, 'the burst was not coalesced');
+  assert.equal(mostAtOnce, 1);
+});

@@ -1,0 +1,131 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type WebSocket, WebSocketServer } from 'ws';
+
+type Options = Readonly<Record<string, string>>;
+
+export interface FakeInstance {
+  readonly project: string;
+  readonly name: string;
+  readonly uuid: string;
+  readonly config: Options;
+  readonly devices: Readonly<Record<string, Options>>;
+  readonly pid: number;
+}
+
+/** The part of LXD that a source is asked for, in the shape of LXD 5.0's answers. */
+export class FakeLxd {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'devlxd-fake-lxd-'));
+  readonly instances: FakeInstance[] = [];
+  readonly fetches = { lists: 0, singles: 0, atOnce: 0, mostAtOnce: 0 };
+  #server: Server | undefined;
+  #stale = '';
+  readonly #listeners = new Set<WebSocket>();
+
+  get socket(): string {
+    return join(this.#directory, 'unix.socket');
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  async start(): Promise<void> {
+    const server = createServer((request, response) => this.#handle(request.url ?? '', response));
+    const sockets = new WebSocketServer({ server });
+    sockets.on('connection', (socket) => {
+      this.#listeners.add(socket);
+      socket.on('close', () => this.#listeners.delete(socket));
+    });
+    this.#server = server.listen(this.socket);
+    await once(server, 'listening');
+  }
+
+  /** As `kill -9` would: no connection is ended in order. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    for (const socket of this.#listeners) socket.terminate();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  add(name: string, given: Partial<FakeInstance> = {}): void {
+    this.instances.push({ project: 'default', name, uuid: `uuid-${name}`, config: {}, devices: {}, pid: 0, ...given });
+  }
+
+  /** Changes an instance and, as LXD, says no more than that it has. action undefined: nobody hears of it */
+  change(name: string, given: Partial<FakeInstance>, action?: string): void {
+    const index = this.instances.findIndex((instance) => instance.name === name);
+    const after = { ...(this.instances[index] as FakeInstance), ...given };
+    this.instances[index] = after;
+    if (action !== undefined) this.tell(action, after.name, after.project);
+  }
+
+  /** The next list says what is there; from then on the instance is stopped. */
+  staleOnce(name: string): void {
+    this.#stale = name;
+  }
+
+  delete(name: string): void {
+    this.instances.splice(
+      this.instances.findIndex((instance) => instance.name === name),
+      1,
+    );
+  }
+
+  tell(action: string, name: string, project = 'default'): void {
+    const source = `/1.0/instances/${name}${project === 'default' ? '' : `?project=${project}`}`;
+    const event = { type: 'lifecycle', timestamp: new Date().toISOString(), metadata: { action, source }, project };
+    for (const socket of this.#listeners) socket.send(JSON.stringify(event));
+  }
+
+  #handle(target: string, response: ServerResponse): void {
+    this.fetches.mostAtOnce = Math.max(this.fetches.mostAtOnce, ++this.fetches.atOnce);
+    response.on('close', () => this.fetches.atOnce--);
+    const url = new URL(target, 'http://lxd');
+    const name = url.pathname.split('/')[3];
+    if (name === undefined) {
+      this.fetches.lists++;
+      answer(response, 200, this.instances.map(rendered));
+      if (this.#stale !== '') this.change(this.#stale, { pid: 0 });
+      this.#stale = '';
+      return;
+    }
+    this.fetches.singles++;
+    const project = url.searchParams.get('project') ?? 'default';
+    const found = this.instances.find((instance) => instance.name === name && instance.project === project);
+    if (found === undefined) answer(response, 404, null);
+    else answer(response, 200, rendered(found));
+  }
+}
+
+function answer(response: ServerResponse, status: number, metadata: unknown): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' });
+  response.end(JSON.stringify({ type: status === 200 ? 'sync' : 'error', metadata }));
+}
+
+function rendered({ name, project, uuid, config, devices, pid }: FakeInstance): object {
+  return {
+    name,
+    project,
+    type: 'container',
+    description: '',
+    created_at: '2026-11-23T12:00:00Z',
+    config: {},
+    devices: {},
+    expanded_config: { ...config, 'volatile.uuid': uuid, 'volatile.cloud-init.instance-id': `id-${uuid}` },
+    expanded_devices: devices,
+    status: pid === 0 ? 'Stopped' : 'Running',
+    state: { pid },
+  };
+}
