@@ -103,6 +103,7 @@ export class Daemon {
     await registry.load();
     this.#closes.push(() => registry.stop());
     log.info({ stateDir: settings.stateDir, instances: registry.list().length }, 'store loaded');
+    await this.#forgetSources(registry);
 
     const images = new Images(store, settings.stateDir);
     await images.load();
@@ -190,6 +191,17 @@ export class Daemon {
     if (settings.source !== undefined) await this.#follow(settings.source, registry, running);
     const identity = settings.identity === 'auto' ? bestIdentityPath() : settings.identity;
     log.info({ guest: this.#sockets.path('guest'), control: this.#sockets.path('control'), identity }, 'listening');
+  }
+
+  /** What nobody keeps up to date is not served. */
+  async #forgetSources(registry: Registry): Promise<void> {
+    const followed = this.#settings.source === undefined ? undefined : 'lxd';
+    const left = registry.list().filter(({ source }) => source !== undefined && source !== followed);
+    if (left.length === 0) return;
+    await registry.transact((transaction) => {
+      for (const { project, name } of left) transaction.remove(transaction.need(project, name));
+    });
+    this.#log.warn({ instances: left.length }, 'instances of a source that --source does not name are forgotten');
   }
 
   /** Loaded only where it is asked for. */

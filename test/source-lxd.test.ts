@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { instancePath } from '../src/cli/client.js';
+import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
 import { eventually } from './support/eventually.js';
@@ -13,6 +14,7 @@ const lxd = new FakeLxd();
 let daemon: TestDaemon;
 let guests: Guests;
 const operator = new Operator(() => daemon);
+const commandLine = new CommandLine(() => daemon);
 
 before(async () => {
   await lxd.start();
@@ -80,6 +82,7 @@ test('what belongs to LXD cannot be changed here, and the sentence names lxc', a
   assert.equal(await status('theirs'), 'Running');
   const shown = await operator.metadata<Record<string, unknown>>('GET', path);
   assert.equal(shown['source'], 'lxd');
+  assert.match(commandLine.does('list'), /^NAME .* SOURCE\n(.*\n)*theirs +RUNNING .* lxd\n/);
 });
 
 test('a restart is another process of the same instance', async () => {
@@ -160,4 +163,12 @@ test('2,000 instances and bursts of 1,000 changes: few requests, one at a time, 
   );
   assert.ok(lists - before.lists + singles - before.singles < 100, 'the burst was not coalesced');
   assert.equal(mostAtOnce, 1);
+});
+
+test('an instance of a source that is not followed any more is gone, and its guest with it', async () => {
+  const guest = await started('left', { 'user.a': '1' });
+  await daemon.end();
+  await daemon.run(['--source', '']);
+  assert.deepEqual(await names(), ['ours']);
+  assert.match(await value(guest, 'user.a'), /Process ID not found in container/);
 });

@@ -8,12 +8,12 @@ const columns: readonly Column<InstanceWithState>[] = [
   { heading: 'NAME', value: ({ name }) => name },
   { heading: 'STATUS', value: ({ status }) => status.toUpperCase(), whole: true },
   { heading: 'PID', value: ({ state: { pid } }) => (pid === 0 ? '' : String(pid)) },
-  { heading: 'SOURCE', value: ({ source = 'devlxd' }) => source },
   { heading: 'KEYS', value: ({ config }) => String(ownKeys(config).length) },
   { heading: 'DEVICES', value: ({ devices }) => String(Object.keys(devices).length) },
   { heading: 'CREATED', value: ({ created_at }) => created_at.slice(0, 19).replace('T', ' '), whole: true },
 ];
 const projectColumn: Column<InstanceWithState> = { heading: 'PROJECT', value: ({ project }) => project };
+const sourceColumn: Column<InstanceWithState> = { heading: 'SOURCE', value: ({ source = 'devlxd' }) => source };
 
 interface ListOptions {
   readonly filter?: string;
@@ -38,8 +38,13 @@ Examples:
     );
   command.action((options: ListOptions) =>
     withClient(command, async (client) => {
-      const shown = options.allProjects ? [projectColumn, ...columns] : columns;
       const instances = await client.instances.listWithState(options);
+      const shown = [
+        ...(options.allProjects ? [projectColumn] : []),
+        ...columns,
+        // Most hosts have none but their own.
+        ...(instances.some(({ source }) => source !== undefined) ? [sourceColumn] : []),
+      ];
       await printList(command, shown, instances, 'There are no instances yet; "devlxd create NAME" makes one.');
     }),
   );
