@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type LimitName, type Limits, limitDeclarations } from './limits.js';
+import { type SourceSetting, sourceIn } from './sources/dialects.js';
 
 /** How an option's text is understood. */
 export type OptionKind = 'path' | 'text' | 'count' | readonly string[];
@@ -39,7 +40,7 @@ export const optionDeclarations = {
   source: {
     kind: 'text',
     default: '',
-    help: 'whose instances are served as well: lxd, or lxd:SOCKET; none: only our own',
+    help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own',
   },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
   'kept-answers': {
@@ -64,8 +65,8 @@ export interface Settings {
   readonly stateDir: string;
   readonly group: string;
   readonly identity: string;
-  /** path of the source's socket; undefined: there is no source */
-  readonly source: string | undefined;
+  /** undefined: there is no source */
+  readonly source: SourceSetting | undefined;
   readonly backlog: number;
   readonly keptAnswers: number;
   readonly logLevel: string;
@@ -109,7 +110,7 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     stateDir: option('state-dir'),
     group: option('group'),
     identity: option('identity'),
-    source: sourceSocket(option('source')),
+    source: sourceOf(option('source')),
     backlog: Number(option('backlog')),
     keptAnswers: Number(option('kept-answers')),
     logLevel: option('log-level'),
@@ -118,11 +119,13 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
   };
 }
 
-function sourceSocket(text: string): string | undefined {
+function sourceOf(text: string): SourceSetting | undefined {
   if (text === '') return undefined;
-  if (text === 'lxd') return '/var/lib/lxd/unix.socket';
-  if (text.startsWith('lxd:/')) return text.slice('lxd:'.length);
-  throw new OptionError(`--source (${variableOf('source')}) takes lxd or lxd:/PATH/OF/SOCKET, not "${text}".`);
+  const source = sourceIn(text);
+  if (source !== undefined) return source;
+  throw new OptionError(
+    `--source (${variableOf('source')}) takes lxd, incus, lxd:/PATH/OF/SOCKET or incus:/PATH/OF/SOCKET, not "${text}".`,
+  );
 }
 
 function checked(name: string, { kind }: OptionDeclaration, text: string): string {

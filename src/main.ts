@@ -27,6 +27,7 @@ import type { Log, LogLines } from './log.js';
 import { version } from './package-root.js';
 import { Running } from './running.js';
 import type { Sockets } from './sockets.js';
+import type { SourceSetting } from './sources/dialects.js';
 import { Successors } from './successor.js';
 
 type Step = () => void | Promise<void>;
@@ -195,7 +196,7 @@ export class Daemon {
 
   /** What nobody keeps up to date is not served. */
   async #forgetSources(registry: Registry): Promise<void> {
-    const followed = this.#settings.source === undefined ? undefined : 'lxd';
+    const followed = this.#settings.source?.name;
     const left = registry.list().filter(({ source }) => source !== undefined && source !== followed);
     if (left.length === 0) return;
     await registry.transact((transaction) => {
@@ -205,9 +206,9 @@ export class Daemon {
   }
 
   /** Loaded only where it is asked for. */
-  async #follow(socketPath: string, registry: Registry, running: Running): Promise<void> {
+  async #follow(source: SourceSetting, registry: Registry, running: Running): Promise<void> {
     const [{ Lxd }, { Sync }] = await Promise.all([import('./sources/lxd.js'), import('./sources/sync.js')]);
-    const lxd = new Lxd(socketPath);
+    const lxd = new Lxd(source);
     const sync = new Sync(lxd, registry, running, this.#log);
     sync.run();
     this.#stops.push(() => sync.stop(() => lxd.close()));

@@ -5,6 +5,7 @@ import { profilesNamed } from '../instances/profiles.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Running } from '../running.js';
+import { dialects } from '../sources/dialects.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch.js';
 import { instancePatchLine, instancePost, instancePut, instanceRename, parseBody, statePut } from './body.js';
 import { filterOf } from './filter.js';
@@ -216,7 +217,8 @@ function render(instance: Instance, full: boolean): object {
  */
 function own(instance: Instance): Instance {
   if (instance.source === undefined) return instance;
-  throw new Fault('belongs-to-source', `The instance "${instance.name}" belongs to LXD; change it with lxc`);
+  const { title, tool } = dialects[instance.source];
+  throw new Fault('belongs-to-source', `The instance "${instance.name}" belongs to ${title}; change it with ${tool}`);
 }
 
 const remove: Change = (transaction, before) => {

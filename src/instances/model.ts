@@ -20,7 +20,7 @@ export interface Run {
 export type GuestState = 'Started' | 'Ready';
 
 /** The daemons whose instances can be served. */
-export type SourceName = 'lxd';
+export type SourceName = 'lxd' | 'incus';
 
 /** What several instances have in common. Never changed in place. */
 export interface Profile {

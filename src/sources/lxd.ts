@@ -1,5 +1,6 @@
 import { Connection } from '../client/connection.js';
-import type { Device } from '../instances/model.js';
+import type { Config, Device, SourceName } from '../instances/model.js';
+import { dialects, type SourceSetting } from './dialects.js';
 import type { Source, SourcedInstance, SourceEvents } from './source.js';
 
 /** What is read of an instance (api.InstanceFull). */
@@ -20,25 +21,26 @@ interface LifecycleEvent {
   readonly metadata: { readonly source: string };
 }
 
-/** LXD, by its own socket: it says that something happened, and is then asked what there is. */
+/** LXD or Incus, by its own socket: it says that something happened, and is then asked what there is. */
 export class Lxd implements Source {
-  readonly name = 'lxd';
+  readonly name: SourceName;
   // One request after the other, however many there are to be made.
   readonly #connection: Connection;
 
-  constructor(socketPath: string) {
+  constructor({ name, socketPath }: SourceSetting) {
+    this.name = name;
     this.#connection = new Connection(socketPath);
   }
 
   async list(): Promise<SourcedInstance[]> {
     const all = (await this.#get('/1.0/instances?recursion=2&all-projects=true')) as readonly ApiInstance[];
-    return all.filter(({ type }) => type === 'container').map(sourcedOf);
+    return all.filter(({ type }) => type === 'container').map((found) => this.#sourced(found));
   }
 
   async get(project: string, name: string): Promise<SourcedInstance | undefined> {
     const path = `/1.0/instances/${encodeURIComponent(name)}?recursion=1&project=${encodeURIComponent(project)}`;
     const found = (await this.#get(path)) as ApiInstance | undefined;
-    return found?.type === 'container' ? sourcedOf(found) : undefined;
+    return found?.type === 'container' ? this.#sourced(found) : undefined;
   }
 
   async follow(events: SourceEvents): Promise<() => void> {
@@ -61,6 +63,13 @@ export class Lxd implements Source {
     this.#connection.close();
   }
 
+  /** With LXD's names of the keys, whichever daemon it is: the guest API and the store know no others. */
+  #sourced(found: ApiInstance): SourcedInstance {
+    const { keys } = dialects[this.name];
+    const config = Object.entries(found.expanded_config).map(([key, value]) => [keys.get(key) ?? key, value] as const);
+    return sourcedOf(found, new Map(config));
+  }
+
   /** undefined: not found */
   async #get(path: string): Promise<unknown> {
     const { status, text } = await this.#connection.ask({ method: 'GET', path });
@@ -70,8 +79,8 @@ export class Lxd implements Source {
   }
 }
 
-function sourcedOf(found: ApiInstance): SourcedInstance {
-  const { project, name, description, created_at: createdAt, expanded_config: config, state } = found;
+function sourcedOf(found: ApiInstance, config: Config): SourcedInstance {
+  const { project, name, description, created_at: createdAt, state } = found;
   const devices = Object.entries(found.expanded_devices).map(([device, options]): [string, Device] => [
     device,
     new Map(Object.entries(options)),
@@ -79,10 +88,10 @@ function sourcedOf(found: ApiInstance): SourcedInstance {
   return {
     project,
     name,
-    uuid: config['volatile.uuid'] ?? '',
+    uuid: config.get('volatile.uuid') ?? '',
     description,
     createdAt,
-    config: new Map(Object.entries(config)),
+    config,
     devices: new Map(devices),
     pid: state?.pid ?? 0,
   };

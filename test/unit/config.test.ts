@@ -29,6 +29,20 @@ test('a value that cannot be understood names its option and its variable', () =
   }
 });
 
+test('a source is a daemon, and where it is asked', () => {
+  const sources: [string, unknown][] = [
+    ['', undefined],
+    ['lxd', { name: 'lxd', socketPath: '/var/lib/lxd/unix.socket' }],
+    ['lxd:/s', { name: 'lxd', socketPath: '/s' }],
+    ['incus', { name: 'incus', socketPath: '/var/lib/incus/unix.socket' }],
+    ['incus:/s', { name: 'incus', socketPath: '/s' }],
+  ];
+  for (const [text, source] of sources) assert.deepEqual(readSettings({ source: text }, {}).source, source);
+  for (const wrong of ['lxc', 'lxd:', 'lxd:s', 'incus,lxd', 'LXD']) {
+    assert.throws(() => readSettings({ source: wrong }, {}), /--source \(DEVLXD_SOURCE\) takes lxd, incus, /);
+  }
+});
+
 function page(name: string): string {
   return readFileSync(join(packageRoot, 'docs', name), 'utf8');
 }
