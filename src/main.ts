@@ -130,7 +130,7 @@ export class Daemon {
     const listeners = new Listeners();
     registry.on('changes', (changes) => listeners.deliver(changes));
 
-    const desk = new Desk(registry, running, listeners, images, limits, log);
+    const desk = new Desk(registry, running, listeners, images, limits, log, settings.source?.name);
     const oddEdge = new OddEdge(gate, desk, running, listeners, limits);
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { after, before, test } from 'node:test';
 import { instancePath } from '../src/cli/client.js';
 import { CommandLine } from './support/command.js';
@@ -7,7 +8,7 @@ import { eventually } from './support/eventually.js';
 import { FakeLxd } from './support/fake-lxd.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
-import { type Answer, ask } from './support/http.js';
+import { type Answer, ask, exchange, Session } from './support/http.js';
 
 const incus = new FakeLxd();
 let daemon: TestDaemon;
@@ -18,7 +19,7 @@ const commandLine = new CommandLine(() => daemon);
 before(async () => {
   await incus.start();
   guests = new Guests();
-  daemon = await TestDaemon.start(['--source', `incus:${incus.socket}`]);
+  daemon = await TestDaemon.start(['--source', `incus:${incus.socket}`, '--limit-hold-seconds', '0']);
   await eventually('the source is followed', () => incus.listeners === 1);
 });
 
@@ -57,6 +58,54 @@ test("Incus' keys say whether its guests are served, and may have images", async
   await eventually('it is refused', async () => (await asked(guest, '/1.0/config/user.a')).status === 403);
   incus.change('keys', { config: { 'user.a': '1' } }, 'instance-updated');
   await eventually('it is served', async () => (await asked(guest, '/1.0/config/user.a')).status === 200);
+});
+
+test("what it is told, and why it is refused, is said in Incus' words, also when it is said again", async () => {
+  const guest = await started('words', { 'user.a': '1', 'security.guestapi.images': 'true' });
+  const session = new Session(guest.connect(daemon.socket));
+  const said = async (path: string, method = 'GET'): Promise<string> => {
+    const { status, headers, body } = await session.ask(path, { method });
+    return `${status} ${headers['content-type']} ${body}`;
+  };
+  const text = 'text/plain; charset=utf-8';
+  const info = `{"state":"Started","api_version":"1.0","instance_type":"container","location":"${hostname()}"}\n`;
+  const image = `/1.0/images/${'f'.repeat(64)}/export`;
+  for (let n = 0; n < 2; n++) {
+    assert.equal(await said('/1.0'), `200 application/json ${info}`);
+    assert.equal(await said('/1.0/config/user.b'), `404 ${text} not found\n`);
+    assert.equal(await said('/1.0/none'), `404 ${text} not found\n`);
+    assert.equal(await said('/1.0/config/limits.cpu'), `403 ${text} not authorized\n`);
+    assert.equal(await said('/1.0/config/user.%zz'), `400 ${text} bad request\n`);
+    assert.equal(await said('/1.0/config', 'POST'), `501 ${text} not implemented\n`);
+    assert.match(
+      await said(image),
+      /^404 application\/json \{.*"error_code":404,"error":"not found","metadata":null\}\n$/,
+    );
+  }
+  incus.change('words', { config: {} }, 'instance-updated');
+  await eventually('images are refused', async () => (await said(image)) === `403 ${text} not authorized\n`);
+  incus.change('words', { config: { 'security.guestapi': 'false' } }, 'instance-updated');
+  await eventually('it is refused', async () => (await said('/1.0')) === `403 ${text} not authorized\n`);
+  await session.close();
+});
+
+test("a caller whom nobody knows is told so in Incus' words, by both edges", async () => {
+  const stranger = guests.one();
+  assert.equal((await asked(stranger, '/1.0')).body, 'pid not in container?\n');
+  const odd = await exchange(
+    stranger.connect(daemon.socket),
+    'GET http://incus/1.0 HTTP/1.1\r\nConnection: close\r\n\r\n',
+  );
+  assert.match(odd, /^HTTP\/1\.1 500 Internal Server Error\r\n(.*\r\n)+\r\npid not in container\?\n$/);
+});
+
+test('an instance of our own keeps its words beside Incus', async () => {
+  const guest = guests.one();
+  await daemon.register('ours', guest.pid);
+  assert.equal((await asked(guest, '/1.0/config/user.b')).body, 'Not Found\n');
+  assert.match((await asked(guest, '/1.0')).body, /"auth":"untrusted"/);
+  await daemon.stopInstance('ours');
+  await daemon.client.request('DELETE', instancePath('ours'));
 });
 
 test('the instances of another source than the one that is followed are forgotten', async () => {

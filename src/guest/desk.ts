@@ -2,18 +2,19 @@ import { type Caller, isRoot, slotOf, stranger } from '../gate.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/images.js';
 import { isForGuests } from '../images/model.js';
-import type { Instance } from '../instances/model.js';
+import type { Instance, SourceName } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
 import type { Running } from '../running.js';
 import { UnderWay } from '../under-way.js';
+import { type Errors, errorsOf } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { Exports } from './exports.js';
 import { HeldRequests } from './held.js';
 import { CatchingUp, type Listeners } from './listeners.js';
-import { type BodyReply, type ChangeReply, type EventsReply, type ExportReply, errors, type Reply } from './reply.js';
+import type { BodyReply, ChangeReply, EventsReply, ExportReply, Reply } from './reply.js';
 import { answer, find, isServed } from './route.js';
 
 /** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
@@ -35,9 +36,20 @@ export class Desk {
   readonly underWay = new UnderWay();
   /** requests by instance id */
   readonly #requestsOf = new Map<number, number>();
+  readonly #errors: Errors;
   #failures = 0;
 
-  constructor(registry: Registry, running: Running, listeners: Listeners, images: Images, limits: Limits, log: Log) {
+  /** source: in whose words those are answered of whom nobody knows whose they are */
+  constructor(
+    registry: Registry,
+    running: Running,
+    listeners: Listeners,
+    images: Images,
+    limits: Limits,
+    log: Log,
+    source?: SourceName,
+  ) {
+    this.#errors = errorsOf(source);
     this.#registry = registry;
     this.#running = running;
     this.#listeners = listeners;
@@ -151,10 +163,10 @@ export class Desk {
     );
   }
 
-  #export(exchange: Exchange, slot: number, { id }: Instance, { fingerprint, conditions }: ExportReply): void {
+  #export(exchange: Exchange, slot: number, { id, source }: Instance, { fingerprint, conditions }: ExportReply): void {
     const image = this.#images.get(fingerprint);
     if (image === undefined || !isForGuests(image)) {
-      this.#write(exchange, errors.noSuchImage);
+      this.#write(exchange, errorsOf(source).noSuchImage);
       return;
     }
     const download = downloadOf(image, conditions);
@@ -164,13 +176,14 @@ export class Desk {
     if (connection !== undefined) void this.#exports.send(id, connection, image, { ...download, pieces });
   }
 
-  #listen(exchange: Exchange, slot: number, { id: instanceId }: Instance, { types, since }: EventsReply): void {
+  #listen(exchange: Exchange, slot: number, { id: instanceId, source }: Instance, { types, since }: EventsReply): void {
     if (since === undefined) {
       this.#count(exchange, '200 OK');
       exchange.stream({ instanceId, slot, types, missed: nothing });
       return;
     }
     exchange.watch();
+    const errors = errorsOf(source);
     const meanwhile = new CatchingUp(types);
     this.#listeners.add(instanceId, meanwhile);
     const resume = (write: () => void): void => {
@@ -198,14 +211,14 @@ export class Desk {
     // Not more than debug: anyone on the host may cause as many of these as they like.
     const peer = exchange.credentials();
     this.#log.debug({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');
-    this.#write(exchange, errors.unknownCaller);
+    this.#write(exchange, this.#errors.unknownCaller);
   }
 
   #failed(exchange: Exchange, error: unknown): void {
     const request = ++this.#failures;
     const { method, path, query } = exchange.asked;
     this.#log.error({ err: error, request, method, path, query }, 'guest request failed');
-    if (!exchange.aborted) this.#write(exchange, errors.internal);
+    if (!exchange.aborted) this.#write(exchange, this.#errors.internal);
   }
 
   /** For answers that were not counted when they were made. */

@@ -9,10 +9,11 @@ import type { Running } from '../running.js';
 import type { UnderWay } from '../under-way.js';
 import { createApp, type GuestApp } from '../uws.js';
 import type { Desk } from './desk.js';
+import { errors } from './errors.js';
 import type { Exchange, Opening } from './exchange.js';
 import { Heartbeat } from './heartbeat.js';
 import { closeCodes, type Listeners } from './listeners.js';
-import { type BodyReply, errors } from './reply.js';
+import type { BodyReply } from './reply.js';
 import { type Asked, hasConditions } from './route.js';
 import { type SocketData, StreamListener, WebSocketListener } from './streams.js';
 

@@ -12,7 +12,8 @@ import {
   type Instance,
   sortedObject,
 } from '../instances/model.js';
-import { badRequest, errors, json, type Reply, raw } from './reply.js';
+import { badRequest, errors, errorsOf } from './errors.js';
+import { json, type Reply, raw } from './reply.js';
 
 /** A request as a handler sees it: whose it is, and what was asked; never the connection. */
 export interface GuestRequest {
@@ -49,24 +50,18 @@ export const endpoints: readonly Endpoint[] = [
   { path: '/1.0/ubuntu-pro/token', methods: { POST: () => errors.noProToken } },
 ];
 
-const serverInfos: Readonly<Record<GuestState, Reply>> = {
-  Started: serverInfoOf('Started'),
-  Ready: serverInfoOf('Ready'),
+const serverInfos = {
+  lxd: serverInfosWith({ auth: 'untrusted', supported_storage_drivers: [] }),
+  incus: serverInfosWith({}), // shared/api/guest/dev_incus.go
 };
 
-function serverInfo({ instance }: GuestRequest): Reply {
-  return serverInfos[instance.guestState];
+function serverInfo({ instance: { source = 'lxd', guestState } }: GuestRequest): Reply {
+  return serverInfos[source][guestState];
 }
 
-function serverInfoOf(state: GuestState): Reply {
-  return json({
-    state,
-    api_version: apiVersion,
-    instance_type: 'container',
-    location: hostname(),
-    auth: 'untrusted',
-    supported_storage_drivers: [],
-  });
+function serverInfosWith(more: object): Readonly<Record<GuestState, Reply>> {
+  const about = { api_version: apiVersion, instance_type: 'container', location: hostname(), ...more };
+  return { Started: json({ state: 'Started', ...about }), Ready: json({ state: 'Ready', ...about }) };
 }
 
 /** The guest says how far it has come. */
@@ -108,6 +103,7 @@ function configList({ instance }: GuestRequest): Reply {
 }
 
 function configValue({ instance, parameter: key }: GuestRequest): Reply {
+  const errors = errorsOf(instance.source);
   if (!isGuestKey(key)) return errors.forbidden;
   const value = guestValue(instance, key);
   return value ? raw(value) : errors.notFound;
@@ -136,6 +132,7 @@ function metaData({ instance }: GuestRequest): Reply {
 
 /** Whatever is no fingerprint is answered like one that there is no image of, so that a guest cannot probe. */
 function imageExport({ instance, parameter, conditions }: GuestRequest): Reply {
+  const errors = errorsOf(instance.source);
   if (!flag(instance, 'security.devlxd.images', false)) return errors.imagesForbidden;
   return fingerprintPattern.test(parameter)
     ? { kind: 'export', fingerprint: parameter, conditions }
@@ -143,10 +140,10 @@ function imageExport({ instance, parameter, conditions }: GuestRequest): Reply {
 }
 
 /** Types that never occur are taken and ignored, as LXD does. */
-function events({ query }: GuestRequest): Reply {
+function events({ instance, query }: GuestRequest): Reply {
   const parameters = new URLSearchParams(query);
   const since = parameters.get('since') ?? undefined;
-  if (since !== undefined && !timestampPattern.test(since)) return errors.badRequest;
+  if (since !== undefined && !timestampPattern.test(since)) return errorsOf(instance.source).badRequest;
   const wanted = parameters.get('type');
   return { kind: 'events', types: sharedSet(wanted ? wanted.split(',') : eventTypes), since };
 }

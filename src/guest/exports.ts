@@ -5,7 +5,8 @@ import type { Image } from '../images/model.js';
 import { type RawConnection, transmit } from '../images/transmit.js';
 import type { Log } from '../log.js';
 import { UnderWay } from '../under-way.js';
-import { errors, rawAnswer } from './reply.js';
+import { errors } from './errors.js';
+import { rawAnswer } from './reply.js';
 import { Turns } from './turns.js';
 
 /** What one instance is being sent. */

@@ -7,9 +7,10 @@ import type { RawConnection } from '../images/transmit.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Running } from '../running.js';
 import type { Desk } from './desk.js';
+import { errors } from './errors.js';
 import type { Exchange, Opening } from './exchange.js';
 import type { Listeners } from './listeners.js';
-import { type BodyReply, errors } from './reply.js';
+import type { BodyReply } from './reply.js';
 import { type Asked, hasConditions } from './route.js';
 import { ChunkListener } from './streams.js';
 

@@ -2,7 +2,8 @@ import type { Conditions } from '../images/download.js';
 import type { Instance } from '../instances/model.js';
 import { flag } from '../instances/model.js';
 import { type Endpoint, endpoints } from './endpoints.js';
-import { errors, json, type Reply } from './reply.js';
+import { errorsOf } from './errors.js';
+import { json, type Reply } from './reply.js';
 
 /** What was asked, copied out of uWebSockets' request, which is gone after the handler returns. */
 export interface Asked {
@@ -42,6 +43,7 @@ const patterns = endpoints
  * root: is the caller uid 0 of the instance? match: what `find` has found for the path
  */
 export function answer(instance: Instance, root: boolean, asked: Asked, match: Match | undefined): Reply {
+  const errors = errorsOf(instance.source);
   if (!root && !flag(instance, 'security.devlxd.nonroot', false)) return errors.notRoot;
   if (match === undefined) return errors.notFound;
   const handler = match.endpoint.methods[asked.method === 'HEAD' ? 'GET' : asked.method];
