@@ -72,6 +72,11 @@ export const limitDeclarations = {
     unit: 'exports',
     help: 'images that are sent to one instance at the same time; the next ones wait',
   },
+  'source-seconds': {
+    default: 30,
+    unit: 'seconds',
+    help: 'how long LXD or Incus may take to answer; ten times that for the list of all instances',
+  },
   'guest-body': {
     default: 64 * 1024,
     unit: 'bytes',

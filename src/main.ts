@@ -208,7 +208,7 @@ export class Daemon {
   /** Loaded only where it is asked for. */
   async #follow(source: SourceSetting, registry: Registry, running: Running): Promise<void> {
     const [{ Lxd }, { Sync }] = await Promise.all([import('./sources/lxd.js'), import('./sources/sync.js')]);
-    const lxd = new Lxd(source);
+    const lxd = new Lxd(source, this.#settings.limits['source-seconds']);
     const sync = new Sync(lxd, registry, running, this.#log);
     sync.run();
     this.#stops.push(() => sync.stop(() => lxd.close()));

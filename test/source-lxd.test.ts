@@ -140,6 +140,23 @@ test('while the source is dead its last state is served; afterwards what was mis
   assert.equal(swapped.config['user.a'], 'was b-a');
 });
 
+test('a source that hangs is taken to be away, and what it was not asked is found later', async () => {
+  const guest = await started('slow', { 'user.a': '1' });
+  await daemon.end();
+  await daemon.run(['--limit-source-seconds', '1']);
+  await eventually('the source is followed', () => lxd.listeners === 1);
+  await eventually('all are read', () => daemon.log.at(-1)?.msg === 'source read');
+  const isAway = ({ msg, err }: (typeof daemon.log)[number]): boolean =>
+    msg === 'source is away; its last state is served' &&
+    /LXD on .*: GET \/1.0\/instances\/slow\?.*: no answer within 1 s$/.test((err as Error).message);
+  lxd.hang(true);
+  lxd.change('slow', { config: { 'user.a': '2' } }, 'instance-updated');
+  await eventually('it is away', () => daemon.log.some(isAway));
+  assert.equal(await value(guest, 'user.a'), '1');
+  lxd.hang(false);
+  await eventually('the change is seen', async () => (await value(guest, 'user.a')) === '2');
+});
+
 test('2,000 instances and bursts of 1,000 changes: few requests, one at a time, and everything agrees', async (t) => {
   for (let n = 0; n < 2000; n++) lxd.add(`many${n}`, { config: { 'user.n': '0' } });
   const began = performance.now();

@@ -15,6 +15,8 @@ export interface Asked {
   readonly body?: string | Readable;
   /** on a connection of its own, for what takes long */
   readonly alone?: boolean;
+  /** ends it, answered or not */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Answer {
@@ -77,8 +79,11 @@ export class Connection {
     }
   }
 
-  webSocket(path: string): WebSocket {
-    return new WebSocket(`ws://devlxd${path}`, { createConnection: this.#connect, perMessageDeflate: false });
+  /** handshakeTimeout: milliseconds; 0: none */
+  webSocket(path: string, handshakeTimeout = 0): WebSocket {
+    // node:http only sets the time limit on connections that it has made itself; ws takes it away when it is open.
+    const createConnection = () => this.#connect().setTimeout(handshakeTimeout);
+    return new WebSocket(`ws://devlxd${path}`, { createConnection, handshakeTimeout, perMessageDeflate: false });
   }
 
   /** Ends what is open, answered or not. */
@@ -86,10 +91,10 @@ export class Connection {
     this.#kept.destroy();
   }
 
-  #send({ method, path, headers = {}, body, alone = false }: Asked): Promise<IncomingMessage> {
+  #send({ method, path, headers = {}, body, alone = false, signal }: Asked): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const agent = alone ? { createConnection: this.#connect } : { agent: this.#kept };
-      const sent = request({ ...agent, method, path, headers: { host: 'devlxd', ...headers } });
+      const sent = request({ ...agent, method, path, signal, headers: { host: 'devlxd', ...headers } });
       sent.on('response', resolve);
       sent.on('error', (error) => reject(sent.reusedSocket ? new OutOfDate(error) : error));
       if (body === undefined || typeof body === 'string') sent.end(body);

@@ -1,5 +1,5 @@
-import { Connection } from '../client/connection.js';
 import type { Config, Device, SourceName } from '../instances/model.js';
+import { SourceApi } from './api.js';
 import { dialects, type SourceSetting } from './dialects.js';
 import type { Source, SourcedInstance, SourceEvents } from './source.js';
 
@@ -24,27 +24,27 @@ interface LifecycleEvent {
 /** LXD or Incus, by its own socket: it says that something happened, and is then asked what there is. */
 export class Lxd implements Source {
   readonly name: SourceName;
-  // One request after the other, however many there are to be made.
-  readonly #connection: Connection;
+  readonly #api: SourceApi;
 
-  constructor({ name, socketPath }: SourceSetting) {
-    this.name = name;
-    this.#connection = new Connection(socketPath);
+  /** seconds: how long it may take to answer; 0: any time */
+  constructor(source: SourceSetting, seconds: number) {
+    this.name = source.name;
+    this.#api = new SourceApi(source, seconds);
   }
 
   async list(): Promise<SourcedInstance[]> {
-    const all = (await this.#get('/1.0/instances?recursion=2&all-projects=true')) as readonly ApiInstance[];
+    const all = (await this.#api.get('/1.0/instances?recursion=2&all-projects=true', 10)) as readonly ApiInstance[];
     return all.filter(({ type }) => type === 'container').map((found) => this.#sourced(found));
   }
 
   async get(project: string, name: string): Promise<SourcedInstance | undefined> {
     const path = `/1.0/instances/${encodeURIComponent(name)}?recursion=1&project=${encodeURIComponent(project)}`;
-    const found = (await this.#get(path)) as ApiInstance | undefined;
+    const found = (await this.#api.get(path)) as ApiInstance | undefined;
     return found?.type === 'container' ? this.#sourced(found) : undefined;
   }
 
   async follow(events: SourceEvents): Promise<() => void> {
-    const socket = this.#connection.webSocket('/1.0/events?type=lifecycle&all-projects=true');
+    const socket = this.#api.webSocket('/1.0/events?type=lifecycle&all-projects=true');
     socket.on('message', (data) => {
       const { project = 'default', metadata } = JSON.parse(String(data)) as LifecycleEvent;
       const [, name] = /^\/1\.0\/(?:instances|containers)\/([^/?]+)/.exec(metadata.source) ?? [];
@@ -60,7 +60,7 @@ export class Lxd implements Source {
 
   /** Requests under way fail. */
   close(): void {
-    this.#connection.close();
+    this.#api.close();
   }
 
   /** With LXD's names of the keys, whichever daemon it is: the guest API and the store know no others. */
@@ -68,14 +68,6 @@ export class Lxd implements Source {
     const { keys } = dialects[this.name];
     const config = Object.entries(found.expanded_config).map(([key, value]) => [keys.get(key) ?? key, value] as const);
     return sourcedOf(found, new Map(config));
-  }
-
-  /** undefined: not found */
-  async #get(path: string): Promise<unknown> {
-    const { status, text } = await this.#connection.ask({ method: 'GET', path });
-    if (status === 404) return undefined;
-    if (status !== 200) throw new Error(`GET ${path}: ${status} ${text.slice(0, 200)}`);
-    return (JSON.parse(text) as { metadata: unknown }).metadata;
   }
 }
 

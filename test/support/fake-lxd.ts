@@ -23,6 +23,7 @@ export class FakeLxd {
   readonly fetches = { lists: 0, singles: 0, atOnce: 0, mostAtOnce: 0 };
   #server: Server | undefined;
   #stale = '';
+  #hangs = false;
   readonly #listeners = new Set<WebSocket>();
 
   get socket(): string {
@@ -35,7 +36,13 @@ export class FakeLxd {
 
   async start(): Promise<void> {
     const server = createServer((request, response) => this.#handle(request.url ?? '', response));
-    const sockets = new WebSocketServer({ server });
+    const sockets = new WebSocketServer({
+      server,
+      verifyClient: ({ req }, accept) => {
+        if (!this.#hangs) accept(true);
+        else req.socket.on('end', () => req.socket.destroy()); // node:http has let go of it
+      },
+    });
     sockets.on('connection', (socket) => {
       this.#listeners.add(socket);
       socket.on('close', () => this.#listeners.delete(socket));
@@ -76,6 +83,11 @@ export class FakeLxd {
     this.#stale = name;
   }
 
+  /** From here on nothing is answered, or what comes from then on is again. */
+  hang(hangs: boolean): void {
+    this.#hangs = hangs;
+  }
+
   delete(name: string): void {
     this.instances.splice(
       this.instances.findIndex((instance) => instance.name === name),
@@ -92,6 +104,7 @@ export class FakeLxd {
   #handle(target: string, response: ServerResponse): void {
     this.fetches.mostAtOnce = Math.max(this.fetches.mostAtOnce, ++this.fetches.atOnce);
     response.on('close', () => this.fetches.atOnce--);
+    if (this.#hangs) return;
     const url = new URL(target, 'http://lxd');
     const name = url.pathname.split('/')[3];
     if (name === undefined) {

@@ -1,0 +1,52 @@
+import type { WebSocket } from 'ws';
+import { Connection } from '../client/connection.js';
+import { dialects, type SourceSetting } from './dialects.js';
+
+/** A source's own API, on its socket. What is not answered in time fails: a source that hangs holds up nothing for ever. */
+export class SourceApi {
+  readonly #source: SourceSetting;
+  readonly #seconds: number;
+  // One request after the other, however many there are to be made.
+  readonly #connection: Connection;
+
+  /** seconds: how long an answer may take; 0: any time */
+  constructor(source: SourceSetting, seconds: number) {
+    this.#source = source;
+    this.#seconds = seconds;
+    this.#connection = new Connection(source.socketPath);
+  }
+
+  /**
+   * What is in the answer; undefined: not found. patience: as many times longer may it take
+   * @throws Error, which says whose answer it is, or is not
+   */
+  async get(path: string, patience = 1): Promise<unknown> {
+    const seconds = this.#seconds * patience;
+    const signal = seconds === 0 ? undefined : AbortSignal.timeout(seconds * 1000);
+    const { status, text } = await this.#connection
+      .ask({ method: 'GET', path, signal })
+      .catch((error: Error) => this.#fail(path, signal?.aborted ? `no answer within ${seconds} s` : reasonOf(error)));
+    if (status === 404) return undefined;
+    if (status !== 200) this.#fail(path, `${status} ${text.slice(0, 200)}`);
+    return (JSON.parse(text) as { metadata: unknown }).metadata;
+  }
+
+  webSocket(path: string): WebSocket {
+    return this.#connection.webSocket(path, this.#seconds * 1000);
+  }
+
+  /** Requests under way fail. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  #fail(path: string, reason: string): never {
+    const { name, socketPath } = this.#source;
+    throw new Error(`${dialects[name].title} on ${socketPath}: GET ${path}: ${reason}`);
+  }
+}
+
+/** Without the sentence that is for those who look for a devlxd. */
+function reasonOf({ message, cause }: Error): string {
+  return cause instanceof Error ? cause.message : message;
+}

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Lxd } from '../../src/sources/lxd.js';
+import { FakeLxd } from '../support/fake-lxd.js';
+
+const fake = new FakeLxd();
+const source = new Lxd({ name: 'incus', socketPath: fake.socket }, 0.05);
+const silent = { changed: () => undefined, ended: () => undefined };
+
+before(() => fake.start());
+after(async () => {
+  source.close();
+  await fake.remove();
+});
+
+test('whatever a source is asked fails when it hangs, and works again afterwards', async () => {
+  fake.hang(true);
+  await assert.rejects(source.list(), /^Error: Incus on .*: GET \/1.0\/instances\?.*: no answer within 0.5 s$/);
+  await assert.rejects(source.get('default', 'a'), /^Error: Incus on .*: GET .*: no answer within 0.05 s$/);
+  await assert.rejects(source.follow(silent), /handshake has timed out/);
+  fake.hang(false);
+  fake.add('a');
+  assert.equal((await source.list()).length, 1);
+  assert.equal((await source.get('default', 'a'))?.name, 'a');
+  (await source.follow(silent))();
+});
+
+test('one that is not there is named, and not taken for a devlxd', async () => {
+  const nobody = new Lxd({ name: 'lxd', socketPath: `${fake.socket}.none` }, 1);
+  await assert.rejects(nobody.list(), /^Error: LXD on .*\.none: GET .*: connect ENOENT .*\.none$/);
+});
