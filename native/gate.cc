@@ -32,12 +32,9 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
               {.before = [this](Connection& connection,
                                 std::string_view data) { return take_data(connection, data); },
                .after = [this] { data_taken(); }}),
-      guests_(
-          loop, [this](OwnFd fd) { admit(std::move(fd)); }, [this] { clock_.queue_was_empty(); }),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
       answers_(limits.kept_answers),
       rates_(limits.requests_per_second, limits.request_burst) {
-  if (path == IdentityPath::kProcfs) guests_.set_tick(kProcfsTickMilliseconds);
   exits_poll_ = new uv_poll_t;
   uv_poll_init(loop, exits_poll_, exits_.get());
   exits_poll_->data = this;
@@ -57,6 +54,30 @@ Gate::~Gate() {
            [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
 }
 
+Gate::Entrance::Entrance(Gate& gate, uv_loop_t* loop)
+    : listener(
+          loop, [this, &gate](OwnFd fd) { gate.admit(std::move(fd), clock); },
+          [this] { clock.queue_was_empty(); }) {
+  if (gate.path_ == IdentityPath::kProcfs) listener.set_tick(kProcfsTickMilliseconds);
+}
+
+Failure Gate::listen(OwnFd listening) {
+  auto entrance = std::make_unique<Entrance>(*this, loop_);
+  const Failure failure = entrance->listener.start(std::move(listening));
+  if (!failure) entrances_.push_back(std::move(entrance));
+  return failure;
+}
+
+void Gate::stop_listening() {
+  for (const auto& entrance : entrances_) entrance->listener.stop();
+}
+
+uint64_t Gate::shed() const {
+  uint64_t sum = 0;
+  for (const auto& entrance : entrances_) sum += entrance->listener.shed();
+  return sum;
+}
+
 Registration Gate::add(pid_t pid) {
   Registration result = instances_.add(path_, pid);
   if (result.outcome != RegisterOutcome::kRegistered) return result;
@@ -74,9 +95,9 @@ void Gate::remove(Slot slot) {
   instances_.remove(slot);
 }
 
-void Gate::admit(OwnFd fd) {
+void Gate::admit(OwnFd fd, const AcceptClock& clock) {
   counters_.accepted++;
-  Caller caller = identify(fd.get(), path_, instances_, clock_, known_);
+  Caller caller = identify(fd.get(), path_, instances_, clock, known_);
   if (!has_room_for(caller)) return;
   admit_as(std::move(fd), std::move(caller));
 }

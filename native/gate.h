@@ -64,16 +64,18 @@ class Gate {
   Bridge& bridge() { return bridge_; }
   IdentityPath path() const { return path_; }
 
-  Failure listen(OwnFd listening) { return guests_.start(std::move(listening)); }
-  void stop_listening() { guests_.stop(); }
+  // Accepts on one more socket.
+  Failure listen(OwnFd listening);
+  // On none of them any more.
+  void stop_listening();
 
   Registration add(pid_t pid);
 
   // Closes the instance's connections, then forgets its namespace.
   void remove(Slot slot);
 
-  // Takes an accepted connection in, or closes it.
-  void admit(OwnFd fd);
+  // Takes in a connection that another process has accepted, or closes it.
+  void admit(OwnFd fd) { admit(std::move(fd), clock_); }
 
   // The same with a caller made up: the self-test's.
   Connection* admit_as(OwnFd fd, Caller caller);
@@ -110,7 +112,7 @@ class Gate {
   void forget_answers(Slot slot) { answers_.forget(slot); }
 
   GateCounters counters() const { return counters_; }
-  uint64_t shed() const { return guests_.shed(); }
+  uint64_t shed() const;
   uint32_t connections() const { return connections_; }
   const Instance* instance(Slot slot) const { return instances_.at(slot); }
   size_t running() const { return instances_.running(); }
@@ -123,6 +125,14 @@ class Gate {
     bool answered = false;  // they are one request, and its answer has been written
   };
 
+  // A listening socket. How long callers can have waited on it, it alone knows.
+  struct Entrance {
+    Entrance(Gate& gate, uv_loop_t* loop);
+    AcceptClock clock;
+    Listener listener;
+  };
+
+  void admit(OwnFd fd, const AcceptClock& clock);
   Bridge::Verdict take_data(Connection& connection, std::string_view data);
   void data_taken();
   void drop_chunk();
@@ -147,11 +157,11 @@ class Gate {
   GateLimits limits_;
   OnInitExit on_init_exit_;
   OnOddRequest on_odd_request_;
-  AcceptClock clock_;
+  AcceptClock clock_;  // for those that another process has accepted
   KnownProcesses known_;
   Instances instances_;
   Bridge bridge_;
-  Listener guests_;
+  std::vector<std::unique_ptr<Entrance>> entrances_;
   OwnFd exits_;                      // epoll over the pidfds of all inits
   uv_poll_t* exits_poll_ = nullptr;  // freed by uv_close's callback
   Connection* unowned_ = nullptr;    // connections of strangers and nobodies

@@ -117,7 +117,7 @@ export class Gate {
     if (failed !== '') throw bridgeBroken(failed);
   }
 
-  /** Accepts on a listening socket, which belongs to the gate from here on. */
+  /** Accepts on one more listening socket, which belongs to the gate from here on. */
   listen(fd: number): void {
     check(this.#native.listen(fd), 'listening for guests');
   }

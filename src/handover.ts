@@ -2,8 +2,8 @@ import { closeSync } from 'node:fs';
 import { addon, type Failure } from './addon.js';
 import { describe } from './gate.js';
 
-/** The listening sockets by name. They outlive the process that accepts on them. */
-export const socketNames = ['guest', 'control'] as const;
+/** The listening sockets by name; source: the guests' of --source. They outlive the process that accepts on them. */
+export const socketNames = ['guest', 'control', 'source'] as const;
 export type SocketName = (typeof socketNames)[number];
 
 /** A connection on which nothing is under way; another process goes on with it. */

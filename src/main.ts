@@ -28,6 +28,7 @@ import { version } from './package-root.js';
 import { Running } from './running.js';
 import type { Sockets } from './sockets.js';
 import type { SourceSetting } from './sources/dialects.js';
+import type { Sync } from './sources/sync.js';
 import { Successors } from './successor.js';
 
 type Step = () => void | Promise<void>;
@@ -189,7 +190,7 @@ export class Daemon {
 
     gate.listen(this.#sockets.listening('guest'));
     this.#stops.push(() => gate.stopListening());
-    if (settings.source !== undefined) await this.#follow(settings.source, registry, running);
+    if (settings.source !== undefined) await this.#follow(settings.source, registry, running, gate);
     const identity = settings.identity === 'auto' ? bestIdentityPath() : settings.identity;
     log.info({ guest: this.#sockets.path('guest'), control: this.#sockets.path('control'), identity }, 'listening');
   }
@@ -206,11 +207,33 @@ export class Daemon {
   }
 
   /** Loaded only where it is asked for. */
-  async #follow(source: SourceSetting, registry: Registry, running: Running): Promise<void> {
+  async #follow(source: SourceSetting, registry: Registry, running: Running, gate: Gate): Promise<void> {
     const [{ Lxd }, { Sync }] = await Promise.all([import('./sources/lxd.js'), import('./sources/sync.js')]);
     const lxd = new Lxd(source, this.#settings.limits['source-seconds']);
     const sync = new Sync(lxd, registry, running, this.#log);
+    // Whoever reaches us there must be known. What runs since before is.
+    if (registry.list().some((instance) => instance.source === lxd.name && instance.run !== undefined))
+      this.#take(gate, sync);
+    else sync.once('read', () => this.#take(gate, sync));
     sync.run();
     this.#stops.push(() => sync.stop(() => lxd.close()));
+  }
+
+  #take(gate: Gate, sync: Sync): void {
+    const { source } = this.#sockets;
+    if (source === undefined) return;
+    const log = this.#log;
+    try {
+      gate.listen(this.#sockets.take(source));
+      source.watch(
+        () => sync.connected,
+        () => log.info({ guest: source.path }, "the source's guest socket is taken again"),
+        (error) => log.error({ err: error }, "the source's guest socket cannot be taken"),
+      );
+      this.#stops.push(() => source.unwatch());
+      log.info({ guest: source.path }, "the source's guest socket is taken");
+    } catch (error) {
+      log.error({ err: error }, "the source's guest socket cannot be taken");
+    }
   }
 }

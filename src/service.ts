@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
 import type { Inheritance } from './handover.js';
@@ -8,6 +9,9 @@ import { type Predecessor, takeOver } from './predecessor.js';
 import { Sockets } from './sockets.js';
 import type { Successor } from './successor.js';
 import { inheritedFromManager, ServiceManager } from './systemd.js';
+
+/** Who connected just before the source got its socket back still gets an answer from us. */
+const givenBackMilliseconds = 100;
 
 /**
  * The daemon as a process: where it gets its sockets from, whom it tells that it is ready, and to whom it leaves them.
@@ -34,7 +38,7 @@ export class Service {
   async run(takeover: boolean, stopSignal: () => Promise<NodeJS.Signals>): Promise<void> {
     const predecessor = takeover ? await this.#takeOver() : undefined;
     const inherited = predecessor?.inheritance ?? inheritedFromManager();
-    const sockets = new Sockets(this.#settings, inherited, predecessor !== undefined);
+    const sockets = new Sockets(this.#settings, inherited, predecessor !== undefined, this.#manager);
     let daemon = await this.#started(sockets, predecessor !== undefined);
     this.#ready(predecessor, inherited);
     const stopped = stopSignal();
@@ -90,6 +94,10 @@ export class Service {
   async #stop(daemon: Daemon, sockets: Sockets, signal: NodeJS.Signals): Promise<void> {
     this.#log.info({ signal }, 'devlxd stops');
     this.#manager.stopping();
+    if (sockets.source !== undefined) {
+      sockets.giveBack();
+      await pause(givenBackMilliseconds);
+    }
     const kept = await daemon.stop(this.#manager.present);
     this.#manager.keep(kept);
     sockets.keep(kept);

@@ -1,10 +1,19 @@
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { OptionError, type Settings } from './config.js';
 import { listenUnix } from './gate.js';
 import { closeAll, duplicate, type Inheritance, type KeptConnection, type SocketName } from './handover.js';
 import { socketPaths } from './socket-paths.js';
+import { dialects, type SourceSetting } from './sources/dialects.js';
+import { GuestSocket } from './sources/guest-socket.js';
 
 export { socketPaths };
+
+/** What keeps a listening socket beyond the life of this process. */
+interface SocketKeeper {
+  keepSocket(name: SocketName, fd: number): void;
+  dropSocket(name: SocketName): void;
+}
 
 const nothing: Inheritance = { sockets: new Map(), connections: [] };
 
@@ -15,19 +24,27 @@ const nothing: Inheritance = { sockets: new Map(), connections: [] };
 export class Sockets {
   readonly #settings: Settings;
   readonly #descriptors: Map<SocketName, number>;
+  readonly #keeper: SocketKeeper | undefined;
   /** bound by this process, or by the one that handed over to it: their files are to be removed */
   readonly #files = new Set<string>();
+  /** of --source; undefined: there is none */
+  readonly source: GuestSocket | undefined;
   #connections: readonly KeptConnection[];
 
-  /** ownsFiles: the inherited sockets' files are this process's to remove; a service manager's are not */
-  constructor(settings: Settings, inherited = nothing, ownsFiles = false) {
+  /**
+   * ownsFiles: the inherited sockets' files are this process's to remove; a service manager's are not
+   * keeper: keeps a socket open that this process has bound, should it be killed
+   */
+  constructor(settings: Settings, inherited = nothing, ownsFiles = false, keeper?: SocketKeeper) {
     this.#settings = settings;
+    this.#keeper = keeper;
     this.#descriptors = new Map(inherited.sockets);
     this.#connections = inherited.connections;
-    if (ownsFiles) for (const name of this.#descriptors.keys()) this.#files.add(this.path(name));
+    this.source = settings.source === undefined ? undefined : new GuestSocket(guestDirectoryOf(settings.source));
+    if (ownsFiles) for (const name of this.#descriptors.keys()) if (name !== 'source') this.#files.add(this.path(name));
   }
 
-  path(name: SocketName): string {
+  path(name: 'guest' | 'control'): string {
     return socketPaths(this.#settings.runDir)[name];
   }
 
@@ -35,9 +52,28 @@ export class Sockets {
    * A descriptor to accept on, the caller's from here on; the socket is bound if it is not there yet.
    * @throws Fault socket-in-use
    */
-  listening(name: SocketName): number {
-    const fd = this.#descriptors.get(name) ?? this.#bind(name);
+  listening(name: 'guest' | 'control'): number {
+    return duplicate(this.#descriptors.get(name) ?? this.#bind(name));
+  }
+
+  /** The source's guests reach us from here on. @returns a descriptor to accept on, the caller's */
+  take(source: GuestSocket): number {
+    let fd = source.isBound() ? this.#descriptors.get('source') : undefined;
+    if (fd === undefined) {
+      source.prepare();
+      fd = listenUnix(source.own, 0o666, this.#settings.backlog);
+      this.#descriptors.set('source', fd);
+      this.#keeper?.keepSocket('source', fd);
+    }
+    source.take();
     return duplicate(fd);
+  }
+
+  /** They reach the source's daemon again; those that have connected already are to be answered. */
+  giveBack(): void {
+    if (this.source === undefined) return;
+    this.source.giveBack();
+    this.#keeper?.dropSocket('source');
   }
 
   /** The connections that wait to be taken in; they belong to whoever asks. */
@@ -59,13 +95,16 @@ export class Sockets {
 
   /** Nothing is accepted any more. handedOver: somebody else is there who does, on the same files */
   close(handedOver = false): void {
-    if (!handedOver) for (const file of this.#files) rmSync(file, { force: true });
+    if (!handedOver) {
+      this.giveBack();
+      for (const file of this.#files) rmSync(file, { force: true });
+    }
     for (const fd of this.#descriptors.values()) closeSync(fd);
     this.#descriptors.clear();
     closeAll(this.takeConnections());
   }
 
-  #bind(name: SocketName): number {
+  #bind(name: 'guest' | 'control'): number {
     prepareDirectories(this.#settings.runDir);
     const { backlog, group } = this.#settings;
     const operators = group === '' ? 0o600 : 0o660;
@@ -75,6 +114,11 @@ export class Sockets {
     if (name === 'control' && group !== '') giveToGroup(this.path(name), group);
     return fd;
   }
+}
+
+/** Where the source's daemon has its guests' socket. */
+function guestDirectoryOf({ name, socketPath }: SourceSetting): string {
+  return join(dirname(socketPath), dialects[name].guestDirectory);
 }
 
 /** The guests' directory is what is mounted into them: it holds their socket and nothing else. */

@@ -93,6 +93,15 @@ export class ServiceManager {
     this.#tell('STOPPING=1\nSTATUS=Answering what was asked');
   }
 
+  /** Callers wait on it, should this process be killed, until the next one accepts. */
+  keepSocket(name: SocketName, fd: number): void {
+    this.#tell(`FDSTORE=1\nFDPOLL=0\nFDNAME=${name}`, [fd]);
+  }
+
+  dropSocket(name: SocketName): void {
+    this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+  }
+
   /** Gives connections to the service manager, which gives them to the next process. */
   keep(connections: readonly KeptConnection[]): void {
     for (const [name, fds] of byKeptName(connections, mostStored)) this.#tell(`FDSTORE=1\nFDNAME=${name}`, fds);

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../errors.js';
 import type { Registry } from '../instances/registry.js';
@@ -12,11 +13,16 @@ type Again = (found: SourcedInstance) => Promise<SourcedInstance | undefined>;
 /** Beyond so many changed instances, one list of all costs the source less than each by itself. */
 const mostSingle = 16;
 
+interface Events {
+  /** everything the source has is stored */
+  read: [];
+}
+
 /**
  * Keeps the registry what a source says, by transactions like any other: durability, events and `?since=` are the
  * registry's. While the source is away, what it has said last goes on being served.
  */
-export class Sync {
+export class Sync extends EventEmitter<Events> {
   readonly #source: Source;
   readonly #registry: Registry;
   readonly #running: Running;
@@ -26,15 +32,31 @@ export class Sync {
   /** by key: changed since they were asked for */
   readonly #changed = new Map<string, readonly [project: string, name: string]>();
   #everything = false;
+  #connected = false;
+  #saidAway = false;
   #wake: () => void = () => undefined;
   #done: Promise<void> = Promise.resolve();
 
+  /** since when what is stored may differ from what the source has, milliseconds of performance.now(); undefined: it does not */
+  #staleSince: number | undefined = performance.now();
+
   constructor(source: Source, registry: Registry, running: Running, log: Log, retryMilliseconds = 1000) {
+    super();
     this.#source = source;
     this.#registry = registry;
     this.#running = running;
     this.#log = log;
     this.#retryMilliseconds = retryMilliseconds;
+  }
+
+  /** Is the source there, and tells what happens? */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** How old what is served may be, seconds; since this process started, when the source has not been read since. */
+  get age(): number {
+    return this.#staleSince === undefined ? 0 : (performance.now() - this.#staleSince) / 1000;
   }
 
   run(): void {
@@ -56,37 +78,52 @@ export class Sync {
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       try {
-        await this.#connected();
+        await this.#followed();
       } catch (error) {
-        if (!this.#stopping.signal.aborted) this.#log.warn({ err: error }, 'source is away; its last state is served');
+        this.#isAway(error);
       }
       await pause(this.#retryMilliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
   }
 
+  /** Said once, and again when it has been there in between. */
+  #isAway(error: unknown): void {
+    if (this.#saidAway || this.#stopping.signal.aborted) return;
+    this.#saidAway = true;
+    this.#log.warn({ source: this.#source.name, err: error }, 'the source is away; its last state is served');
+  }
+
   /** Until the source ends the connection, or fails. */
-  async #connected(): Promise<void> {
-    let open = true;
+  async #followed(): Promise<void> {
     const end = await this.#source.follow({
       changed: (project, name) => this.#change(project, name),
       ended: () => {
-        open = false;
+        this.#connected = false;
         this.#wake();
       },
     });
+    this.#connected = true;
     this.#everything = true; // what was missed
     try {
-      while (open && !this.#stopping.signal.aborted) {
+      while (this.#connected && !this.#stopping.signal.aborted) {
         if (this.#everything || this.#changed.size > 0) await this.#next();
-        else await new Promise<void>((resolve) => (this.#wake = resolve));
+        else await this.#nothingNew();
       }
     } finally {
+      this.#connected = false;
+      this.#staleSince ??= performance.now();
       end();
     }
-    if (!open) throw new Error('it has closed the connection');
+    if (!this.#stopping.signal.aborted) throw new Error('it has closed the connection');
+  }
+
+  async #nothingNew(): Promise<void> {
+    this.#staleSince = undefined;
+    await new Promise<void>((resolve) => (this.#wake = resolve));
   }
 
   #change(project: string, name: string): void {
+    this.#staleSince ??= performance.now();
     this.#changed.set(keyOf(project, name), [project, name]);
     this.#wake();
   }
@@ -116,7 +153,9 @@ export class Sync {
         return (await later).get(identityOf(found));
       },
     );
-    this.#log.info({ instances: all.length }, 'source read');
+    this.#saidAway = false;
+    this.#log.info({ source: this.#source.name, instances: all.length }, 'source read');
+    this.emit('read');
   }
 
   async #one(project: string, name: string): Promise<void> {

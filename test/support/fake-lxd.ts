@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { listenUnix } from '../../src/gate.js';
 
 type Options = Readonly<Record<string, string>>;
 
@@ -22,12 +23,18 @@ export class FakeLxd {
   readonly instances: FakeInstance[] = [];
   readonly fetches = { lists: 0, singles: 0, atOnce: 0, mostAtOnce: 0 };
   #server: Server | undefined;
+  #guestServer: Server | undefined;
   #stale = '';
   #hangs = false;
   readonly #listeners = new Set<WebSocket>();
 
   get socket(): string {
     return join(this.#directory, 'unix.socket');
+  }
+
+  /** of its guests, who are all told that it is theirs */
+  get guestSocket(): string {
+    return join(this.#directory, 'devlxd/sock');
   }
 
   get listeners(): number {
@@ -49,6 +56,25 @@ export class FakeLxd {
     });
     this.#server = server.listen(this.socket);
     await once(server, 'listening');
+    await this.#listenForGuests();
+  }
+
+  /** As LXD does when it starts: removes what is there, and binds. */
+  async #listenForGuests(): Promise<void> {
+    chmodSync(this.#directory, 0o711);
+    mkdirSync(dirname(this.guestSocket), { recursive: true });
+    rmSync(this.guestSocket, { force: true });
+    // By a descriptor: the end of such a server leaves the file alone.
+    const fd = listenUnix(this.guestSocket, 0o666, 1024);
+    const server = createServer((_, response) => response.end('of LXD'));
+    this.#guestServer = server.listen({ fd });
+    await once(server, 'listening');
+  }
+
+  /** As it ends in order: it removes its guests' socket, or what has that name. */
+  async stopGracefully(): Promise<void> {
+    await this.stop();
+    rmSync(this.guestSocket, { force: true });
   }
 
   /** As `kill -9` would: no connection is ended in order. */
@@ -57,8 +83,10 @@ export class FakeLxd {
     if (server === undefined) return;
     this.#server = undefined;
     for (const socket of this.#listeners) socket.terminate();
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    for (const ended of [server, this.#guestServer as Server]) {
+      ended.closeAllConnections();
+      await new Promise((resolve) => ended.close(resolve));
+    }
   }
 
   async remove(): Promise<void> {

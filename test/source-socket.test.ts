@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { readdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { bestIdentityPath, identityPaths } from '../src/gate.js';
+import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
+import { FakeLxd } from './support/fake-lxd.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { ask } from './support/http.js';
+import { ManagedDaemon } from './support/managed-daemon.js';
+
+let lxd: FakeLxd;
+let guests: Guests;
+let guest: Guest;
+
+before(() => {
+  guests = new Guests();
+});
+
+after(() => guests.close());
+
+beforeEach(async () => {
+  lxd = new FakeLxd();
+  await lxd.start();
+  guest = guests.one();
+  lxd.add('web', { config: { 'user.whose': 'of devlxd' }, pid: guest.pid });
+});
+
+afterEach(() => lxd.remove());
+
+const options = () => ['--source', `lxd:${lxd.socket}`];
+
+async function whose(): Promise<string> {
+  return (await ask(guest.connect(lxd.guestSocket), '/1.0/config/user.whose')).body;
+}
+
+async function untilAnswers(expected: string): Promise<void> {
+  await eventually(`answers come ${expected}`, async () => (await whose().catch(() => '')) === expected);
+}
+
+/** What a guest is answered that asks all the while, until the returned function is called. */
+function asking(): () => Promise<Map<string, number>> {
+  const answers = new Map<string, number>();
+  let ended = false;
+  const asked = (async () => {
+    while (!ended) {
+      const answer = await whose().catch(String);
+      answers.set(answer, (answers.get(answer) ?? 0) + 1);
+    }
+  })();
+  return async () => {
+    ended = true;
+    await asked;
+    return answers;
+  };
+}
+
+/** Nothing is left that was not there before devlxd. */
+function assertGivenBack(): void {
+  assert.deepEqual(readdirSync(dirname(lxd.guestSocket)), ['sock']);
+}
+
+test("the guests' socket is taken and given back while a guest asks: every request is answered", async (t) => {
+  const answers = asking();
+  for (let round = 0; round < 3; round++) {
+    const daemon = await TestDaemon.start(options());
+    await untilAnswers('of devlxd');
+    assert.equal(statSync(lxd.guestSocket).mode & 0o777, 0o666);
+    assert.equal(await daemon.end(), 0);
+    await daemon.remove();
+    assert.equal(await whose(), 'of LXD');
+    assertGivenBack();
+  }
+  const counted = await answers();
+  t.diagnostic(`asked three times over: ${JSON.stringify(Object.fromEntries(counted))}`);
+  assert.deepEqual([...counted.keys()].sort(), ['of LXD', 'of devlxd']);
+});
+
+for (const path of identityPaths.slice(identityPaths.indexOf(bestIdentityPath()))) {
+  test(`both sockets tell guests apart by ${path}`, async () => {
+    const other = guests.one();
+    const daemon = await TestDaemon.start([...options(), '--identity', path]);
+    try {
+      await daemon.register('own', other.pid, { 'user.whose': 'its own' });
+      await untilAnswers('of devlxd');
+      for (const socket of [lxd.guestSocket, daemon.socket]) {
+        assert.equal((await ask(guest.connect(socket), '/1.0/config/user.whose')).body, 'of devlxd');
+        assert.equal((await ask(other.connect(socket), '/1.0/config/user.whose')).body, 'its own');
+      }
+    } finally {
+      await daemon.remove();
+    }
+  });
+}
+
+test('other users of the host cannot reach the socket that is kept aside', async () => {
+  const daemon = await TestDaemon.start(options());
+  try {
+    await untilAnswers('of devlxd');
+    assert.equal(statSync(`${dirname(lxd.guestSocket)}/.devlxd`).mode & 0o777, 0o700);
+    const path = `${dirname(lxd.guestSocket)}/.devlxd/theirs`;
+    assert.throws(() => guest.connect(path), /connect|EACCES|denied/i);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+test('LXD stops, is killed and starts again: guests are answered by devlxd, and LXD gets its latest socket back', async () => {
+  const daemon = await TestDaemon.start(options());
+  try {
+    await untilAnswers('of devlxd');
+    await lxd.stopGracefully();
+    await untilAnswers('of devlxd');
+    await lxd.start();
+    await untilAnswers('of devlxd');
+    await eventually('it is followed again', () => lxd.listeners === 1);
+    await lxd.stop();
+    assert.equal(await whose(), 'of devlxd');
+    await lxd.start();
+    await untilAnswers('of devlxd');
+  } finally {
+    await daemon.remove();
+  }
+  assert.equal(await whose(), 'of LXD');
+  assertGivenBack();
+});
+
+test('LXD starts over and over: its socket is never in its way', async () => {
+  const daemon = await TestDaemon.start(options());
+  try {
+    await untilAnswers('of devlxd');
+    for (let round = 0; round < 10; round++) {
+      await (round % 2 === 0 ? lxd.stop() : lxd.stopGracefully());
+      await lxd.start(); // binding to a name that exists would throw
+      await untilAnswers('of devlxd');
+    }
+  } finally {
+    await daemon.remove();
+  }
+  assert.equal(await whose(), 'of LXD');
+});
+
+test('devlxd is killed and starts again, also without LXD: its last state is served, and LXD gets its socket back', async () => {
+  const daemon = await TestDaemon.start(options());
+  try {
+    await untilAnswers('of devlxd');
+    await daemon.end('SIGKILL');
+    await assert.rejects(whose());
+    await daemon.run();
+    await untilAnswers('of devlxd');
+    await lxd.stop();
+    await daemon.end('SIGKILL');
+    await daemon.run();
+    await untilAnswers('of devlxd');
+    await lxd.start();
+    await untilAnswers('of devlxd');
+  } finally {
+    await daemon.remove();
+  }
+  assert.equal(await whose(), 'of LXD');
+  assertGivenBack();
+});
+
+test('a takeover between two devlxds leaves the socket taken, and every request is answered', async () => {
+  const daemon = await TestDaemon.start(options());
+  try {
+    await untilAnswers('of devlxd');
+    const answers = asking();
+    for (let round = 0; round < 2; round++) assert.equal(await daemon.takeOver(), 0);
+    assert.deepEqual([...(await answers()).keys()], ['of devlxd']);
+  } finally {
+    await daemon.remove();
+  }
+  assert.equal(await whose(), 'of LXD');
+  assertGivenBack();
+});
+
+test('under a service manager, kill -9 leaves callers waiting instead of refused; a restart goes by way of LXD', async () => {
+  const managed = await ManagedDaemon.start(options());
+  try {
+    await untilAnswers('of devlxd');
+    const answers = asking();
+    await managed.again('kill');
+    assert.equal(await whose(), 'of devlxd');
+    await managed.again('restart');
+    await untilAnswers('of devlxd');
+    const counted = await answers();
+    // Who was connected when it was killed has lost that connection.
+    assert.ok(
+      [...counted.keys()].every((answer) => !/ECONNREFUSED|ENOENT/.test(answer)),
+      JSON.stringify([...counted]),
+    );
+  } finally {
+    assert.equal(await managed.remove(), 0);
+  }
+  assert.equal(await whose(), 'of LXD');
+  assertGivenBack();
+});
