@@ -1,0 +1,59 @@
+import type { LxdContainer } from './rig.js';
+
+/** What a guest was answered. */
+export interface Answered {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** METHOD PATH, and with PATCH a body: what is asked of LXD and of devlxd */
+export const requests = [
+  'GET /',
+  'GET /1.0',
+  'HEAD /1.0',
+  'GET /1.0/',
+  'POST /1.0',
+  'PATCH /1.0 {"state":"Ready"}',
+  'PATCH /1.0 {"state":"x"}',
+  'GET /1.0/config',
+  'GET /1.0/config/user.mark',
+  'GET /1.0/config/user.m%61rk',
+  'GET /1.0/config/cloud-init.user-data',
+  'GET /1.0/config/user.none',
+  'GET /1.0/config/limits.cpu',
+  'GET /1.0/config/volatile.uuid',
+  'GET /1.0/meta-data',
+  'GET /1.0/devices',
+  'GET /1.0/images/none/export',
+  'GET /1.0/nothing',
+] as const;
+
+const asking = `while [ $# -gt 0 ]; do
+  set -- "$@" # METHOD PATH BODY
+  curl -s -i -X "$1" $([ "$1" = HEAD ] && echo -I) \${3:+-d "$3"} --unix-socket /dev/lxd/sock "http://lxd$2"
+  printf '\\0'
+  shift 3
+done`;
+
+/** Asks all of them, in order, each on a new connection. */
+export async function askAll(container: LxdContainer): Promise<Map<string, Answered>> {
+  const words = requests.flatMap((request) => {
+    const [method = '', path = '', body = ''] = request.split(' ');
+    return [method, path, body];
+  });
+  const answers = (await container.does('sh', '-c', asking, 'sh', ...words)).split('\0');
+  return new Map(requests.map((request, index) => [request, answeredOf(answers[index] ?? '')]));
+}
+
+function answeredOf(text: string): Answered {
+  const end = text.indexOf('\r\n\r\n');
+  const head = text.slice(0, end);
+  const [, status] = /^HTTP\/1\.1 (\d+)/.exec(head) ?? [];
+  const [, type = ''] = /^content-type: (.*?)\r?$/im.exec(head) ?? [];
+  return { status: Number(status), type, body: text.slice(end + 4) };
+}
+
+export function lineOf({ status, type, body }: Answered): string {
+  return [status, type, JSON.stringify(body)].join(' ');
+}
