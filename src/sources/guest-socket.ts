@@ -57,15 +57,17 @@ export class GuestSocket {
   watch(isFollowed: () => boolean, retaken: () => void, failed: (error: unknown) => void): void {
     const look = (): void => {
       try {
-        if (this.#waiting !== undefined || inodeOf(this.path) === inodeOf(this.own)) return;
+        const there = inodeOf(this.path);
+        if (there === inodeOf(this.own)) return;
         // Removed by a daemon that starts: it binds next, which it could not do to a name that exists.
-        if (inodeOf(this.path) === undefined && !isFollowed()) this.#waiting = setTimeout(retake, bindMilliseconds);
+        if (there === undefined && !isFollowed()) this.#waiting ??= setTimeout(retake, bindMilliseconds);
         else retake();
       } catch (error) {
         failed(error);
       }
     };
     const retake = (): void => {
+      clearTimeout(this.#waiting);
       this.#waiting = undefined;
       try {
         this.take();

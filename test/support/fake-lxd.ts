@@ -3,8 +3,12 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { listenUnix } from '../../src/gate.js';
+
+/** LXD itself takes longer from its start until it binds: whoever followed the one before has noticed its end. */
+const startMilliseconds = 100;
 
 type Options = Readonly<Record<string, string>>;
 
@@ -42,6 +46,7 @@ export class FakeLxd {
   }
 
   async start(): Promise<void> {
+    await pause(startMilliseconds);
     const server = createServer((request, response) => this.#handle(request.url ?? '', response));
     const sockets = new WebSocketServer({
       server,
