@@ -15,6 +15,9 @@ namespace {
 // padded to 33 bytes each; only the line that covers 0 matters and runtimes put it first.
 constexpr size_t kProcFileBytes = 16 * 1024;
 
+// How the kernel writes, to a reader in a user namespace, an id that this namespace does not have.
+constexpr uid_t kNoUid = static_cast<uid_t>(-1);
+
 struct ProcFile {
   char bytes[kProcFileBytes];
   size_t length = 0;
@@ -73,7 +76,8 @@ std::optional<uid_t> root_uid_of_map(std::string_view text) {
     const auto inside = number_of<uid_t>(next_word(line));
     const auto outside = number_of<uid_t>(next_word(line));
     const auto count = number_of<uid_t>(next_word(line));
-    if (inside == 0u && outside && count && *count > 0) return outside;
+    if (inside != 0u || !outside || !count || *count == 0) continue;
+    return outside == kNoUid ? std::nullopt : outside;
   }
   return std::nullopt;
 }
@@ -96,7 +100,8 @@ std::optional<pid_t> innermost_pid_of_status(std::string_view text) {
     std::string_view last;
     for (std::string_view word = next_word(line); !word.empty(); word = next_word(line))
       last = word;
-    return number_of<pid_t>(last);
+    const auto pid = number_of<pid_t>(last);
+    return pid.value_or(0) > 0 ? pid : std::nullopt;
   }
   return std::nullopt;
 }

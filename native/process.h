@@ -10,7 +10,8 @@
 namespace devlxd {
 
 // Host uid to which uid 0 of a user namespace maps. text is /proc/PID/uid_map: lines of
-// "inside outside count" (user_namespaces(7)). Nothing when no line covers 0.
+// "inside outside count" (user_namespaces(7)). Nothing when no line covers 0,
+// or the reader's own user namespace has no such uid.
 std::optional<uid_t> root_uid_of_map(std::string_view text);
 
 // Start of the process in clock ticks since boot: field 22 of /proc/PID/stat (proc(5)). The second

@@ -18,7 +18,7 @@ constexpr std::string_view kConsequential[] = {
 
 // lower: a header's name and colon, in lower case
 bool begins_with(std::string_view line, std::string_view lower) {
-  const auto same = [](char expected, char given) { return expected == tolower(given); };
+  const auto same = [](char expected, unsigned char given) { return expected == tolower(given); };
   return line.size() >= lower.size() && std::equal(lower.begin(), lower.end(), line.begin(), same);
 }
 

@@ -86,6 +86,7 @@ void test_parsers() {
   CHECK(!root_uid_of_map(""));
   CHECK(!root_uid_of_map("1 2 3\n"));
   CHECK(!root_uid_of_map("0 7 0\n"));
+  CHECK(!root_uid_of_map("0 4294967295 65536\n1 2 3\n"));
   const std::string fields = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21\n";
   CHECK(start_of_stat("12 (cat)" + fields) == 4242u);
   CHECK(start_of_stat("12 ([lxc monitor] ) S 9 9 9)" + fields) == 4242u);
@@ -93,6 +94,8 @@ void test_parsers() {
   CHECK(!start_of_stat("12 (cat) S 1"));
   CHECK(innermost_pid_of_status("Name:\tx\nNSpid:\t4711\t17\t1\nNSpgid:\t9\n") == 1);
   CHECK(!innermost_pid_of_status("Name:\tx\n"));
+  CHECK(!innermost_pid_of_status("NSpid:\t4711\t-5\n"));
+  CHECK(!innermost_pid_of_status("NSpid:\t4711\t0\n"));
 }
 
 void test_request_heads() {
