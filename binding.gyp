@@ -58,7 +58,12 @@
       "type": "executable",
       "cflags": ["-fPIE"],
       "ldflags": ["-static-pie"],
-      "sources": ["native/hook/hook.cc", "native/hook/json.cc"],
+      "sources": [
+        "native/hook/answer.cc",
+        "native/hook/hook.cc",
+        "native/hook/json.cc",
+        "native/hook/request.cc",
+      ],
     },
     {
       "target_name": "guests_client",

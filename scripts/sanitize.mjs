@@ -33,6 +33,7 @@ const program = join(out, 'native_test');
 const parts = [
   'answers',
   'handover',
+  'hook/answer',
   'instances',
   'known_processes',
   'namespaces',

@@ -11,12 +11,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "../own_fd.h"
-#include "json.h"
+#include "answer.h"
+#include "request.h"
 
 namespace devlxd::hook {
 namespace {
@@ -76,25 +78,15 @@ bool is_told(std::string_view variable) {
   return variable.starts_with("LXC_") || variable.starts_with("MAINPID=");
 }
 
-std::string request_of(const Options& options) {
-  std::string words;
-  for (size_t i = 1; i < options.words.size(); i++) {
-    words += (i > 1 ? "," : "") + json_string(options.words[i]);
-  }
-  std::string environment;
+Order order_of(const Options& options) {
+  Order order;
+  order.runtime = options.words[0];
+  order.arguments.assign(options.words.begin() + 1, options.words.end());
   for (char** variable = environ; *variable != nullptr; variable++) {
-    if (!is_told(*variable)) continue;
-    const std::string_view text(*variable);
-    const size_t equals = text.find('=');
-    environment += (environment.empty() ? "" : ",") + json_string(text.substr(0, equals)) + ":" +
-                   json_string(text.substr(equals + 1));
+    if (is_told(*variable)) order.environment.emplace_back(*variable);
   }
-  const std::string input = options.words[0] == "oci" ? read_input() : "";
-  const std::string body = "{\"arguments\":[" + words + "],\"environment\":{" + environment +
-                           "},\"input\":" + json_string(input) + "}";
-  return "POST /1.0/hooks/" + options.words[0] +
-         " HTTP/1.0\r\nHost: devlxd\r\nContent-Type: application/json\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + body;
+  if (order.runtime == "oci") order.input = read_input();
+  return order;
 }
 
 std::string describe_connect(const std::string& path, int code) {
@@ -158,17 +150,10 @@ int run(const Options& options) {
   std::string problem;
   const OwnFd fd = connect_to(options.run_dir + "/control.sock", problem);
   if (!problem.empty()) return complain(options, problem);
-  const std::string answer = exchange(fd.get(), request_of(options), problem);
+  const std::string answer = exchange(fd.get(), request_of(order_of(options)), problem);
   if (!problem.empty()) return complain(options, problem);
-  const size_t body = answer.find("\r\n\r\n");
-  const std::string_view text =
-      body == std::string::npos ? "" : std::string_view(answer).substr(body + 4);
-  if (text == "ok\n") return 0;
-  if (text.starts_with("error: ")) {
-    return complain(options, std::string(text.substr(7, text.find('\n') - 7)));
-  }
-  return complain(options, "devlxd answers \"" + answer.substr(0, answer.find('\r')) +
-                               "\"; is it older than this hook?");
+  const std::optional<std::string> complaint = complaint_in(answer);
+  return complaint ? complain(options, *complaint) : 0;
 }
 
 bool read_policy(std::string_view text, bool& ignore) {

@@ -16,6 +16,7 @@
 #include "../answers.h"
 #include "../guests/spawn.h"
 #include "../handover.h"
+#include "../hook/answer.h"
 #include "../instances.h"
 #include "../known_processes.h"
 #include "../peer.h"
@@ -121,6 +122,16 @@ void test_request_heads() {
        }) {
     CHECK(!is_plain_request(odd));
   }
+}
+
+void test_hook_answers() {
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
+  CHECK(!hook::complaint_in(head + "ok\n"));
+  CHECK(hook::complaint_in(head + "error: no pid\nmore") == "no pid");
+  CHECK(hook::complaint_in(head + "error: \n") == "");
+  CHECK(hook::complaint_in("HTTP/1.1 404 Not Found\nok\n") ==
+        "devlxd answers \"HTTP/1.1 404 Not Found\"; is it older than this hook?");
+  CHECK(hook::complaint_in(""));
 }
 
 // Whatever the text is, a parser gives a value or none.
@@ -391,6 +402,7 @@ int run() {
   test_repeatable_requests();
   test_whole_lines();
   test_answers();
+  test_hook_answers();
   const int best = static_cast<int>(best_identity_path());
   for (int path = best; path <= static_cast<int>(IdentityPath::kProcfs); path++) {
     test_identity(static_cast<IdentityPath>(path), socket_path);
