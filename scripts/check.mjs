@@ -5,7 +5,15 @@ import { dirname, join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 const fix = process.argv.includes('--fix');
-const folders = ['native', 'native/guests', 'native/hook', 'native/test', 'bench/native', 'bench/native/test'];
+const folders = [
+  'native',
+  'native/fuzz',
+  'native/guests',
+  'native/hook',
+  'native/test',
+  'bench/native',
+  'bench/native/test',
+];
 const native = folders.flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => /\.(cc|h)$/.test(name))
