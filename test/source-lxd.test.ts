@@ -147,7 +147,7 @@ test('a source that hangs is taken to be away, and what it was not asked is foun
   await eventually('the source is followed', () => lxd.listeners === 1);
   await eventually('all are read', () => daemon.log.at(-1)?.msg === 'source read');
   const isAway = ({ msg, err }: (typeof daemon.log)[number]): boolean =>
-    msg === 'source is away; its last state is served' &&
+    msg === 'the source is away; its last state is served' &&
     /LXD on .*: GET \/1.0\/instances\/slow\?.*: no answer within 1 s$/.test((err as Error).message);
   lxd.hang(true);
   lxd.change('slow', { config: { 'user.a': '2' } }, 'instance-updated');
