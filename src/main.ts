@@ -28,6 +28,7 @@ import { version } from './package-root.js';
 import { Running } from './running.js';
 import type { Sockets } from './sockets.js';
 import type { SourceSetting } from './sources/dialects.js';
+import type { SourceImages } from './sources/images.js';
 import type { Sync } from './sources/sync.js';
 import { Successors } from './successor.js';
 
@@ -131,7 +132,8 @@ export class Daemon {
     const listeners = new Listeners();
     registry.on('changes', (changes) => listeners.deliver(changes));
 
-    const desk = new Desk(registry, running, listeners, images, limits, log, settings.source?.name);
+    const sourceImages = await this.#sourceImages();
+    const desk = new Desk(registry, running, listeners, images, limits, log, sourceImages);
     const oddEdge = new OddEdge(gate, desk, running, listeners, limits);
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
@@ -206,7 +208,16 @@ export class Daemon {
     this.#log.warn({ instances: left.length }, 'instances of a source that --source does not name are forgotten');
   }
 
-  /** Loaded only where it is asked for. */
+  /** Loaded, like what follows, only where it is asked for. */
+  async #sourceImages(): Promise<SourceImages | undefined> {
+    const { source, limits } = this.#settings;
+    if (source === undefined) return undefined;
+    const { SourceImages } = await import('./sources/images.js');
+    const images = new SourceImages(source, limits['source-seconds']);
+    this.#ends.push(() => images.close());
+    return images;
+  }
+
   async #follow(source: SourceSetting, registry: Registry, running: Running, gate: Gate): Promise<void> {
     const [{ Lxd }, { Sync }] = await Promise.all([import('./sources/lxd.js'), import('./sources/sync.js')]);
     const lxd = new Lxd(source, this.#settings.limits['source-seconds']);

@@ -63,10 +63,9 @@ test("Incus' keys say whether its guests are served, and may have images", async
 test("what it is told, and why it is refused, is said in Incus' words, also when it is said again", async () => {
   const guest = await started('words', { 'user.a': '1', 'security.guestapi.images': 'true' });
   const session = new Session(guest.connect(daemon.socket));
-  const said = async (path: string, method = 'GET'): Promise<string> => {
-    const { status, headers, body } = await session.ask(path, { method });
-    return `${status} ${headers['content-type']} ${body}`;
-  };
+  const rendered = ({ status, headers, body }: Answer): string => `${status} ${headers['content-type']} ${body}`;
+  const said = async (path: string, method = 'GET'): Promise<string> => rendered(await session.ask(path, { method }));
+  const exported = async (): Promise<string> => rendered(await asked(guest, image)); // its connection is closed afterwards
   const text = 'text/plain; charset=utf-8';
   const info = `{"state":"Started","api_version":"1.0","instance_type":"container","location":"${hostname()}"}\n`;
   const image = `/1.0/images/${'f'.repeat(64)}/export`;
@@ -78,12 +77,12 @@ test("what it is told, and why it is refused, is said in Incus' words, also when
     assert.equal(await said('/1.0/config/user.%zz'), `400 ${text} bad request\n`);
     assert.equal(await said('/1.0/config', 'POST'), `501 ${text} not implemented\n`);
     assert.match(
-      await said(image),
+      await exported(),
       /^404 application\/json \{.*"error_code":404,"error":"not found","metadata":null\}\n$/,
     );
   }
   incus.change('words', { config: {} }, 'instance-updated');
-  await eventually('images are refused', async () => (await said(image)) === `403 ${text} not authorized\n`);
+  await eventually('images are refused', async () => (await exported()) === `403 ${text} not authorized\n`);
   incus.change('words', { config: { 'security.guestapi': 'false' } }, 'instance-updated');
   await eventually('it is refused', async () => (await said('/1.0')) === `403 ${text} not authorized\n`);
   await session.close();

@@ -2,20 +2,23 @@ import { type Caller, isRoot, slotOf, stranger } from '../gate.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/images.js';
 import { isForGuests } from '../images/model.js';
-import type { Instance, SourceName } from '../instances/model.js';
+import type { Instance } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
 import type { Running } from '../running.js';
+import type { SourceImages } from '../sources/images.js';
 import { UnderWay } from '../under-way.js';
-import { type Errors, errorsOf } from './errors.js';
+import { type Errors, errors, errorsOf } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { Exports } from './exports.js';
 import { HeldRequests } from './held.js';
 import { CatchingUp, type Listeners } from './listeners.js';
+import { sendOwn } from './own-image.js';
 import type { BodyReply, ChangeReply, EventsReply, ExportReply, Reply } from './reply.js';
 import { answer, find, isServed } from './route.js';
+import { SourcedImages } from './sourced-image.js';
 
 /** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
 const lastBodySeconds = 1;
@@ -28,6 +31,7 @@ export class Desk {
   readonly #running: Running;
   readonly #listeners: Listeners;
   readonly #images: Images;
+  readonly #sourcedImages: SourcedImages | undefined;
   readonly #exports: Exports;
   readonly #log: Log;
   readonly #held: HeldRequests;
@@ -39,7 +43,7 @@ export class Desk {
   readonly #errors: Errors;
   #failures = 0;
 
-  /** source: in whose words those are answered of whom nobody knows whose they are */
+  /** sourceImages: of the source that is followed, if one is */
   constructor(
     registry: Registry,
     running: Running,
@@ -47,14 +51,15 @@ export class Desk {
     images: Images,
     limits: Limits,
     log: Log,
-    source?: SourceName,
+    sourceImages?: SourceImages,
   ) {
-    this.#errors = errorsOf(source);
+    this.#errors = errorsOf(sourceImages?.name); // for those of whom nobody knows whose they are
+    this.#sourcedImages = sourceImages && new SourcedImages(sourceImages, log);
     this.#registry = registry;
     this.#running = running;
     this.#listeners = listeners;
     this.#images = images;
-    this.#exports = new Exports(images, limits['image-exports'], log);
+    this.#exports = new Exports(limits['image-exports']);
     this.#log = log;
     this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
     running.on('started', () => this.#held.retryAll());
@@ -163,17 +168,33 @@ export class Desk {
     );
   }
 
-  #export(exchange: Exchange, slot: number, { id, source }: Instance, { fingerprint, conditions }: ExportReply): void {
+  #export(exchange: Exchange, slot: number, instance: Instance, reply: ExportReply): void {
+    if (instance.source === undefined) this.#exportOwn(exchange, slot, instance, reply);
+    else this.#exportSourced(exchange, slot, instance, reply);
+  }
+
+  #exportOwn(exchange: Exchange, slot: number, { id }: Instance, { fingerprint, conditions }: ExportReply): void {
     const image = this.#images.get(fingerprint);
     if (image === undefined || !isForGuests(image)) {
-      this.#write(exchange, errorsOf(source).noSuchImage);
+      this.#write(exchange, errors.noSuchImage);
       return;
     }
     const download = downloadOf(image, conditions);
     const pieces = exchange.asked.method === 'HEAD' ? [] : download.pieces;
     const connection = exchange.takeConnection(slot);
     this.#count(exchange, download.status);
-    if (connection !== undefined) void this.#exports.send(id, connection, image, { ...download, pieces });
+    if (connection === undefined) return;
+    const answer = () => sendOwn(connection, this.#images, image, { ...download, pieces }, this.#log);
+    void this.#exports.send(id, connection.socket, answer);
+  }
+
+  /** Also what says no comes from the source, in the instance's turn: so many at a time ask it. */
+  #exportSourced(exchange: Exchange, slot: number, { id, project }: Instance, reply: ExportReply): void {
+    const wanted = { ...reply, project, headOnly: exchange.asked.method === 'HEAD', chunks: exchange.chunks };
+    const socket = exchange.takeConnection(slot)?.socket;
+    if (socket === undefined) return;
+    const begun = (status: string): void => this.#count(exchange, status);
+    void this.#exports.send(id, socket, async () => this.#sourcedImages?.send(socket, wanted, begun));
   }
 
   #listen(exchange: Exchange, slot: number, { id: instanceId, source }: Instance, { types, since }: EventsReply): void {
@@ -183,7 +204,7 @@ export class Desk {
       return;
     }
     exchange.watch();
-    const errors = errorsOf(source);
+    const { forbidden, gone } = errorsOf(source);
     const meanwhile = new CatchingUp(types);
     this.#listeners.add(instanceId, meanwhile);
     const resume = (write: () => void): void => {
@@ -196,8 +217,8 @@ export class Desk {
       (missed) =>
         resume(() => {
           const instance = this.#running.at(slot);
-          if (instance === undefined || !isServed(instance)) this.#write(exchange, errors.forbidden);
-          else if (missed === undefined) this.#write(exchange, errors.gone);
+          if (instance === undefined || !isServed(instance)) this.#write(exchange, forbidden);
+          else if (missed === undefined) this.#write(exchange, gone);
           else {
             this.#count(exchange, '200 OK');
             exchange.stream({ instanceId, slot, types, missed: meanwhile.after(missed) });

@@ -134,6 +134,10 @@ class UwsExchange implements Exchange {
     this.#upgrade = upgrade;
   }
 
+  get chunks(): boolean {
+    return true; // what is not HTTP/1.1 comes in by the other edge
+  }
+
   caller(): Caller {
     return this.#around.gate.callerOf(this.#response);
   }

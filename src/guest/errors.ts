@@ -41,6 +41,7 @@ function errorsIn(sentences: Sentences) {
     imagesForbidden: imageFailure('403 Forbidden', sentences.forbidden),
     noSuchImage: imageFailure('404 Not Found', sentences.notFound),
     imageUnreadable: imageFailure('500 Internal Server Error', sentences.internal),
+    imagesAway: imageFailure('503 Service Unavailable', 'Images cannot be had at the moment; try again later'),
     internal: failure('500 Internal Server Error', sentences.internal),
     notImplemented: failure('501 Not Implemented', sentences.notImplemented),
   } as const;

@@ -9,6 +9,8 @@ export interface Exchange {
   readonly asked: Asked;
   /** the caller has gone, or has been answered: nothing may be written */
   readonly aborted: boolean;
+  /** Does the caller understand a body that comes in chunks? */
+  readonly chunks: boolean;
   /** Whose it is; may change from a stranger's to an instance's while it waits. */
   caller(): Caller;
   /** For the log. */

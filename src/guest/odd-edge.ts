@@ -126,6 +126,10 @@ class NodeExchange implements Exchange {
     return this.#response.destroyed || this.#response.writableEnded;
   }
 
+  get chunks(): boolean {
+    return this.#response.req.httpVersion !== '1.0';
+  }
+
   caller(): Caller {
     return this.#around.gate.callerOfTicket(this.#admitted.ticket);
   }

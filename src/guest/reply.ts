@@ -55,3 +55,13 @@ export function rawAnswer(status: string, headers: Download['headers']): Buffer 
   const lines = [...headers, ['Connection', 'close']].map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n`);
 }
+
+/** The whole of such an answer. headOnly: the head of it */
+export function rawReply({ status, type, body }: BodyReply, headOnly = false): Buffer {
+  const headers = [
+    ['Content-Type', type],
+    ['Content-Length', `${Buffer.byteLength(body)}`],
+  ] as const;
+  const head = rawAnswer(status, headers);
+  return headOnly ? head : Buffer.concat([head, Buffer.from(body)]);
+}

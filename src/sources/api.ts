@@ -1,5 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
-import { Connection } from '../client/connection.js';
+import { Connection, type Headers } from '../client/connection.js';
 import { dialects, type SourceSetting } from './dialects.js';
 
 /** A source's own API, on its socket. What is not answered in time fails: a source that hangs holds up nothing for ever. */
@@ -29,6 +30,24 @@ export class SourceApi {
     if (status === 404) return undefined;
     if (status !== 200) this.#fail(path, `${status} ${text.slice(0, 200)}`);
     return (JSON.parse(text) as { metadata: unknown }).metadata;
+  }
+
+  /**
+   * The answer, whatever its status, on a connection of its own; only its head must come in time. gone: ends it, also
+   * while its body is read
+   * @throws Error
+   */
+  async stream(path: string, headers: Headers, gone: AbortSignal): Promise<IncomingMessage> {
+    const late = new AbortController();
+    const timer = this.#seconds === 0 ? undefined : setTimeout(() => late.abort(), this.#seconds * 1000);
+    const signal = AbortSignal.any([gone, late.signal]);
+    try {
+      return await this.#connection.stream({ method: 'GET', path, headers, alone: true, signal });
+    } catch (error) {
+      return this.#fail(path, late.signal.aborted ? `no answer within ${this.#seconds} s` : reasonOf(error as Error));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   webSocket(path: string): WebSocket {

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { listenUnix } from '../../src/gate.js';
+import { FakeImages } from './fake-images.js';
 
 /** LXD itself takes longer from its start until it binds: whoever followed the one before has noticed its end. */
 const startMilliseconds = 100;
@@ -25,6 +26,7 @@ export interface FakeInstance {
 export class FakeLxd {
   readonly #directory = mkdtempSync(join(tmpdir(), 'devlxd-fake-lxd-'));
   readonly instances: FakeInstance[] = [];
+  readonly images = new FakeImages();
   readonly fetches = { lists: 0, singles: 0, atOnce: 0, mostAtOnce: 0 };
   #server: Server | undefined;
   #guestServer: Server | undefined;
@@ -47,7 +49,7 @@ export class FakeLxd {
 
   async start(): Promise<void> {
     await pause(startMilliseconds);
-    const server = createServer((request, response) => this.#handle(request.url ?? '', response));
+    const server = createServer((request, response) => this.#handle(request, response));
     const sockets = new WebSocketServer({
       server,
       verifyClient: ({ req }, accept) => {
@@ -134,11 +136,24 @@ export class FakeLxd {
     for (const socket of this.#listeners) socket.send(JSON.stringify(event));
   }
 
-  #handle(target: string, response: ServerResponse): void {
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    const url = new URL(request.url ?? '', 'http://lxd');
+    if (!url.pathname.startsWith('/1.0/images/')) this.#handleInstances(url, response);
+    else if (!this.#hangs) this.#handleImages(url, request, response);
+  }
+
+  #handleImages({ pathname, searchParams }: URL, request: IncomingMessage, response: ServerResponse): void {
+    const [, , , fingerprint = '', verb] = pathname.split('/');
+    const image = this.images.find(fingerprint, searchParams.get('project') ?? 'default');
+    if (image === undefined) answer(response, 404, null);
+    else if (verb === 'export') void this.images.export(image, request, response);
+    else answer(response, 200, image);
+  }
+
+  #handleInstances(url: URL, response: ServerResponse): void {
     this.fetches.mostAtOnce = Math.max(this.fetches.mostAtOnce, ++this.fetches.atOnce);
     response.on('close', () => this.fetches.atOnce--);
     if (this.#hangs) return;
-    const url = new URL(target, 'http://lxd');
     const name = url.pathname.split('/')[3];
     if (name === undefined) {
       this.fetches.lists++;
