@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Fault } from './errors.js';
 import type { Gate } from './gate.js';
 import type { Requestor } from './instances/changes.js';
-import type { Instance, Run } from './instances/model.js';
+import { firstGuestState, type Instance, type Run } from './instances/model.js';
 import type { Registry } from './instances/registry.js';
 import type { Log } from './log.js';
 
@@ -202,7 +202,7 @@ export class Running extends EventEmitter<Events> {
     return this.#registry.transact((transaction) => {
       const before = transaction.need(project, name);
       if (before.run !== undefined) alreadyRunning(name);
-      const after: Instance = { ...before, run, guestState: 'Started' };
+      const after: Instance = { ...before, run, guestState: firstGuestState(before) };
       transaction.replace(before, after);
       return after;
     }, requestor);

@@ -8,7 +8,7 @@ import { eventually } from './support/eventually.js';
 import { FakeLxd } from './support/fake-lxd.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
-import { ask } from './support/http.js';
+import { type Answer, ask } from './support/http.js';
 
 const lxd = new FakeLxd();
 let daemon: TestDaemon;
@@ -31,6 +31,14 @@ after(async () => {
 
 async function value(guest: Guest, key: string): Promise<string> {
   return (await ask(guest.connect(daemon.socket), `/1.0/config/${key}`)).body;
+}
+
+async function state(guest: Guest): Promise<string> {
+  return JSON.parse((await ask(guest.connect(daemon.socket), '/1.0')).body).state;
+}
+
+function say(guest: Guest, state: string): Promise<Answer> {
+  return ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: JSON.stringify({ state }) });
 }
 
 async function names(): Promise<string[]> {
@@ -138,6 +146,43 @@ test('while the source is dead its last state is served; afterwards what was mis
   assert.ok(!(await names()).includes('gone'));
   const swapped = await operator.metadata<{ config: Record<string, string> }>('GET', instancePath('a-b'));
   assert.equal(swapped.config['user.a'], 'was b-a');
+});
+
+test("a guest's word of how far it is stays here, is told to operators, and ends with its run", async () => {
+  const guest = await started('boots', { 'user.a': '1' });
+  const follower = await operator.follow('?type=lifecycle');
+  assert.equal(await state(guest), 'Started');
+  assert.equal((await say(guest, 'Ready')).status, 200);
+  assert.equal(await state(guest), 'Ready');
+  await eventually('operators hear of it', () =>
+    follower.events.some(
+      ({ metadata }) => metadata['action'] === 'instance-ready' && metadata['source'] === '/1.0/instances/boots',
+    ),
+  );
+  follower.end();
+  lxd.change('boots', { config: { 'user.a': '2' } }, 'instance-updated');
+  await eventually('the change is seen', async () => (await value(guest, 'user.a')) === '2');
+  assert.equal(await state(guest), 'Ready');
+  await daemon.end('SIGKILL');
+  await daemon.run();
+  assert.equal(await state(guest), 'Ready');
+  const next = guests.one();
+  lxd.change('boots', { pid: next.pid }, 'instance-restarted');
+  await eventually('the next run is answered', async () => (await state(next)) === 'Started');
+});
+
+test('what a guest has said to LXD is taken over, and again when it has changed there', async () => {
+  const ready = { 'volatile.last_state.ready': 'true' };
+  const guest = await started('booted', ready);
+  assert.equal(await state(guest), 'Ready');
+  await say(guest, 'Started');
+  lxd.change('booted', { config: { ...ready, 'user.a': '1' } }, 'instance-updated');
+  await eventually('the change is seen', async () => (await value(guest, 'user.a')) === '1');
+  assert.equal(await state(guest), 'Started');
+  lxd.change('booted', { config: { 'volatile.last_state.ready': 'false' } }, 'instance-updated');
+  await eventually('the change is seen', async () => (await value(guest, 'user.a')) !== '1');
+  lxd.change('booted', { config: ready }, 'instance-ready');
+  await eventually('it is ready', async () => (await state(guest)) === 'Ready');
 });
 
 test('a source that hangs is taken to be away, and what it was not asked is found later', async () => {

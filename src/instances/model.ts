@@ -107,6 +107,14 @@ export function flag(instance: Instance, key: string, byDefault: boolean): boole
   return value === undefined || value === '' ? byDefault : isTrue(value);
 }
 
+/** Where LXD and Incus keep what a guest has said of itself to them. */
+export const readyKey = 'volatile.last_state.ready';
+
+/** How far the guest of an instance is that starts: where it runs already, it has told its source. */
+export function firstGuestState(instance: Instance): GuestState {
+  return instance.source !== undefined && flag(instance, readyKey, false) ? 'Ready' : 'Started';
+}
+
 /** The words that LXD takes for true (shared/util.go, IsTrue). */
 export function isTrue(value: string): boolean {
   return ['true', '1', 'yes', 'on'].includes(value.toLowerCase());

@@ -1,6 +1,6 @@
 import { differenceOf, sameDevice } from '../instances/changes.js';
 import type { Transaction } from '../instances/draft.js';
-import type { Instance, SourceName } from '../instances/model.js';
+import { firstGuestState, type Instance, readyKey, type SourceName } from '../instances/model.js';
 import { createProject } from '../instances/projects.js';
 import { keyOf } from '../instances/table.js';
 import type { SourcedInstance } from './source.js';
@@ -54,9 +54,15 @@ export function mergeOne(
     const rest = { profiles: [], guestState: 'Started', run: undefined, source } as const;
     transaction.create({ id: transaction.newId(), createdAt, ...said, ...rest });
   } else if (!isSame(before, found)) {
-    transaction.replace(before, { ...before, ...said });
+    transaction.replace(before, following(before, { ...before, ...said }));
   }
   return true;
+}
+
+/** Its guest speaks to us, but may have spoken to the source while we were away; then the source's word changes. */
+function following(before: Instance, after: Instance): Instance {
+  if (after.config.get(readyKey) === before.config.get(readyKey)) return after;
+  return { ...after, guestState: firstGuestState(after) };
 }
 
 /** What stays when an instance is renamed, and is another for one that is made anew under its name. */
