@@ -10,7 +10,7 @@ import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
 import { type Answer, ask, exchange, Session } from './support/http.js';
 
-const incus = new FakeLxd();
+const incus = new FakeLxd('incus');
 let daemon: TestDaemon;
 let guests: Guests;
 const operator = new Operator(() => daemon);
@@ -47,6 +47,16 @@ test('a guest of Incus is answered, and the instance can only be changed with in
   const refused = '409 The instance "web" belongs to Incus; change it with incus';
   assert.equal(await operator.error('PATCH', instancePath('web'), { config: { 'user.role': 'db' } }), refused);
   assert.match(commandLine.does('list'), /^NAME .* SOURCE\n(.*\n)*web +RUNNING .* incus\n/);
+});
+
+test("it is asked on Incus' own socket, which is given back", async () => {
+  const guest = await started('served', { 'user.a': '1' });
+  const answer = () => ask(guest.connect(incus.guestSocket), '/1.0/config/user.a').catch(() => undefined);
+  await eventually('the socket is taken', async () => (await answer())?.body === '1');
+  await daemon.end();
+  assert.equal((await answer())?.body, 'of LXD');
+  await daemon.run();
+  await eventually('the socket is taken again', async () => (await answer())?.body === '1');
 });
 
 test("Incus' keys say whether its guests are served, and may have images", async () => {

@@ -1,11 +1,14 @@
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { listenUnix } from '../../src/gate.js';
+import type { SourceName } from '../../src/instances/model.js';
+import { packageRoot } from '../../src/package-root.js';
+import { dialects } from '../../src/sources/dialects.js';
 import { FakeImages } from './fake-images.js';
 
 /** LXD itself takes longer from its start until it binds: whoever followed the one before has noticed its end. */
@@ -20,9 +23,17 @@ export interface FakeInstance {
   readonly config: Options;
   readonly devices: Readonly<Record<string, Options>>;
   readonly pid: number;
+  /** of a cluster: which member runs it */
+  readonly location: string;
 }
 
-/** The part of LXD that a source is asked for, in the shape of LXD 5.0's answers. */
+/** What LXD 5.0.2 has said of a running container, asked with recursion=1. */
+const recorded = JSON.parse(readFileSync(join(packageRoot, 'test/support/recorded/lxd-5.0.2-instance.json'), 'utf8'));
+
+/** The name of the one that answers, in a cluster. */
+export const member = 'member1';
+
+/** The part of LXD, or Incus, that a source is asked for; its instances in the shape of LXD 5.0.2's answers. */
 export class FakeLxd {
   readonly #directory = mkdtempSync(join(tmpdir(), 'devlxd-fake-lxd-'));
   readonly instances: FakeInstance[] = [];
@@ -33,6 +44,11 @@ export class FakeLxd {
   #stale = '';
   #hangs = false;
   readonly #listeners = new Set<WebSocket>();
+  readonly #guestDirectory: string;
+
+  constructor(name: SourceName = 'lxd') {
+    this.#guestDirectory = dialects[name].guestDirectory;
+  }
 
   get socket(): string {
     return join(this.#directory, 'unix.socket');
@@ -40,7 +56,7 @@ export class FakeLxd {
 
   /** of its guests, who are all told that it is theirs */
   get guestSocket(): string {
-    return join(this.#directory, 'devlxd/sock');
+    return join(this.#directory, this.#guestDirectory, 'sock');
   }
 
   get listeners(): number {
@@ -102,7 +118,8 @@ export class FakeLxd {
   }
 
   add(name: string, given: Partial<FakeInstance> = {}): void {
-    this.instances.push({ project: 'default', name, uuid: `uuid-${name}`, config: {}, devices: {}, pid: 0, ...given });
+    const instance = { project: 'default', config: {}, devices: {}, pid: 0, location: 'none' };
+    this.instances.push({ name, uuid: `uuid-${name}`, ...instance, ...given });
   }
 
   /** Changes an instance and, as LXD, says no more than that it has. action undefined: nobody hears of it */
@@ -138,7 +155,8 @@ export class FakeLxd {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '', 'http://lxd');
-    if (!url.pathname.startsWith('/1.0/images/')) this.#handleInstances(url, response);
+    if (url.pathname === '/1.0') answer(response, 200, { environment: { server_name: member } });
+    else if (!url.pathname.startsWith('/1.0/images/')) this.#handleInstances(url, response);
     else if (!this.#hangs) this.#handleImages(url, request, response);
   }
 
@@ -175,18 +193,16 @@ function answer(response: ServerResponse, status: number, metadata: unknown): vo
   response.end(JSON.stringify({ type: status === 200 ? 'sync' : 'error', metadata }));
 }
 
-function rendered({ name, project, uuid, config, devices, pid }: FakeInstance): object {
+function rendered({ name, project, uuid, config, devices, pid, location }: FakeInstance): object {
+  const status = pid === 0 ? { status: 'Stopped', status_code: 102 } : { status: 'Running', status_code: 103 };
   return {
+    ...recorded,
     name,
     project,
-    type: 'container',
-    description: '',
-    created_at: '2026-11-23T12:00:00Z',
-    config: {},
-    devices: {},
+    location,
     expanded_config: { ...config, 'volatile.uuid': uuid, 'volatile.cloud-init.instance-id': `id-${uuid}` },
     expanded_devices: devices,
-    status: pid === 0 ? 'Stopped' : 'Running',
-    state: { pid },
+    ...status,
+    state: { ...recorded.state, ...status, pid },
   };
 }
