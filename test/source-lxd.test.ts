@@ -5,7 +5,7 @@ import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
 import { eventually } from './support/eventually.js';
-import { FakeLxd } from './support/fake-lxd.js';
+import { FakeLxd, member } from './support/fake-lxd.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
 import { type Answer, ask } from './support/http.js';
@@ -111,6 +111,22 @@ test('a pid that the source names no more when it is held is not believed', asyn
   await eventually('it is refused', () => daemon.log.some((line) => line['instance'] === 'stale'));
   assert.equal(await status('stale'), 'Stopped');
   assert.match(await value(guest, 'user.a'), /Process ID not found in container/);
+});
+
+test('of a cluster those are served that run on this member', async () => {
+  const elsewhere = guests.one(); // where that pid is another's
+  lxd.add('elsewhere', { config: { 'user.a': 'secret' }, pid: elsewhere.pid, location: 'member2' });
+  const here = guests.one();
+  lxd.add('here', { config: { 'user.a': '1' }, pid: here.pid, location: member });
+  lxd.tell('instance-started', 'elsewhere');
+  lxd.tell('instance-started', 'here');
+  await eventually('the one is served', async () => (await value(here, 'user.a')) === '1');
+  assert.ok(!(await names()).includes('elsewhere'));
+  lxd.change('here', { location: 'member2' }, 'instance-migrated');
+  await eventually('it has left', async () => !(await names()).includes('here'));
+  assert.match(await value(elsewhere, 'user.a'), /Process ID not found in container/);
+  lxd.delete('elsewhere');
+  lxd.delete('here');
 });
 
 test('an instance of our own keeps its name', async () => {

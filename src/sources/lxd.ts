@@ -8,12 +8,19 @@ interface ApiInstance {
   readonly name: string;
   readonly project: string;
   readonly type: string;
+  /** which member of the cluster runs it; none: it is no cluster */
+  readonly location: string;
   readonly description: string;
   readonly created_at: string;
   readonly expanded_config: Readonly<Record<string, string>>;
   readonly expanded_devices: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** null: LXD could not find out */
   readonly state: { readonly pid: number } | null;
+}
+
+/** What is read of the server (api.Server). */
+interface ApiServer {
+  readonly environment: { readonly server_name: string };
 }
 
 interface LifecycleEvent {
@@ -34,13 +41,14 @@ export class Lxd implements Source {
 
   async list(): Promise<SourcedInstance[]> {
     const all = (await this.#api.get('/1.0/instances?recursion=2&all-projects=true', 10)) as readonly ApiInstance[];
-    return all.filter(({ type }) => type === 'container').map((found) => this.#sourced(found));
+    return (await this.#here(all)).map((found) => this.#sourced(found));
   }
 
   async get(project: string, name: string): Promise<SourcedInstance | undefined> {
     const path = `/1.0/instances/${encodeURIComponent(name)}?recursion=1&project=${encodeURIComponent(project)}`;
     const found = (await this.#api.get(path)) as ApiInstance | undefined;
-    return found?.type === 'container' ? this.#sourced(found) : undefined;
+    const [here] = await this.#here(found === undefined ? [] : [found]);
+    return here && this.#sourced(here);
   }
 
   async follow(events: SourceEvents): Promise<() => void> {
@@ -61,6 +69,14 @@ export class Lxd implements Source {
   /** Requests under way fail. */
   close(): void {
     this.#api.close();
+  }
+
+  /** The containers of this host: a cluster tells of all, with the pids that they have where they run. */
+  async #here(all: readonly ApiInstance[]): Promise<ApiInstance[]> {
+    const containers = all.filter(({ type }) => type === 'container');
+    if (containers.every(({ location }) => location === 'none')) return containers;
+    const { environment } = (await this.#api.get('/1.0')) as ApiServer;
+    return containers.filter(({ location }) => location === 'none' || location === environment.server_name);
   }
 
   /** With LXD's names of the keys, whichever daemon it is: the guest API and the store know no others. */
