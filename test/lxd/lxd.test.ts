@@ -247,6 +247,28 @@ describe('the real LXD', { skip: problem ?? false }, () => {
     await assert.rejects(daemon.set('c1', { 'user.a': 'b' }), /belongs to LXD; change it with lxc/);
   });
 
+  test("images are LXD's, whole and in part, for whom LXD would give them", async (t) => {
+    const [image] = JSON.parse(rig.lxc(['query', '/1.0/images?recursion=1']));
+    const url = `http://lxd/1.0/images/${image.fingerprint}/export`;
+    const curl = (...words: string[]) => c1.does('curl', '-s', '--unix-socket', socket, ...words, url);
+    const status = (...words: string[]) => curl('-o', '/dev/null', '-w', '%{http_code} %{size_download}', ...words);
+    await devlxd(t);
+    assert.match(await status(), /^403 /);
+    rig.lxc(['config', 'set', 'c1', 'security.devlxd.images=true']);
+    t.after(() => rig.lxc(['config', 'unset', 'c1', 'security.devlxd.images']));
+    await eventually('c1 may have images, but not this one', async () => (await status()).startsWith('404 '));
+    rig.lxc(['query', '-X', 'PATCH', '-d', '{"public": true}', `/1.0/images/${image.fingerprint}`]);
+    assert.equal(await status(), `200 ${image.size}`);
+    assert.equal(await status('-r', '1000-'), `206 ${image.size - 1000}`);
+    assert.match(await curl('-I'), new RegExp(`^HTTP/1.1 200 OK\r\n(.*\r\n)*Content-Length: ${image.size}\r\n`));
+    const hash = await c1.does('sh', '-c', `curl -s --unix-socket ${socket} ${url} | sha256sum`);
+    assert.equal(hash, `${image.fingerprint}  -\n`);
+    await rig.endDaemon('SIGKILL');
+    assert.match(await status(), /^503 /);
+    await rig.startDaemon();
+    await eventually('it can be had again', async () => (await status()).startsWith('200 '));
+  });
+
   test('the guest that ends LXD: devlxd lives, and the other container is answered', async (t) => {
     const daemon = await devlxd(t);
     const load = c1.bring(join(packageRoot, 'build/Release/bench_load'));
