@@ -9,6 +9,9 @@ export class SourceApi {
   readonly #seconds: number;
   // One request after the other, however many there are to be made.
   readonly #connection: Connection;
+  /** what waits for an answer */
+  readonly #waiting = new Set<AbortController>();
+  #closed = false;
 
   /** seconds: how long an answer may take; 0: any time */
   constructor(source: SourceSetting, seconds: number) {
@@ -22,11 +25,8 @@ export class SourceApi {
    * @throws Error, which says whose answer it is, or is not
    */
   async get(path: string, patience = 1): Promise<unknown> {
-    const seconds = this.#seconds * patience;
-    const signal = seconds === 0 ? undefined : AbortSignal.timeout(seconds * 1000);
-    const { status, text } = await this.#connection
-      .ask({ method: 'GET', path, signal })
-      .catch((error: Error) => this.#fail(path, signal?.aborted ? `no answer within ${seconds} s` : reasonOf(error)));
+    const ask = (signal: AbortSignal) => this.#connection.ask({ method: 'GET', path, signal });
+    const { status, text } = await this.#inTime(path, this.#seconds * patience, ask);
     if (status === 404) return undefined;
     if (status !== 200) this.#fail(path, `${status} ${text.slice(0, 200)}`);
     return (JSON.parse(text) as { metadata: unknown }).metadata;
@@ -37,26 +37,42 @@ export class SourceApi {
    * while its body is read
    * @throws Error
    */
-  async stream(path: string, headers: Headers, gone: AbortSignal): Promise<IncomingMessage> {
-    const late = new AbortController();
-    const timer = this.#seconds === 0 ? undefined : setTimeout(() => late.abort(), this.#seconds * 1000);
-    const signal = AbortSignal.any([gone, late.signal]);
-    try {
-      return await this.#connection.stream({ method: 'GET', path, headers, alone: true, signal });
-    } catch (error) {
-      return this.#fail(path, late.signal.aborted ? `no answer within ${this.#seconds} s` : reasonOf(error as Error));
-    } finally {
-      clearTimeout(timer);
-    }
+  stream(path: string, headers: Headers, gone: AbortSignal): Promise<IncomingMessage> {
+    const asked = { method: 'GET', path, headers, alone: true };
+    return this.#inTime(path, this.#seconds, (waiting) =>
+      this.#connection.stream({ ...asked, signal: AbortSignal.any([gone, waiting]) }),
+    );
   }
 
   webSocket(path: string): WebSocket {
     return this.#connection.webSocket(path, this.#seconds * 1000);
   }
 
-  /** Requests under way fail. */
+  /** What waits for an answer fails, and so does what is asked from here on. */
   close(): void {
+    this.#closed = true;
+    for (const waiting of this.#waiting) waiting.abort();
     this.#connection.close();
+  }
+
+  async #inTime<Result>(path: string, seconds: number, ask: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    if (this.#closed) this.#fail(path, 'closed');
+    const waiting = new AbortController();
+    this.#waiting.add(waiting);
+    let late = false;
+    const giveUp = (): void => {
+      late = true;
+      waiting.abort();
+    };
+    const timer = seconds === 0 ? undefined : setTimeout(giveUp, seconds * 1000);
+    try {
+      return await ask(waiting.signal);
+    } catch (error) {
+      return this.#fail(path, late ? `no answer within ${seconds} s` : reasonOf(error as Error));
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(waiting);
+    }
   }
 
   #fail(path: string, reason: string): never {

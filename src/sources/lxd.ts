@@ -1,3 +1,4 @@
+import type { WebSocket } from 'ws';
 import type { Config, Device, SourceName } from '../instances/model.js';
 import { SourceApi } from './api.js';
 import { dialects, type SourceSetting } from './dialects.js';
@@ -32,6 +33,7 @@ interface LifecycleEvent {
 export class Lxd implements Source {
   readonly name: SourceName;
   readonly #api: SourceApi;
+  #events: WebSocket | undefined;
 
   /** seconds: how long it may take to answer; 0: any time */
   constructor(source: SourceSetting, seconds: number) {
@@ -53,6 +55,7 @@ export class Lxd implements Source {
 
   async follow(events: SourceEvents): Promise<() => void> {
     const socket = this.#api.webSocket('/1.0/events?type=lifecycle&all-projects=true');
+    this.#events = socket;
     socket.on('message', (data) => {
       const { project = 'default', metadata } = JSON.parse(String(data)) as LifecycleEvent;
       const [, name] = /^\/1\.0\/(?:instances|containers)\/([^/?]+)/.exec(metadata.source) ?? [];
@@ -66,8 +69,9 @@ export class Lxd implements Source {
     return () => socket.terminate();
   }
 
-  /** Requests under way fail. */
+  /** Requests under way fail, and nothing is told any more. */
   close(): void {
+    this.#events?.terminate();
     this.#api.close();
   }
 

@@ -25,6 +25,18 @@ test('whatever a source is asked fails when it hangs, and works again afterwards
   (await source.follow(silent))();
 });
 
+test('what waits for one that hangs fails at once when it is closed, and so does what comes after', async () => {
+  fake.hang(true);
+  const patient = new Lxd({ name: 'lxd', socketPath: fake.socket }, 0);
+  const failed = [patient.list(), patient.get('default', 'a'), patient.follow(silent)].map((asked) =>
+    assert.rejects(asked),
+  );
+  patient.close();
+  await Promise.all(failed);
+  await assert.rejects(patient.list(), /closed$/);
+  fake.hang(false);
+});
+
 test('one that is not there is named, and not taken for a devlxd', async () => {
   const nobody = new Lxd({ name: 'lxd', socketPath: `${fake.socket}.none` }, 1);
   await assert.rejects(nobody.list(), /^Error: LXD on .*\.none: GET .*: connect ENOENT .*\.none$/);
