@@ -218,6 +218,15 @@ test('a source that hangs is taken to be away, and what it was not asked is foun
   await eventually('the change is seen', async () => (await value(guest, 'user.a')) === '2');
 });
 
+test('an event that cannot be understood is a broken connection, and no more than that', async () => {
+  const guest = await started('odd', { 'user.a': '0' });
+  for (const [n, text] of ['{', '{"type":"lifecycle"}', '{"metadata":{"source":"/1.0/instances/%zz"}}'].entries()) {
+    lxd.change('odd', { config: { 'user.a': `after ${n}` } });
+    lxd.say(text);
+    await eventually('the change is found', async () => (await value(guest, 'user.a')) === `after ${n}`);
+  }
+});
+
 test('2,000 instances and bursts of 1,000 changes: few requests, one at a time, and everything agrees', async (t) => {
   for (let n = 0; n < 2000; n++) lxd.add(`many${n}`, { config: { 'user.n': '0' } });
   const began = performance.now();

@@ -57,9 +57,11 @@ export class Lxd implements Source {
     const socket = this.#api.webSocket('/1.0/events?type=lifecycle&all-projects=true');
     this.#events = socket;
     socket.on('message', (data) => {
-      const { project = 'default', metadata } = JSON.parse(String(data)) as LifecycleEvent;
-      const [, name] = /^\/1\.0\/(?:instances|containers)\/([^/?]+)/.exec(metadata.source) ?? [];
-      if (name !== undefined) events.changed(project, decodeURIComponent(name));
+      try {
+        tell(JSON.parse(String(data)) as LifecycleEvent, events);
+      } catch {
+        socket.terminate(); // nobody knows what it meant: as after any broken connection, everything is read anew
+      }
     });
     await new Promise<void>((resolve, reject) => {
       socket.once('open', resolve);
@@ -89,6 +91,11 @@ export class Lxd implements Source {
     const config = Object.entries(found.expanded_config).map(([key, value]) => [keys.get(key) ?? key, value] as const);
     return sourcedOf(found, new Map(config));
   }
+}
+
+function tell({ project = 'default', metadata }: LifecycleEvent, events: SourceEvents): void {
+  const [, name] = /^\/1\.0\/(?:instances|containers)\/([^/?]+)/.exec(metadata.source) ?? [];
+  if (name !== undefined) events.changed(project, decodeURIComponent(name));
 }
 
 function sourcedOf(found: ApiInstance, config: Config): SourcedInstance {

@@ -150,7 +150,12 @@ export class FakeLxd {
   tell(action: string, name: string, project = 'default'): void {
     const source = `/1.0/instances/${name}${project === 'default' ? '' : `?project=${project}`}`;
     const event = { type: 'lifecycle', timestamp: new Date().toISOString(), metadata: { action, source }, project };
-    for (const socket of this.#listeners) socket.send(JSON.stringify(event));
+    this.say(JSON.stringify(event));
+  }
+
+  /** To all who listen. */
+  say(text: string): void {
+    for (const socket of this.#listeners) socket.send(text);
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
