@@ -1,7 +1,8 @@
-// Builds native/ with AddressSanitizer and UndefinedBehaviorSanitizer and runs it two ways: the parts that need no
-// Node as a program of their own (leaks are reported too), and the whole addon inside real daemons under test.
+// Builds native/ with AddressSanitizer and UndefinedBehaviorSanitizer, then with ThreadSanitizer, and runs it two ways
+// each: the parts that need no Node as programs of their own (leaks are reported too), and the whole addon inside Node
+// and real daemons under test.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 
@@ -14,75 +15,109 @@ if (!existsSync(join(headers, 'node_api.h'))) {
   process.exit(0);
 }
 
-const flags = [
-  '-std=c++20',
-  '-g',
-  '-O1',
-  '-Wall',
-  '-fno-exceptions',
-  '-fno-omit-frame-pointer',
-  '-fsanitize=address,undefined',
-];
+const flags = ['-std=c++20', '-g', '-O1', '-Wall', '-fno-exceptions', '-fno-omit-frame-pointer'];
+const memory = '-fsanitize=address,undefined';
+const threads = '-fsanitize=thread';
 const sources = (folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.cc'))
     .map((name) => join(folder, name));
+const programs = {
+  native_test: [
+    'native/test/native_test.cc',
+    ...[
+      'answers',
+      'guests/message',
+      'guests/spawn',
+      'handover',
+      'hook/answer',
+      'instances',
+      'known_processes',
+      'namespaces',
+      'peer',
+      'process',
+      'request_head',
+      'send_file',
+    ].map((name) => `native/${name}.cc`),
+  ],
+  threads_test: ['native/test/threads_test.cc', 'native/handover.cc', 'native/send_file.cc'],
+  bench_test: [
+    'bench/native/test/bench_test.cc',
+    ...['answer_parser', 'histogram', 'known_answer', 'websocket'].map((name) => `bench/native/${name}.cc`),
+  ],
+};
 
 mkdirSync(out, { recursive: true });
-const program = join(out, 'native_test');
-const parts = [
-  'answers',
-  'handover',
-  'hook/answer',
-  'instances',
-  'known_processes',
-  'namespaces',
-  'peer',
-  'process',
-  'request_head',
-  'send_file',
-].map((name) => `native/${name}.cc`);
-run('g++', [
-  ...flags,
-  '-o',
-  program,
-  'native/test/native_test.cc',
-  ...parts,
-  'native/guests/spawn.cc',
-  'native/guests/message.cc',
-]);
-run(program, []);
+runPrograms(memory, ['native_test', 'threads_test', 'bench_test']);
+runTests(
+  buildAddon(memory),
+  [
+    'identity',
+    'rates',
+    'robustness',
+    'guest-events',
+    'odd-requests',
+    'images',
+    'kept-answers',
+    'restarts',
+    'native-threads',
+    'fuzz',
+  ],
+  {
+    LD_PRELOAD: runtime('libasan.so'),
+    // V8 leaks by design when it ends; leaks of native/ are the programs' to find.
+    ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
+    UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+  },
+);
 
-const benchmarks = join(out, 'bench_test');
-const readers = ['answer_parser', 'histogram', 'known_answer', 'websocket'].map((name) => `bench/native/${name}.cc`);
-run('g++', [...flags, '-o', benchmarks, 'bench/native/test/bench_test.cc', ...readers]);
-run(benchmarks, []);
-
-const addon = join(out, 'devlxd.node');
-const defines = ['-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=devlxd'];
-const includes = ['-I', headers, '-I', require('node-addon-api').include_dir.replaceAll('"', '')];
-run('g++', [...flags, '-shared', '-fPIC', ...defines, ...includes, '-o', addon, ...sources('native')]);
-
-const library = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout.trim();
-const tests = [
-  'identity',
-  'rates',
-  'robustness',
-  'guest-events',
-  'odd-requests',
-  'images',
-  'kept-answers',
-  'restarts',
-  'fuzz',
-].map((name) => `dist/test/${name}.test.js`);
-run(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=170000', ...tests], {
-  DEVLXD_ADDON: addon,
-  LD_PRELOAD: library,
-  // V8 leaks by design when it ends; leaks of native/ are the program's to find.
-  ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
-  UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
-});
+// GCC 12's ThreadSanitizer cannot live with the address randomness of some kernels (vm.mmap_rnd_bits above 28).
+const orderly = spawnSync('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
+if (orderly.length === 0 && Number(readFileSync('/proc/sys/vm/mmap_rnd_bits', 'utf8')) > 28) {
+  process.stdout.write('SKIPPED ThreadSanitizer: needs "setarch -R", or sysctl vm.mmap_rnd_bits=28\n');
+} else {
+  runPrograms(threads, ['native_test', 'threads_test'], orderly);
+  // What the daemon does on other threads than the event loop's: it sends images, and receives descriptors.
+  runTests(
+    buildAddon(threads),
+    ['native-threads', 'images'],
+    {
+      LD_PRELOAD: runtime('libtsan.so'),
+      // V8 is not built for it, and looks full of races.
+      TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:halt_on_error=1',
+    },
+    orderly,
+  );
+}
 rmSync(out, { recursive: true });
+
+function runPrograms(sanitizer, names, prefix = []) {
+  for (const name of names) {
+    const program = join(out, name);
+    run('g++', [...flags, sanitizer, '-o', program, ...programs[name]]);
+    const [command, ...args] = [...prefix, program];
+    run(command, args);
+  }
+}
+
+function buildAddon(sanitizer) {
+  const addon = join(out, 'devlxd.node');
+  const defines = ['-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=devlxd'];
+  const includes = ['-I', headers, '-I', require('node-addon-api').include_dir.replaceAll('"', '')];
+  run('g++', [...flags, sanitizer, '-shared', '-fPIC', ...defines, ...includes, '-o', addon, ...sources('native')]);
+  return addon;
+}
+
+function runTests(addon, names, environment, prefix = []) {
+  const files = names.map((name) => `dist/test/${name}.test.js`);
+  const options = ['--test', '--test-concurrency=1', '--test-timeout=170000'];
+  const [command, ...args] = [...prefix, process.execPath, ...options, ...files];
+  run(command, args, { DEVLXD_ADDON: addon, ...environment });
+}
+
+function runtime(library) {
+  return spawnSync('g++', [`-print-file-name=${library}`], { encoding: 'utf8' }).stdout.trim();
+}
 
 function run(command, args, environment = {}) {
   process.stdout.write(

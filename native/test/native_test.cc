@@ -23,20 +23,10 @@
 #include "../process.h"
 #include "../request_head.h"
 #include "../send_file.h"
+#include "check.h"
 
 namespace devlxd {
 namespace {
-
-int checks = 0;
-
-#define CHECK(condition)                                                      \
-  do {                                                                        \
-    checks++;                                                                 \
-    if (!(condition)) {                                                       \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-      exit(1);                                                                \
-    }                                                                         \
-  } while (0)
 
 int open_descriptors() {
   int count = 0;
@@ -188,8 +178,9 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
     CHECK(other.namespace_id != made.namespace_id);
     instances.discharge(made.slot);
     instances.remove(other.slot);
+    const OwnFd late(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    CHECK(late.valid());  // taken before its guest ends: else nobody may have connected
     end(next);
-    OwnFd late(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
   }
   CHECK(open_descriptors() == before);
   unlink(socket_path.c_str());
@@ -411,7 +402,7 @@ int run() {
   test_held_pidfd_pins_namespace();
   test_send_file();
   test_handover();
-  printf("native: %d checks passed\n", checks);
+  printf("native: %d checks passed\n", checks.load());
   return 0;
 }
 
