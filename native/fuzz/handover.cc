@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <string>
 #include <vector>
@@ -100,12 +101,20 @@ void converse(devlxd::fuzz::Steps& steps) {
   conversation.end();
 }
 
+// Nobody has such a name; one that is cut off might be somebody's.
+void check_address(std::string_view text) {
+  const std::string path = "@devlxd-fuzz\n" + std::string(text);
+  const int expected = path.size() < sizeof sockaddr_un::sun_path ? ECONNREFUSED : ENAMETOOLONG;
+  REQUIRE(devlxd::notify_manager(path, "READY=1", {}).code == expected);
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const int free_before = lowest_free();
   devlxd::fuzz::Steps steps(data, size);
   converse(steps);
+  check_address({reinterpret_cast<const char*>(data), size});
   REQUIRE(lowest_free() == free_before);
   return 0;
 }
