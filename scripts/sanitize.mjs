@@ -77,17 +77,16 @@ if (orderly.length === 0 && Number(readFileSync('/proc/sys/vm/mmap_rnd_bits', 'u
   process.stdout.write('SKIPPED ThreadSanitizer: needs "setarch -R", or sysctl vm.mmap_rnd_bits=28\n');
 } else {
   runPrograms(threads, ['native_test', 'threads_test'], orderly);
+  const environment = {
+    LD_PRELOAD: runtime('libtsan.so'),
+    // V8 is not built for it, and looks full of races.
+    TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:halt_on_error=1',
+  };
   // What the daemon does on other threads than the event loop's: it sends images, and receives descriptors.
-  runTests(
-    buildAddon(threads),
-    ['native-threads', 'images'],
-    {
-      LD_PRELOAD: runtime('libtsan.so'),
-      // V8 is not built for it, and looks full of races.
-      TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:halt_on_error=1',
-    },
-    orderly,
-  );
+  const addon = buildAddon(threads);
+  runTests(addon, ['native-threads', 'images'], environment, orderly);
+  // Those of a service manager need Python, which ends at once with this library.
+  runTests(addon, ['restarts'], environment, orderly, ['--test-name-pattern=^a takeover: ']);
 }
 rmSync(out, { recursive: true });
 
@@ -108,9 +107,9 @@ function buildAddon(sanitizer) {
   return addon;
 }
 
-function runTests(addon, names, environment, prefix = []) {
+function runTests(addon, names, environment, prefix = [], more = []) {
   const files = names.map((name) => `dist/test/${name}.test.js`);
-  const options = ['--test', '--test-concurrency=1', '--test-timeout=170000'];
+  const options = ['--test', '--test-concurrency=1', '--test-timeout=170000', ...more];
   const [command, ...args] = [...prefix, process.execPath, ...options, ...files];
   run(command, args, { DEVLXD_ADDON: addon, ...environment });
 }
