@@ -1,46 +1,104 @@
-// npm run soak:events: a thousand listeners, a hundred changes each.
+// npm run soak: honest and hostile guests, while the daemon is ended again and again.
 import { parseArgs } from 'node:util';
-import { eventsAtScale } from './events.js';
+import { type PartResult, parts, soak } from './soak.js';
 
 const { values } = parseArgs({
   options: {
-    guests: { type: 'string', default: '1000' },
-    changes: { type: 'string', default: '100' },
-    kills: { type: 'string', default: '2' },
+    guests: { type: 'string', default: '2000' },
+    seconds: { type: 'string', default: '60' },
+    every: { type: 'string', default: '3' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
-if (values.help) {
-  process.stdout.write(`Guests that listen for changes, leave, and come back where they left off.
+/** So many times slower may honest guests be served beside hostile ones; the two cores are theirs as well. */
+const slowest = 10;
+/** kB that a daemon may have grown: what its allocators keep of what was given back. */
+const growth = 64 * 1024;
 
-  --guests N    (1000)
-  --changes N   of each (100)
-  --kills N     how often the daemon is killed with -9 meanwhile (2)
-  --seed N      of what is done at random
+function print(text: string): void {
+  if (!values.json) process.stdout.write(`${text}\n`);
+}
 
-Examples:
-  npm run soak:events
-  npm run soak:events -- --guests 100 --kills 10
-`);
-} else {
-  const [guests, changes, kills, seed] = [values.guests, values.changes, values.kills, values.seed].map(Number) as [
+function show({
+  name,
+  latency: { median, p99, worstMedian },
+  writes,
+  hostile,
+  before,
+  after,
+  ...counts
+}: PartResult): void {
+  const ends = `${counts.kills} kills, ${counts.restarts} restarts, ${counts.takeovers} takeovers`;
+  print(
+    `${name}: ${counts.answered} right answers, ${counts.interrupted} interrupted by a kill and asked again; ${ends}`,
+  );
+  print(
+    `  writes: ${writes.changes} changes, ${writes.renames} renames, ${writes.restarts} restarts; ${writes.repeated} repeated`,
+  );
+  if (Object.keys(hostile).length > 0) print(`  hostile: ${JSON.stringify(hostile)}`);
+  print(
+    `  latency: median ${median.toFixed(2)} ms, 99 % ${p99.toFixed(1)} ms, median of the guest served worst ${worstMedian.toFixed(1)} ms`,
+  );
+  print(`  descriptors ${before.descriptors} -> ${after.descriptors}, memory ${before.memory} -> ${after.memory} kB`);
+}
+
+async function run(): Promise<void> {
+  const [guests, seconds, every, seed] = [values.guests, values.seconds, values.every, values.seed].map(Number) as [
     number,
     number,
     number,
     number,
   ];
-  process.stdout.write(`soak: ${guests} guests, ${changes} changes each, ${kills} kills, seed ${seed}\n`);
-  const show = (changed: number): void => {
-    if (process.stderr.isTTY && changed % 1000 === 0) process.stderr.write(`\r${changed} of ${guests * changes}`);
-  };
-  const began = performance.now();
-  const { events, reconnects, repeated } = await eventsAtScale({ guests, changes, kills, seed, progress: show });
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-  const seconds = ((performance.now() - began) / 1000).toFixed(0);
-  process.stdout.write(
-    `soak: ${events} events heard once each, in order, over ${reconnects} reconnects, in ${seconds} s; ` +
-      `${repeated} requests were repeated because the daemon was dead\n`,
+  print(
+    `soak: ${guests} guests, ${parts.length} parts of ${seconds} s, the daemon ended every ${every} s, seed ${seed}`,
   );
+  const progress = (part: string, answered: number): void => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${part}: ${answered} answers`);
+  };
+  const results: PartResult[] = [];
+  for (const part of parts) {
+    results.push(await soak(part, { guests, seconds, every, seed, progress }));
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+    show(results.at(-1) as PartResult);
+  }
+  const [alone, ...beside] = results as [PartResult, ...PartResult[]];
+  const ratios = beside.map(({ latency }) => latency.median / alone.latency.median);
+  const problems = [
+    ...ratios
+      .filter((ratio) => ratio > slowest)
+      .map((ratio) => `honest guests were served ${ratio.toFixed(1)} times slower`),
+    ...results
+      .filter(({ before, after }) => after.memory > before.memory + growth)
+      .map(({ name }) => `memory grew: ${name}`),
+  ];
+  print(
+    `beside hostile guests, the median is ${ratios.map((ratio) => ratio.toFixed(2)).join(' and ')} times that without (bound: ${slowest})`,
+  );
+  print(problems.length === 0 ? 'soak: nothing was lost, wrong or refused' : `soak: ${problems.join('; ')}`);
+  if (values.json) process.stdout.write(`${JSON.stringify({ seed, results, ratios, problems })}\n`);
+  if (problems.length > 0) process.exitCode = 1;
+}
+
+if (values.help) {
+  process.stdout.write(`Guests that do what cloud-init does, changed, renamed, restarted and killed at random, beside hostile ones, while the
+daemon is killed with -9, restarted and taken over. Whatever is lost, wrong or refused ends it with exit code 1.
+
+  --guests N    honest ones (2000)
+  --seconds S   of each of the ${parts.length} parts (60)
+  --every S     the daemon is ended (3)
+  --seed N      of what is done at random
+  --json        the result for programs
+
+Examples:
+  npm run soak
+  npm run soak -- --guests 100 --seconds 10
+`);
+} else {
+  await run().catch((error: Error) => {
+    process.stderr.write(`soak: ${error.message}\n`);
+    process.exitCode = 1;
+  });
 }
