@@ -65,7 +65,7 @@ export class Operators {
       /already stopped|not running/i,
     );
     // A name that is gone is one that an unanswered request has changed already.
-    await this.#request('POST', instancePath(honest.name), { name }, /not found/i);
+    await this.#request('POST', instancePath(honest.name), { name }, /^ApiError: Instance .* not found/);
     honest.name = name;
     await this.#start(honest);
     this.renames++;

@@ -144,12 +144,11 @@ async function run(
   const honest = together(booting, async () => {
     while (!isOver()) await boot(random.pick(all), daemon.socket, tally);
   });
-  await Promise.all([
-    ending,
-    honest,
-    hostile?.provoke(daemon, isOver),
-    together(operating, () => operators.run(isOver)),
-  ]);
+  // Whoever fails makes it over for all, in order.
+  const failed = (error: unknown): void => void tally.failures.push(String(error));
+  const changing = together(operating, () => operators.run(isOver));
+  const everyone = [ending, honest, changing, hostile?.provoke(daemon, isOver)];
+  await Promise.all(everyone.map((work) => work?.catch(failed)));
   const attacks = (await hostile?.end()) ?? {};
   await operators.close();
   if (tally.failures.length > 0) throw new Error(`${part.name}: ${tally.failures.slice(0, 5).join('\n')}`);
