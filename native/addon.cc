@@ -62,7 +62,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::forget>("forget"),
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
                         InstanceMethod<&GateWrap::counters>("counters"),
-                        InstanceMethod<&GateWrap::counters_of>("countersOf")});
+                        InstanceMethod<&GateWrap::counters_of>("countersOf"),
+                        InstanceMethod<&GateWrap::take_restrained>("takeRestrained")});
   }
 
   // new Gate(identity path number, [per instance, in all, strangers, kept answers],
@@ -246,6 +247,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["overLimit"] = static_cast<double>(counters.over_limit);
     result["unidentified"] = static_cast<double>(counters.unidentified);
     result["delayed"] = static_cast<double>(counters.delayed);
+    result["sentAhead"] = static_cast<double>(counters.sent_ahead);
+    result["overStrangers"] = static_cast<double>(counters.over_strangers);
     result["answeredAgain"] = static_cast<double>(counters.answered_again);
     result["shed"] = static_cast<double>(gate_->shed());
     result["connections"] = gate_->connections();
@@ -260,15 +263,25 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["answeredAgain"] = static_cast<double>(instance.counters.answered_again);
     result["refused"] = static_cast<double>(instance.counters.refused);
     result["delayed"] = static_cast<double>(instance.counters.delayed);
+    result["overLimit"] = static_cast<double>(instance.counters.over_limit);
+    result["sentAhead"] = static_cast<double>(instance.counters.sent_ahead);
     return result;
+  }
+
+  Napi::Value take_restrained(const Napi::CallbackInfo& info) {
+    return list_of(info.Env(), gate_->take_restrained());
+  }
+
+  static Napi::Array list_of(const Napi::Env& env, const std::vector<Slot>& slots) {
+    Napi::Array list = Napi::Array::New(env, slots.size());
+    for (size_t i = 0; i < slots.size(); i++) list.Set(i, Napi::Number::New(env, slots[i]));
+    return list;
   }
 
   void exited(const std::vector<Slot>& slots) {
     const Napi::Env env = Env();
     const Napi::HandleScope scope(env);
-    Napi::Array list = Napi::Array::New(env, slots.size());
-    for (size_t i = 0; i < slots.size(); i++) list.Set(i, Napi::Number::New(env, slots[i]));
-    on_init_exit_.MakeCallback(env.Global(), {list}, context_);
+    on_init_exit_.MakeCallback(env.Global(), {list_of(env, slots)}, context_);
   }
 
   void odd_request(OwnFd fd, std::string_view data, uint32_t ticket) {

@@ -30,7 +30,7 @@ void Gate::charge_request(const Caller& caller) {
 
 void Gate::delay(Connection& connection) {
   counters_.delayed++;
-  instances_.at(connection.caller.slot)->counters.delayed++;
+  restrain(connection.caller.slot, &InstanceCounters::delayed);
   connection.delayed = true;
   bridge_.pause(connection);
   std::deque<Connection*>& queue = delayed_[connection.caller.slot];

@@ -2,6 +2,8 @@
 
 #include <sys/epoll.h>
 
+#include <utility>
+
 #include "request_head.h"
 
 namespace devlxd {
@@ -111,13 +113,28 @@ Connection* Gate::admit_as(OwnFd fd, Caller caller) {
 bool Gate::has_room_for(const Caller& caller) {
   if (limits_.connections != 0 && connections_ >= limits_.connections) {
     counters_.over_limit++;
+    if (caller.standing == Standing::kInstance) {
+      restrain(caller.slot, &InstanceCounters::over_limit);
+    }
     return false;
   }
   if (caller.standing != Standing::kInstance || limits_.connections_per_instance == 0) return true;
   if (instances_.at(caller.slot)->connections < limits_.connections_per_instance) return true;
   counters_.over_instance_limit++;
-  instances_.at(caller.slot)->counters.refused++;
+  restrain(caller.slot, &InstanceCounters::refused);
   return false;
+}
+
+void Gate::restrain(Slot slot, uint64_t InstanceCounters::* counter) {
+  Instance& instance = *instances_.at(slot);
+  (instance.counters.*counter)++;
+  if (!instance.restrained) restrained_.push_back(slot);
+  instance.restrained = true;
+}
+
+std::vector<Slot> Gate::take_restrained() {
+  for (const Slot slot : restrained_) instances_.at(slot)->restrained = false;
+  return std::exchange(restrained_, {});
 }
 
 Connection*& Gate::head_for(const Connection& connection) {
@@ -133,6 +150,7 @@ void Gate::link(Connection& connection) {
   } else if (caller.standing == Standing::kStranger && strangers_ < limits_.strangers) {
     strangers_++;
   } else {
+    if (caller.standing == Standing::kStranger) counters_.over_strangers++;
     caller.standing = Standing::kNobody;
     caller.lineage.reset();
     counters_.unidentified++;
@@ -182,6 +200,8 @@ Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
   using enum Bridge::Verdict;
   if (must_wait(connection.caller)) {
     if (data.size() > kLongestDelayed) {
+      counters_.sent_ahead++;
+      restrain(connection.caller.slot, &InstanceCounters::sent_ahead);
       bridge_.close(connection);
       return kDone;
     }

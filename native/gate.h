@@ -37,6 +37,8 @@ struct GateCounters {
   uint64_t unidentified = 0;         // served, but as nobody
   uint64_t answered_again = 0;       // requests answered with a kept answer
   uint64_t delayed = 0;              // reads that had to wait: the instance asks too often
+  uint64_t sent_ahead = 0;           // closed: too much sent ahead of the instance's rate
+  uint64_t over_strangers = 0;       // served as nobody: one stranger too many
 };
 
 // A connection with which another process goes on.
@@ -117,6 +119,9 @@ class Gate {
   const Instance* instance(Slot slot) const { return instances_.at(slot); }
   size_t running() const { return instances_.running(); }
 
+  // The slots of which something was refused or delayed since the last call.
+  std::vector<Slot> take_restrained();
+
  private:
   // What uWebSockets is looking at, on a connection that was settled before.
   struct Chunk {
@@ -147,6 +152,7 @@ class Gate {
   void closed(Connection& connection);
   void watch(Slot slot);
   void reap_inits();
+  void restrain(Slot slot, uint64_t InstanceCounters::* counter);
   void delay(Connection& connection);
   void undelay(Connection& connection);
   void resume_delayed();
@@ -167,6 +173,7 @@ class Gate {
   Connection* unowned_ = nullptr;    // connections of strangers and nobodies
   uint32_t strangers_ = 0;
   uint32_t connections_ = 0;                       // adopted or detached, of everyone
+  std::vector<Slot> restrained_;                   // each once
   std::unordered_map<uint32_t, Caller> departed_;  // by ticket
   uint32_t last_ticket_ = 0;
   Connection* parting_ = nullptr;  // where part() goes on

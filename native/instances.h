@@ -27,6 +27,8 @@ struct InstanceCounters {
   uint64_t answered_again = 0;  // requests answered with a kept answer
   uint64_t refused = 0;         // connections closed at once: it had its share
   uint64_t delayed = 0;         // reads that had to wait for its rate
+  uint64_t over_limit = 0;      // connections closed at once: the daemon was full
+  uint64_t sent_ahead = 0;      // connections closed: too much sent ahead of its rate
 };
 
 // A running instance, as far as the gate knows it.
@@ -40,6 +42,7 @@ struct Instance {
   Connection* first = nullptr;  // of those, the ones that uSockets owns now
   InstanceCounters counters;
   bool running = false;
+  bool restrained = false;  // counted something that Gate::take_restrained has not told of yet
 };
 
 enum class RegisterOutcome {

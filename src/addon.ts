@@ -52,6 +52,7 @@ export interface NativeGate {
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
   countersOf(slot: number): InstanceCounters;
+  takeRestrained(): number[];
 }
 
 export interface NativeSent extends Failure {
@@ -108,6 +109,10 @@ export interface InstanceCounters {
   /** closed at once: the instance had its share of connections */
   readonly refused: number;
   readonly delayed: number;
+  /** closed at once: the daemon had all the connections it takes */
+  readonly overLimit: number;
+  /** closed: more was sent ahead of the instance's rate than is held */
+  readonly sentAhead: number;
 }
 
 /** Since the start of the daemon, except connections and running, which are now. */
@@ -121,6 +126,10 @@ export interface GateCounters {
   readonly unidentified: number;
   /** reads of guests' connections that waited for their instance's rate */
   readonly delayed: number;
+  /** closed: more was sent ahead of the instance's rate than is held */
+  readonly sentAhead: number;
+  /** of those served as nobody: one stranger too many */
+  readonly overStrangers: number;
   /** requests that came again and were answered without JavaScript */
   readonly answeredAgain: number;
   /** accepted and dropped because no file descriptor was left */

@@ -1,3 +1,5 @@
+import type { LimitName } from './limits.js';
+
 /**
  * Every fault that a caller can meet: a stable code, the HTTP status it becomes, and what to do about it in
  * docs/errors.md. The sentence is written where the fault is found.
@@ -33,6 +35,8 @@ export type FaultCode = keyof typeof faults;
 export class Fault extends Error {
   readonly code: FaultCode;
   readonly status: number;
+  /** the limit that was reached, if it was one */
+  limit: LimitName | undefined;
 
   constructor(code: FaultCode, sentence: string, cause?: unknown) {
     super(sentence, cause === undefined ? undefined : { cause });
@@ -45,4 +49,10 @@ export class Fault extends Error {
 /** A bad value in what the operator sent; field says which, in the words of the API. */
 export function invalid(field: string, sentence: string): Fault {
   return new Fault('invalid-value', `${field}: ${sentence}`);
+}
+
+/** The same, or another fault, because a limit was reached. */
+export function beyond(limit: LimitName, fault: Fault): Fault {
+  fault.limit = limit;
+  return fault;
 }

@@ -13,7 +13,7 @@ import {
 import { Fault } from './errors.js';
 import { getSystemErrorMessage, getSystemErrorName } from './system-error.js';
 
-export type { Credentials, GateCounters } from './addon.js';
+export type { Credentials, GateCounters, InstanceCounters } from './addon.js';
 
 /**
  * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf` and `isRoot` read it.
@@ -233,6 +233,11 @@ export class Gate {
 
   counters(): GateCounters {
     return this.#native.counters();
+  }
+
+  /** The slots of which something was refused or delayed since the last call, each once. */
+  takeRestrained(): number[] {
+    return this.#native.takeRestrained();
   }
 
   /** Of the instance in this slot. */

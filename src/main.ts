@@ -25,6 +25,8 @@ import { Store } from './instances/store.js';
 import { admitGuests, admitOperators, keptOf } from './kept.js';
 import type { Log, LogLines } from './log.js';
 import { version } from './package-root.js';
+import { ReachedAtGate } from './reached-at-gate.js';
+import { ReachedLog } from './reached-log.js';
 import { Running } from './running.js';
 import type { Sockets } from './sockets.js';
 import type { SourceSetting } from './sources/dialects.js';
@@ -135,6 +137,15 @@ export class Daemon {
     const sourceImages = await this.#sourceImages();
     const desk = new Desk(registry, running, listeners, images, limits, log, sourceImages);
     const oddEdge = new OddEdge(gate, desk, running, listeners, limits);
+    const atGate = new ReachedAtGate(gate, running, desk.reached);
+    const reachedLog = new ReachedLog(
+      desk.reached,
+      (id) => registry.byId(id),
+      log,
+      () => atGate.look(),
+    );
+    reachedLog.run();
+    this.#ends.push(() => reachedLog.stop());
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
     await guestEdge.run();
@@ -162,7 +173,7 @@ export class Daemon {
     const profiles = new ProfileHandlers(registry, limits);
     const projects = new ProjectHandlers(registry, operations);
     const batches = new BatchHandlers(registry, operations, { instances, profiles });
-    const measured = { registry, gate, desk, listeners, running, hostEvents: events, host: () => host };
+    const measured = { registry, gate, desk, listeners, running, atGate, hostEvents: events, host: () => host };
     const metrics: Metrics = async (perInstance) => {
       // Loaded when somebody asks: most hosts of few instances never do.
       const { metricsText } = await import('./metrics.js');
@@ -180,11 +191,12 @@ export class Daemon {
         backup(store, settings.stateDir),
         metrics,
       ),
-      new EventSockets(events, registry, limits, log),
+      new EventSockets(events, registry, limits, desk.reached),
       this.successors,
       limits,
       settings.group !== '',
       log,
+      desk.reached,
     );
     host.run(this.#sockets.listening('control'));
     admitOperators(host, inherited);

@@ -6,6 +6,8 @@ import type { HostEvents } from './host/events.js';
 import type { HostServer } from './host/server.js';
 import { instanceMetrics, type MeasuredInstances } from './instance-metrics.js';
 import type { Registry } from './instances/registry.js';
+import type { ReachedAtGate } from './reached-at-gate.js';
+import { reachableLimits } from './reached-limits.js';
 import type { RequestCounts } from './request-counts.js';
 
 /** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
@@ -14,6 +16,7 @@ export interface Measured {
   readonly gate: Gate;
   readonly desk: Desk;
   readonly listeners: Listeners;
+  readonly atGate: ReachedAtGate;
   readonly hostEvents: HostEvents;
   /** asked when it is there */
   readonly host: () => HostServer;
@@ -69,6 +72,15 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     kind: 'counter',
     help: 'Connections of nobody: of the host, exited before the accept, or one stranger too many',
     read: ({ gate }) => [[gate.counters().unidentified]],
+  },
+  devlxd_limit_reached_total: {
+    kind: 'counter',
+    help: 'What was refused, delayed, dropped or cut off, by the limit that was reached',
+    labels: ['limit'],
+    read: ({ desk, atGate }) => {
+      atGate.look();
+      return reachableLimits.map((limit) => [desk.reached.total(limit), { limit }]);
+    },
   },
   devlxd_guest_requests_total: {
     kind: 'counter',

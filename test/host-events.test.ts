@@ -196,14 +196,16 @@ test('a listener that does not read is dropped, the others hear all, and at the 
   await new Promise((resolve) => slow.once('readable', resolve));
   const follower = await there.follow('?type=lifecycle');
   let written = 0;
-  const isDropped = (): boolean => small.log.some(({ msg }) => msg === 'host listener dropped');
-  while (!isDropped() && written < 20_000) {
+  const metrics = async (): Promise<string> => (await there.request('GET', '/1.0/metrics')).body;
+  const isDropped = async () => /^devlxd_operator_listeners_dropped_total 1$/m.test(await metrics());
+  while (!(await isDropped()) && written < 20_000) {
     const lines = Array.from({ length: 100 }, (_, n) => `{"name":"s${written + n}"}\n`).join('');
     await there.metadata('POST', '/1.0/instances', lines, { 'content-type': 'application/x-ndjson' });
     written += 100;
   }
-  assert.ok(isDropped());
-  assert.match((await there.request('GET', '/1.0/metrics')).body, /^devlxd_operator_listeners_dropped_total 1$/m);
+  assert.ok(await isDropped());
+  assert.match(await metrics(), /^devlxd_limit_reached_total\{limit="host-event-backlog"\} 1$/m);
+  await eventually('it is told', () => small.log.some(({ limit }) => limit === 'host-event-backlog'));
   await eventually('the one who reads has heard all', () => follower.events.length === written);
   let received = Buffer.alloc(0);
   slow.on('data', (data: Buffer) => {

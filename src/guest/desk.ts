@@ -6,6 +6,7 @@ import type { Instance } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
 import type { Log } from '../log.js';
+import { ReachedLimits } from '../reached-limits.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
 import type { Running } from '../running.js';
 import type { SourceImages } from '../sources/images.js';
@@ -36,6 +37,7 @@ export class Desk {
   readonly #log: Log;
   readonly #held: HeldRequests;
   readonly requests = new RequestCounts();
+  readonly reached = new ReachedLimits();
   /** requests that need the store, or have not come whole */
   readonly underWay = new UnderWay();
   /** requests by instance id */
@@ -59,7 +61,7 @@ export class Desk {
     this.#running = running;
     this.#listeners = listeners;
     this.#images = images;
-    this.#exports = new Exports(limits['image-exports']);
+    this.#exports = new Exports(limits['image-exports'], (id) => this.reached.add('image-exports', id));
     this.#log = log;
     this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
     running.on('started', () => this.#held.retryAll());
@@ -96,6 +98,11 @@ export class Desk {
     return this.#requestsOf.get(instanceId) ?? 0;
   }
 
+  /** Counts a body that is not read to its end. */
+  refusedBody(caller: Caller): void {
+    this.reached.add('guest-body', caller < 0 ? undefined : this.#running.at(slotOf(caller))?.id);
+  }
+
   /** Answers now, or holds the request until it is known whose it is. Never throws. */
   receive(exchange: Exchange): void {
     try {
@@ -118,6 +125,7 @@ export class Desk {
       return true;
     }
     if (caller >= 0 || caller === stranger) return false;
+    this.reached.add('unidentified');
     this.#unknown(exchange);
     return true;
   }
@@ -126,7 +134,10 @@ export class Desk {
     exchange.watch();
     this.#held.hold({
       retry: () => exchange.aborted || this.#again(exchange),
-      giveUp: () => this.#later(exchange, () => this.#unknown(exchange)),
+      giveUp: (limit) => {
+        this.reached.add(limit);
+        this.#later(exchange, () => this.#unknown(exchange));
+      },
     });
   }
 

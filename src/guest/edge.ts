@@ -5,6 +5,7 @@ import type { Caller, Credentials, Gate } from '../gate.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
 import { exceeds, type Limits } from '../limits.js';
+import type { ReachedLimits } from '../reached-limits.js';
 import type { Running } from '../running.js';
 import type { UnderWay } from '../under-way.js';
 import { createApp, type GuestApp } from '../uws.js';
@@ -34,6 +35,7 @@ interface Around {
   readonly listeners: Listeners;
   readonly limits: Limits;
   readonly underWay: UnderWay;
+  readonly reached: ReachedLimits;
 }
 
 /**
@@ -47,7 +49,7 @@ export class GuestEdge {
   #app: GuestApp | undefined;
 
   constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#around = { gate, listeners, limits, underWay: desk.underWay };
+    this.#around = { gate, listeners, limits, underWay: desk.underWay, reached: desk.reached };
     this.#desk = desk;
     this.#running = running;
     this.#heartbeat = new Heartbeat(limits['ping-seconds']);
@@ -87,6 +89,8 @@ export class GuestEdge {
     const deadline = seconds === 0 ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
     for (gate.part(false); gate.counters().connections > 0 && performance.now() < deadline; gate.part(false))
       await pause(lookMilliseconds);
+    const left = gate.counters().connections;
+    if (left > 0) this.#around.reached.add('drain-seconds', undefined, left);
     listeners.endAll(closeCodes.restart, 'devlxd is stopping'); // those who came by a connection that was open
     await new Promise(setImmediate); // the close frames go out first
     this.#app?.close();
@@ -97,12 +101,17 @@ export class GuestEdge {
     const exchange = new UwsExchange(this.#around, response, askedOf(request), upgrade);
     const { method } = exchange.asked;
     if (method === 'GET' || method === 'HEAD') this.#desk.receive(exchange);
-    else exchange.readBody(() => this.#desk.receive(exchange));
+    else
+      exchange.readBody(
+        () => this.#desk.receive(exchange),
+        () => this.#desk.refusedBody(exchange.caller()),
+      );
   }
 
   #opened(socket: WebSocket<SocketData>): void {
     const data = socket.getUserData();
-    data.listener = new WebSocketListener(socket);
+    const { reached } = this.#around;
+    data.listener = new WebSocketListener(socket, (limit) => reached.add(limit, data.instanceId));
     for (const event of data.missed) data.listener.send(event);
     this.#around.listeners.add(data.instanceId, data.listener);
     this.#heartbeat.join(data.listener);
@@ -165,7 +174,7 @@ class UwsExchange implements Exchange {
   }
 
   /** Reads the body to its end, or to the limit. */
-  readBody(done: () => void): void {
+  readBody(done: () => void, refused: () => void): void {
     const chunks: Buffer[] = [];
     let length = 0;
     const end = this.#around.underWay.begin();
@@ -175,6 +184,7 @@ class UwsExchange implements Exchange {
       length += chunk.byteLength;
       if (exceeds(this.#around.limits['guest-body'], length)) {
         end();
+        refused();
         this.#response.cork(() => this.#refuseBody());
         return;
       }
@@ -213,7 +223,9 @@ class UwsExchange implements Exchange {
     const socket = this.takeConnection(slot)?.socket;
     if (socket === undefined) return;
     socket.allowHalfOpen = false; // a listener that says goodbye has gone
-    const listener = new StreamListener(socket, types, this.#around.limits['event-backlog']);
+    const { limits, reached } = this.#around;
+    const dropped = (): void => reached.add('event-backlog', instanceId);
+    const listener = new StreamListener(socket, types, limits['event-backlog'], dropped);
     for (const event of missed) listener.send(event);
     this.#around.listeners.add(instanceId, listener);
     socket.on('close', () => this.#around.listeners.remove(instanceId, listener));

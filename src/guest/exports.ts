@@ -14,12 +14,14 @@ interface Line {
  */
 export class Exports {
   readonly #most: number;
+  readonly #waits: (instanceId: number) => void;
   readonly #lines = new Map<number, Line>();
   readonly underWay = new UnderWay();
 
-  /** most: exports of one instance at the same time; 0: any number */
-  constructor(most: number) {
+  /** most: exports of one instance at the same time; 0: any number. waits: told of each that has to wait */
+  constructor(most: number, waits: (instanceId: number) => void) {
     this.#most = most;
+    this.#waits = waits;
   }
 
   /** Runs answer, which never throws, as soon as it is the instance's turn, and closes the connection. Never throws. */
@@ -29,6 +31,7 @@ export class Exports {
     const line = this.#lines.get(instanceId) ?? { turns: new Turns(this.#most), sockets: new Set() };
     this.#lines.set(instanceId, line);
     line.sockets.add(socket);
+    if (line.turns.full) this.#waits(instanceId);
     const sent = line.turns.take(async () => {
       if (!socket.destroyed) await answer();
       socket.destroySoon();

@@ -4,8 +4,8 @@ import { exceeds } from '../limits.js';
 export interface HeldRequest {
   /** Tries again; true when the request has been answered, or its caller has left. */
   retry(): boolean;
-  /** Answers that the caller is unknown. */
-  giveUp(): void;
+  /** Answers that the caller is unknown. limit: which one was reached */
+  giveUp(limit: 'strangers' | 'hold-seconds'): void;
 }
 
 interface Entry {
@@ -36,12 +36,12 @@ export class HeldRequests {
 
   hold(request: HeldRequest): void {
     if (this.#milliseconds === 0 || exceeds(this.#most, this.size + 1)) {
-      request.giveUp();
+      request.giveUp('strangers');
       return;
     }
     const timer = setTimeout(() => {
       this.#entries.delete(entry);
-      request.giveUp();
+      request.giveUp('hold-seconds');
     }, this.#milliseconds);
     const entry: Entry = { request, timer };
     this.#entries.add(entry);
@@ -61,7 +61,7 @@ export class HeldRequests {
   giveUpAll(): void {
     for (const { request, timer } of this.#entries) {
       clearTimeout(timer);
-      request.giveUp();
+      request.giveUp('hold-seconds');
     }
     this.#entries.clear();
   }

@@ -5,6 +5,7 @@ import { type Caller, type Gate, slotOf } from '../gate.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
 import { exceeds, type Limits } from '../limits.js';
+import type { ReachedLimits } from '../reached-limits.js';
 import type { Running } from '../running.js';
 import type { Desk } from './desk.js';
 import { errors } from './errors.js';
@@ -24,6 +25,7 @@ interface Around {
   readonly gate: Gate;
   readonly listeners: Listeners;
   readonly limits: Limits;
+  readonly reached: ReachedLimits;
 }
 
 /** A connection that came in here. */
@@ -50,7 +52,7 @@ export class OddEdge {
   readonly #admitted = new Map<Socket, Admitted>();
 
   constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#around = { gate, listeners, limits };
+    this.#around = { gate, listeners, limits, reached: desk.reached };
     this.#desk = desk;
     this.#running = running;
     this.#server = createServer(options, (request, response) => {
@@ -95,8 +97,9 @@ export class OddEdge {
     while (!response.destroyed && !this.#around.gate.mayAsk(admitted.ticket)) await pause(delayMilliseconds);
     if (response.destroyed) return;
     const exchange = new NodeExchange(this.#around, admitted, askedOf(request, body), response);
-    if (body === undefined) exchange.write(errors.bodyTooLarge);
-    else this.#desk.receive(exchange);
+    if (body !== undefined) return this.#desk.receive(exchange);
+    this.#desk.refusedBody(exchange.caller());
+    exchange.write(errors.bodyTooLarge);
   }
 
   /** The gate closes what uWebSockets serves; these are ours to close. */
@@ -174,7 +177,9 @@ class NodeExchange implements Exchange {
 
   stream({ instanceId, types, missed }: Opening): void {
     this.#admitted.leased = true;
-    const listener = new ChunkListener(this.#response, types, this.#around.limits['event-backlog']);
+    const { limits, reached } = this.#around;
+    const dropped = (): void => reached.add('event-backlog', instanceId);
+    const listener = new ChunkListener(this.#response, types, limits['event-backlog'], dropped);
     for (const event of missed) listener.send(event);
     this.#around.listeners.add(instanceId, listener);
     this.#response.on('close', () => this.#around.listeners.remove(instanceId, listener));

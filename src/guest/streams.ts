@@ -26,16 +26,21 @@ const closeMilliseconds = 5000;
 export class WebSocketListener implements Listener, Living {
   readonly types: ReadonlySet<EventType>;
   #unanswered = 0;
+  readonly #reached: (limit: 'event-backlog' | 'ping-seconds') => void;
   #socket: WebSocket<SocketData> | undefined;
 
-  constructor(socket: WebSocket<SocketData>) {
+  /** reached: told of the limit because of which it ends */
+  constructor(socket: WebSocket<SocketData>, reached: (limit: 'event-backlog' | 'ping-seconds') => void) {
     this.#socket = socket;
+    this.#reached = reached;
     this.types = socket.getUserData().types;
   }
 
   send(event: GuestEvent): void {
     // uWebSockets' own limit (maxBackpressure) is the backlog limit.
-    if (this.#socket?.send(event.text) === dropped) this.end(closeCodes.tooSlow, 'too many unread events');
+    if (this.#socket?.send(event.text) !== dropped) return;
+    this.#reached('event-backlog');
+    this.end(closeCodes.tooSlow, 'too many unread events');
   }
 
   end(code: number, reason: string): void {
@@ -47,6 +52,7 @@ export class WebSocketListener implements Listener, Living {
 
   beat(): void {
     if (this.#unanswered === patience) {
+      this.#reached('ping-seconds');
       this.#socket?.close(); // nobody is there to read a close frame
       return;
     }
@@ -78,10 +84,12 @@ export class StreamListener implements Listener {
   readonly types: ReadonlySet<EventType>;
   readonly #socket: Socket;
   readonly #backlog: number;
+  readonly #dropped: () => void;
 
-  /** backlog: most bytes that may wait to be read; 0: any number */
-  constructor(socket: Socket, types: ReadonlySet<EventType>, backlog: number) {
+  /** backlog: most bytes that may wait to be read; 0: any number. dropped: called when more wait */
+  constructor(socket: Socket, types: ReadonlySet<EventType>, backlog: number, dropped: () => void) {
     this.types = types;
+    this.#dropped = dropped;
     this.#socket = socket;
     this.#backlog = backlog;
     socket.on('error', () => undefined); // 'close' follows and is what counts
@@ -92,7 +100,9 @@ export class StreamListener implements Listener {
   send({ text }: GuestEvent): void {
     const line = `${text}\n`;
     this.#socket.write(`${Buffer.byteLength(line).toString(16)}\r\n${line}\r\n`);
-    if (exceeds(this.#backlog, this.#socket.writableLength)) this.#socket.destroy();
+    if (this.#socket.destroyed || !exceeds(this.#backlog, this.#socket.writableLength)) return;
+    this.#dropped();
+    this.#socket.destroy();
   }
 
   end(): void {
@@ -107,12 +117,14 @@ export class ChunkListener implements Listener {
   readonly types: ReadonlySet<EventType>;
   readonly #response: ServerResponse;
   readonly #backlog: number;
+  readonly #dropped: () => void;
 
-  /** backlog: as for StreamListener */
-  constructor(response: ServerResponse, types: ReadonlySet<EventType>, backlog: number) {
+  /** backlog, dropped: as for StreamListener */
+  constructor(response: ServerResponse, types: ReadonlySet<EventType>, backlog: number, dropped: () => void) {
     this.types = types;
     this.#response = response;
     this.#backlog = backlog;
+    this.#dropped = dropped;
     response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
     response.flushHeaders();
   }
@@ -120,7 +132,9 @@ export class ChunkListener implements Listener {
   send({ text }: GuestEvent): void {
     this.#response.write(`${text}\n`);
     const waiting = this.#response.writableLength + (this.#response.socket?.writableLength ?? 0);
-    if (exceeds(this.#backlog, waiting)) this.#response.destroy();
+    if (this.#response.destroyed || !exceeds(this.#backlog, waiting)) return;
+    this.#dropped();
+    this.#response.destroy();
   }
 
   end(): void {

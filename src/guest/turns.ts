@@ -16,9 +16,14 @@ export class Turns {
     return this.#inside === 0;
   }
 
+  /** Who comes now has to wait. */
+  get full(): boolean {
+    return exceeds(this.#most, this.#inside + 1);
+  }
+
   /** Runs work when its turn has come. */
   async take(work: () => Promise<void>): Promise<void> {
-    if (exceeds(this.#most, this.#inside + 1)) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.full) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#inside++;
     try {
       await work();

@@ -4,7 +4,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { invalid } from '../errors.js';
 import type { Registry } from '../instances/registry.js';
 import { exceeds, type Limits } from '../limits.js';
-import type { Log } from '../log.js';
+import type { ReachedLimits } from '../reached-limits.js';
 import { type HostEvents, type HostListener, type Interest, typesOf } from './events.js';
 import { listedProject } from './scope.js';
 
@@ -19,14 +19,14 @@ export class EventSockets {
   readonly #events: HostEvents;
   readonly #registry: Registry;
   readonly #backlog: number;
-  readonly #log: Log;
+  readonly #reached: ReachedLimits;
   readonly #server = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
 
-  constructor(events: HostEvents, registry: Registry, limits: Limits, log: Log) {
+  constructor(events: HostEvents, registry: Registry, limits: Limits, reached: ReachedLimits) {
     this.#events = events;
     this.#registry = registry;
     this.#backlog = limits['host-event-backlog'];
-    this.#log = log;
+    this.#reached = reached;
   }
 
   /**
@@ -41,7 +41,7 @@ export class EventSockets {
       const listener = new SocketListener(webSocket, interest, this.#backlog, () => {
         leave();
         this.#events.dropped++;
-        this.#log.warn('host listener dropped');
+        this.#reached.add('host-event-backlog');
       });
       const leave = this.#events.add(listener);
       webSocket.on('close', leave);

@@ -2,11 +2,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Fault } from '../errors.js';
+import { beyond, Fault } from '../errors.js';
 import { type Credentials, HostListener } from '../gate.js';
 import type { KeptConnection } from '../handover.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
+import type { ReachableLimit, ReachedLimits } from '../reached-limits.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
 import { type Successors, takeoverPath } from '../successor.js';
 import { UnderWay } from '../under-way.js';
@@ -27,6 +28,7 @@ export class HostServer {
   readonly #successors: Successors;
   readonly #limits: Limits;
   readonly #groupIsAllowed: boolean;
+  readonly #reached: ReachedLimits;
   readonly #log: Log;
   readonly #underWay = new UnderWay();
   readonly #open = new Set<OperatorSocket>();
@@ -39,7 +41,9 @@ export class HostServer {
     limits: Limits,
     groupIsAllowed: boolean,
     log: Log,
+    reached: ReachedLimits,
   ) {
+    this.#reached = reached;
     this.#endpoints = endpoints;
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
@@ -157,6 +161,7 @@ export class HostServer {
   #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     const expected = error instanceof Fault;
     if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
+    if (expected && error.limit !== undefined) this.#reached.add(error.limit as ReachableLimit);
     if (response.headersSent) return;
     const status = expected ? error.status : 500;
     const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';
@@ -205,7 +210,9 @@ function readBody(request: IncomingMessage, limit: number): Promise<string> {
         return;
       }
       request.removeAllListeners('data').pause();
-      reject(new Fault('body-too-large', `The body is longer than ${limit} bytes (--limit-host-body)`));
+      reject(
+        beyond('host-body', new Fault('body-too-large', `The body is longer than ${limit} bytes (--limit-host-body)`)),
+      );
     });
     request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
     request.on('error', reject);

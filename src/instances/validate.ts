@@ -1,4 +1,4 @@
-import { invalid } from '../errors.js';
+import { beyond, invalid } from '../errors.js';
 import { exceeds, type Limits } from '../limits.js';
 import { nearest } from '../nearest.js';
 import type { Config, Device, Devices } from './model.js';
@@ -61,7 +61,7 @@ export function checkProjectName(name: string): void {
  */
 export function checkConfig(config: Config, before: Config | undefined, limits: Limits): void {
   if (exceeds(limits['config-keys'], config.size)) {
-    throw invalid('config', `more than ${limits['config-keys']} keys (--limit-config-keys)`);
+    throw beyond('config-keys', invalid('config', `more than ${limits['config-keys']} keys (--limit-config-keys)`));
   }
   for (const [key, value] of config) {
     if (before?.get(key) !== value) checkKey(key, value, limits);
@@ -71,7 +71,7 @@ export function checkConfig(config: Config, before: Config | undefined, limits: 
 function checkKey(key: string, value: string, limits: Limits): void {
   const field = `config.${key}`;
   if (exceeds(limits['config-value'], Buffer.byteLength(value))) {
-    throw invalid(field, `longer than ${limits['config-value']} bytes (--limit-config-value)`);
+    throw beyond('config-value', invalid(field, `longer than ${limits['config-value']} bytes (--limit-config-value)`));
   }
   if (!value.isWellFormed() || !key.isWellFormed()) throw invalid(field, notUnicode);
   if (key.startsWith('volatile.')) throw invalid(field, 'keys under volatile. belong to devlxd');

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { after, before, test } from 'node:test';
+import { type ReachableLimit, reachableLimits } from '../src/reached-limits.js';
+import { ReachedLog } from '../src/reached-log.js';
+import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
+import { type Guest, Guests } from './support/guest-processes.js';
+import { Operator } from './support/host.js';
+import { ask, ended, exchange } from './support/http.js';
+
+const limits = {
+  'connections-per-instance': 6,
+  connections: 12,
+  'requests-per-second': 200,
+  'request-burst': 20,
+  strangers: 1,
+  'hold-seconds': 1,
+  'event-backlog': 65_536,
+  'host-event-backlog': 65_536,
+  'ping-seconds': 1,
+  'drain-seconds': 1,
+  'config-keys': 8,
+  'config-value': 1_000_000,
+  'image-exports': 1,
+  'guest-body': 100,
+  'host-body': 2_000_000,
+};
+
+let daemon: TestDaemon;
+let guests: Guests;
+let guest: Guest;
+const operator = new Operator(() => daemon);
+const open: Socket[] = [];
+
+before(async () => {
+  const options = Object.entries(limits).flatMap(([name, value]) => [`--limit-${name}`, String(value)]);
+  daemon = await TestDaemon.start(options);
+  guests = new Guests();
+  guest = guests.one();
+  await daemon.register('c1', guest.pid, { 'user.a': '1', 'security.devlxd.images': 'true' });
+});
+
+after(async () => {
+  await guests.close();
+  await daemon.remove();
+});
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`;
+
+/** A connection that says this and reads nothing. */
+function stalled(from: Guest, text = ''): Socket {
+  const socket = from.connect(daemon.socket);
+  socket.on('error', () => undefined).on('close', () => undefined);
+  socket.pause();
+  if (text !== '') socket.write(text);
+  open.push(socket);
+  return socket;
+}
+
+async function reached(limit: string): Promise<number> {
+  const { body } = await operator.request('GET', '/1.0/metrics');
+  const [, value] = body.match(new RegExp(`^devlxd_limit_reached_total\\{limit="${limit}"\\} (\\d+)$`, 'm')) ?? [];
+  assert.ok(value !== undefined, `${limit} has no metric`);
+  return Number(value);
+}
+
+async function change(times: number, bytes: number): Promise<void> {
+  for (let n = 0; n < times; n++) await daemon.set('c1', { 'user.large': String(n % 10).repeat(bytes) });
+}
+
+const upgrade =
+  'GET /1.0/events HTTP/1.1\r\nHost: lxd\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+
+interface Case {
+  readonly reach: () => Promise<unknown> | unknown;
+  /** the one that is to blame */
+  readonly instance?: string;
+}
+
+/** How each is reached; `descriptors` is in descriptors.test.ts, `host-event-backlog` in host-events.test.ts, `drain-seconds` below. */
+const cases: Partial<Record<ReachableLimit, Case>> = {
+  'connections-per-instance': {
+    instance: 'c1',
+    reach: () =>
+      ended(Array.from({ length: limits['connections-per-instance'] + 1 }, () => stalled(guest)).at(-1) as Socket),
+  },
+  connections: {
+    instance: 'c1',
+    reach: async () => {
+      for (const one of guests.spawn(limits.connections)) stalled(one);
+      await ended(guest.connect(daemon.socket));
+    },
+  },
+  'requests-per-second': {
+    instance: 'c1',
+    reach: () => {
+      const socket = guest.connect(daemon.socket);
+      return exchange(socket, get('/1.0').repeat(40), (text) => text.split('HTTP/1.1 200').length > 40).then(() =>
+        ask(guest.connect(daemon.socket), '/1.0'),
+      );
+    },
+  },
+  'sent-ahead': {
+    instance: 'c1',
+    reach: async () => {
+      stalled(guest, get('/1.0').repeat(200));
+      await exchange(guest.connect(daemon.socket), get('/1.0').repeat(3000));
+    },
+  },
+  strangers: {
+    reach: async () => {
+      const stranger = guests.one();
+      await Promise.all([1, 2, 3].map(() => ask(stranger.connect(daemon.socket), '/1.0')));
+    },
+  },
+  'hold-seconds': { reach: async () => ask(guests.one().connect(daemon.socket), '/1.0') },
+  unidentified: { reach: () => ask(connect(daemon.socket), '/1.0') },
+  'event-backlog': {
+    instance: 'c1',
+    reach: async () => {
+      stalled(guest, get('/1.0/events'));
+      stalled(guest, upgrade);
+      await change(8, 200_000);
+    },
+  },
+  'ping-seconds': { instance: 'c1', reach: () => ended(stalled(guest, upgrade)) },
+  'guest-body': {
+    instance: 'c1',
+    reach: () => ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: 'x'.repeat(1000) }),
+  },
+  'host-body': { reach: () => operator.error('PATCH', '/1.0/instances/c1', 'x'.repeat(3_000_000)) },
+  'config-keys': {
+    reach: () =>
+      operator.error('PATCH', '/1.0/instances/c1', {
+        config: Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`user.k${n}`, '1'])),
+      }),
+  },
+  'config-value': {
+    reach: () => operator.error('PATCH', '/1.0/instances/c1', { config: { 'user.k': 'x'.repeat(1_500_000) } }),
+  },
+  'image-exports': {
+    instance: 'c1',
+    reach: async () => {
+      const headers = { 'X-LXD-public': 'true', 'content-type': 'application/octet-stream' };
+      const { metadata } = await operator.metadata<{ metadata: { fingerprint: string } }>(
+        'POST',
+        '/1.0/images',
+        'image'.repeat(1_000_000),
+        headers,
+      );
+      for (let n = 0; n < 2; n++) stalled(guest, get(`/1.0/images/${metadata.fingerprint}/export`));
+    },
+  },
+};
+
+test('every limit is reached by one of these tests', () => {
+  const elsewhere = ['descriptors', 'drain-seconds', 'host-event-backlog'];
+  assert.deepEqual([...Object.keys(cases), ...elsewhere].sort(), [...reachableLimits].sort());
+});
+
+for (const [limit, { reach, instance }] of Object.entries(cases)) {
+  test(`${limit}: counted, and a line in the log${instance === undefined ? '' : ' that names the instance'}`, async () => {
+    const before = await reached(limit);
+    await reach();
+    await eventually('it is counted', async () => (await reached(limit)) > before);
+    for (const socket of open.splice(0)) socket.destroy();
+    await eventually('it is told', () =>
+      daemon.log.some((line) => {
+        return line.msg === 'limit reached' && line['limit'] === limit && line['instance'] === instance;
+      }),
+    );
+  });
+}
+
+test('a flood by many instances: all that it writes is bounded, and counts each refusal', async () => {
+  const refusal = 'connections-per-instance';
+  const flood = await TestDaemon.start(['--limit-connections-per-instance', '1']);
+  try {
+    const crowd = guests.spawn(30);
+    for (const [n, { pid }] of crowd.entries()) await flood.register(`f${n}`, pid);
+    for (const one of crowd) {
+      open.push(one.connect(flood.socket));
+      await Promise.all(Array.from({ length: 40 }, () => ended(one.connect(flood.socket))));
+    }
+    await flood.end();
+    const lines = flood.log.filter(({ limit }) => limit === refusal);
+    const rest = flood.log.filter(({ msg }) => msg === 'limits reached by more instances');
+    const times = [...lines, ...rest].reduce((sum, line) => sum + Number(line['times']), 0);
+    assert.equal(times, 30 * 40);
+    assert.ok(lines.length <= 2 * ReachedLog.mostLines, `${lines.length} lines`);
+    assert.ok(rest.length >= 1 && rest.length <= 2);
+    assert.ok(lines.every((line) => /^f\d+$/.test(String(line['instance']))));
+  } finally {
+    for (const socket of open.splice(0)) socket.destroy();
+    await flood.remove();
+  }
+});
+
+test('drain-seconds: who reads too slowly when the daemon stops is cut off, and the log says how many were', async () => {
+  await daemon.set('c1', { 'user.large': 'x'.repeat(900_000) });
+  const socket = stalled(guest, get('/1.0/config/user.large'));
+  await once(socket, 'readable');
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
+  await daemon.end();
+  assert.ok(daemon.log.some(({ limit, times }) => limit === 'drain-seconds' && Number(times) >= 1));
+  await daemon.run();
+});
