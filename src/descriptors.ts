@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** For the store, the log, the event loop, operators, and the next few instances. */
 const reserve = 512;
@@ -12,4 +12,13 @@ export function descriptorLimit(): number {
 /** Connections that fit in beside what the daemon needs itself. */
 export function connectionRoom(): number {
   return Math.max(descriptorLimit() - reserve, 16);
+}
+
+/** -1: when there is none left to look with. */
+export function openDescriptors(): number {
+  try {
+    return readdirSync('/proc/self/fd').length - 1; // without the one that looks
+  } catch {
+    return -1;
+  }
 }

@@ -1,4 +1,4 @@
-import type { LimitName } from './limits.js';
+import type { ReachableLimit } from './reached-limits.js';
 
 /**
  * Every fault that a caller can meet: a stable code, the HTTP status it becomes, and what to do about it in
@@ -35,8 +35,8 @@ export type FaultCode = keyof typeof faults;
 export class Fault extends Error {
   readonly code: FaultCode;
   readonly status: number;
-  /** the limit that was reached, if it was one */
-  limit: LimitName | undefined;
+  /** the limit that was reached, until it is counted */
+  limit: ReachableLimit | undefined;
 
   constructor(code: FaultCode, sentence: string, cause?: unknown) {
     super(sentence, cause === undefined ? undefined : { cause });
@@ -51,8 +51,17 @@ export function invalid(field: string, sentence: string): Fault {
   return new Fault('invalid-value', `${field}: ${sentence}`);
 }
 
-/** The same, or another fault, because a limit was reached. */
-export function beyond(limit: LimitName, fault: Fault): Fault {
+/** This fault, because a limit was reached. */
+export function beyond(limit: ReachableLimit, fault: Fault): Fault {
   fault.limit = limit;
   return fault;
+}
+
+/** The limit because of which this went wrong, once: an operation and its answer may both fail with the same fault. */
+export function takeLimit(error: unknown): ReachableLimit | undefined {
+  if (!(error instanceof Fault)) return undefined;
+  if (error.limit === undefined) return takeLimit(error.cause);
+  const { limit } = error;
+  error.limit = undefined;
+  return limit;
 }

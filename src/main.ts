@@ -1,6 +1,7 @@
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
 import { connectionRoom } from './descriptors.js';
+import { takeLimit } from './errors.js';
 import { bestIdentityPath, Gate } from './gate.js';
 import { Desk } from './guest/desk.js';
 import { GuestEdge } from './guest/edge.js';
@@ -24,6 +25,7 @@ import { Registry } from './instances/registry.js';
 import { Store } from './instances/store.js';
 import { admitGuests, admitOperators, keptOf } from './kept.js';
 import type { Log, LogLines } from './log.js';
+import { LoopDelay } from './loop-delay.js';
 import { version } from './package-root.js';
 import { ReachedAtGate } from './reached-at-gate.js';
 import { ReachedLog } from './reached-log.js';
@@ -42,6 +44,7 @@ export class Daemon {
   readonly #log: Log;
   readonly #logLines: LogLines;
   readonly #sockets: Sockets;
+  readonly #watchdogSeconds: number;
   /** who asks to go on in this one's place */
   readonly successors: Successors;
   readonly #operators: KeptConnection[] = [];
@@ -51,7 +54,15 @@ export class Daemon {
   readonly #ends: Step[] = [];
 
   /** logLines: what log writes; sockets: stay open when the daemon ends; managed: a service manager starts and stops this process */
-  constructor(settings: Settings, log: Log, logLines: LogLines, sockets: Sockets, managed = false) {
+  constructor(
+    settings: Settings,
+    log: Log,
+    logLines: LogLines,
+    sockets: Sockets,
+    managed = false,
+    watchdogSeconds = 0,
+  ) {
+    this.#watchdogSeconds = watchdogSeconds;
     this.#settings = settings;
     this.#log = log;
     this.#logLines = logLines;
@@ -114,11 +125,12 @@ export class Daemon {
     await images.load();
     this.#closes.push(() => images.stop());
 
+    const room = limits.connections || connectionRoom();
     const gate = new Gate(
       settings.identity,
       {
         connectionsPerInstance: limits['connections-per-instance'],
-        connections: limits.connections || connectionRoom(),
+        connections: room,
         strangers: limits.strangers,
         // With each request in the log, each must be seen.
         keptAnswers: log.isLevelEnabled('debug') ? 0 : settings.keptAnswers,
@@ -145,6 +157,9 @@ export class Daemon {
       () => atGate.look(),
     );
     reachedLog.run();
+    const loopDelay = new LoopDelay();
+    loopDelay.run();
+    this.#closes.push(() => loopDelay.stop());
     this.#ends.push(() => reachedLog.stop());
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
@@ -163,6 +178,10 @@ export class Daemon {
     admitGuests(gate, running, inherited);
 
     const operations = new Operations();
+    operations.on('changed', ({ error }) => {
+      const limit = takeLimit(error);
+      if (limit !== undefined) desk.reached.add(limit);
+    });
     const events = new HostEvents();
     registry.on('written', (change, requestor) => events.written(change, requestor));
     operations.on('changed', (operation) => events.operation(operation));
@@ -174,10 +193,11 @@ export class Daemon {
     const projects = new ProjectHandlers(registry, operations);
     const batches = new BatchHandlers(registry, operations, { instances, profiles });
     const measured = { registry, gate, desk, listeners, running, atGate, hostEvents: events, host: () => host };
+    const watchdogSeconds = this.#watchdogSeconds;
     const metrics: Metrics = async (perInstance) => {
       // Loaded when somebody asks: most hosts of few instances never do.
       const { metricsText } = await import('./metrics.js');
-      return metricsText(measured, perInstance);
+      return metricsText({ ...measured, stateDir: settings.stateDir, watchdogSeconds, loopDelay, room }, perInstance);
     };
     const host: HostServer = new HostServer(
       hostEndpoints(

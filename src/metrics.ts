@@ -1,4 +1,6 @@
+import { statfsSync } from 'node:fs';
 import { Counter, Gauge, Registry as Metrics } from 'prom-client';
+import { descriptorLimit, openDescriptors } from './descriptors.js';
 import type { Gate } from './gate.js';
 import type { Desk } from './guest/desk.js';
 import type { Listeners } from './guest/listeners.js';
@@ -6,6 +8,7 @@ import type { HostEvents } from './host/events.js';
 import type { HostServer } from './host/server.js';
 import { instanceMetrics, type MeasuredInstances } from './instance-metrics.js';
 import type { Registry } from './instances/registry.js';
+import type { LoopDelay } from './loop-delay.js';
 import type { ReachedAtGate } from './reached-at-gate.js';
 import { reachableLimits } from './reached-limits.js';
 import type { RequestCounts } from './request-counts.js';
@@ -17,6 +20,12 @@ export interface Measured {
   readonly desk: Desk;
   readonly listeners: Listeners;
   readonly atGate: ReachedAtGate;
+  readonly stateDir: string;
+  readonly loopDelay: LoopDelay;
+  /** 0: nobody watches */
+  readonly watchdogSeconds: number;
+  /** connections that are let in */
+  readonly room: number;
   readonly hostEvents: HostEvents;
   /** asked when it is there */
   readonly host: () => HostServer;
@@ -50,6 +59,11 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Open connections of guests',
     read: ({ gate }) => [[gate.counters().connections]],
   },
+  devlxd_connections_room: {
+    kind: 'gauge',
+    help: 'Connections of guests that are let in at most',
+    read: (all) => [[all.room]],
+  },
   devlxd_connections_accepted_total: {
     kind: 'counter',
     help: 'Connections accepted on the socket of the guests',
@@ -81,6 +95,12 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
       atGate.look();
       return reachableLimits.map((limit) => [desk.reached.total(limit), { limit }]);
     },
+  },
+  devlxd_limit_last_reached_seconds: {
+    kind: 'gauge',
+    help: 'When a limit was last reached, since 1970; 0: never',
+    labels: ['limit'],
+    read: ({ desk: { reached } }) => reachableLimits.map((limit) => [reached.last(limit) / 1000, { limit }]),
   },
   devlxd_guest_requests_total: {
     kind: 'counter',
@@ -147,6 +167,37 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Time that these have taken',
     read: ({ registry }) => [[registry.commits.milliseconds / 1000]],
   },
+  devlxd_store_changes_waiting: {
+    kind: 'gauge',
+    help: 'Transactions that wait for the one that is being written',
+    read: ({ registry }) => [[registry.waiting]],
+  },
+  devlxd_store_last_commit_seconds: {
+    kind: 'gauge',
+    help: 'End of the last transaction since 1970, by outcome; 0: there was none',
+    labels: ['outcome'],
+    read: ({ registry: { commits } }) => [
+      [commits.lastDone / 1000, { outcome: 'done' }],
+      [commits.lastFailed / 1000, { outcome: 'failed' }],
+    ],
+  },
+  devlxd_store_free_bytes: {
+    kind: 'gauge',
+    help: 'Room on the disk of the store for who is not root',
+    read: ({ stateDir }) => [[freeBytes(stateDir)]],
+  },
+  devlxd_event_loop_delay_seconds: {
+    kind: 'gauge',
+    help: 'How late the event loop was at worst in the last minute',
+    read: (all) => [[all.loopDelay.worstSeconds]],
+  },
+  devlxd_watchdog_seconds: {
+    kind: 'gauge',
+    help: 'Within which systemd wants to hear of the daemon; 0: nobody watches',
+    read: (all) => [[all.watchdogSeconds]],
+  },
+  process_open_fds: { kind: 'gauge', help: 'Open file descriptors', read: () => [[openDescriptors()]] },
+  process_max_fds: { kind: 'gauge', help: 'Most file descriptors', read: () => [[descriptorLimit()]] },
   process_resident_memory_bytes: { kind: 'gauge', help: 'Resident memory', read: () => [[process.memoryUsage.rss()]] },
   process_cpu_seconds_total: {
     kind: 'counter',
@@ -189,6 +240,11 @@ function add(metrics: Metrics, name: string, { kind, help, labels = [], read }: 
       for (const [value, of = {}] of read(measured)) counter.inc(of, value);
     },
   });
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
 }
 
 function instancesByStatus(registry: Registry): Sample[] {

@@ -21,10 +21,12 @@ interface Reached {
 /** How often each limit was reached, and by whom; counted where it happens, which costs no more than that. */
 export class ReachedLimits {
   readonly #totals = new Map<ReachableLimit, number>();
+  readonly #last = new Map<ReachableLimit, number>();
   #recent = new Map<string, Reached>();
 
   add(limit: ReachableLimit, instanceId?: number, times = 1): void {
     this.#totals.set(limit, this.total(limit) + times);
+    this.#last.set(limit, Date.now());
     const key = `${limit} ${instanceId}`;
     const known = this.#recent.get(key);
     if (known === undefined) this.#recent.set(key, { limit, instanceId, times });
@@ -34,6 +36,11 @@ export class ReachedLimits {
   /** Since the start of the daemon. */
   total(limit: ReachableLimit): number {
     return this.#totals.get(limit) ?? 0;
+  }
+
+  /** Milliseconds since 1970; 0: never. */
+  last(limit: ReachableLimit): number {
+    return this.#last.get(limit) ?? 0;
   }
 
   /** What was added since the last call. */

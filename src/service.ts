@@ -62,7 +62,15 @@ export class Service {
 
   /** othersGoOn: should it not start, somebody else needs the files of the sockets */
   async #started(sockets: Sockets, othersGoOn: boolean): Promise<Daemon> {
-    const daemon = new Daemon(this.#settings, this.#log, this.#logLines, sockets, this.#manager.present);
+    const manager = this.#manager;
+    const daemon = new Daemon(
+      this.#settings,
+      this.#log,
+      this.#logLines,
+      sockets,
+      manager.present,
+      manager.watchdogSeconds,
+    );
     await daemon.run().catch((error: unknown) => {
       sockets.close(othersGoOn);
       throw error;

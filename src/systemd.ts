@@ -79,6 +79,11 @@ export class ServiceManager {
     return this.#path !== undefined;
   }
 
+  /** Within which it wants to hear of this process; 0: it does not. */
+  get watchdogSeconds(): number {
+    return this.#watchdogMilliseconds / 1000;
+  }
+
   /** Guests and operators are answered. inherited: what it need not keep any longer */
   ready(inherited: readonly KeptConnection[]): void {
     for (const name of new Set(inherited.map(keptName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Command } from 'commander';
 import { manualPage } from '../src/cli/man.js';
 import { programFor } from '../src/cli/program.js';
+import { packageRoot } from '../src/package-root.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { Guests } from './support/guest-processes.js';
@@ -172,11 +173,51 @@ test('the life of an image, by commands', () => {
   assert.match(does('image', 'list'), /no images yet/);
 });
 
-test('check: what the host offers and what it means', () => {
+const health = [
+  'store',
+  'disk of the store',
+  'changes',
+  'event loop',
+  'watchdog',
+  'descriptors in use',
+  'connections',
+  'limits reached lately',
+];
+
+test('check: what the host offers and what it means, and how the daemon is', () => {
   const findings = JSON.parse(does('check', '--json')) as { what: string; ok: boolean; value: string }[];
+  const host = ['kernel', 'identity path', 'file descriptors', 'uWebSockets.js bridge', 'daemon'];
   assert.deepEqual(
     findings.map(({ what, ok }) => [what, ok]),
-    ['kernel', 'identity path', 'file descriptors', 'uWebSockets.js bridge', 'daemon'].map((what) => [what, true]),
+    [...host, ...health].map((what) => [what, true]),
   );
-  assert.match(does('check'), /^ok {3}kernel: /);
+  assert.match(does('check'), /^ok {7}kernel: /);
+  const page = readFileSync(join(packageRoot, 'docs/operations.md'), 'utf8');
+  for (const { what } of findings) assert.match(page, new RegExp(`^\\| .*\`${what}\`.* \\|`, 'm'), what);
+});
+
+test('check: a limit that was reached is a warning, and no daemon is no fault, but one that is gone without a word is', async () => {
+  const other = await TestDaemon.start(['--limit-config-keys', '1']);
+  try {
+    const line = new CommandLine(() => other);
+    assert.match(line.does('check'), /^ok {7}limits reached lately: none$/m);
+    await assert.rejects(other.create('many', { 'user.a': '1', 'user.b': '2' }));
+    const warned = line.run(['check']);
+    assert.equal(warned.status, 0);
+    assert.match(warned.stdout, /^warning {2}limits reached lately: config-keys$/m);
+    process.kill(other.pid, 'SIGSTOP');
+    assert.match(line.run(['check']).stdout, /^BAD {6}daemon: does not answer\n +It has not answered for /m);
+    await other.end('SIGKILL');
+    const killed = line.run(['check']);
+    assert.equal(killed.status, 1);
+    assert.match(killed.stdout, /^BAD {6}daemon: does not answer\n +No devlxd listens on /m);
+    await other.run();
+    line.does('check'); // well again
+    await other.end();
+    const gone = line.run(['check']);
+    assert.match(gone.stdout, /^ok {7}daemon: none found$/m);
+    assert.equal(gone.status, 0);
+  } finally {
+    await other.remove();
+  }
 });

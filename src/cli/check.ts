@@ -1,17 +1,15 @@
 import { release } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { testBridge } from '../bridge-test.js';
+import { ConnectionError } from '../client/errors.js';
 import { connectionRoom, descriptorLimit } from '../descriptors.js';
 import { bestIdentityPath } from '../gate.js';
+import { version } from '../package-root.js';
 import { withClient } from './client.js';
+import { healthOf, measurementsOf } from './daemon-health.js';
+import type { Finding } from './finding.js';
 import { print } from './output.js';
-
-interface Finding {
-  readonly what: string;
-  readonly value: string;
-  readonly meaning: string;
-  readonly ok: boolean;
-}
 
 const identityMeanings: Readonly<Record<string, string>> = {
   'pidfd-ioctl': 'the kernel names each caller and its pid namespace without a race (Linux 6.11 or newer)',
@@ -20,30 +18,48 @@ const identityMeanings: Readonly<Record<string, string>> = {
     'callers are known by pid number only (before Linux 6.5): should the daemon stand still for more than 2 s, fresh processes are refused once instead of mistaken for others',
 };
 
+/** A daemon that is well answers in a few milliseconds. */
+const patienceMilliseconds = 5000;
+
+const words = { ok: 'ok     ', warning: 'warning', bad: 'BAD    ' } as const;
+
+/** ok: false only of what is bad */
+function withOk(finding: Finding): Finding & { ok: boolean } {
+  return { ...finding, ok: finding.state !== 'bad' };
+}
+
 /** devlxd check */
 export function addCheck(program: Command): void {
   const command = program
     .command('check')
-    .description('say what this host offers, what that means, and whether a daemon runs')
+    .description('say what this host offers, whether a daemon runs, and whether that is well')
     .option('--json', 'for programs')
-    .addHelpText('after', '\nExample:\n  devlxd check');
+    .addHelpText(
+      'after',
+      `
+1 is the exit code when something is bad, 0 when there are warnings at most.
+
+Example:
+  devlxd check`,
+    );
   command.action(async () => {
-    const findings = [kernel(), identity(), descriptors(), await bridge(), await daemon(command)];
-    if (command.getOptionValue('json')) print(JSON.stringify(findings));
+    const findings = [kernel(), identity(), descriptors(), await bridge(), ...(await daemon(command))];
+    if (command.getOptionValue('json')) print(JSON.stringify(findings.map(withOk)));
     else
-      for (const { what, value, meaning, ok } of findings)
-        print(`${ok ? 'ok ' : 'BAD'}  ${what}: ${value}\n     ${meaning}`);
-    if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
+      for (const { what, value, meaning, state } of findings)
+        print(`${words[state]}  ${what}: ${value}\n         ${meaning}`);
+    // Not exitCode alone: a daemon that hangs would be waited for.
+    process.exit(findings.some(({ state }) => state === 'bad') ? 1 : 0);
   });
 }
 
 function kernel(): Finding {
-  return { what: 'kernel', value: release(), meaning: 'devlxd needs Linux 5.3 or newer, for pidfds', ok: true };
+  return { what: 'kernel', value: release(), meaning: 'devlxd needs Linux 5.3 or newer, for pidfds', state: 'ok' };
 }
 
 function identity(): Finding {
   const path = bestIdentityPath();
-  return { what: 'identity path', value: path, meaning: identityMeanings[path] ?? '', ok: true };
+  return { what: 'identity path', value: path, meaning: identityMeanings[path] ?? '', state: 'ok' };
 }
 
 function descriptors(): Finding {
@@ -53,7 +69,7 @@ function descriptors(): Finding {
     what: 'file descriptors',
     value: String(limit),
     meaning: `each running instance takes one, each open connection takes one; at most ${room} connections are let in`,
-    ok: room > 1000,
+    state: room > 1000 ? 'ok' : 'bad',
   };
 }
 
@@ -61,21 +77,49 @@ async function bridge(): Promise<Finding> {
   const what = 'uWebSockets.js bridge';
   try {
     await testBridge();
-    return { what, value: 'self-test passed', meaning: 'accepted connections reach it with their caller', ok: true };
+    return { what, value: 'self-test passed', meaning: 'accepted connections reach it with their caller', state: 'ok' };
   } catch (error) {
-    return { what, value: 'self-test failed', meaning: (error as Error).message, ok: false };
+    return { what, value: 'self-test failed', meaning: (error as Error).message, state: 'bad' };
   }
 }
 
-async function daemon(command: Command): Promise<Finding> {
-  const what = 'daemon';
+async function daemon(command: Command): Promise<Finding[]> {
   try {
-    const info = (await withClient(command, (client) => client.request('GET', '/1.0'))) as {
-      environment: { server_version: string; server_pid: number };
-    };
-    const { server_version: running, server_pid: pid } = info.environment;
-    return { what, value: `version ${running}, pid ${pid}`, meaning: 'answers on its control socket', ok: true };
+    const asked = withClient(command, async (client) => {
+      const server = (await client.request('GET', '/1.0')) as ServerInfo;
+      return [server.environment, await client.metrics()] as const;
+    });
+    const [info, metrics] = await Promise.race([asked, tooLate()]);
+    return [versions(info), ...healthOf(measurementsOf(metrics), Date.now() / 1000)];
   } catch (error) {
-    return { what, value: 'none found', meaning: (error as Error).message, ok: true };
+    return [notReached(error as Error)];
   }
+}
+
+interface ServerInfo {
+  readonly environment: { readonly server_version: string; readonly server_pid: number };
+}
+
+function versions({ server_version: running, server_pid: pid }: ServerInfo['environment']): Finding {
+  const same = running === version;
+  const meaning = same
+    ? 'answers on its control socket'
+    : `this is ${version}: \`systemctl restart devlxd\`, or \`devlxd serve --takeover\`, which no guest notices`;
+  return { what: 'daemon', value: `version ${running}, pid ${pid}`, meaning, state: same ? 'ok' : 'warning' };
+}
+
+async function tooLate(): Promise<never> {
+  await pause(patienceMilliseconds, undefined, { ref: false });
+  throw new Error(
+    `It has not answered for ${patienceMilliseconds / 1000} s: it hangs, or the host has no processor time.`,
+  );
+}
+
+const notReachedStates: Readonly<Record<string, Finding['state']>> = { ENOENT: 'ok', EACCES: 'warning' };
+
+/** That none runs is no fault of the host; that one does not answer is. */
+function notReached(error: Error): Finding {
+  const code = error instanceof ConnectionError ? error.code : '';
+  const value = code === 'ENOENT' ? 'none found' : 'does not answer';
+  return { what: 'daemon', value, meaning: error.message, state: notReachedStates[code] ?? 'bad' };
 }

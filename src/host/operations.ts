@@ -60,6 +60,11 @@ export class Operation {
     return this.#outcome.status;
   }
 
+  /** why it has failed, if it has */
+  get error(): unknown {
+    return this.#outcome.status === 'Failure' ? this.#outcome.error : undefined;
+  }
+
   /** undefined: it is about no single one */
   get project(): string | undefined {
     return this.#instances[0]?.project;
@@ -68,7 +73,7 @@ export class Operation {
   /** As LXD's API describes an operation (api.Operation). */
   render(): object {
     const outcome = this.#outcome;
-    const fault = outcome.status === 'Failure' ? outcome.error : undefined;
+    const fault = this.error;
     return {
       id: this.id,
       class: 'task',

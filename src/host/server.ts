@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { beyond, Fault } from '../errors.js';
+import { beyond, Fault, takeLimit } from '../errors.js';
 import { type Credentials, HostListener } from '../gate.js';
 import type { KeptConnection } from '../handover.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { Log } from '../log.js';
-import type { ReachableLimit, ReachedLimits } from '../reached-limits.js';
+import type { ReachedLimits } from '../reached-limits.js';
 import { noEndpoint, RequestCounts } from '../request-counts.js';
 import { type Successors, takeoverPath } from '../successor.js';
 import { UnderWay } from '../under-way.js';
@@ -161,7 +161,8 @@ export class HostServer {
   #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     const expected = error instanceof Fault;
     if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
-    if (expected && error.limit !== undefined) this.#reached.add(error.limit as ReachableLimit);
+    const limit = takeLimit(error);
+    if (limit !== undefined) this.#reached.add(limit);
     if (response.headersSent) return;
     const status = expected ? error.status : 500;
     const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';

@@ -43,7 +43,7 @@ export class Registry extends EventEmitter<Events> {
     projects: new Table<Project>('Project'),
   };
   /** for the metrics */
-  readonly commits = { done: 0, failed: 0, changes: 0, milliseconds: 0 };
+  readonly commits = { done: 0, failed: 0, changes: 0, milliseconds: 0, lastDone: 0, lastFailed: 0 };
   #queue: Job[] = [];
   #writing: Promise<void> | undefined;
 
@@ -60,6 +60,11 @@ export class Registry extends EventEmitter<Events> {
     for (const profile of profiles) this.#tables.profiles.apply(undefined, profile);
     for (const instance of instances) this.#tables.instances.apply(undefined, instance);
     if (lastEvent !== undefined) this.#clock.startAfter(lastEvent);
+  }
+
+  /** Transactions that wait for the one that is being written. */
+  get waiting(): number {
+    return this.#queue.length;
   }
 
   get(project: string, name: string): Instance | undefined {
@@ -157,9 +162,11 @@ export class Registry extends EventEmitter<Events> {
     try {
       await this.#store.commit(changes);
       this.commits.done++;
+      this.commits.lastDone = Date.now();
       this.commits.changes += changes.length;
     } catch (error) {
       this.commits.failed++;
+      this.commits.lastFailed = Date.now();
       throw error;
     } finally {
       this.commits.milliseconds += performance.now() - began;

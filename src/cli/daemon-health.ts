@@ -1,0 +1,115 @@
+import type { Finding } from './finding.js';
+
+/** Limits that were reached so recently are worth a warning. */
+const latelySeconds = 600;
+/** A loop that is later than that makes guests wait noticeably. */
+const lateLoopSeconds = 0.5;
+const fullShare = 0.8;
+const leastFreeBytes = 64 * 1024 * 1024;
+const longQueue = 1000;
+
+/** What a running daemon says of itself: values by name and labels, as they are written. */
+export type Measurements = ReadonlyMap<string, number>;
+
+/** Reads Prometheus's text format. */
+export function measurementsOf(text: string): Measurements {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const space = line.lastIndexOf(' ');
+      return [line.slice(0, space), Number(line.slice(space + 1))];
+    }),
+  );
+}
+
+/** Is it well? now: seconds since 1970 */
+export function healthOf(measured: Measurements, now: number): Finding[] {
+  const of = (name: string): number => measured.get(name) ?? 0;
+  return [
+    store(of, now),
+    disk(of),
+    queue(of),
+    loop(of),
+    watchdog(of),
+    openFiles(of),
+    connections(of),
+    limits(measured, now),
+  ];
+}
+
+type Value = (name: string) => number;
+
+function finding(what: string, value: string, ok: boolean, well: string, otherwise: string): Finding {
+  return { what, value, meaning: ok ? well : otherwise, state: ok ? 'ok' : 'warning' };
+}
+
+function store(of: Value, now: number): Finding {
+  const [done, failed] = ['done', 'failed'].map((outcome) =>
+    of(`devlxd_store_last_commit_seconds{outcome="${outcome}"}`),
+  );
+  const what = 'store';
+  if ((failed ?? 0) > (done ?? 0)) {
+    const meaning =
+      'changes are refused, guests are still answered: free some space on its disk; the log says why it failed';
+    return { what, value: `last write failed ${ago(failed, now)}`, meaning, state: 'bad' };
+  }
+  const value = done === 0 ? 'nothing written yet' : `last write ${ago(done, now)}`;
+  return { what, value, meaning: 'each change is on the disk when it is answered', state: 'ok' };
+}
+
+function disk(of: Value): Finding {
+  const free = of('devlxd_store_free_bytes');
+  const value = `${(free / 1024 / 1024).toFixed(0)} MiB free`;
+  const otherwise = 'changes will be refused when it is full: free some space, or move --state-dir';
+  return finding('disk of the store', value, free >= leastFreeBytes, 'there is room for changes', otherwise);
+}
+
+function queue(of: Value): Finding {
+  const waiting = of('devlxd_store_changes_waiting');
+  const otherwise = 'the disk is slower than the changes come; they wait, guests do not';
+  return finding('changes', `${waiting} waiting`, waiting < longQueue, 'the disk keeps up', otherwise);
+}
+
+function loop(of: Value): Finding {
+  const seconds = of('devlxd_event_loop_delay_seconds');
+  const value = `${(seconds * 1000).toFixed(0)} ms late at worst in the last minute`;
+  const otherwise = 'everyone waited as long: the host has no processor time left, or a request was very large';
+  return finding('event loop', value, seconds < lateLoopSeconds, 'requests are taken up at once', otherwise);
+}
+
+function watchdog(of: Value): Finding {
+  const seconds = of('devlxd_watchdog_seconds');
+  const value = seconds === 0 ? 'none' : `${seconds} s`;
+  const well =
+    seconds === 0 ? 'nobody restarts a daemon that hangs; systemd would' : 'systemd restarts a daemon that hangs';
+  return finding('watchdog', value, true, well, '');
+}
+
+function openFiles(of: Value): Finding {
+  const [open, most] = [of('process_open_fds'), of('process_max_fds')];
+  const otherwise =
+    'newcomers are dropped when none is left: raise LimitNOFILE= of the unit; `devlxd top` says who has most';
+  return finding('descriptors in use', `${open} of ${most}`, open < most * fullShare, 'there is room', otherwise);
+}
+
+function connections(of: Value): Finding {
+  const [open, most] = [of('devlxd_connections'), of('devlxd_connections_room')];
+  const otherwise =
+    'newcomers are refused when it is full: raise LimitNOFILE= of the unit; `devlxd top` says who has most';
+  return finding('connections', `${open} of ${most}`, open < most * fullShare, 'of guests, open now', otherwise);
+}
+
+function limits(measured: Measurements, now: number): Finding {
+  const reached = [...measured].flatMap(([name, at]) => {
+    const [, limit] = /^devlxd_limit_last_reached_seconds\{limit="(.*)"\}$/.exec(name) ?? [];
+    return limit === undefined || now - at > latelySeconds ? [] : [limit];
+  });
+  const otherwise =
+    'the log (`limit reached`) and `devlxd top` say whose doing it was; docs/operations.md what each of them means';
+  const value = reached.length === 0 ? 'none' : reached.join(', ');
+  return finding('limits reached lately', value, reached.length === 0, 'in the last ten minutes', otherwise);
+}
+
+function ago(at: number | undefined, now: number): string {
+  return `${Math.max(0, Math.round(now - (at ?? now)))} s ago`;
+}
