@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 
 /** For the store, the log, the event loop, operators, and the next few instances. */
 const reserve = 512;
@@ -20,5 +20,40 @@ export function openDescriptors(): number {
     return readdirSync('/proc/self/fd').length - 1; // without the one that looks
   } catch {
     return -1;
+  }
+}
+
+/** What loading a few modules, or reading a few files, takes at a time. */
+const spareDescriptors = 16;
+
+/** Descriptors that are kept, so that there are some for an operator who asks what is wrong when none is left. */
+export class SpareDescriptors {
+  #kept: number[] = [];
+
+  constructor() {
+    this.#keep();
+  }
+
+  /** Runs work with these free. */
+  async lend<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.close();
+    try {
+      return await work();
+    } finally {
+      this.#keep();
+    }
+  }
+
+  close(): void {
+    for (const fd of this.#kept.splice(0)) closeSync(fd);
+  }
+
+  /** As many as there are: guests may have been faster. */
+  #keep(): void {
+    try {
+      while (this.#kept.length < spareDescriptors) this.#kept.push(openSync('/dev/null', 'r'));
+    } catch {
+      // the next time
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
-import { connectionRoom } from './descriptors.js';
+import { connectionRoom, SpareDescriptors } from './descriptors.js';
 import { takeLimit } from './errors.js';
 import { bestIdentityPath, Gate } from './gate.js';
 import { Desk } from './guest/desk.js';
@@ -194,11 +194,15 @@ export class Daemon {
     const batches = new BatchHandlers(registry, operations, { instances, profiles });
     const measured = { registry, gate, desk, listeners, running, atGate, hostEvents: events, host: () => host };
     const watchdogSeconds = this.#watchdogSeconds;
-    const metrics: Metrics = async (perInstance) => {
-      // Loaded when somebody asks: most hosts of few instances never do.
-      const { metricsText } = await import('./metrics.js');
-      return metricsText({ ...measured, stateDir: settings.stateDir, watchdogSeconds, loopDelay, room }, perInstance);
-    };
+    const spare = new SpareDescriptors();
+    this.#closes.push(() => spare.close());
+    const metrics: Metrics = (perInstance) =>
+      spare.lend(async () => {
+        // Loaded when somebody asks: most hosts of few instances never do.
+        const { metricsText } = await import('./metrics.js');
+        const more = { stateDir: settings.stateDir, watchdogSeconds, loopDelay, room };
+        return metricsText({ ...measured, ...more }, perInstance);
+      });
     const host: HostServer = new HostServer(
       hostEndpoints(
         instances,
