@@ -129,3 +129,31 @@ test('odd connections end with their instance, and leave no descriptor behind', 
   await Promise.all(kept.map((socket) => ended(socket)));
   await eventually('as many descriptors as before', () => descriptors() <= before);
 });
+
+/** The status of a request whose head comes in two pieces. */
+async function statusOfHead(lines: readonly string[]): Promise<string | undefined> {
+  const socket = guest.connect(daemon.socket);
+  const text = `GET ${path} HTTP/1.1\r\nHost: lxd\r\nConnection: close\r\n${lines.join('\r\n')}`;
+  const answer = exchange(socket, text, (received) => received.includes('\r\n\r\n'));
+  const another = await answerOf(guest, `GET ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`); // it has read the first piece
+  assert.equal(another.body, 'mine');
+  if (socket.writable) socket.write('\r\n\r\n');
+  return /^HTTP\/1\.1 (\d+)/.exec(await answer)?.[1];
+}
+
+test('the head of a request: 4096 bytes and 98 headers, as uWebSockets has it', async () => {
+  const line = (length: number): string => `X-Long: ${'x'.repeat(length)}`;
+  assert.equal(await statusOfHead([line(3900)]), '200');
+  assert.equal(await statusOfHead([line(4200)]), '431');
+  const lines = (count: number): string[] => Array.from({ length: count }, (_, n) => `X-${n}: y`);
+  assert.equal(await statusOfHead(lines(96)), '200');
+  assert.equal(await statusOfHead(lines(600)), '431');
+  assert.equal((await answerOf(guest, `GET ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`)).body, 'mine');
+});
+
+test('the head of a request that uWebSockets would refuse: 16 KiB', async () => {
+  const headOf = async (length: number): Promise<string> =>
+    (await answerOf(guest, `GET ${path} HTTP/1.0\r\nX-Long: ${'x'.repeat(length)}\r\n\r\n`)).head;
+  assert.match(await headOf(16_000), /^HTTP\/1\.1 200 /);
+  assert.match(await headOf(17_000), /^HTTP\/1\.1 431 /);
+});
