@@ -48,6 +48,7 @@ export class Daemon {
   /** who asks to go on in this one's place */
   readonly successors: Successors;
   readonly #operators: KeptConnection[] = [];
+  #sync: Sync | undefined;
   #kept: () => KeptConnection[] = () => [];
   readonly #stops: Step[] = [];
   readonly #closes: Step[] = [];
@@ -200,7 +201,7 @@ export class Daemon {
       spare.lend(async () => {
         // Loaded when somebody asks: most hosts of few instances never do.
         const { metricsText } = await import('./metrics.js');
-        const more = { stateDir: settings.stateDir, watchdogSeconds, loopDelay, room };
+        const more = { stateDir: settings.stateDir, watchdogSeconds, loopDelay, room, source: () => this.#sync };
         return metricsText({ ...measured, ...more }, perInstance);
       });
     const host: HostServer = new HostServer(
@@ -262,6 +263,7 @@ export class Daemon {
     if (registry.list().some((instance) => instance.source === lxd.name && instance.run !== undefined))
       this.#take(gate, sync);
     else sync.once('read', () => this.#take(gate, sync));
+    this.#sync = sync;
     sync.run();
     this.#stops.push(() => sync.stop(() => lxd.close()));
   }

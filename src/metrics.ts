@@ -12,6 +12,7 @@ import type { LoopDelay } from './loop-delay.js';
 import type { ReachedAtGate } from './reached-at-gate.js';
 import { reachableLimits } from './reached-limits.js';
 import type { RequestCounts } from './request-counts.js';
+import type { Sync } from './sources/sync.js';
 
 /** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
 export interface Measured {
@@ -29,6 +30,8 @@ export interface Measured {
   readonly hostEvents: HostEvents;
   /** asked when it is there */
   readonly host: () => HostServer;
+  /** undefined: none is followed */
+  readonly source: () => Sync | undefined;
 }
 
 type Sample = readonly [value: number, labels?: Readonly<Record<string, string>>];
@@ -196,6 +199,25 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Within which systemd wants to hear of the daemon; 0: nobody watches',
     read: (all) => [[all.watchdogSeconds]],
   },
+  devlxd_source_connected: {
+    kind: 'gauge',
+    help: 'Is the daemon that --source names there?',
+    read: ({ source }) => ofSource(source(), ({ connected }) => Number(connected)),
+  },
+  devlxd_source_age_seconds: {
+    kind: 'gauge',
+    help: 'How old what is served of its instances may be; 0 when it is what the source has',
+    read: ({ source }) => ofSource(source(), ({ age }) => age),
+  },
+  devlxd_source_requests_total: {
+    kind: 'counter',
+    help: 'What the source was asked for: all of its instances, or one',
+    labels: ['of'],
+    read: ({ source }) => [
+      ...ofSource(source(), ({ asked }) => asked.all, { of: 'all' }),
+      ...ofSource(source(), ({ asked }) => asked.one, { of: 'one' }),
+    ],
+  },
   process_open_fds: { kind: 'gauge', help: 'Open file descriptors', read: () => [[openDescriptors()]] },
   process_max_fds: { kind: 'gauge', help: 'Most file descriptors', read: () => [[descriptorLimit()]] },
   process_resident_memory_bytes: { kind: 'gauge', help: 'Resident memory', read: () => [[process.memoryUsage.rss()]] },
@@ -223,23 +245,16 @@ export async function metricsText(
 }
 
 function add(metrics: Metrics, name: string, { kind, help, labels = [], read }: Declaration, measured: Measured): void {
+  const samples = [...read(measured)];
+  if (samples.length === 0) return; // prom-client would say that it is 0
   const common = { name, help, labelNames: labels, registers: [metrics] };
   if (kind === 'gauge') {
-    const gauge = new Gauge({
-      ...common,
-      collect: () => {
-        for (const [value, of = {}] of read(measured)) gauge.set(of, value);
-      },
-    });
+    const gauge = new Gauge(common);
+    for (const [value, of = {}] of samples) gauge.set(of, value);
     return;
   }
-  const counter = new Counter({
-    ...common,
-    collect: () => {
-      counter.reset();
-      for (const [value, of = {}] of read(measured)) counter.inc(of, value);
-    },
-  });
+  const counter = new Counter(common);
+  for (const [value, of = {}] of samples) counter.inc(of, value);
 }
 
 function freeBytes(directory: string): number {
@@ -258,4 +273,8 @@ function instancesByStatus(registry: Registry): Sample[] {
 
 function* requests(counts: RequestCounts): Iterable<Sample> {
   for (const { endpoint, status, count } of counts.entries()) yield [count, { endpoint, status }];
+}
+
+function ofSource(source: Sync | undefined, read: (source: Sync) => number, labels = {}): Sample[] {
+  return source === undefined ? [] : [[read(source), labels]];
 }

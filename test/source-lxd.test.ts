@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { instancePath } from '../src/cli/client.js';
 import { CommandLine } from './support/command.js';
@@ -144,8 +145,15 @@ test('while the source is dead its last state is served; afterwards what was mis
   lxd.add('b-a', { config: { 'user.a': 'was b-a' } });
   lxd.tell('instance-created', 'a-b');
   await eventually('both are there', async () => (await names()).filter((name) => /^.-.$/.test(name)).length === 2);
+  const source = () => JSON.parse(commandLine.run(['check', '--json']).stdout).at(-1);
+  assert.deepEqual([source().value, source().state], ['connected', 'ok']);
   await lxd.stop();
   assert.equal(await value(kept, 'user.a'), '1');
+  await eventually('check says that it is away', () => /^away for \d+ s$/.test(source().value));
+  assert.equal(source().state, 'warning');
+  const metrics = await daemon.client.metrics();
+  assert.match(metrics, /^devlxd_source_connected 0$/m);
+  assert.match(metrics, /^devlxd_source_age_seconds [\d.]+$/m);
   const stream = await EventStream.chunked(kept, daemon.socket);
   await daemon.end('SIGKILL');
   await daemon.run();
@@ -250,6 +258,8 @@ test('2,000 instances and bursts of 1,000 changes: few requests, one at a time, 
   );
   assert.ok(lists - before.lists + singles - before.singles < 100, 'the burst was not coalesced');
   assert.equal(mostAtOnce, 1);
+  const [, memory] = /^VmRSS:\s+(\d+ kB)/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8')) ?? [];
+  t.diagnostic(`memory of the daemon with them: ${memory}`);
 });
 
 test('an instance of a source that is not followed any more is gone, and its guest with it', async () => {

@@ -34,6 +34,7 @@ export function healthOf(measured: Measurements, now: number): Finding[] {
     openFiles(of),
     connections(of),
     limits(measured, now),
+    ...source(measured),
   ];
 }
 
@@ -108,6 +109,17 @@ function limits(measured: Measurements, now: number): Finding {
     'the log (`limit reached`) and `devlxd top` say whose doing it was; docs/operations.md what each of them means';
   const value = reached.length === 0 ? 'none' : reached.join(', ');
   return finding('limits reached lately', value, reached.length === 0, 'in the last ten minutes', otherwise);
+}
+
+/** None, without --source. */
+function source(measured: Measurements): Finding[] {
+  const connected = measured.get('devlxd_source_connected');
+  if (connected === undefined) return [];
+  const age = Math.round(measured.get('devlxd_source_age_seconds') ?? 0);
+  const otherwise = 'its guests are answered from what it said last: does it run? The log says why it is not reached';
+  const behind = age === 0 ? '' : `, ${age} s behind`;
+  const value = connected === 1 ? `connected${behind}` : `away for ${age} s`;
+  return [finding('source', value, connected === 1, 'what changes there arrives here', otherwise)];
 }
 
 function ago(at: number | undefined, now: number): string {

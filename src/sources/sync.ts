@@ -31,6 +31,8 @@ export class Sync extends EventEmitter<Events> {
   readonly #stopping = new AbortController();
   /** by key: changed since they were asked for */
   readonly #changed = new Map<string, readonly [project: string, name: string]>();
+  /** how often, for the metrics */
+  readonly asked = { all: 0, one: 0 };
   #everything = false;
   #connected = false;
   #saidAway = false;
@@ -141,7 +143,7 @@ export class Sync extends EventEmitter<Events> {
   }
 
   async #all(): Promise<void> {
-    const all = await this.#source.list();
+    const all = await this.#list();
     const refused = await this.#registry.transact((transaction) => mergeAll(transaction, this.#source.name, all));
     for (const { project, name } of refused) this.#log.warn({ project, instance: name }, 'name is taken by our own');
     const left = new Set(refused);
@@ -159,7 +161,7 @@ export class Sync extends EventEmitter<Events> {
   }
 
   async #one(project: string, name: string): Promise<void> {
-    const found = await this.#source.get(project, name);
+    const found = await this.#get(project, name);
     const before = this.#registry.get(project, name);
     const same = found && before?.source === this.#source.name && identityOf(before) === identityOf(found);
     if (!same) {
@@ -170,13 +172,23 @@ export class Sync extends EventEmitter<Events> {
       const latest = transaction.get(project, name);
       if (latest?.id === before.id) mergeOne(transaction, this.#source.name, found, latest);
     });
-    await this.#follow([found], () => this.#source.get(project, name));
+    await this.#follow([found], () => this.#get(project, name));
+  }
+
+  #list(): Promise<SourcedInstance[]> {
+    this.asked.all++;
+    return this.#source.list();
+  }
+
+  #get(project: string, name: string): Promise<SourcedInstance | undefined> {
+    this.asked.one++;
+    return this.#source.get(project, name);
   }
 
   /** All once more, asked for when every init of this turn is held. */
   async #later(): Promise<ReadonlyMap<string, SourcedInstance>> {
     await new Promise(setImmediate);
-    return new Map((await this.#source.list()).map((found) => [identityOf(found), found]));
+    return new Map((await this.#list()).map((found) => [identityOf(found), found]));
   }
 
   /** Starts and stops what the source has started and stopped. */
@@ -187,7 +199,8 @@ export class Sync extends EventEmitter<Events> {
 
   async #stopOther({ project, name, pid }: SourcedInstance): Promise<void> {
     const run = this.#registry.get(project, name)?.run;
-    if (run !== undefined && run.pid !== pid) await this.#running.stop(project, name);
+    // Whether an init has ended, its pidfd says: 0 is also what a source names that could not find out.
+    if (run !== undefined && pid !== 0 && run.pid !== pid) await this.#running.stop(project, name);
   }
 
   /** A pid that the source named may be another's by now: only one that it names still, when it is held, counts. */
