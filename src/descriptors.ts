@@ -29,6 +29,7 @@ const spareDescriptors = 16;
 /** Descriptors that are kept, so that there are some for an operator who asks what is wrong when none is left. */
 export class SpareDescriptors {
   #kept: number[] = [];
+  #borrowers = 0;
 
   constructor() {
     this.#keep();
@@ -37,10 +38,11 @@ export class SpareDescriptors {
   /** Runs work with these free. */
   async lend<Result>(work: () => Promise<Result>): Promise<Result> {
     this.close();
+    this.#borrowers++;
     try {
       return await work();
     } finally {
-      this.#keep();
+      if (--this.#borrowers === 0) this.#keep();
     }
   }
 

@@ -197,6 +197,8 @@ export class Daemon {
     const watchdogSeconds = this.#watchdogSeconds;
     const spare = new SpareDescriptors();
     this.#closes.push(() => spare.close());
+    // Should that fail for want of descriptors, Node would never try it again.
+    if (room > connectionRoom()) await import('./metrics.js');
     const metrics: Metrics = (perInstance) =>
       spare.lend(async () => {
         // Loaded when somebody asks: most hosts of few instances never do.

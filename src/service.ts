@@ -36,12 +36,12 @@ export class Service {
    * @param stopSignal called once, when it may be stopped
    */
   async run(takeover: boolean, stopSignal: () => Promise<NodeJS.Signals>): Promise<void> {
+    const stopped = stopSignal(); // also one that comes while it starts
     const predecessor = takeover ? await this.#takeOver() : undefined;
     const inherited = predecessor?.inheritance ?? inheritedFromManager();
     const sockets = new Sockets(this.#settings, inherited, predecessor !== undefined, this.#manager);
     let daemon = await this.#started(sockets, predecessor !== undefined);
     this.#ready(predecessor, inherited);
-    const stopped = stopSignal();
     for (;;) {
       const asked = once(daemon.successors, 'successor') as Promise<[Successor]>;
       const [successor] = await Promise.race([asked, stopped.then((): [undefined] => [undefined])]);

@@ -159,6 +159,7 @@ test('two are sent to an instance at a time, and the next wait; a stopped instan
   three[0]?.destroy();
   await once(three[2] as Socket, 'readable');
   assert.equal(images.exports.atOnce, 2);
+  many.kill();
   lxd.change('c4', { pid: 0 }, 'instance-stopped');
   await eventually('the source is let go of', () => images.exports.atOnce === 0);
   for (const socket of three) socket.destroy();
