@@ -7,7 +7,7 @@ import { Desk } from './guest/desk.js';
 import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
 import { OddEdge } from './guest/odd-edge.js';
-import { closeAll, type KeptConnection } from './handover.js';
+import { closeAll, duplicate, type KeptConnection } from './handover.js';
 import { backup } from './host/backup.js';
 import { BatchHandlers } from './host/batches.js';
 import { hostEndpoints, type Metrics } from './host/endpoints.js';
@@ -273,18 +273,26 @@ export class Daemon {
   #take(gate: Gate, sync: Sync): void {
     const { source } = this.#sockets;
     if (source === undefined) return;
-    const log = this.#log;
-    try {
-      gate.listen(this.#sockets.take(source));
-      source.watch(
-        () => sync.connected,
-        () => log.info({ guest: source.path }, "the source's guest socket is taken again"),
-        (error) => log.error({ err: error }, "the source's guest socket cannot be taken"),
-      );
-      this.#stops.push(() => source.unwatch());
-      log.info({ guest: source.path }, "the source's guest socket is taken");
-    } catch (error) {
-      log.error({ err: error }, "the source's guest socket cannot be taken");
-    }
+    const where = { guest: source.path };
+    let taken: number | undefined;
+    let failing = false;
+    const failed = (error: unknown): void => {
+      if (!failing) this.#log.error({ ...where, err: error }, "the source's guest socket cannot be taken");
+      failing = true;
+    };
+    const take = (): void => {
+      try {
+        const fd = this.#sockets.take(source);
+        if (fd !== taken) gate.listen(duplicate(fd));
+        taken = fd;
+        failing = false;
+        this.#log.info(where, "the source's guest socket is taken");
+      } catch (error) {
+        failed(error);
+      }
+    };
+    take();
+    source.watch(() => sync.connected, take, failed);
+    this.#stops.push(() => source.unwatch());
   }
 }

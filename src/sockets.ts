@@ -41,6 +41,7 @@ export class Sockets {
     this.#descriptors = new Map(inherited.sockets);
     this.#connections = inherited.connections;
     this.source = settings.source === undefined ? undefined : new GuestSocket(guestDirectoryOf(settings.source));
+    if (this.source === undefined) this.#forgetSource();
     if (ownsFiles) for (const name of this.#descriptors.keys()) if (name !== 'source') this.#files.add(this.path(name));
   }
 
@@ -56,17 +57,15 @@ export class Sockets {
     return duplicate(this.#descriptors.get(name) ?? this.#bind(name));
   }
 
-  /** The source's guests reach us from here on. @returns a descriptor to accept on, the caller's */
+  /**
+   * The source's guests reach us from here on.
+   * @returns what they reach, which stays here; another than the last time when that has vanished with its file system
+   */
   take(source: GuestSocket): number {
-    let fd = source.isBound() ? this.#descriptors.get('source') : undefined;
-    if (fd === undefined) {
-      source.prepare();
-      fd = listenUnix(source.own, 0o666, this.#settings.backlog);
-      this.#descriptors.set('source', fd);
-      this.#keeper?.keepSocket('source', fd);
-    }
+    const last = this.#descriptors.get('source');
+    const fd = last !== undefined && source.isBound() ? last : this.#bindAt(source);
     source.take();
-    return duplicate(fd);
+    return fd;
   }
 
   /** They reach the source's daemon again; those that have connected already are to be answered. */
@@ -102,6 +101,26 @@ export class Sockets {
     for (const fd of this.#descriptors.values()) closeSync(fd);
     this.#descriptors.clear();
     closeAll(this.takeConnections());
+  }
+
+  /** Nobody would accept on what was kept of a source that is not followed any more. */
+  #forgetSource(): void {
+    const fd = this.#descriptors.get('source');
+    if (fd === undefined) return;
+    closeSync(fd);
+    this.#descriptors.delete('source');
+    this.#keeper?.dropSocket('source');
+  }
+
+  #bindAt(source: GuestSocket): number {
+    source.prepare();
+    const fd = listenUnix(source.own, 0o666, this.#settings.backlog);
+    const last = this.#descriptors.get('source');
+    this.#descriptors.set('source', fd);
+    if (last !== undefined) closeSync(last); // now, so that the new one has another number
+    this.#keeper?.dropSocket('source');
+    this.#keeper?.keepSocket('source', fd);
+    return fd;
   }
 
   #bind(name: 'guest' | 'control'): number {

@@ -1,13 +1,24 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { identityPaths } from '../src/gate.js';
 import { packageRoot } from '../src/package-root.js';
 import type { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
+import { eventually } from './support/eventually.js';
+import { FakeLxd } from './support/fake-lxd.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
 import { ask, Session } from './support/http.js';
@@ -52,6 +63,8 @@ function unitFiles(): string[] {
 test('the units are what systemd understands, and hardly exposed', (t) => {
   if (cannot(t, 'systemd-analyze')) return;
   const files = unitFiles();
+  mkdirSync(join(scratch, 'devlxd.service.d'));
+  copyFileSync(join(packaging, 'lxd.conf'), join(scratch, 'devlxd.service.d/lxd.conf'));
   const verified = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
   assert.deepEqual([verified.status, verified.stderr], [0, '']);
   const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', files[0] as string], {
@@ -61,8 +74,12 @@ test('the units are what systemd understands, and hardly exposed', (t) => {
   assert.ok(Number(exposure) <= 1.5, stdout);
 });
 
-/** A daemon under the unit's restrictions. changed: what the unit says instead */
-function hardened(options: readonly string[], changed = (text: string): string => text): Promise<ManagedDaemon> {
+/** A daemon under the unit's restrictions. changed: what the unit says instead; writable: beside its own directory */
+function hardened(
+  options: readonly string[],
+  changed = (text: string): string => text,
+  writable: readonly string[] = [],
+): Promise<ManagedDaemon> {
   const file = join(scratch, 'under-test.service');
   writeFileSync(file, changed(readFileSync(unit, 'utf8')));
   // The directory is known when the daemon is prepared, and the wrapper is used after that.
@@ -71,7 +88,7 @@ function hardened(options: readonly string[], changed = (text: string): string =
     const directory = join(daemon.directory, 'state');
     mkdirSync(directory);
     chownSync(directory, uid, uid);
-    wrapper[4] = directory;
+    wrapper[4] = [directory, ...writable].join(':');
   };
   return ManagedDaemon.start(options, { wrapper, prepare });
 }
@@ -110,6 +127,37 @@ for (const path of identityPaths) {
     }
   });
 }
+
+test('with the drop-in for LXD it can take the socket of its guests, without it it cannot', asRoot, async (t) => {
+  if (cannot(t, 'systemd-analyze', 'setpriv')) return;
+  const lxd = new FakeLxd();
+  await lxd.start();
+  const guest = guests.one();
+  lxd.add('web', { config: { 'user.whose': 'of devlxd' }, pid: guest.pid });
+  const whose = async () => (await ask(guest.connect(lxd.guestSocket), '/1.0/config/user.whose')).body;
+  const dropIn = readFileSync(join(packaging, 'lxd.conf'), 'utf8');
+  const [, more = ''] = /^AmbientCapabilities=(.*)$/m.exec(dropIn) ?? [];
+  const withDropIn = (text: string) => text.replaceAll(/^(\w*Capabilit\w+=CAP_SYS_PTRACE)$/gm, `$1 ${more}`);
+  const options = ['--source', `lxd:${lxd.socket}`, '--log-level', 'fatal'];
+  try {
+    const without = await hardened(options);
+    try {
+      assert.equal(await whose(), 'of LXD');
+      assert.deepEqual((await without.daemon.client.instances.list()).length, 0);
+    } finally {
+      await without.remove();
+    }
+    const managed = await hardened(options, withDropIn, [dirname(lxd.socket)]);
+    try {
+      await eventually('the socket is taken', async () => (await whose()) === 'of devlxd');
+    } finally {
+      assert.equal(await managed.remove(), 0);
+    }
+    assert.equal(await whose(), 'of LXD');
+  } finally {
+    await lxd.remove();
+  }
+});
 
 test('the restrictions are there', asRoot, async (t) => {
   if (cannot(t, 'systemd-analyze', 'setpriv')) return;

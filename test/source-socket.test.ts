@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { bestIdentityPath, identityPaths } from '../src/gate.js';
@@ -139,6 +139,23 @@ test('LXD starts over and over: its socket is never in its way', async () => {
     await daemon.remove();
   }
   assert.equal(await whose(), 'of LXD');
+});
+
+test('the directory vanishes and another takes its place: the socket is bound and taken there', async () => {
+  const daemon = await TestDaemon.start(options());
+  try {
+    await untilAnswers('of devlxd');
+    await lxd.stop();
+    rmSync(dirname(lxd.guestSocket), { recursive: true });
+    await lxd.start();
+    await untilAnswers('of devlxd');
+    const failures = daemon.log.filter(({ msg }) => msg === "the source's guest socket cannot be taken");
+    assert.ok(failures.length <= 1);
+  } finally {
+    await daemon.remove();
+  }
+  assert.equal(await whose(), 'of LXD');
+  assertGivenBack();
 });
 
 test('devlxd is killed and starts again, also without LXD: its last state is served, and LXD gets its socket back', async () => {

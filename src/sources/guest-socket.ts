@@ -33,7 +33,7 @@ export class GuestSocket {
 
   /** Before ours is bound: makes room for it, also after a process that was killed. */
   prepare(): void {
-    this.giveBack();
+    this.#restore();
     mkdirSync(this.#hidden, { mode: 0o700 });
   }
 
@@ -51,33 +51,28 @@ export class GuestSocket {
   }
 
   /**
-   * Takes it again whenever the source's daemon, as it starts and stops, has put its own there or removed what it found.
-   * isFollowed: is that daemon there? retaken: told of each time; failed: why it could not be
+   * Calls take whenever the source's daemon, as it starts and stops, has put its own there or removed what it found.
+   * isFollowed: is that daemon there? failed: told why it cannot be watched
    */
-  watch(isFollowed: () => boolean, retaken: () => void, failed: (error: unknown) => void): void {
+  watch(isFollowed: () => boolean, take: () => void, failed: (error: unknown) => void): void {
     const look = (): void => {
-      try {
-        const there = inodeOf(this.path);
-        if (there === inodeOf(this.own)) return;
-        // Removed by a daemon that starts: it binds next, which it could not do to a name that exists.
-        if (there === undefined && !isFollowed()) this.#waiting ??= setTimeout(retake, bindMilliseconds);
-        else retake();
-      } catch (error) {
-        failed(error);
-      }
+      const there = inodeOf(this.path);
+      if (there !== undefined && there === inodeOf(this.own)) return;
+      // Removed by a daemon that starts: it binds next, which it could not do to a name that exists.
+      if (there === undefined && !isFollowed()) this.#waiting ??= setTimeout(retake, bindMilliseconds);
+      else retake();
     };
     const retake = (): void => {
       clearTimeout(this.#waiting);
       this.#waiting = undefined;
-      try {
-        this.take();
-        retaken();
-      } catch (error) {
-        failed(error);
-      }
+      take();
     };
-    this.#watcher = watch(this.#directory, look).on('error', failed);
     this.#looking = setInterval(look, lookMilliseconds);
+    try {
+      this.#watcher = watch(this.#directory, look).on('error', failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   unwatch(): void {
@@ -90,6 +85,10 @@ export class GuestSocket {
   /** Guests reach the source's daemon again; if it has ended, nobody. */
   giveBack(): void {
     this.unwatch();
+    this.#restore();
+  }
+
+  #restore(): void {
     const own = inodeOf(this.own);
     if (own !== undefined && inodeOf(this.path) === own) {
       if (inodeOf(this.#theirs) === undefined) rmSync(this.path);

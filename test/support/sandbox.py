@@ -1,7 +1,7 @@
 """Runs a command as systemd would run it under a unit's hardening, as far as that can be had without systemd: user,
 capabilities, no new privileges, system call filter, address families, namespaces, network, /proc, read-only files.
 
-usage: sandbox.py UNIT UID WRITABLE_DIRECTORY -- COMMAND...     as root
+usage: sandbox.py UNIT UID WRITABLE[:WRITABLE...] -- COMMAND...     as root; the directories that are not read-only
 """
 
 import ctypes
@@ -41,9 +41,11 @@ def confine(settings, writable):
     assert settings["ProtectSystem"] == ["strict"] and settings["ProtectProc"] == ["invisible"]
     check(libc.unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC))
     check(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
-    target = writable.encode()
-    check(libc.mount(target, target, None, MS_BIND, None))
-    for path, attributes in [(b"/", (MOUNT_ATTR_RDONLY, 0)), (target, (0, MOUNT_ATTR_RDONLY))]:
+    targets = [target.encode() for target in writable.split(":")]
+    for target in targets:
+        check(libc.mount(target, target, None, MS_BIND, None))
+    writables = [(target, (0, MOUNT_ATTR_RDONLY)) for target in targets]
+    for path, attributes in [(b"/", (MOUNT_ATTR_RDONLY, 0)), *writables]:
         attr = struct.pack("QQQQ", *attributes, 0, 0)
         check(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, path, AT_RECURSIVE, attr, len(attr)))
     check(libc.mount(b"proc", b"/proc", b"proc", 0, b"hidepid=invisible"))
@@ -145,7 +147,7 @@ if "DEVLXD_CONFINED" not in os.environ:
     )
     assert settings["NoNewPrivileges"] == ["yes"]
     assert settings["AmbientCapabilities"] == settings["CapabilityBoundingSet"]
-    os.environ.update(DEVLXD_CONFINED="1", TMPDIR=writable)
+    os.environ.update(DEVLXD_CONFINED="1", TMPDIR=writable.split(":")[0])
     os.execvp("setpriv", [
         "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs",
         f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}", f"--bounding-set={capabilities}",
