@@ -61,6 +61,19 @@ function assertGivenBack(): void {
   assert.deepEqual(readdirSync(dirname(lxd.guestSocket)), ['sock']);
 }
 
+/** Runs a daemon that has the socket; afterwards LXD has it again. */
+async function whileTaken(work: (daemon: TestDaemon) => Promise<void>, more: readonly string[] = []): Promise<void> {
+  const daemon = await TestDaemon.start([...options(), ...more]);
+  try {
+    await untilAnswers('of devlxd');
+    await work(daemon);
+  } finally {
+    await daemon.remove();
+  }
+  assert.equal(await whose(), 'of LXD');
+  assertGivenBack();
+}
+
 test("the guests' socket is taken and given back while a guest asks: every request is answered", async (t) => {
   const answers = asking();
   for (let round = 0; round < 3; round++) {
@@ -80,36 +93,26 @@ test("the guests' socket is taken and given back while a guest asks: every reque
 for (const path of identityPaths.slice(identityPaths.indexOf(bestIdentityPath()))) {
   test(`both sockets tell guests apart by ${path}`, async () => {
     const other = guests.one();
-    const daemon = await TestDaemon.start([...options(), '--identity', path]);
-    try {
+    const work = async (daemon: TestDaemon) => {
       await daemon.register('own', other.pid, { 'user.whose': 'its own' });
-      await untilAnswers('of devlxd');
       for (const socket of [lxd.guestSocket, daemon.socket]) {
         assert.equal((await ask(guest.connect(socket), '/1.0/config/user.whose')).body, 'of devlxd');
         assert.equal((await ask(other.connect(socket), '/1.0/config/user.whose')).body, 'its own');
       }
-    } finally {
-      await daemon.remove();
-    }
+    };
+    await whileTaken(work, ['--identity', path]);
   });
 }
 
-test('other users of the host cannot reach the socket that is kept aside', async () => {
-  const daemon = await TestDaemon.start(options());
-  try {
-    await untilAnswers('of devlxd');
+test('other users of the host cannot reach the socket that is kept aside', () =>
+  whileTaken(async () => {
     assert.equal(statSync(`${dirname(lxd.guestSocket)}/.devlxd`).mode & 0o777, 0o700);
     const path = `${dirname(lxd.guestSocket)}/.devlxd/theirs`;
     assert.throws(() => guest.connect(path), /connect|EACCES|denied/i);
-  } finally {
-    await daemon.remove();
-  }
-});
+  }));
 
-test('LXD stops, is killed and starts again: guests are answered by devlxd, and LXD gets its latest socket back', async () => {
-  const daemon = await TestDaemon.start(options());
-  try {
-    await untilAnswers('of devlxd');
+test('LXD stops, is killed and starts again: guests are answered by devlxd, and LXD gets its latest socket back', () =>
+  whileTaken(async () => {
     await lxd.stopGracefully();
     await untilAnswers('of devlxd');
     await lxd.start();
@@ -119,49 +122,29 @@ test('LXD stops, is killed and starts again: guests are answered by devlxd, and 
     assert.equal(await whose(), 'of devlxd');
     await lxd.start();
     await untilAnswers('of devlxd');
-  } finally {
-    await daemon.remove();
-  }
-  assert.equal(await whose(), 'of LXD');
-  assertGivenBack();
-});
+  }));
 
-test('LXD starts over and over: its socket is never in its way', async () => {
-  const daemon = await TestDaemon.start(options());
-  try {
-    await untilAnswers('of devlxd');
+test('LXD starts over and over: its socket is never in its way', () =>
+  whileTaken(async () => {
     for (let round = 0; round < 10; round++) {
       await (round % 2 === 0 ? lxd.stop() : lxd.stopGracefully());
       await lxd.start(); // binding to a name that exists would throw
       await untilAnswers('of devlxd');
     }
-  } finally {
-    await daemon.remove();
-  }
-  assert.equal(await whose(), 'of LXD');
-});
+  }));
 
-test('the directory vanishes and another takes its place: the socket is bound and taken there', async () => {
-  const daemon = await TestDaemon.start(options());
-  try {
-    await untilAnswers('of devlxd');
+test('the directory vanishes and another takes its place: the socket is bound and taken there', () =>
+  whileTaken(async (daemon) => {
     await lxd.stop();
     rmSync(dirname(lxd.guestSocket), { recursive: true });
     await lxd.start();
     await untilAnswers('of devlxd');
     const failures = daemon.log.filter(({ msg }) => msg === "the source's guest socket cannot be taken");
     assert.ok(failures.length <= 1);
-  } finally {
-    await daemon.remove();
-  }
-  assert.equal(await whose(), 'of LXD');
-  assertGivenBack();
-});
+  }));
 
-test('devlxd is killed and starts again, also without LXD: its last state is served, and LXD gets its socket back', async () => {
-  const daemon = await TestDaemon.start(options());
-  try {
-    await untilAnswers('of devlxd');
+test('devlxd is killed and starts again, also without LXD: its last state is served, and LXD gets its socket back', () =>
+  whileTaken(async (daemon) => {
     await daemon.end('SIGKILL');
     await assert.rejects(whose());
     await daemon.run();
@@ -172,26 +155,14 @@ test('devlxd is killed and starts again, also without LXD: its last state is ser
     await untilAnswers('of devlxd');
     await lxd.start();
     await untilAnswers('of devlxd');
-  } finally {
-    await daemon.remove();
-  }
-  assert.equal(await whose(), 'of LXD');
-  assertGivenBack();
-});
+  }));
 
-test('a takeover between two devlxds leaves the socket taken, and every request is answered', async () => {
-  const daemon = await TestDaemon.start(options());
-  try {
-    await untilAnswers('of devlxd');
+test('a takeover between two devlxds leaves the socket taken, and every request is answered', () =>
+  whileTaken(async (daemon) => {
     const answers = asking();
     for (let round = 0; round < 2; round++) assert.equal(await daemon.takeOver(), 0);
     assert.deepEqual([...(await answers()).keys()], ['of devlxd']);
-  } finally {
-    await daemon.remove();
-  }
-  assert.equal(await whose(), 'of LXD');
-  assertGivenBack();
-});
+  }));
 
 test('under a service manager, kill -9 leaves callers waiting instead of refused; a restart goes by way of LXD', async () => {
   const managed = await ManagedDaemon.start(options());
