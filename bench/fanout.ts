@@ -1,4 +1,4 @@
-import { connectionRoom } from '../src/descriptors.js';
+import { descriptorRoom } from '../src/descriptors.js';
 import { busyWhile } from './cpu.js';
 import { Crowd } from './crowd.js';
 import { GuestLoad } from './guest-load.js';
@@ -15,7 +15,7 @@ type Measure = (bench: Bench, server: Server) => Promise<Sample>;
  */
 export function fanout(wanted: number, patience = 30_000): Measure {
   return async (bench, server) => {
-    const count = Math.min(wanted, connectionRoom());
+    const count = Math.min(wanted, descriptorRoom() - 1); // the guest's init takes one
     const words = ['--path', '/1.0/events', '--upgrade', '--hold', String(count)];
     const sample = await hear(server, await GuestLoad.prepare(bench, server, words), count, patience);
     return { ...sample, notes: count < wanted ? [fewer(count, wanted)] : [] };
@@ -26,7 +26,7 @@ export function fanout(wanted: number, patience = 30_000): Measure {
 export function fanoutToAll(wanted: number): Measure {
   return async (bench, server) => {
     const planned = Math.ceil(wanted * bench.plan.scale);
-    const count = Math.min(planned, Math.floor(connectionRoom() / descriptorsEach));
+    const count = Math.min(planned, Math.floor(descriptorRoom() / descriptorsEach));
     const words = ['--socket', server.socket, '--path', '/1.0/events', '--hold'];
     const crowd = await Crowd.spawn(bench, count, words);
     await server.admit(crowd.pids);

@@ -1,4 +1,4 @@
-import { connectionRoom } from '../src/descriptors.js';
+import { descriptorRoom } from '../src/descriptors.js';
 import { GuestLoad } from './guest-load.js';
 import { fewer, type HoldReport, lastLine } from './hold.js';
 import { growth, residentKilobytes } from './memory.js';
@@ -10,7 +10,7 @@ import type { Bench, Sample, Server } from './trial.js';
  */
 export function listeners(wanted: number): (bench: Bench, server: Server) => Promise<Sample> {
   return async (bench, server) => {
-    const count = Math.min(wanted, connectionRoom());
+    const count = Math.min(wanted, descriptorRoom() - 1); // the guest's init takes one
     const words = ['--path', '/1.0/events', '--upgrade', '--hold', String(count)];
     const load = await GuestLoad.prepare(bench, server, words);
     const before = residentKilobytes(server.pid);

@@ -66,8 +66,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::take_restrained>("takeRestrained")});
   }
 
-  // new Gate(identity path number, [per instance, in all, strangers, kept answers],
-  // onInitExit(slots),
+  // new Gate(identity path number, the fields of GateLimits in their order, onInitExit(slots),
   //          onOddRequest(fd, data, ticket))
   explicit GateWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<GateWrap>(info),
@@ -76,7 +75,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
         on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
     const auto path = static_cast<IdentityPath>(info[0].As<Napi::Number>().Int32Value());
     const auto given = info[1].As<Napi::Uint32Array>();
-    const GateLimits limits = {given[0], given[1], given[2], given[3], given[4], given[5]};
+    const GateLimits limits = {given[0], given[1], given[2], given[3],
+                               given[4], given[5], given[6]};
     gate_ = std::make_unique<Gate>(
         loop_of(info.Env()), path, limits,
         [this](const std::vector<Slot>& slots) { exited(slots); },
@@ -252,6 +252,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["answeredAgain"] = static_cast<double>(counters.answered_again);
     result["shed"] = static_cast<double>(gate_->shed());
     result["connections"] = gate_->connections();
+    result["room"] = gate_->room();
     result["running"] = static_cast<double>(gate_->running());
     return result;
   }

@@ -2,6 +2,8 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "request_head.h"
@@ -110,8 +112,16 @@ Connection* Gate::admit_as(OwnFd fd, Caller caller) {
   return connection;
 }
 
+uint32_t Gate::room() const {
+  constexpr uint32_t kAny = std::numeric_limits<uint32_t>::max();
+  const uint32_t allowed = limits_.connections == 0 ? kAny : limits_.connections;
+  if (limits_.descriptors == 0) return allowed;
+  const auto inits = static_cast<uint32_t>(running());
+  return std::min(allowed, limits_.descriptors - std::min(inits, limits_.descriptors));
+}
+
 bool Gate::has_room_for(const Caller& caller) {
-  if (limits_.connections != 0 && connections_ >= limits_.connections) {
+  if (connections_ >= room()) {
     counters_.over_limit++;
     if (caller.standing == Standing::kInstance) {
       restrain(caller.slot, &InstanceCounters::over_limit);

@@ -24,6 +24,7 @@ namespace devlxd {
 struct GateLimits {
   uint32_t connections_per_instance = 0;  // 0: no limit
   uint32_t connections = 0;               // of all instances together; 0: no limit
+  uint32_t descriptors = 0;               // of connections and running inits; 0: no limit
   uint32_t strangers = 0;                 // callers whose namespace is held open; 0: none are
   uint32_t kept_answers = 0;              // bytes of ready answers for one instance; 0: none
   uint32_t requests_per_second = 0;       // of one instance, in the long run; 0: no limit
@@ -116,6 +117,8 @@ class Gate {
   GateCounters counters() const { return counters_; }
   uint64_t shed() const;
   uint32_t connections() const { return connections_; }
+  // The connections that there may be, as long as no instance starts or stops.
+  uint32_t room() const;
   const Instance* instance(Slot slot) const { return instances_.at(slot); }
   size_t running() const { return instances_.running(); }
 

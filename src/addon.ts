@@ -115,7 +115,7 @@ export interface InstanceCounters {
   readonly sentAhead: number;
 }
 
-/** Since the start of the daemon, except connections and running, which are now. */
+/** Since the start of the daemon, except connections, room and running, which are now. */
 export interface GateCounters {
   readonly accepted: number;
   /** closed at once: the instance had its share of connections */
@@ -135,5 +135,7 @@ export interface GateCounters {
   /** accepted and dropped because no file descriptor was left */
   readonly shed: number;
   readonly connections: number;
+  /** what connections may be, as long as no instance starts or stops */
+  readonly room: number;
   readonly running: number;
 }

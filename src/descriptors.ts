@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 
-/** For the store, the log, the event loop, operators, and the next few instances. */
-const reserve = 512;
+/** For the store, the log, the event loop, operators, images, and the next few instances: an eighth of all, within these. */
+const [leastReserve, mostReserve] = [64, 512];
 
 /** Open files that this process may have. Node has raised it to the hard limit when it started. */
 export function descriptorLimit(): number {
@@ -9,9 +9,11 @@ export function descriptorLimit(): number {
   return Number(soft);
 }
 
-/** Connections that fit in beside what the daemon needs itself. */
-export function connectionRoom(): number {
-  return Math.max(descriptorLimit() - reserve, 16);
+/** Guests' connections and running instances that fit in beside what the daemon needs itself. */
+export function descriptorRoom(): number {
+  const limit = descriptorLimit();
+  const reserve = Math.min(Math.max(Math.floor(limit / 8), leastReserve), mostReserve);
+  return Math.max(limit - reserve, 16);
 }
 
 /** -1: when there is none left to look with. */

@@ -65,6 +65,8 @@ export interface Parting {
 export interface GateLimits {
   readonly connectionsPerInstance: number;
   readonly connections: number;
+  /** of connections and of running instances together; 0: any number */
+  readonly descriptors: number;
   readonly strangers: number;
   /** bytes of answers kept for one instance; 0: none are */
   readonly keptAnswers: number;
@@ -101,10 +103,16 @@ export class Gate {
         `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityPath()}.`,
       );
     }
-    const { connectionsPerInstance, connections, strangers, keptAnswers, requestsPerSecond, requestBurst } = limits;
-    const connectionLimits = [connectionsPerInstance, connections, strangers];
-    const six = Uint32Array.of(...connectionLimits, keptAnswers, requestsPerSecond, requestBurst);
-    this.#native = new addon.Gate(path, six, events.onInitExit, events.onOddRequest);
+    const numbers = Uint32Array.of(
+      limits.connectionsPerInstance,
+      limits.connections,
+      limits.descriptors,
+      limits.strangers,
+      limits.keptAnswers,
+      limits.requestsPerSecond,
+      limits.requestBurst,
+    );
+    this.#native = new addon.Gate(path, numbers, events.onInitExit, events.onOddRequest);
   }
 
   /**

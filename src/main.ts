@@ -1,6 +1,6 @@
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
-import { connectionRoom, SpareDescriptors } from './descriptors.js';
+import { descriptorRoom, SpareDescriptors } from './descriptors.js';
 import { takeLimit } from './errors.js';
 import { bestIdentityPath, Gate } from './gate.js';
 import { Desk } from './guest/desk.js';
@@ -126,12 +126,12 @@ export class Daemon {
     await images.load();
     this.#closes.push(() => images.stop());
 
-    const room = limits.connections || connectionRoom();
     const gate = new Gate(
       settings.identity,
       {
         connectionsPerInstance: limits['connections-per-instance'],
-        connections: room,
+        connections: limits.connections,
+        descriptors: descriptorRoom(),
         strangers: limits.strangers,
         // With each request in the log, each must be seen.
         keptAnswers: log.isLevelEnabled('debug') ? 0 : settings.keptAnswers,
@@ -197,13 +197,11 @@ export class Daemon {
     const watchdogSeconds = this.#watchdogSeconds;
     const spare = new SpareDescriptors();
     this.#closes.push(() => spare.close());
-    // Should that fail for want of descriptors, Node would never try it again.
-    if (room > connectionRoom()) await import('./metrics.js');
     const metrics: Metrics = (perInstance) =>
       spare.lend(async () => {
         // Loaded when somebody asks: most hosts of few instances never do.
         const { metricsText } = await import('./metrics.js');
-        const more = { stateDir: settings.stateDir, watchdogSeconds, loopDelay, room, source: () => this.#sync };
+        const more = { stateDir: settings.stateDir, watchdogSeconds, loopDelay, source: () => this.#sync };
         return metricsText({ ...measured, ...more }, perInstance);
       });
     const host: HostServer = new HostServer(

@@ -25,8 +25,6 @@ export interface Measured {
   readonly loopDelay: LoopDelay;
   /** 0: nobody watches */
   readonly watchdogSeconds: number;
-  /** connections that are let in */
-  readonly room: number;
   readonly hostEvents: HostEvents;
   /** asked when it is there */
   readonly host: () => HostServer;
@@ -64,8 +62,8 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
   },
   devlxd_connections_room: {
     kind: 'gauge',
-    help: 'Connections of guests that are let in at most',
-    read: (all) => [[all.room]],
+    help: 'Connections of guests that are let in at most, as long as no instance starts',
+    read: ({ gate }) => [[gate.counters().room]],
   },
   devlxd_connections_accepted_total: {
     kind: 'counter',

@@ -120,3 +120,29 @@ test('when descriptors are free again it takes newcomers by itself', async () =>
   assert.equal((await ask(guest.connect(daemon.socket), path)).body, 'at last');
   assert.match(await daemon.client.metrics(), /^devlxd_connections \d+$/m);
 });
+
+test('guests leave room for instances that start, whose inits take descriptors too', async () => {
+  const few = await TestDaemon.start(['--limit-connections-per-instance', '0'], {
+    NODE_OPTIONS: `--import=${new URL('./support/few-descriptors.js', import.meta.url).href}`,
+  });
+  try {
+    const room = async () => Number(/^devlxd_connections_room (\d+)$/m.exec(await few.client.metrics())?.[1]);
+    const before = await room();
+    const inits = Array.from({ length: 20 }, () => guests.one());
+    for (const [n, { pid }] of inits.entries()) await few.register(`i${n}`, pid, { 'user.mark': `${n}` });
+    assert.equal(await room(), before - inits.length);
+    const sockets = Array.from({ length: before }, () => inits[0]?.connect(few.socket) as Socket);
+    let closed = 0;
+    for (const socket of sockets) ended(socket).then(() => closed++);
+    await eventually('the surplus is closed', () => closed === inits.length);
+    await few.register('another', guest.pid, { 'user.mark': 'starts' });
+    assert.match(await few.client.metrics(), /^devlxd_connections_refused_total\{limit="connections"\} 20$/m);
+    for (const socket of sockets) socket.destroy();
+    await eventually('it is let in', async () => {
+      const answer = await ask(guest.connect(few.socket), path).catch(() => undefined);
+      return answer?.body === 'starts';
+    });
+  } finally {
+    await few.remove();
+  }
+});

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { testBridge } from '../bridge-test.js';
 import { ConnectionError } from '../client/errors.js';
-import { connectionRoom, descriptorLimit } from '../descriptors.js';
+import { descriptorLimit, descriptorRoom } from '../descriptors.js';
 import { bestIdentityPath } from '../gate.js';
 import { version } from '../package-root.js';
 import { withClient } from './client.js';
@@ -64,11 +64,11 @@ function identity(): Finding {
 
 function descriptors(): Finding {
   const limit = descriptorLimit();
-  const room = connectionRoom();
+  const room = descriptorRoom();
   return {
     what: 'file descriptors',
     value: String(limit),
-    meaning: `each running instance takes one, each open connection takes one; at most ${room} connections are let in`,
+    meaning: `each running instance takes one, each open connection takes one; there is room for ${room} of both`,
     state: room > 1000 ? 'ok' : 'bad',
   };
 }
