@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 
-/** For the store, the log, the event loop, operators, images, and the next few instances: an eighth of all, within these. */
+/** For the store, the log, operators, images, and the next few instances: an eighth of all, within these. */
 const [leastReserve, mostReserve] = [64, 512];
 
 /** Open files that this process may have. Node has raised it to the hard limit when it started. */
