@@ -18,7 +18,7 @@ function mayRead(): boolean {
   return spawnSync(command, [...options, 'test', '-r', join(packageRoot, 'bin/devlxd')]).status === 0;
 }
 
-async function runDemo(prefix: readonly string[], directory: string): Promise<void> {
+async function runDemo(prefix: readonly string[], directory: string, end: 'SIGINT' | 'SIGHUP'): Promise<void> {
   const runDir = join(directory, 'run');
   const environment = { PATH: process.env['PATH'], HOME: directory, TMPDIR: directory, DEVLXD_RUN_DIR: runDir };
   const [command = '', ...words] = [...prefix, process.execPath, join(packageRoot, 'bin/devlxd')];
@@ -42,7 +42,7 @@ async function runDemo(prefix: readonly string[], directory: string): Promise<vo
     }
     spawnSync(command, [...words, 'set', 'demo2', 'user.foo=bar'], { env: environment });
     await eventually('the event arrives', () => output.includes('EVENT'));
-    child.kill('SIGINT');
+    child.kill(end);
     assert.deepEqual(await exit, [0, null]);
     assert.deepEqual(
       output.match(/demo\d \| EVENT .*"key":"user\.foo"/g)?.map((line) => line.slice(0, 5)),
@@ -65,7 +65,7 @@ function scratch(): string {
 
 test('npm start: three guests get each their own, an event reaches one of them, and Ctrl-C leaves nothing', async () => {
   const directory = scratch();
-  await runDemo([], directory).finally(() => rmSync(directory, { recursive: true }));
+  await runDemo([], directory, 'SIGINT').finally(() => rmSync(directory, { recursive: true }));
 });
 
 const skip = !asRoot
@@ -74,7 +74,7 @@ const skip = !asRoot
     ? false
     : 'other users may not read this directory';
 
-test('the same as an ordinary user, with unprivileged user namespaces', { skip }, async () => {
+test('the same as an ordinary user, with unprivileged user namespaces, until the terminal is closed', { skip }, async () => {
   const directory = scratch();
-  await runDemo(ordinaryUser, directory).finally(() => rmSync(directory, { recursive: true }));
+  await runDemo(ordinaryUser, directory, 'SIGHUP').finally(() => rmSync(directory, { recursive: true }));
 });

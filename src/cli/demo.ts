@@ -37,7 +37,7 @@ export function addDemo(program: Command): void {
     const settings = readSettings({ 'log-level': 'warn', ...defined(flagsOf(command)) });
     const lines = new LogLines();
     const demo = new Demo(settings, await createLog(settings.logLevel, settings.logFormat, lines), lines);
-    const stopped = stopSignal();
+    const stopped = stopSignal(['SIGINT', 'SIGTERM', 'SIGHUP']); // also when its terminal is closed
     try {
       await demo.run();
       await stopped;

@@ -23,7 +23,7 @@ Examples:
     const settings = readSettings(flagsOf(command));
     const lines = new LogLines();
     const log = await createLog(settings.logLevel, settings.logFormat, lines);
-    await new Service(settings, log, lines).run(command.getOptionValue('takeover') === true, stopSignal);
+    await new Service(settings, log, lines).run(command.getOptionValue('takeover') === true, () => stopSignal());
   });
 }
 
@@ -48,7 +48,7 @@ export function flagsOf(command: Command): Record<string, string | undefined> {
 const echoMilliseconds = 1000;
 
 /** The first signal that asks the daemon to stop. One that comes later, while it is stopping, ends it at once. */
-export function stopSignal(): Promise<NodeJS.Signals> {
+export function stopSignal(signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM']): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let first: number | undefined;
     const stop = (signal: NodeJS.Signals): void => {
@@ -56,7 +56,7 @@ export function stopSignal(): Promise<NodeJS.Signals> {
       if (Date.now() - first > echoMilliseconds) process.exit(1);
       resolve(signal);
     };
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+    for (const signal of signals) process.on(signal, stop);
   });
 }
 
