@@ -28,8 +28,13 @@ export const projectFeatures: Config = new Map([
  */
 export function createProject(transaction: Transaction, name: string, wanted: WantedProject): void {
   checkProjectName(name);
+  addProject(transaction, name, checked(wanted));
+}
+
+/** The same, with a name that others have given it: LXD takes many that we do not. @throws Fault already-exists */
+export function addProject(transaction: Transaction, name: string, wanted: WantedProject): void {
   const { projects, profiles } = transaction;
-  projects.create({ id: projects.newId(), project: '', name, ...checked(wanted) });
+  projects.create({ id: projects.newId(), project: '', name, ...wanted });
   const description = `Default devlxd profile for project ${name}`;
   const empty = { config: new Map(), devices: new Map() };
   profiles.create({ id: profiles.newId(), project: name, name: defaultProfile, description, ...empty });

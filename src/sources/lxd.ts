@@ -1,23 +1,9 @@
 import type { WebSocket } from 'ws';
 import type { Config, Device, SourceName } from '../instances/model.js';
 import { SourceApi } from './api.js';
+import { type ApiInstance, isNamed, isReadable } from './api-instance.js';
 import { dialects, type SourceSetting } from './dialects.js';
-import type { Source, SourcedInstance, SourceEvents } from './source.js';
-
-/** What is read of an instance (api.InstanceFull). */
-interface ApiInstance {
-  readonly name: string;
-  readonly project: string;
-  readonly type: string;
-  /** which member of the cluster runs it; none: it is no cluster */
-  readonly location: string;
-  readonly description: string;
-  readonly created_at: string;
-  readonly expanded_config: Readonly<Record<string, string>>;
-  readonly expanded_devices: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** null: LXD could not find out */
-  readonly state: { readonly pid: number } | null;
-}
+import type { Listed, Named, Source, SourcedInstance, SourceEvents } from './source.js';
 
 /** What is read of the server (api.Server). */
 interface ApiServer {
@@ -26,12 +12,19 @@ interface ApiServer {
 
 interface LifecycleEvent {
   readonly project?: string;
-  readonly metadata: { readonly source: string };
+  readonly metadata: { readonly action: string; readonly source: string };
 }
+
+/** api.Stopped; whatever else it is, it may have an init */
+const stopped = 102;
+
+/** What is done in an instance and not to it: `lxc exec` and its like, which monitors call all the time. */
+const withoutChange = /^instance-(?:exec|console|file)(?:$|-)/;
 
 /** LXD or Incus, by its own socket: it says that something happened, and is then asked what there is. */
 export class Lxd implements Source {
   readonly name: SourceName;
+  readonly asked = { all: 0, one: 0 };
   readonly #api: SourceApi;
   #events: WebSocket | undefined;
 
@@ -41,16 +34,25 @@ export class Lxd implements Source {
     this.#api = new SourceApi(source, seconds);
   }
 
-  async list(): Promise<SourcedInstance[]> {
-    const all = (await this.#api.get('/1.0/instances?recursion=2&all-projects=true', 10)) as readonly ApiInstance[];
-    return (await this.#here(all)).map((found) => this.#sourced(found));
+  /** @throws Error, also when it is not even said which instances there are */
+  async list(withPids = false): Promise<Listed> {
+    const path = `/1.0/instances?recursion=${withPids ? 2 : 1}&all-projects=true`;
+    this.asked.all++;
+    const all = await this.#api.get(path, 10);
+    if (!Array.isArray(all) || !all.every(isNamed)) throw new Error('the list of instances cannot be understood');
+    const here = await this.#here(all);
+    return {
+      instances: here.filter(isReadable).map((found) => this.#sourced(found)),
+      unread: here.filter((found) => !isReadable(found)),
+    };
   }
 
-  async get(project: string, name: string): Promise<SourcedInstance | undefined> {
-    const path = `/1.0/instances/${encodeURIComponent(name)}?recursion=1&project=${encodeURIComponent(project)}`;
-    const found = (await this.#api.get(path)) as ApiInstance | undefined;
-    const [here] = await this.#here(found === undefined ? [] : [found]);
-    return here && this.#sourced(here);
+  async get({ project, name }: Named, withPid = false): Promise<SourcedInstance | undefined> {
+    const query = `?project=${encodeURIComponent(project)}${withPid ? '&recursion=1' : ''}`;
+    this.asked.one++;
+    const found = await this.#api.get(`/1.0/instances/${encodeURIComponent(name)}${query}`);
+    const [here] = await this.#here([found].filter(isNamed));
+    return here !== undefined && isReadable(here) ? this.#sourced(here) : undefined;
   }
 
   async follow(events: SourceEvents): Promise<() => void> {
@@ -93,13 +95,16 @@ export class Lxd implements Source {
   }
 }
 
+/** Not of what belongs to an instance: its snapshots, backups and logs are under its own address. */
 function tell({ project = 'default', metadata }: LifecycleEvent, events: SourceEvents): void {
-  const [, name] = /^\/1\.0\/(?:instances|containers)\/([^/?]+)/.exec(metadata.source) ?? [];
-  if (name !== undefined) events.changed(project, decodeURIComponent(name));
+  const { action, source } = metadata;
+  const [, name] = /^\/1\.0\/(?:instances|containers)\/([^/?]+)(?:\?|$)/.exec(source) ?? [];
+  if (name === undefined || withoutChange.test(action)) return;
+  events.changed({ project, name: decodeURIComponent(name) }, /-(?:re)?started$/.test(action));
 }
 
 function sourcedOf(found: ApiInstance, config: Config): SourcedInstance {
-  const { project, name, description, created_at: createdAt, state } = found;
+  const { project, name, description, created_at: createdAt, status_code: status, state } = found;
   const devices = Object.entries(found.expanded_devices).map(([device, options]): [string, Device] => [
     device,
     new Map(Object.entries(options)),
@@ -112,6 +117,7 @@ function sourcedOf(found: ApiInstance, config: Config): SourcedInstance {
     createdAt,
     config,
     devices: new Map(devices),
-    pid: state?.pid ?? 0,
+    runs: status !== stopped,
+    pid: Math.max(0, state?.pid ?? 0),
   };
 }

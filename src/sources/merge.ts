@@ -1,9 +1,17 @@
 import { differenceOf, sameDevice } from '../instances/changes.js';
 import type { Transaction } from '../instances/draft.js';
 import { firstGuestState, type Instance, readyKey, type SourceName } from '../instances/model.js';
-import { createProject } from '../instances/projects.js';
+import { addProject } from '../instances/projects.js';
 import { keyOf } from '../instances/table.js';
-import type { SourcedInstance } from './source.js';
+import type { Listed, SourcedInstance } from './source.js';
+
+/** What has become of one that the source has told of. */
+export type Merged =
+  | 'merged'
+  /** an instance of our own has its name */
+  | 'refused'
+  /** only the list of all says what has become of the one that had its name, or its identity */
+  | 'unclear';
 
 /**
  * Makes the source's instances in the store what the source says: all of them, so what it does not name is gone.
@@ -12,32 +20,47 @@ import type { SourcedInstance } from './source.js';
 export function mergeAll(
   transaction: Transaction,
   source: SourceName,
-  all: readonly SourcedInstance[],
+  { instances: all, unread }: Listed,
 ): SourcedInstance[] {
   const stored = transaction.list().filter((instance) => instance.source === source);
-  const byIdentity = new Map(stored.map((instance) => [identityOf(instance), instance]));
-  const named = new Set(all.map(identityOf));
-  for (const instance of stored) if (!named.has(identityOf(instance))) transaction.remove(instance);
+  const identity = identities(stored, all);
+  const byIdentity = new Map(stored.map((instance) => [identity(instance), instance]));
+  const named = new Set(all.map(identity));
+  const kept = new Set(unread.map(({ project, name }) => keyOf(project, name)));
+  for (const instance of stored) {
+    if (!named.has(identity(instance)) && !kept.has(keyOf(instance.project, instance.name)))
+      transaction.remove(instance);
+  }
   // Two may have changed names with each other: all let go of theirs before any gets another.
   const renamed = new Map<string, Instance>();
   for (const found of all) {
-    const before = byIdentity.get(identityOf(found));
+    const before = byIdentity.get(identity(found));
     if (before === undefined || (before.name === found.name && before.project === found.project)) continue;
     const nameless = { ...before, name: `.${before.id}` };
     transaction.replace(before, nameless);
-    renamed.set(identityOf(found), nameless);
+    renamed.set(identity(found), nameless);
   }
   return all.filter((found) => {
-    const before = renamed.get(identityOf(found)) ?? byIdentity.get(identityOf(found));
-    return !mergeOne(transaction, source, found, before);
+    const before = renamed.get(identity(found)) ?? byIdentity.get(identity(found));
+    const isIn = mergeOne(transaction, source, found, before);
+    if (!isIn && before !== undefined) transaction.remove(before);
+    return !isIn;
   });
 }
 
-/**
- * The same for one.
- * @returns is it there now?
- */
-export function mergeOne(
+/** The same for one, of which nothing is said but what it is now. */
+export function mergeFound(transaction: Transaction, source: SourceName, found: SourcedInstance): Merged {
+  const there = transaction.get(found.project, found.name);
+  if (there !== undefined && there.source !== source) return 'refused';
+  const isOther =
+    there === undefined ? transaction.list().some((other) => isSameOne(other, found)) : !isSameOne(there, found);
+  if (isOther) return 'unclear';
+  mergeOne(transaction, source, found, there);
+  return 'merged';
+}
+
+/** @returns is it there now? */
+function mergeOne(
   transaction: Transaction,
   source: SourceName,
   found: SourcedInstance,
@@ -46,7 +69,7 @@ export function mergeOne(
   const other = transaction.get(found.project, found.name);
   if (other !== undefined && other.id !== before?.id) return false;
   if (transaction.projects.get('', found.project) === undefined) {
-    createProject(transaction, found.project, { description: '', config: new Map() });
+    addProject(transaction, found.project, { description: '', config: new Map() });
   }
   const { project, name, description, createdAt, config, devices } = found;
   const said = { project, name, description, config, devices };
@@ -65,9 +88,30 @@ function following(before: Instance, after: Instance): Instance {
   return { ...after, guestState: firstGuestState(after) };
 }
 
+type Identified = Pick<Instance, 'project' | 'name' | 'config'>;
+
 /** What stays when an instance is renamed, and is another for one that is made anew under its name. */
-export function identityOf({ project, name, config }: Pick<Instance, 'project' | 'name' | 'config'>): string {
+export function identityOf({ project, name, config }: Identified): string {
   return config.get('volatile.uuid') || keyOf(project, name);
+}
+
+function isSameOne(a: Identified, b: Identified): boolean {
+  return identityOf(a) === identityOf(b);
+}
+
+/** The same, but for those whose identity is another's as well, by their names: nobody is taken for another. */
+function identities(...lists: readonly (readonly Identified[])[]): (instance: Identified) => string {
+  const shared = new Set(lists.flatMap(twice));
+  return (instance) => {
+    const identity = identityOf(instance);
+    return shared.has(identity) ? keyOf(instance.project, instance.name) : identity;
+  };
+}
+
+/** The identities that several have. */
+function twice(instances: readonly Identified[]): string[] {
+  const seen = new Set<string>();
+  return instances.map(identityOf).filter((identity) => seen.size === seen.add(identity).size);
 }
 
 function isSame(before: Instance, { project, name, description, config, devices }: SourcedInstance): boolean {

@@ -12,14 +12,29 @@ export interface SourcedInstance {
   /** expanded: its profiles are in it */
   readonly config: Config;
   readonly devices: Devices;
-  /** of its init, as the host sees it; 0: stopped */
+  /** has it an init? */
+  readonly runs: boolean;
+  /** of its init, as the host sees it; 0: none, or not asked for */
   readonly pid: number;
+}
+
+/** Which instance, by its names. */
+export interface Named {
+  readonly project: string;
+  readonly name: string;
+}
+
+/** What a source has. */
+export interface Listed {
+  readonly instances: readonly SourcedInstance[];
+  /** are there as well, but what they are could not be found out, or not be understood */
+  readonly unread: readonly Named[];
 }
 
 /** What a source tells of its own accord. */
 export interface SourceEvents {
-  /** Something has happened to this instance; nobody says what. */
-  changed(project: string, name: string): void;
+  /** Something has happened to this instance; nobody says what. started: it has an init, which may be another */
+  changed(instance: Named, started: boolean): void;
   /** Nothing is told from here on. */
   ended(): void;
 }
@@ -27,10 +42,12 @@ export interface SourceEvents {
 /** Where instances come from that are not our own. */
 export interface Source {
   readonly name: SourceName;
-  /** All its containers. */
-  list(): Promise<SourcedInstance[]>;
-  /** undefined: there is none */
-  get(project: string, name: string): Promise<SourcedInstance | undefined>;
+  /** how often it was */
+  readonly asked: { readonly all: number; readonly one: number };
+  /** All its containers. withPids: which costs the source a hundred times as much */
+  list(withPids?: boolean): Promise<Listed>;
+  /** undefined: there is none that could be read */
+  get(instance: Named, withPid?: boolean): Promise<SourcedInstance | undefined>;
   /** Resolves when whatever happens from here on is told. @returns what ends it */
   follow(events: SourceEvents): Promise<() => void>;
 }

@@ -1,17 +1,26 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Fault } from '../errors.js';
 import type { Registry } from '../instances/registry.js';
 import { keyOf } from '../instances/table.js';
 import type { Log } from '../log.js';
 import type { Running } from '../running.js';
-import { identityOf, mergeAll, mergeOne } from './merge.js';
-import type { Source, SourcedInstance } from './source.js';
+import { Inits } from './inits.js';
+import { mergeAll, mergeFound } from './merge.js';
+import type { Listed, Named, Source } from './source.js';
 
-type Again = (found: SourcedInstance) => Promise<SourcedInstance | undefined>;
+/** A list of all costs the source less than asking for each of more than so many, or of more than one in so many. */
+const fewest = 16;
+const oneIn = 8;
 
-/** Beyond so many changed instances, one list of all costs the source less than each by itself. */
-const mostSingle = 16;
+/** After a list of all, the source has a rest of as many times what that took, up to so many milliseconds. */
+const rests = 4;
+const longestRest = 30_000;
+
+/** Somebody said that it has changed. */
+interface Change extends Named {
+  /** its init may be another */
+  readonly started: boolean;
+}
 
 interface Events {
   /** everything the source has is stored */
@@ -26,14 +35,17 @@ export class Sync extends EventEmitter<Events> {
   readonly #source: Source;
   readonly #registry: Registry;
   readonly #running: Running;
+  readonly #inits: Inits;
   readonly #log: Log;
   readonly #retryMilliseconds: number;
   readonly #stopping = new AbortController();
   /** by key: changed since they were asked for */
-  readonly #changed = new Map<string, readonly [project: string, name: string]>();
-  /** how often, for the metrics */
-  readonly asked = { all: 0, one: 0 };
+  readonly #changed = new Map<string, Change>();
   #everything = false;
+  /** how many it has */
+  #known = 0;
+  /** when all may be asked for again, milliseconds of performance.now() */
+  #rested = 0;
   #connected = false;
   #saidAway = false;
   #wake: () => void = () => undefined;
@@ -47,8 +59,14 @@ export class Sync extends EventEmitter<Events> {
     this.#source = source;
     this.#registry = registry;
     this.#running = running;
+    this.#inits = new Inits(source, registry, running, log);
     this.#log = log;
     this.#retryMilliseconds = retryMilliseconds;
+  }
+
+  /** how often the source was asked, for the metrics */
+  get asked(): Source['asked'] {
+    return this.#source.asked;
   }
 
   /** Is the source there, and tells what happens? */
@@ -63,8 +81,8 @@ export class Sync extends EventEmitter<Events> {
 
   run(): void {
     // An init that exits may have been one that has been replaced already.
-    this.#running.on('stopped', ({ source, project, name }) => {
-      if (source === this.#source.name) this.#change(project, name);
+    this.#running.on('stopped', (instance) => {
+      if (instance.source === this.#source.name) this.#change(instance, false);
     });
     this.#done = this.#run();
   }
@@ -98,7 +116,7 @@ export class Sync extends EventEmitter<Events> {
   /** Until the source ends the connection, or fails. */
   async #followed(): Promise<void> {
     const end = await this.#source.follow({
-      changed: (project, name) => this.#change(project, name),
+      changed: (instance, started) => this.#change(instance, started),
       ended: () => {
         this.#connected = false;
         this.#wake();
@@ -107,10 +125,7 @@ export class Sync extends EventEmitter<Events> {
     this.#connected = true;
     this.#everything = true; // what was missed
     try {
-      while (this.#connected && !this.#stopping.signal.aborted) {
-        if (this.#everything || this.#changed.size > 0) await this.#next();
-        else await this.#nothingNew();
-      }
+      while (this.#connected && !this.#stopping.signal.aborted) await this.#next();
     } finally {
       this.#connected = false;
       this.#staleSince ??= performance.now();
@@ -119,100 +134,83 @@ export class Sync extends EventEmitter<Events> {
     if (!this.#stopping.signal.aborted) throw new Error('it has closed the connection');
   }
 
-  async #nothingNew(): Promise<void> {
-    this.#staleSince = undefined;
-    await new Promise<void>((resolve) => (this.#wake = resolve));
-  }
-
-  #change(project: string, name: string): void {
+  #change({ project, name }: Named, started: boolean): void {
     this.#staleSince ??= performance.now();
-    this.#changed.set(keyOf(project, name), [project, name]);
+    const key = keyOf(project, name);
+    this.#changed.set(key, { project, name, started: started || this.#changed.get(key)?.started === true });
     this.#wake();
   }
 
   async #next(): Promise<void> {
-    if (this.#everything || this.#changed.size > mostSingle) {
-      this.#everything = false;
-      this.#changed.clear();
-      await this.#all();
-      return;
+    const many = this.#isMany(this.#changed.size);
+    const rest = this.#rested - performance.now();
+    const [first] = this.#changed;
+    if ((many || this.#everything) && rest <= 0) await this.#all();
+    else if (!many && first !== undefined) {
+      this.#changed.delete(first[0]);
+      await this.#one(first[1]);
+    } else if (many || this.#everything) await this.#woken(rest);
+    else {
+      this.#staleSince = undefined;
+      await this.#woken();
     }
-    const [[key, [project, name]]] = this.#changed as unknown as [[string, readonly [string, string]]];
-    this.#changed.delete(key);
-    await this.#one(project, name);
+  }
+
+  #isMany(count: number): boolean {
+    return count > Math.max(fewest, this.#known / oneIn);
+  }
+
+  /** By what has happened, or when the time is over. */
+  async #woken(milliseconds?: number): Promise<void> {
+    const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+    const timer = milliseconds === undefined ? undefined : setTimeout(this.#wake, milliseconds);
+    await woken;
+    clearTimeout(timer);
   }
 
   async #all(): Promise<void> {
-    const all = await this.#list();
-    const refused = await this.#registry.transact((transaction) => mergeAll(transaction, this.#source.name, all));
-    for (const { project, name } of refused) this.#log.warn({ project, instance: name }, 'name is taken by our own');
+    this.#everything = false;
+    this.#changed.clear();
+    const listed = await this.#listRarely();
+    const { instances, unread } = listed;
+    this.#known = instances.length;
+    const refused = await this.#registry.transact((transaction) => mergeAll(transaction, this.#source.name, listed));
+    for (const found of refused) this.#isRefused(found);
+    for (const { project, name } of unread) this.#log.warn({ project, instance: name }, 'cannot be read at the source');
     const left = new Set(refused);
-    let later: Promise<ReadonlyMap<string, SourcedInstance>> | undefined;
-    await this.#follow(
-      all.filter((found) => !left.has(found)),
-      async (found) => {
-        later ??= this.#later();
-        return (await later).get(identityOf(found));
-      },
-    );
+    const starting = instances.filter((found) => !left.has(found) && this.#inits.isMissing(found));
+    if (this.#isMany(starting.length)) await this.#inits.startAll(starting);
+    else for (const found of starting) await this.#inits.start(found);
     this.#saidAway = false;
-    this.#log.info({ source: this.#source.name, instances: all.length }, 'source read');
+    this.#log.info({ source: this.#source.name, instances: instances.length }, 'source read');
     this.emit('read');
   }
 
-  async #one(project: string, name: string): Promise<void> {
-    const found = await this.#get(project, name);
-    const before = this.#registry.get(project, name);
-    const same = found && before?.source === this.#source.name && identityOf(before) === identityOf(found);
-    if (!same) {
-      this.#everything = before?.source === this.#source.name || found !== undefined; // made, deleted or renamed
+  async #one(change: Change): Promise<void> {
+    const found = await this.#source.get(change);
+    if (found === undefined) {
+      // Deleted, renamed, or not to be read.
+      if (this.#registry.get(change.project, change.name)?.source === this.#source.name) this.#everything = true;
       return;
     }
-    await this.#registry.transact((transaction) => {
-      const latest = transaction.get(project, name);
-      if (latest?.id === before.id) mergeOne(transaction, this.#source.name, found, latest);
-    });
-    await this.#follow([found], () => this.#get(project, name));
+    const merged = await this.#registry.transact((transaction) => mergeFound(transaction, this.#source.name, found));
+    if (merged === 'unclear') this.#everything = true;
+    else if (merged === 'refused') this.#isRefused(found);
+    else if (change.started || this.#inits.isMissing(found)) await this.#inits.start(found);
   }
 
-  #list(): Promise<SourcedInstance[]> {
-    this.asked.all++;
-    return this.#source.list();
+  #isRefused({ project, name }: Named): void {
+    this.#log.warn({ project, instance: name }, 'name is taken by our own');
   }
 
-  #get(project: string, name: string): Promise<SourcedInstance | undefined> {
-    this.asked.one++;
-    return this.#source.get(project, name);
-  }
-
-  /** All once more, asked for when every init of this turn is held. */
-  async #later(): Promise<ReadonlyMap<string, SourcedInstance>> {
-    await new Promise(setImmediate);
-    return new Map((await this.#list()).map((found) => [identityOf(found), found]));
-  }
-
-  /** Starts and stops what the source has started and stopped. */
-  async #follow(all: readonly SourcedInstance[], again: Again): Promise<void> {
-    await Promise.all(all.map((found) => this.#stopOther(found)));
-    await Promise.all(all.map((found) => this.#start(found, again)));
-  }
-
-  async #stopOther({ project, name, pid }: SourcedInstance): Promise<void> {
-    const run = this.#registry.get(project, name)?.run;
-    // Whether an init has ended, its pidfd says: 0 is also what a source names that could not find out.
-    if (run !== undefined && pid !== 0 && run.pid !== pid) await this.#running.stop(project, name);
-  }
-
-  /** A pid that the source named may be another's by now: only one that it names still, when it is held, counts. */
-  async #start(found: SourcedInstance, again: Again): Promise<void> {
-    const { project, name, pid } = found;
-    if (pid === 0 || this.#registry.get(project, name)?.run !== undefined) return;
-    const confirm = async (): Promise<boolean> => (await again(found))?.pid === pid;
+  /** It may take the source long, and is then not asked again for longer. */
+  async #listRarely(): Promise<Listed> {
+    const began = performance.now();
     try {
-      await this.#running.start(project, name, pid, undefined, confirm);
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      this.#log.warn({ project, instance: name, pid, reason: error.message }, 'cannot be served');
+      return await this.#source.list();
+    } finally {
+      const now = performance.now();
+      this.#rested = now + Math.min(rests * (now - began), longestRest);
     }
   }
 }

@@ -25,6 +25,8 @@ export interface FakeInstance {
   readonly pid: number;
   /** of a cluster: which member runs it */
   readonly location: string;
+  /** said of it instead of what is said otherwise */
+  readonly raw?: object;
 }
 
 /** What LXD 5.0.2 has said of a running container, asked with recursion=1. */
@@ -38,11 +40,15 @@ export class FakeLxd {
   readonly #directory = mkdtempSync(join(tmpdir(), 'devlxd-fake-lxd-'));
   readonly instances: FakeInstance[] = [];
   readonly images = new FakeImages();
-  readonly fetches = { lists: 0, singles: 0, atOnce: 0, mostAtOnce: 0 };
+  /** states: lists and single ones that were asked for with pids, which is what costs the real one most */
+  readonly fetches = { lists: 0, singles: 0, states: 0, atOnce: 0, mostAtOnce: 0 };
   #server: Server | undefined;
   #guestServer: Server | undefined;
   #stale = '';
   #hangs = false;
+  #garbled: string | undefined = 'none';
+  /** how long it takes to list all */
+  listMilliseconds = 0;
   readonly #listeners = new Set<WebSocket>();
   readonly #guestDirectory: string;
 
@@ -130,7 +136,7 @@ export class FakeLxd {
     if (action !== undefined) this.tell(action, after.name, after.project);
   }
 
-  /** The next list says what is there; from then on the instance is stopped. */
+  /** The next answer with pids says what is there; from then on the instance is stopped. */
   staleOnce(name: string): void {
     this.#stale = name;
   }
@@ -138,6 +144,16 @@ export class FakeLxd {
   /** From here on nothing is answered, or what comes from then on is again. */
   hang(hangs: boolean): void {
     this.#hangs = hangs;
+  }
+
+  /** Whoever listens loses the connection, and finds everything anew. */
+  hangUp(): void {
+    for (const socket of this.#listeners) socket.terminate();
+  }
+
+  /** From here on lists have this body, or undefined: end in the middle of it; 'none': they are right again */
+  garble(body: string | undefined): void {
+    this.#garbled = body;
   }
 
   delete(name: string): void {
@@ -178,18 +194,38 @@ export class FakeLxd {
     response.on('close', () => this.fetches.atOnce--);
     if (this.#hangs) return;
     const name = url.pathname.split('/')[3];
-    if (name === undefined) {
-      this.fetches.lists++;
-      answer(response, 200, this.instances.map(rendered));
-      if (this.#stale !== '') this.change(this.#stale, { pid: 0 });
-      this.#stale = '';
+    const withState = url.searchParams.get('recursion') === (name === undefined ? '2' : '1');
+    if (withState) this.fetches.states++;
+    if (name === undefined) void this.#list(response, withState);
+    else this.#one(name, url.searchParams.get('project') ?? 'default', response, withState);
+  }
+
+  async #list(response: ServerResponse, withState: boolean): Promise<void> {
+    this.fetches.lists++;
+    await pause(this.listMilliseconds);
+    if (this.#garbled !== 'none') {
+      response
+        .writeHead(200, { 'Content-Length': this.#garbled?.length ?? 1000 })
+        .end(this.#garbled ?? '{"metadata":[');
+      response.socket?.end();
       return;
     }
+    const all = this.instances.map((instance) => rendered(instance, withState));
+    answer(response, 200, all);
+    if (withState) this.#growStale();
+  }
+
+  #one(name: string, project: string, response: ServerResponse, withState: boolean): void {
     this.fetches.singles++;
-    const project = url.searchParams.get('project') ?? 'default';
     const found = this.instances.find((instance) => instance.name === name && instance.project === project);
     if (found === undefined) answer(response, 404, null);
-    else answer(response, 200, rendered(found));
+    else answer(response, 200, rendered(found, withState));
+    if (withState) this.#growStale();
+  }
+
+  #growStale(): void {
+    if (this.#stale !== '') this.change(this.#stale, { pid: 0 });
+    this.#stale = '';
   }
 }
 
@@ -198,16 +234,19 @@ function answer(response: ServerResponse, status: number, metadata: unknown): vo
   response.end(JSON.stringify({ type: status === 200 ? 'sync' : 'error', metadata }));
 }
 
-function rendered({ name, project, uuid, config, devices, pid, location }: FakeInstance): object {
+function rendered(instance: FakeInstance, withState: boolean): object {
+  const { name, project, uuid, config, devices, pid, location, raw } = instance;
   const status = pid === 0 ? { status: 'Stopped', status_code: 102 } : { status: 'Running', status_code: 103 };
+  const { state, ...rest } = recorded;
   return {
-    ...recorded,
+    ...rest,
     name,
     project,
     location,
     expanded_config: { ...config, 'volatile.uuid': uuid, 'volatile.cloud-init.instance-id': `id-${uuid}` },
     expanded_devices: devices,
     ...status,
-    state: { ...recorded.state, ...status, pid },
+    ...(withState ? { state: { ...state, ...status, pid } } : {}),
+    ...raw,
   };
 }

@@ -5,6 +5,7 @@ import { FakeLxd } from '../support/fake-lxd.js';
 
 const fake = new FakeLxd();
 const source = new Lxd({ name: 'incus', socketPath: fake.socket }, 0.05);
+const a = { project: 'default', name: 'a' };
 const silent = { changed: () => undefined, ended: () => undefined };
 
 before(() => fake.start());
@@ -16,21 +17,19 @@ after(async () => {
 test('whatever a source is asked fails when it hangs, and works again afterwards', async () => {
   fake.hang(true);
   await assert.rejects(source.list(), /^Error: Incus on .*: GET \/1.0\/instances\?.*: no answer within 0.5 s$/);
-  await assert.rejects(source.get('default', 'a'), /^Error: Incus on .*: GET .*: no answer within 0.05 s$/);
+  await assert.rejects(source.get(a), /^Error: Incus on .*: GET .*: no answer within 0.05 s$/);
   await assert.rejects(source.follow(silent), /handshake has timed out/);
   fake.hang(false);
   fake.add('a');
-  assert.equal((await source.list()).length, 1);
-  assert.equal((await source.get('default', 'a'))?.name, 'a');
+  assert.equal((await source.list()).instances.length, 1);
+  assert.equal((await source.get(a))?.name, 'a');
   (await source.follow(silent))();
 });
 
 test('what waits for one that hangs fails at once when it is closed, and so does what comes after', async () => {
   fake.hang(true);
   const patient = new Lxd({ name: 'lxd', socketPath: fake.socket }, 0);
-  const failed = [patient.list(), patient.get('default', 'a'), patient.follow(silent)].map((asked) =>
-    assert.rejects(asked),
-  );
+  const failed = [patient.list(), patient.get(a), patient.follow(silent)].map((asked) => assert.rejects(asked));
   patient.close();
   await Promise.all(failed);
   await assert.rejects(patient.list(), /closed$/);
