@@ -103,7 +103,8 @@ export class Service {
     this.#log.info({ signal }, 'devlxd stops');
     this.#manager.stopping();
     if (sockets.source !== undefined) {
-      sockets.giveBack();
+      const error = sockets.giveBack();
+      if (error !== undefined) this.#log.error({ err: error }, "the source's guest socket cannot be given back");
       await pause(givenBackMilliseconds);
     }
     const kept = await daemon.stop(this.#manager.present);

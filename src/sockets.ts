@@ -68,11 +68,19 @@ export class Sockets {
     return fd;
   }
 
-  /** They reach the source's daemon again; those that have connected already are to be answered. */
-  giveBack(): void {
-    if (this.source === undefined) return;
-    this.source.giveBack();
+  /**
+   * They reach the source's daemon again; those that have connected already are to be answered.
+   * @returns why they do not; undefined: they do
+   */
+  giveBack(): unknown {
+    if (this.source === undefined) return undefined;
     this.#keeper?.dropSocket('source');
+    try {
+      this.source.giveBack();
+      return undefined;
+    } catch (error) {
+      return error;
+    }
   }
 
   /** The connections that wait to be taken in; they belong to whoever asks. */
@@ -114,7 +122,7 @@ export class Sockets {
 
   #bindAt(source: GuestSocket): number {
     source.prepare();
-    const fd = listenUnix(source.own, 0o666, this.#settings.backlog);
+    const fd = source.bind((path) => listenUnix(path, 0o666, this.#settings.backlog));
     const last = this.#descriptors.get('source');
     this.#descriptors.set('source', fd);
     if (last !== undefined) closeSync(last); // now, so that the new one has another number

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { bestIdentityPath, identityPaths } from '../src/gate.js';
 import { TestDaemon } from './support/daemon.js';
@@ -158,6 +159,67 @@ test('devlxd is killed and starts again, also without LXD: its last state is ser
     await lxd.start();
     await untilAnswers('of devlxd');
   }));
+
+const plants: Readonly<Record<string, (hidden: string, elsewhere: string) => void>> = {
+  'a link to elsewhere': (hidden, elsewhere) => symlinkSync(elsewhere, hidden),
+  'a link to nowhere': (hidden) => symlinkSync(`${hidden}/none`, hidden),
+  'a file': (hidden) => writeFileSync(hidden, ''),
+  'links instead of sockets': (hidden, elsewhere) => {
+    mkdirSync(hidden);
+    for (const name of ['own', 'theirs', 'new']) symlinkSync(join(elsewhere, name), join(hidden, name));
+  },
+};
+
+for (const [what, plant] of Object.entries(plants)) {
+  test(`root of a privileged guest plants ${what}, before and afterwards: nothing elsewhere is touched`, async (t) => {
+    const hidden = join(dirname(lxd.guestSocket), '.devlxd');
+    const elsewhere = mkdtempSync(join(tmpdir(), 'devlxd-elsewhere-'));
+    t.after(() => rmSync(elsewhere, { recursive: true }));
+    for (const name of ['own', 'theirs', 'new', 'other']) writeFileSync(join(elsewhere, name), name, { mode: 0o600 });
+    const left = () => readdirSync(elsewhere).map((name) => [name, statSync(join(elsewhere, name)).mode & 0o777]);
+    const before = left();
+    plant(hidden, elsewhere);
+    const daemon = await TestDaemon.start(options());
+    t.after(() => daemon.remove());
+    await untilAnswers('of devlxd');
+    process.kill(daemon.pid, 'SIGSTOP'); // so that it is not faster
+    renameSync(hidden, `${hidden}-moved`);
+    plant(hidden, elsewhere);
+    rmSync(lxd.guestSocket);
+    process.kill(daemon.pid, 'SIGCONT');
+    await untilAnswers('of devlxd');
+    process.kill(daemon.pid, 'SIGSTOP');
+    rmSync(hidden, { recursive: true });
+    plant(hidden, elsewhere);
+    process.kill(daemon.pid, 'SIGCONT');
+    assert.equal(await daemon.end(), 0);
+    assert.deepEqual(left(), before);
+  });
+}
+
+test('what is in the directory that is not its own stays there, and is in no way', async () => {
+  const hidden = join(dirname(lxd.guestSocket), '.devlxd');
+  mkdirSync(join(hidden, 'deep', 'deeper'), { recursive: true, mode: 0o777 });
+  const daemon = await TestDaemon.start(options());
+  await untilAnswers('of devlxd');
+  assert.equal(statSync(hidden).mode & 0o777, 0o700);
+  assert.equal(await daemon.end(), 0);
+  await daemon.remove();
+  assert.equal(await whose(), 'of LXD');
+  assert.deepEqual(readdirSync(hidden, { recursive: true }), ['deep', 'deep/deeper']);
+});
+
+test('what cannot be tidied up when it stops is logged, and it stops in order', async () => {
+  const hidden = join(dirname(lxd.guestSocket), '.devlxd');
+  const daemon = await TestDaemon.start(options());
+  await untilAnswers('of devlxd');
+  mkdirSync(join(hidden, 'new'));
+  assert.equal(await daemon.end(), 0);
+  assert.ok(daemon.log.some(({ msg }) => msg === "the source's guest socket cannot be given back"));
+  assert.equal(daemon.log.at(-1)?.msg, 'stopped');
+  await daemon.remove();
+  assert.equal(await whose(), 'of LXD');
+});
 
 test('a takeover between two devlxds leaves the socket taken, and every request is answered', () =>
   whileTaken(async (daemon) => {
