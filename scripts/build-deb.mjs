@@ -41,7 +41,9 @@ const needed = {
     `uws_linux_${process.arch}_${process.versions.modules}.node`,
   ],
 };
-const superfluous = /\/(tests?|docs|examples|benchmarks?|\.github)(\/|$)|\.(md|map|[cm]?ts|markdown)$/;
+const superfluous = /\/(tests?|docs|examples|benchmarks?|\.[^/]+)(\/|$)|\.(md|map|[cm]?ts|markdown|html)$/;
+/** Each licence asks to go along with what it is of. */
+const licence = /\/(licen[cs]e|copying|notice)[^/]*$/i;
 
 const stage = mkdtempSync(join(tmpdir(), 'devlxd-deb-'));
 chmodSync(stage, 0o755);
@@ -77,7 +79,7 @@ function modules() {
 
 function isPart(path) {
   // Packages inside come by themselves, if they are needed.
-  return !superfluous.test(path) && !path.startsWith('/node_modules');
+  return (licence.test(path) || !superfluous.test(path)) && !path.startsWith('/node_modules');
 }
 
 /** The directories of all packages that the daemon loads. */

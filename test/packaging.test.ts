@@ -87,6 +87,11 @@ test('the package has what is needed to run it, and nothing that only builds or 
   assert.deepEqual(readdirSync(join(library, 'dist')), ['src']);
   for (const name of ['typescript', '@biomejs', 'node-gyp', 'fast-check', 'prebuild-install'])
     assert.ok(!existsSync(join(library, 'node_modules', name)), name);
+  for (const name of readdirSync(join(library, 'node_modules')).filter((name) => !name.startsWith('@'))) {
+    const licences = (from: string): string[] =>
+      readdirSync(join(from, 'node_modules', name)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
+    assert.deepEqual(licences(library), licences(packageRoot), `the licence of ${name}`);
+  }
   const unit = readFileSync(join(tree, 'usr/lib/systemd/system/devlxd.service'), 'utf8');
   const [, program = ''] = /^ExecStart=\/usr\/bin\/node (?:-\S+ )*(\/\S+) serve$/m.exec(unit) ?? [];
   assert.match(program, /devlxd$/);
