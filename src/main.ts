@@ -165,10 +165,12 @@ export class Daemon {
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
     await guestEdge.run();
-    const patience = limits['drain-seconds'];
     this.#ends.push(() => running.letGo());
     this.#ends.push(() => oddEdge.close());
-    this.#ends.push(async () => void (await Promise.all([guestEdge.linger(patience), desk.linger(patience)])));
+    this.#ends.push(async () => {
+      const patience = limits['drain-seconds'];
+      await Promise.all([guestEdge.linger(patience), desk.linger(patience)]);
+    });
     this.#closes.push(() => running.close());
     this.#stops.push(() => oddEdge.stop());
     this.#stops.push(() => guestEdge.stop());
@@ -250,14 +252,14 @@ export class Daemon {
     const { source, limits } = this.#settings;
     if (source === undefined) return undefined;
     const { SourceImages } = await import('./sources/images.js');
-    const images = new SourceImages(source, limits['source-seconds']);
+    const images = new SourceImages(source, limits);
     this.#ends.push(() => images.close());
     return images;
   }
 
   async #follow(source: SourceSetting, registry: Registry, running: Running, gate: Gate): Promise<void> {
     const [{ Lxd }, { Sync }] = await Promise.all([import('./sources/lxd.js'), import('./sources/sync.js')]);
-    const lxd = new Lxd(source, this.#settings.limits['source-seconds']);
+    const lxd = new Lxd(source, this.#settings.limits);
     const sync = new Sync(lxd, registry, running, this.#log);
     // Whoever reaches us there must be known. What runs since before is.
     if (registry.list().some((instance) => instance.source === lxd.name && instance.run !== undefined))

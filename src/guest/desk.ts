@@ -61,9 +61,9 @@ export class Desk {
     this.#running = running;
     this.#listeners = listeners;
     this.#images = images;
-    this.#exports = new Exports(limits['image-exports'], (id) => this.reached.add('image-exports', id));
+    this.#exports = new Exports(limits, (id) => this.reached.add('image-exports', id));
     this.#log = log;
-    this.#held = new HeldRequests(limits['hold-seconds'], limits.strangers);
+    this.#held = new HeldRequests(limits);
     running.on('started', () => this.#held.retryAll());
     registry.on('changes', (changes) => {
       for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
@@ -79,6 +79,11 @@ export class Desk {
   /** Those that have ever waited. */
   get heldInAll(): number {
     return this.#held.inAll;
+  }
+
+  /** The limits have changed. */
+  adapt(): void {
+    this.#exports.admit();
   }
 
   /** The store is about to close: nobody waits any longer for its instance, and what needs the store ends. */

@@ -52,7 +52,7 @@ export class GuestEdge {
     this.#around = { gate, listeners, limits, underWay: desk.underWay, reached: desk.reached };
     this.#desk = desk;
     this.#running = running;
-    this.#heartbeat = new Heartbeat(limits['ping-seconds']);
+    this.#heartbeat = new Heartbeat(limits);
   }
 
   /** Builds the app and makes it the one that the gate fills. */
@@ -63,7 +63,7 @@ export class GuestEdge {
           idleTimeout: 0, // the heartbeat does it, with as many pings as the protocol wants
           sendPingsAutomatically: false,
           maxPayloadLength: 1024, // guests have nothing to say here
-          maxBackpressure: this.#around.limits['event-backlog'],
+          maxBackpressure: 0, // the listener looks itself: this could not change any more
           upgrade: (response, request, context) => this.#receive(response, request, context),
           open: (socket) => this.#opened(socket),
           pong: (socket) => socket.getUserData().listener?.answered(),
@@ -75,6 +75,11 @@ export class GuestEdge {
     this.#running.on('stopped', (instance) =>
       this.#around.listeners.end(instance.id, closeCodes.goingAway, 'the instance was stopped'),
     );
+  }
+
+  /** The limits have changed. */
+  adapt(): void {
+    this.#heartbeat.run();
   }
 
   /** Tells every listener that the daemon goes. */
@@ -110,8 +115,8 @@ export class GuestEdge {
 
   #opened(socket: WebSocket<SocketData>): void {
     const data = socket.getUserData();
-    const { reached } = this.#around;
-    data.listener = new WebSocketListener(socket, (limit) => reached.add(limit, data.instanceId));
+    const { limits, reached } = this.#around;
+    data.listener = new WebSocketListener(socket, limits, (limit) => reached.add(limit, data.instanceId));
     for (const event of data.missed) data.listener.send(event);
     this.#around.listeners.add(data.instanceId, data.listener);
     this.#heartbeat.join(data.listener);
@@ -225,7 +230,7 @@ class UwsExchange implements Exchange {
     socket.allowHalfOpen = false; // a listener that says goodbye has gone
     const { limits, reached } = this.#around;
     const dropped = (): void => reached.add('event-backlog', instanceId);
-    const listener = new StreamListener(socket, types, limits['event-backlog'], dropped);
+    const listener = new StreamListener(socket, types, limits, dropped);
     for (const event of missed) listener.send(event);
     this.#around.listeners.add(instanceId, listener);
     socket.on('close', () => this.#around.listeners.remove(instanceId, listener));

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Limits } from '../limits.js';
 import { UnderWay } from '../under-way.js';
 import { Turns } from './turns.js';
 
@@ -13,14 +14,14 @@ interface Line {
  * reader that stops reading holds up nobody but its own instance.
  */
 export class Exports {
-  readonly #most: number;
+  readonly #limits: Limits;
   readonly #waits: (instanceId: number) => void;
   readonly #lines = new Map<number, Line>();
   readonly underWay = new UnderWay();
 
-  /** most: exports of one instance at the same time; 0: any number. waits: told of each that has to wait */
-  constructor(most: number, waits: (instanceId: number) => void) {
-    this.#most = most;
+  /** waits: told of each that has to wait */
+  constructor(limits: Limits, waits: (instanceId: number) => void) {
+    this.#limits = limits;
     this.#waits = waits;
   }
 
@@ -28,7 +29,7 @@ export class Exports {
   async send(instanceId: number, socket: Socket, answer: () => Promise<void>): Promise<void> {
     socket.on('error', () => undefined); // what is being written fails, too
     socket.resume(); // whatever the guest goes on to say does not matter
-    const line = this.#lines.get(instanceId) ?? { turns: new Turns(this.#most), sockets: new Set() };
+    const line = this.#lines.get(instanceId) ?? { turns: this.#turns(), sockets: new Set() };
     this.#lines.set(instanceId, line);
     line.sockets.add(socket);
     if (line.turns.full) this.#waits(instanceId);
@@ -42,6 +43,11 @@ export class Exports {
     if (line.turns.idle) this.#lines.delete(instanceId);
   }
 
+  /** More may be sent at a time than before. */
+  admit(): void {
+    for (const { turns } of this.#lines.values()) turns.admit();
+  }
+
   /** Ends what an instance is being sent. */
   end(instanceId: number): void {
     for (const socket of this.#lines.get(instanceId)?.sockets ?? []) socket.destroy();
@@ -49,5 +55,9 @@ export class Exports {
 
   stop(): void {
     for (const id of this.#lines.keys()) this.end(id);
+  }
+
+  #turns(): Turns {
+    return new Turns(() => this.#limits['image-exports']);
   }
 }

@@ -1,3 +1,5 @@
+import type { Limits } from '../limits.js';
+
 /** Somebody who is asked now and then whether he is still there. */
 export interface Living {
   /** Asks once more, or ends the one who has not answered for too long. */
@@ -10,19 +12,21 @@ const parts = 10;
 /** Beats everyone once per period, a tenth of them at a time. */
 export class Heartbeat {
   readonly #groups = Array.from({ length: parts }, () => new Set<Living>());
-  readonly #periodMilliseconds: number;
+  readonly #limits: Limits;
   #timer: NodeJS.Timeout | undefined;
   #joined = 0;
   #turn = 0;
 
-  /** periodSeconds: 0 asks nobody */
-  constructor(periodSeconds: number) {
-    this.#periodMilliseconds = periodSeconds * 1000;
+  constructor(limits: Limits) {
+    this.#limits = limits;
   }
 
+  /** Again when the limit has changed. */
   run(): void {
-    if (this.#periodMilliseconds === 0) return;
-    this.#timer = setInterval(() => this.#beatNext(), this.#periodMilliseconds / parts);
+    this.stop();
+    const seconds = this.#limits['ping-seconds'];
+    if (seconds === 0) return;
+    this.#timer = setInterval(() => this.#beatNext(), (seconds * 1000) / parts);
     this.#timer.unref();
   }
 

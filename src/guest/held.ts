@@ -1,4 +1,4 @@
-import { exceeds } from '../limits.js';
+import { exceeds, type Limits } from '../limits.js';
 
 /** A request that waits for its caller's instance to be registered. */
 export interface HeldRequest {
@@ -19,15 +19,12 @@ interface Entry {
  */
 export class HeldRequests {
   readonly #entries = new Set<Entry>();
-  readonly #milliseconds: number;
-  readonly #most: number;
+  readonly #limits: Limits;
   /** so many have been held */
   inAll = 0;
 
-  /** seconds: how long a request waits; most: how many may wait (0: any number) */
-  constructor(seconds: number, most: number) {
-    this.#milliseconds = seconds * 1000;
-    this.#most = most;
+  constructor(limits: Limits) {
+    this.#limits = limits;
   }
 
   get size(): number {
@@ -35,14 +32,15 @@ export class HeldRequests {
   }
 
   hold(request: HeldRequest): void {
-    if (this.#milliseconds === 0 || exceeds(this.#most, this.size + 1)) {
+    const { 'hold-seconds': seconds, strangers: most } = this.#limits;
+    if (seconds === 0 || exceeds(most, this.size + 1)) {
       request.giveUp('strangers');
       return;
     }
     const timer = setTimeout(() => {
       this.#entries.delete(entry);
       request.giveUp('hold-seconds');
-    }, this.#milliseconds);
+    }, seconds * 1000);
     const entry: Entry = { request, timer };
     this.#entries.add(entry);
     this.inAll++;

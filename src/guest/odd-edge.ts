@@ -179,7 +179,7 @@ class NodeExchange implements Exchange {
     this.#admitted.leased = true;
     const { limits, reached } = this.#around;
     const dropped = (): void => reached.add('event-backlog', instanceId);
-    const listener = new ChunkListener(this.#response, types, limits['event-backlog'], dropped);
+    const listener = new ChunkListener(this.#response, types, limits, dropped);
     for (const event of missed) listener.send(event);
     this.#around.listeners.add(instanceId, listener);
     this.#response.on('close', () => this.#around.listeners.remove(instanceId, listener));

@@ -2,7 +2,7 @@ import type { WebSocket } from 'uWebSockets.js';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EventType, GuestEvent } from '../instances/events.js';
-import { exceeds } from '../limits.js';
+import { exceeds, type Limits } from '../limits.js';
 import type { Living } from './heartbeat.js';
 import { closeCodes, type Listener } from './listeners.js';
 
@@ -16,7 +16,8 @@ export interface SocketData {
   listener?: WebSocketListener;
 }
 
-const dropped = 2;
+/** What send() of a WebSocket says when its reader is behind. */
+const behind = 0;
 /** Pongs that may be missing. */
 const patience = 3;
 /** How long a peer may take to read its close frame. */
@@ -25,20 +26,32 @@ const closeMilliseconds = 5000;
 /** Events as WebSocket text messages. */
 export class WebSocketListener implements Listener, Living {
   readonly types: ReadonlySet<EventType>;
+  readonly #limits: Limits;
+  #behind = false;
   #unanswered = 0;
   readonly #reached: (limit: 'event-backlog' | 'ping-seconds') => void;
   #socket: WebSocket<SocketData> | undefined;
 
   /** reached: told of the limit because of which it ends */
-  constructor(socket: WebSocket<SocketData>, reached: (limit: 'event-backlog' | 'ping-seconds') => void) {
+  constructor(
+    socket: WebSocket<SocketData>,
+    limits: Limits,
+    reached: (limit: 'event-backlog' | 'ping-seconds') => void,
+  ) {
     this.#socket = socket;
+    this.#limits = limits;
     this.#reached = reached;
     this.types = socket.getUserData().types;
   }
 
   send(event: GuestEvent): void {
-    // uWebSockets' own limit (maxBackpressure) is the backlog limit.
-    if (this.#socket?.send(event.text) !== dropped) return;
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    const waiting = this.#behind ? socket.getBufferedAmount() : 0;
+    if (!exceeds(this.#limits['event-backlog'], waiting)) {
+      this.#behind = socket.send(event.text) === behind;
+      return;
+    }
     this.#reached('event-backlog');
     this.end(closeCodes.tooSlow, 'too many unread events');
   }
@@ -83,15 +96,15 @@ const streamHead = [
 export class StreamListener implements Listener {
   readonly types: ReadonlySet<EventType>;
   readonly #socket: Socket;
-  readonly #backlog: number;
+  readonly #limits: Limits;
   readonly #dropped: () => void;
 
-  /** backlog: most bytes that may wait to be read; 0: any number. dropped: called when more wait */
-  constructor(socket: Socket, types: ReadonlySet<EventType>, backlog: number, dropped: () => void) {
+  /** dropped: called when more than the limit waits to be read */
+  constructor(socket: Socket, types: ReadonlySet<EventType>, limits: Limits, dropped: () => void) {
     this.types = types;
     this.#dropped = dropped;
     this.#socket = socket;
-    this.#backlog = backlog;
+    this.#limits = limits;
     socket.on('error', () => undefined); // 'close' follows and is what counts
     socket.resume(); // whatever the guest goes on to say does not matter, that it leaves does
     socket.write(streamHead);
@@ -100,7 +113,7 @@ export class StreamListener implements Listener {
   send({ text }: GuestEvent): void {
     const line = `${text}\n`;
     this.#socket.write(`${Buffer.byteLength(line).toString(16)}\r\n${line}\r\n`);
-    if (this.#socket.destroyed || !exceeds(this.#backlog, this.#socket.writableLength)) return;
+    if (this.#socket.destroyed || !exceeds(this.#limits['event-backlog'], this.#socket.writableLength)) return;
     this.#dropped();
     this.#socket.destroy();
   }
@@ -116,14 +129,14 @@ export class StreamListener implements Listener {
 export class ChunkListener implements Listener {
   readonly types: ReadonlySet<EventType>;
   readonly #response: ServerResponse;
-  readonly #backlog: number;
+  readonly #limits: Limits;
   readonly #dropped: () => void;
 
-  /** backlog, dropped: as for StreamListener */
-  constructor(response: ServerResponse, types: ReadonlySet<EventType>, backlog: number, dropped: () => void) {
+  /** dropped: as for StreamListener */
+  constructor(response: ServerResponse, types: ReadonlySet<EventType>, limits: Limits, dropped: () => void) {
     this.types = types;
     this.#response = response;
-    this.#backlog = backlog;
+    this.#limits = limits;
     this.#dropped = dropped;
     response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
     response.flushHeaders();
@@ -132,7 +145,7 @@ export class ChunkListener implements Listener {
   send({ text }: GuestEvent): void {
     this.#response.write(`${text}\n`);
     const waiting = this.#response.writableLength + (this.#response.socket?.writableLength ?? 0);
-    if (this.#response.destroyed || !exceeds(this.#backlog, waiting)) return;
+    if (this.#response.destroyed || !exceeds(this.#limits['event-backlog'], waiting)) return;
     this.#dropped();
     this.#response.destroy();
   }

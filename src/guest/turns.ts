@@ -2,12 +2,12 @@ import { exceeds } from '../limits.js';
 
 /** Lets so many in at a time; the others wait, in the order of their coming. */
 export class Turns {
-  readonly #most: number;
+  readonly #most: () => number;
   readonly #waiting: (() => void)[] = [];
   #inside = 0;
 
-  /** most: 0 lets everyone in */
-  constructor(most: number) {
+  /** most: 0 lets everyone in; when it has become more, `admit` */
+  constructor(most: () => number) {
     this.#most = most;
   }
 
@@ -18,7 +18,7 @@ export class Turns {
 
   /** Who comes now has to wait. */
   get full(): boolean {
-    return exceeds(this.#most, this.#inside + 1);
+    return exceeds(this.#most(), this.#inside + 1);
   }
 
   /** Runs work when its turn has come. */
@@ -28,9 +28,16 @@ export class Turns {
     try {
       await work();
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#inside--;
-      else next(); // in the place of the one who leaves
+      this.#inside--;
+      this.admit();
+    }
+  }
+
+  /** Lets in those who wait and need not. */
+  admit(): void {
+    while (this.#waiting.length > 0 && !this.full) {
+      this.#inside++; // at once, so that nobody comes in between
+      this.#waiting.shift()?.();
     }
   }
 }

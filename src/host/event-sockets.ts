@@ -18,14 +18,14 @@ const maxPayload = 4096;
 export class EventSockets {
   readonly #events: HostEvents;
   readonly #registry: Registry;
-  readonly #backlog: number;
+  readonly #limits: Limits;
   readonly #reached: ReachedLimits;
   readonly #server = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
 
   constructor(events: HostEvents, registry: Registry, limits: Limits, reached: ReachedLimits) {
     this.#events = events;
     this.#registry = registry;
-    this.#backlog = limits['host-event-backlog'];
+    this.#limits = limits;
     this.#reached = reached;
   }
 
@@ -38,7 +38,7 @@ export class EventSockets {
     const query = url.searchParams;
     const interest = { types: typesOf(query), project: listedProject({ query }, this.#registry) };
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      const listener = new SocketListener(webSocket, interest, this.#backlog, () => {
+      const listener = new SocketListener(webSocket, interest, this.#limits, () => {
         leave();
         this.#events.dropped++;
         this.#reached.add('host-event-backlog');
@@ -56,17 +56,14 @@ export class EventSockets {
 class SocketListener implements HostListener {
   readonly interest: Interest;
   readonly #socket: WebSocket;
-  readonly #backlog: number;
+  readonly #limits: Limits;
   readonly #dropped: () => void;
 
-  /**
-   * backlog: most bytes that may wait to be read; 0: any number.
-   * dropped: called when more wait
-   */
-  constructor(socket: WebSocket, interest: Interest, backlog: number, dropped: () => void) {
+  /** dropped: called when more than the limit waits to be read */
+  constructor(socket: WebSocket, interest: Interest, limits: Limits, dropped: () => void) {
     this.interest = interest;
     this.#socket = socket;
-    this.#backlog = backlog;
+    this.#limits = limits;
     this.#dropped = dropped;
     socket.on('error', () => undefined); // 'close' follows and is what counts
   }
@@ -74,7 +71,7 @@ class SocketListener implements HostListener {
   send(text: string): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     this.#socket.send(text);
-    if (!exceeds(this.#backlog, this.#socket.bufferedAmount)) return;
+    if (!exceeds(this.#limits['host-event-backlog'], this.#socket.bufferedAmount)) return;
     this.end(tooSlow, 'too many unread events');
     this.#dropped();
   }

@@ -1,22 +1,25 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { Connection, type Headers } from '../client/connection.js';
+import type { Limits } from '../limits.js';
 import { dialects, type SourceSetting } from './dialects.js';
+
+/** How long a source may take to answer; 0: any time. */
+export type SourceLimits = Pick<Limits, 'source-seconds'>;
 
 /** A source's own API, on its socket. What is not answered in time fails: a source that hangs holds up nothing for ever. */
 export class SourceApi {
   readonly #source: SourceSetting;
-  readonly #seconds: number;
+  readonly #limits: SourceLimits;
   // One request after the other, however many there are to be made.
   readonly #connection: Connection;
   /** what waits for an answer */
   readonly #waiting = new Set<AbortController>();
   #closed = false;
 
-  /** seconds: how long an answer may take; 0: any time */
-  constructor(source: SourceSetting, seconds: number) {
+  constructor(source: SourceSetting, limits: SourceLimits) {
     this.#source = source;
-    this.#seconds = seconds;
+    this.#limits = limits;
     this.#connection = new Connection(source.socketPath);
   }
 
@@ -26,7 +29,7 @@ export class SourceApi {
    */
   async get(path: string, patience = 1): Promise<unknown> {
     const ask = (signal: AbortSignal) => this.#connection.ask({ method: 'GET', path, signal });
-    const { status, text } = await this.#inTime(path, this.#seconds * patience, ask);
+    const { status, text } = await this.#inTime(path, this.#limits['source-seconds'] * patience, ask);
     if (status === 404) return undefined;
     if (status !== 200) this.#fail(path, `${status} ${text.slice(0, 200)}`);
     return (JSON.parse(text) as { metadata: unknown }).metadata;
@@ -39,13 +42,13 @@ export class SourceApi {
    */
   stream(path: string, headers: Headers, gone: AbortSignal): Promise<IncomingMessage> {
     const asked = { method: 'GET', path, headers, alone: true };
-    return this.#inTime(path, this.#seconds, (waiting) =>
+    return this.#inTime(path, this.#limits['source-seconds'], (waiting) =>
       this.#connection.stream({ ...asked, signal: AbortSignal.any([gone, waiting]) }),
     );
   }
 
   webSocket(path: string): WebSocket {
-    return this.#connection.webSocket(path, this.#seconds * 1000);
+    return this.#connection.webSocket(path, this.#limits['source-seconds'] * 1000);
   }
 
   /** What waits for an answer fails, and so does what is asked from here on. */

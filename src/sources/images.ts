@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Conditions } from '../images/download.js';
 import { type Image, isForGuests } from '../images/model.js';
 import { defaultProject, type SourceName } from '../instances/model.js';
-import { SourceApi } from './api.js';
+import { SourceApi, type SourceLimits } from './api.js';
 import type { SourceSetting } from './dialects.js';
 
 /** What is read of an image (api.Image). */
@@ -13,10 +13,9 @@ export class SourceImages {
   readonly name: SourceName;
   readonly #api: SourceApi;
 
-  /** seconds: how long it may take to answer; 0: any time */
-  constructor(source: SourceSetting, seconds: number) {
+  constructor(source: SourceSetting, limits: SourceLimits) {
     this.name = source.name;
-    this.#api = new SourceApi(source, seconds);
+    this.#api = new SourceApi(source, limits);
   }
 
   /**

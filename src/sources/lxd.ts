@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import type { Config, Device, SourceName } from '../instances/model.js';
-import { SourceApi } from './api.js';
+import { SourceApi, type SourceLimits } from './api.js';
 import { type ApiInstance, isNamed, isReadable } from './api-instance.js';
 import { dialects, type SourceSetting } from './dialects.js';
 import type { Listed, Named, Source, SourcedInstance, SourceEvents } from './source.js';
@@ -28,10 +28,9 @@ export class Lxd implements Source {
   readonly #api: SourceApi;
   #events: WebSocket | undefined;
 
-  /** seconds: how long it may take to answer; 0: any time */
-  constructor(source: SourceSetting, seconds: number) {
+  constructor(source: SourceSetting, limits: SourceLimits) {
     this.name = source.name;
-    this.#api = new SourceApi(source, seconds);
+    this.#api = new SourceApi(source, limits);
   }
 
   /** @throws Error, also when it is not even said which instances there are */

@@ -41,7 +41,7 @@ test('a file is named by its first bytes', () => {
 });
 
 test('turns are taken in order, so many at a time, also when one fails', async () => {
-  const turns = new Turns(2);
+  const turns = new Turns(() => 2);
   const began: number[] = [];
   const ends: (() => void)[] = [];
   const work = (index: number) => () => {
@@ -62,4 +62,32 @@ test('turns are taken in order, so many at a time, also when one fails', async (
   assert.equal(turns.idle, false);
   await Promise.all(taken.slice(1));
   assert.equal(turns.idle, true);
+});
+
+test('when more turns are given out, those who wait have them at once', async () => {
+  let most = 1;
+  const turns = new Turns(() => most);
+  const began: number[] = [];
+  const ends: (() => void)[] = [];
+  const taken = [0, 1, 2, 3].map((index) =>
+    turns.take(() => {
+      began.push(index);
+      return new Promise<void>((resolve) => (ends[index] = resolve));
+    }),
+  );
+  assert.deepEqual(began, [0]);
+  most = 3;
+  turns.admit();
+  await new Promise(setImmediate);
+  assert.deepEqual(began, [0, 1, 2]);
+  most = 1;
+  ends[0]?.();
+  ends[1]?.();
+  await Promise.all(taken.slice(0, 2));
+  assert.deepEqual(began, [0, 1, 2]);
+  ends[2]?.();
+  await taken[2];
+  ends[3]?.();
+  await Promise.all(taken);
+  assert.deepEqual([began, turns.idle], [[0, 1, 2, 3], true]);
 });

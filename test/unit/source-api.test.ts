@@ -4,7 +4,7 @@ import { Lxd } from '../../src/sources/lxd.js';
 import { FakeLxd } from '../support/fake-lxd.js';
 
 const fake = new FakeLxd();
-const source = new Lxd({ name: 'incus', socketPath: fake.socket }, 0.05);
+const source = new Lxd({ name: 'incus', socketPath: fake.socket }, { 'source-seconds': 0.05 });
 const a = { project: 'default', name: 'a' };
 const silent = { changed: () => undefined, ended: () => undefined };
 
@@ -28,7 +28,7 @@ test('whatever a source is asked fails when it hangs, and works again afterwards
 
 test('what waits for one that hangs fails at once when it is closed, and so does what comes after', async () => {
   fake.hang(true);
-  const patient = new Lxd({ name: 'lxd', socketPath: fake.socket }, 0);
+  const patient = new Lxd({ name: 'lxd', socketPath: fake.socket }, { 'source-seconds': 0 });
   const failed = [patient.list(), patient.get(a), patient.follow(silent)].map((asked) => assert.rejects(asked));
   patient.close();
   await Promise.all(failed);
@@ -37,6 +37,6 @@ test('what waits for one that hangs fails at once when it is closed, and so does
 });
 
 test('one that is not there is named, and not taken for a devlxd', async () => {
-  const nobody = new Lxd({ name: 'lxd', socketPath: `${fake.socket}.none` }, 1);
+  const nobody = new Lxd({ name: 'lxd', socketPath: `${fake.socket}.none` }, { 'source-seconds': 1 });
   await assert.rejects(nobody.list(), /^Error: LXD on .*\.none: GET .*: connect ENOENT .*\.none$/);
 });
