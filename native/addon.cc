@@ -43,6 +43,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   static Napi::Function constructor(Napi::Env env) {
     return DefineClass(env, "Gate",
                        {InstanceMethod<&GateWrap::attach>("attach"),
+                        InstanceMethod<&GateWrap::set_limits>("setLimits"),
                         InstanceMethod<&GateWrap::listen>("listen"),
                         InstanceMethod<&GateWrap::stop_listening>("stopListening"),
                         InstanceMethod<&GateWrap::add>("register"),
@@ -66,19 +67,15 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::take_restrained>("takeRestrained")});
   }
 
-  // new Gate(identity path number, the fields of GateLimits in their order, onInitExit(slots),
-  //          onOddRequest(fd, data, ticket))
+  // new Gate(identity path number, limits, onInitExit(slots), onOddRequest(fd, data, ticket))
   explicit GateWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<GateWrap>(info),
         context_(info.Env(), "devlxd:gate"),
         on_init_exit_(Napi::Persistent(info[2].As<Napi::Function>())),
         on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
     const auto path = static_cast<IdentityPath>(info[0].As<Napi::Number>().Int32Value());
-    const auto given = info[1].As<Napi::Uint32Array>();
-    const GateLimits limits = {given[0], given[1], given[2], given[3],
-                               given[4], given[5], given[6]};
     gate_ = std::make_unique<Gate>(
-        loop_of(info.Env()), path, limits,
+        loop_of(info.Env()), path, limits_in(info[1]),
         [this](const std::vector<Slot>& slots) { exited(slots); },
         [this](OwnFd fd, std::string_view data, uint32_t ticket) {
           odd_request(std::move(fd), data, ticket);
@@ -94,6 +91,14 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
         gate_->bridge().open(token.As<v8::External>()->Value(), binary.c_str());
     return Napi::String::New(info.Env(), failed);
   }
+
+  // The fields of GateLimits in their order.
+  static GateLimits limits_in(const Napi::Value& value) {
+    const auto given = value.As<Napi::Uint32Array>();
+    return {given[0], given[1], given[2], given[3], given[4], given[5], given[6]};
+  }
+
+  void set_limits(const Napi::CallbackInfo& info) { gate_->set_limits(limits_in(info[0])); }
 
   Napi::Value listen(const Napi::CallbackInfo& info) {
     return failure_of(info.Env(), gate_->listen(OwnFd(fd_in(info, 0))));

@@ -22,6 +22,12 @@ class Answers {
   // most: bytes kept for one instance; 0: nothing is
   explicit Answers(size_t most) : most_(most) {}
 
+  // Everything is forgotten.
+  void set_most(size_t most) {
+    most_ = most;
+    of_slot_.clear();
+  }
+
   // The whole answer, with today's Date; empty when there is none. Valid until the next call.
   std::string_view find(Slot slot, std::string_view request);
 

@@ -58,6 +58,12 @@ Gate::~Gate() {
            [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
 }
 
+void Gate::set_limits(GateLimits limits) {
+  if (limits.kept_answers != limits_.kept_answers) answers_.set_most(limits.kept_answers);
+  limits_ = limits;
+  rates_.set(limits.requests_per_second, limits.request_burst);  // who waits is looked at soon
+}
+
 Gate::Entrance::Entrance(Gate& gate, uv_loop_t* loop)
     : listener(
           loop, [this, &gate](OwnFd fd) { gate.admit(std::move(fd), clock); },

@@ -67,6 +67,9 @@ class Gate {
   Bridge& bridge() { return bridge_; }
   IdentityPath path() const { return path_; }
 
+  // From now on, for those that are there as well; whom they are too many for may stay.
+  void set_limits(GateLimits limits);
+
   // Accepts on one more socket.
   Failure listen(OwnFd listening);
   // On none of them any more.

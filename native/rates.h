@@ -14,7 +14,10 @@ namespace devlxd {
 class Rates {
  public:
   // per_second 0: no limit. burst: what a bucket holds, at least 1.
-  Rates(uint32_t per_second, uint32_t burst);
+  Rates(uint32_t per_second, uint32_t burst) { set(per_second, burst); }
+
+  // The same, from now on. What has been asked already counts.
+  void set(uint32_t per_second, uint32_t burst);
 
   bool limited() const { return per_millisecond_ > 0 && !lifted_; }
 
@@ -53,8 +56,8 @@ class Rates {
     bucket.filled_at = now;
   }
 
-  double per_millisecond_;
-  double burst_;
+  double per_millisecond_ = 0;
+  double burst_ = 1;
   bool lifted_ = false;
   std::vector<Bucket> buckets_;
 };

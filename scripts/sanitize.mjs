@@ -36,6 +36,7 @@ const programs = {
       'namespaces',
       'peer',
       'process',
+      'rates',
       'request_head',
       'send_file',
     ].map((name) => `native/${name}.cc`),

@@ -32,6 +32,7 @@ export interface NativeRegistration extends Failure {
 
 export interface NativeGate {
   attach(listenToken: us_listen_socket, binary: string): string;
+  setLimits(limits: Uint32Array): void;
   listen(fd: number): Failure;
   stopListening(): void;
   register(pid: number): NativeRegistration;

@@ -103,16 +103,12 @@ export class Gate {
         `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityPath()}.`,
       );
     }
-    const numbers = Uint32Array.of(
-      limits.connectionsPerInstance,
-      limits.connections,
-      limits.descriptors,
-      limits.strangers,
-      limits.keptAnswers,
-      limits.requestsPerSecond,
-      limits.requestBurst,
-    );
-    this.#native = new addon.Gate(path, numbers, events.onInitExit, events.onOddRequest);
+    this.#native = new addon.Gate(path, numbersOf(limits), events.onInitExit, events.onOddRequest);
+  }
+
+  /** From now on, for those that are there as well. Nobody is closed because of it. */
+  setLimits(limits: GateLimits): void {
+    this.#native.setLimits(numbersOf(limits));
   }
 
   /**
@@ -306,6 +302,19 @@ export function bridgeBroken(step: string): Fault {
     'bridge-broken',
     `This build of uWebSockets.js cannot be used: ${step} failed (Node ${process.version}). ` +
       'Install the version that package-lock.json names: npm ci',
+  );
+}
+
+/** The fields of native/gate.h's GateLimits in their order. */
+function numbersOf(limits: GateLimits): Uint32Array {
+  return Uint32Array.of(
+    limits.connectionsPerInstance,
+    limits.connections,
+    limits.descriptors,
+    limits.strangers,
+    limits.keptAnswers,
+    limits.requestsPerSecond,
+    limits.requestBurst,
   );
 }
 

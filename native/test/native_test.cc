@@ -21,6 +21,7 @@
 #include "../known_processes.h"
 #include "../peer.h"
 #include "../process.h"
+#include "../rates.h"
 #include "../request_head.h"
 #include "../send_file.h"
 #include "check.h"
@@ -315,6 +316,49 @@ void test_answers() {
   Answers none(0);
   none.keep(0, "a", head, "x");
   CHECK(none.find(0, "a").empty());
+  answers.keep(4, "a", head, "four");
+  answers.set_most(0);
+  CHECK(answers.find(4, "a").empty());
+  answers.keep(4, "a", head, "four");
+  CHECK(answers.find(4, "a").empty());
+  answers.set_most(2000);
+  answers.keep(4, "a", head, "four");
+  CHECK(answers.find(4, "a").ends_with("four"));
+}
+
+int tokens(Rates& rates, Slot slot, uint64_t now) {
+  int taken = 0;
+  for (; taken < 1000 && rates.has_token(slot, now); taken++) rates.charge(slot, now);
+  return taken;
+}
+
+void test_rates() {
+  constexpr int kAny = 1000;  // more than tokens() takes
+  uint64_t now = 10'000'000;
+  Rates rates(10, 20);
+  rates.reset(0);
+  CHECK(tokens(rates, 0, now) == 20 && tokens(rates, 0, now + 100) == 1);
+  CHECK(tokens(rates, 7, now) == 20);  // a slot that was never reset
+  // Lifted: who had none left goes on at once. Whose slot it is then owes nothing.
+  for (int i = 0; i < kAny; i++) rates.charge(1, now + 100);
+  rates.set(0, 20);
+  CHECK(tokens(rates, 0, now + 100) == kAny);
+  rates.reset(1);
+  rates.set(10, 20);
+  CHECK(tokens(rates, 1, now + 100) == 20);
+  // Narrower.
+  now += 60'000;
+  rates.set(10, 5);
+  for (const Slot slot : {0, 1, 7}) CHECK(tokens(rates, slot, now) == 5);
+  // Faster for who waits; a larger burst is not given to who has just used up the smaller one.
+  rates.set(100, 50);
+  CHECK(tokens(rates, 0, now) == 0 && tokens(rates, 0, now + 100) == 10);
+  CHECK(tokens(rates, 0, now + 60'000) == 50);
+  Rates off(0, 0);
+  off.reset(3);
+  CHECK(tokens(off, 3, now) == kAny);
+  off.set(10, 20);
+  CHECK(tokens(off, 3, now) == 20 && tokens(off, 2, now) == 20);
 }
 
 // Slow readers, short files and readers that leave; the SIGPIPE of the last is ignored, as Node
@@ -393,6 +437,7 @@ int run() {
   test_repeatable_requests();
   test_whole_lines();
   test_answers();
+  test_rates();
   test_hook_answers();
   const int best = static_cast<int>(best_identity_path());
   for (int path = best; path <= static_cast<int>(IdentityPath::kProcfs); path++) {
