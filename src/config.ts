@@ -4,7 +4,7 @@ import { type LimitName, type Limits, limitDeclarations } from './limits.js';
 import { type SourceSetting, sourceIn } from './sources/dialects.js';
 
 /** How an option's text is understood. */
-export type OptionKind = 'path' | 'text' | 'count' | readonly string[];
+export type OptionKind = 'path' | 'file' | 'text' | 'count' | readonly string[];
 
 export interface OptionDeclaration {
   readonly kind: OptionKind;
@@ -58,6 +58,11 @@ export const optionDeclarations = {
     default: 'auto',
     help: 'auto: pretty on a terminal, JSON elsewhere',
   },
+  'options-file': {
+    kind: 'file',
+    default: '',
+    help: 'the variables of these options, one VARIABLE=value a line',
+  },
 } as const satisfies Record<string, OptionDeclaration>;
 
 export interface Settings {
@@ -71,6 +76,8 @@ export interface Settings {
   readonly keptAnswers: number;
   readonly logLevel: string;
   readonly logFormat: string;
+  /** '': there is none */
+  readonly optionsFile: string;
   readonly limits: Limits;
 }
 
@@ -115,6 +122,7 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     keptAnswers: Number(option('kept-answers')),
     logLevel: option('log-level'),
     logFormat: option('log-format'),
+    optionsFile: option('options-file'),
     limits: limits as Limits,
   };
 }

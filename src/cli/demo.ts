@@ -3,10 +3,11 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { readSettings, type Settings } from '../config.js';
+import type { Settings } from '../config.js';
 import { type DemoGuest, spawnGuest } from '../demo/spawn.js';
 import { createLog, type Log, LogLines } from '../log.js';
 import { Daemon } from '../main.js';
+import { readSettingsAndFile } from '../options-file.js';
 import { Sockets, socketPaths } from '../sockets.js';
 import { HostClient, instancePath } from './client.js';
 import { print } from './output.js';
@@ -34,7 +35,7 @@ export function addDemo(program: Command): void {
     .addHelpText('after', '\nExample:\n  devlxd demo --log-level debug');
   addOptions(command);
   command.action(async () => {
-    const settings = readSettings({ 'log-level': 'warn', ...defined(flagsOf(command)) });
+    const settings = readSettingsAndFile({ 'log-level': 'warn', ...defined(flagsOf(command)) });
     const lines = new LogLines();
     const demo = new Demo(settings, await createLog(settings.logLevel, settings.logFormat, lines), lines);
     const stopped = stopSignal(['SIGINT', 'SIGTERM', 'SIGHUP']); // also when its terminal is closed

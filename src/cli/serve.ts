@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
-import { allOptions, type OptionDeclaration, readSettings, variableOf } from '../config.js';
+import { allOptions, type OptionDeclaration, variableOf } from '../config.js';
 import { createLog, LogLines } from '../log.js';
+import { readSettingsAndFile } from '../options-file.js';
 import { Service } from '../service.js';
 
 /** devlxd serve */
@@ -16,11 +17,12 @@ Examples:
   devlxd serve
   devlxd serve --takeover                 an upgrade by hand: the old one ends when this one is ready
   devlxd serve --run-dir ./run --state-dir ./state --log-level debug
+  devlxd serve --options-file ./devlxd.env
   DEVLXD_RUN_DIR=./run devlxd list        any command finds that daemon`,
     );
   addOptions(command);
   command.action(async () => {
-    const settings = readSettings(flagsOf(command));
+    const settings = readSettingsAndFile(flagsOf(command));
     const lines = new LogLines();
     const log = await createLog(settings.logLevel, settings.logFormat, lines);
     await new Service(settings, log, lines).run(command.getOptionValue('takeover') === true, () => stopSignal());
