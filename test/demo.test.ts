@@ -74,7 +74,9 @@ const skip = !asRoot
     ? false
     : 'other users may not read this directory';
 
-test('the same as an ordinary user, with unprivileged user namespaces, until the terminal is closed', { skip }, async () => {
+test('the same as an ordinary user, with unprivileged user namespaces, until the terminal is closed', {
+  skip,
+}, async () => {
   const directory = scratch();
   await runDemo(ordinaryUser, directory, 'SIGHUP').finally(() => rmSync(directory, { recursive: true }));
 });
