@@ -95,7 +95,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   // The fields of GateLimits in their order.
   static GateLimits limits_in(const Napi::Value& value) {
     const auto given = value.As<Napi::Uint32Array>();
-    return {given[0], given[1], given[2], given[3], given[4], given[5], given[6]};
+    return {given[0], given[1], given[2], given[3], given[4], given[5], given[6], given[7]};
   }
 
   void set_limits(const Napi::CallbackInfo& info) { gate_->set_limits(limits_in(info[0])); }
@@ -250,6 +250,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["accepted"] = static_cast<double>(counters.accepted);
     result["overInstanceLimit"] = static_cast<double>(counters.over_instance_limit);
     result["overLimit"] = static_cast<double>(counters.over_limit);
+    result["overUnregistered"] = static_cast<double>(counters.over_unregistered);
     result["unidentified"] = static_cast<double>(counters.unidentified);
     result["delayed"] = static_cast<double>(counters.delayed);
     result["sentAhead"] = static_cast<double>(counters.sent_ahead);

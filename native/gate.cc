@@ -134,7 +134,12 @@ bool Gate::has_room_for(const Caller& caller) {
     }
     return false;
   }
-  if (caller.standing != Standing::kInstance || limits_.connections_per_instance == 0) return true;
+  if (caller.standing != Standing::kInstance) {
+    if (limits_.unregistered == 0 || unregistered_ < limits_.unregistered) return true;
+    counters_.over_unregistered++;
+    return false;
+  }
+  if (limits_.connections_per_instance == 0) return true;
   if (instances_.at(caller.slot)->connections < limits_.connections_per_instance) return true;
   counters_.over_instance_limit++;
   restrain(caller.slot, &InstanceCounters::refused);
@@ -161,6 +166,7 @@ Connection*& Gate::head_for(const Connection& connection) {
 void Gate::link(Connection& connection) {
   Caller& caller = connection.caller;
   connections_++;
+  if (caller.standing != Standing::kInstance) unregistered_++;
   if (caller.standing == Standing::kInstance) {
     instances_.charge(caller.slot);
   } else if (caller.standing == Standing::kStranger && strangers_ < limits_.strangers) {
@@ -193,10 +199,8 @@ void Gate::closed(Connection& connection) {
   if (chunk_.connection == &connection) drop_chunk();
   if (connection.delayed) undelay(connection);
   unlink(connection);
-  connections_--;
   if (connection.caller.standing == Standing::kStranger) strangers_--;
-  if (connection.caller.standing == Standing::kInstance)
-    instances_.discharge(connection.caller.slot);
+  discharge(connection.caller.slot);
 }
 
 void Gate::detach(Connection& connection) {
@@ -209,7 +213,11 @@ void Gate::detach(Connection& connection) {
 
 void Gate::discharge(Slot slot) {
   connections_--;
-  if (slot != kNoSlot) instances_.discharge(slot);
+  if (slot == kNoSlot) {
+    unregistered_--;
+  } else {
+    instances_.discharge(slot);
+  }
 }
 
 Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
@@ -294,6 +302,7 @@ const Caller* Gate::departed(uint32_t ticket) {
     const Slot slot = owner_of(*caller.lineage, instances_);
     if (slot != kNoSlot) {
       strangers_--;
+      unregistered_--;
       settle(caller, slot, instances_);
       instances_.charge(slot);
     }
@@ -306,7 +315,7 @@ void Gate::forget(uint32_t ticket) {
   if (found == departed_.end()) return;
   const Caller& caller = found->second;
   if (caller.standing == Standing::kStranger) strangers_--;
-  discharge(caller.standing == Standing::kInstance ? caller.slot : kNoSlot);
+  discharge(caller.slot);
   departed_.erase(found);
 }
 
@@ -319,7 +328,7 @@ void Gate::recognise_strangers() {
     if (slot == kNoSlot) continue;
     unlink(*connection);
     strangers_--;
-    connections_--;  // link() counts it again, under its instance
+    discharge(kNoSlot);  // link() counts it again, under its instance
     settle(connection->caller, slot, instances_);
     link(*connection);
   }

@@ -24,6 +24,7 @@ namespace devlxd {
 struct GateLimits {
   uint32_t connections_per_instance = 0;  // 0: no limit
   uint32_t connections = 0;               // of all instances together; 0: no limit
+  uint32_t unregistered = 0;              // connections of strangers and nobodies; 0: no limit
   uint32_t descriptors = 0;               // of connections and running inits; 0: no limit
   uint32_t strangers = 0;                 // callers whose namespace is held open; 0: none are
   uint32_t kept_answers = 0;              // bytes of ready answers for one instance; 0: none
@@ -35,6 +36,7 @@ struct GateCounters {
   uint64_t accepted = 0;
   uint64_t over_instance_limit = 0;  // closed at once: the instance has its share
   uint64_t over_limit = 0;           // closed at once: the daemon is full
+  uint64_t over_unregistered = 0;    // closed at once: no instance's, and such have their share
   uint64_t unidentified = 0;         // served, but as nobody
   uint64_t answered_again = 0;       // requests answered with a kept answer
   uint64_t delayed = 0;              // reads that had to wait: the instance asks too often
@@ -179,6 +181,7 @@ class Gate {
   Connection* unowned_ = nullptr;    // connections of strangers and nobodies
   uint32_t strangers_ = 0;
   uint32_t connections_ = 0;                       // adopted or detached, of everyone
+  uint32_t unregistered_ = 0;                      // of these, those of no instance
   std::vector<Slot> restrained_;                   // each once
   std::unordered_map<uint32_t, Caller> departed_;  // by ticket
   uint32_t last_ticket_ = 0;

@@ -123,6 +123,8 @@ export interface GateCounters {
   readonly overInstanceLimit: number;
   /** closed at once: the daemon had all the connections it takes */
   readonly overLimit: number;
+  /** closed at once: of no registered instance, and such have their share of connections */
+  readonly overUnregistered: number;
   /** served as nobody: of the host, exited before the accept, or one stranger too many */
   readonly unidentified: number;
   /** reads of guests' connections that waited for their instance's rate */

@@ -8,6 +8,7 @@ const patienceMilliseconds = 5000;
 const noLimits = {
   connectionsPerInstance: 0,
   connections: 0,
+  unregistered: 0,
   descriptors: 0,
   strangers: 0,
   keptAnswers: 0,

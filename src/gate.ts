@@ -65,6 +65,8 @@ export interface Parting {
 export interface GateLimits {
   readonly connectionsPerInstance: number;
   readonly connections: number;
+  /** of callers of no registered instance; 0: any number */
+  readonly unregistered: number;
   /** of connections and of running instances together; 0: any number */
   readonly descriptors: number;
   readonly strangers: number;
@@ -310,6 +312,7 @@ function numbersOf(limits: GateLimits): Uint32Array {
   return Uint32Array.of(
     limits.connectionsPerInstance,
     limits.connections,
+    limits.unregistered,
     limits.descriptors,
     limits.strangers,
     limits.keptAnswers,

@@ -17,6 +17,11 @@ export const limitDeclarations = {
     unit: 'connections',
     help: 'open connections of all instances; 0: what the descriptor limit leaves room for',
   },
+  'connections-unregistered': {
+    default: 1024,
+    unit: 'connections',
+    help: 'open connections of callers of no registered instance; the next one is closed at once',
+  },
   'requests-per-second': {
     default: 2000,
     unit: 'requests/s',

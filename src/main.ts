@@ -131,6 +131,7 @@ export class Daemon {
       {
         connectionsPerInstance: limits['connections-per-instance'],
         connections: limits.connections,
+        unregistered: limits['connections-unregistered'],
         descriptors: descriptorRoom(),
         strangers: limits.strangers,
         // With each request in the log, each must be seen.

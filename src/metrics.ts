@@ -75,10 +75,11 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Connections closed at once, by the limit that they were beyond',
     labels: ['limit'],
     read: ({ gate }) => {
-      const { overInstanceLimit, overLimit, shed } = gate.counters();
+      const { overInstanceLimit, overLimit, overUnregistered, shed } = gate.counters();
       return [
         [overInstanceLimit, { limit: 'connections-per-instance' }],
         [overLimit, { limit: 'connections' }],
+        [overUnregistered, { limit: 'connections-unregistered' }],
         [shed, { limit: 'descriptors' }],
       ];
     },

@@ -13,6 +13,7 @@ const ofInstances: readonly CounterOf<InstanceCounters>[] = [
 
 const ofNobody: readonly CounterOf<GateCounters>[] = [
   ['descriptors', 'shed'],
+  ['connections-unregistered', 'overUnregistered'],
   ['strangers', 'overStrangers'],
 ];
 

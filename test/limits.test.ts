@@ -13,6 +13,7 @@ import { ask, ended, exchange } from './support/http.js';
 const limits = {
   'connections-per-instance': 6,
   connections: 12,
+  'connections-unregistered': 4,
   'requests-per-second': 200,
   'request-burst': 20,
   strangers: 1,
@@ -90,8 +91,26 @@ const cases: Partial<Record<ReachableLimit, Case>> = {
   connections: {
     instance: 'c1',
     reach: async () => {
-      for (const one of guests.spawn(limits.connections)) stalled(one);
+      for (const [n, one] of guests.spawn(limits.connections).entries()) {
+        await daemon.register(`full${n}`, one.pid);
+        stalled(one);
+      }
       await ended(guest.connect(daemon.socket));
+    },
+  },
+  'connections-unregistered': {
+    reach: async () => {
+      const stranger = guests.one();
+      const odd = 'GET /1.0 HTTP/1.0\r\n\r\n';
+      const held = Array.from({ length: limits['connections-unregistered'] }, (_, n) =>
+        n % 2 === 0 ? connect(daemon.socket) : stranger.connect(daemon.socket),
+      );
+      for (const socket of held) open.push(socket.on('error', () => undefined));
+      held[1]?.write(odd); // leaves uWebSockets, and stays counted
+      await ended(connect(daemon.socket));
+      assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
+      for (const socket of held) socket.destroy();
+      await eventually('they count no more', async () => (await ask(connect(daemon.socket), '/1.0')).status === 500);
     },
   },
   'requests-per-second': {
