@@ -61,10 +61,11 @@ export const optionDeclarations = {
   'options-file': {
     kind: 'file',
     default: '',
-    help: 'the variables of these options, one VARIABLE=value a line',
+    help: 'the variables of these options, one VARIABLE=value a line; SIGHUP reads it again',
   },
 } as const satisfies Record<string, OptionDeclaration>;
 
+/** logLevel, keptAnswers and limits may change while the daemon runs (adopt.ts); nobody keeps a copy of them. */
 export interface Settings {
   readonly runDir: string;
   readonly stateDir: string;

@@ -95,7 +95,7 @@ export const limitDeclarations = {
 } as const satisfies Record<string, LimitDeclaration>;
 
 export type LimitName = keyof typeof limitDeclarations;
-/** What holds now. It may change while the daemon runs, so it is read where it is used, and nobody keeps a copy. */
+/** What holds now. It may change while the daemon runs: it is read where it is used, and nobody keeps a copy. */
 export type Limits = Readonly<Record<LimitName, number>>;
 
 /** The limit as the code compares it: 0 means that nothing is too much. */

@@ -1,8 +1,9 @@
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
-import { descriptorRoom, SpareDescriptors } from './descriptors.js';
+import { SpareDescriptors } from './descriptors.js';
 import { takeLimit } from './errors.js';
 import { bestIdentityPath, Gate } from './gate.js';
+import { gateLimits } from './gate-limits.js';
 import { Desk } from './guest/desk.js';
 import { GuestEdge } from './guest/edge.js';
 import { Listeners } from './guest/listeners.js';
@@ -50,6 +51,8 @@ export class Daemon {
   readonly #operators: KeptConnection[] = [];
   #sync: Sync | undefined;
   #kept: () => KeptConnection[] = () => [];
+  #spare: SpareDescriptors | undefined;
+  readonly #adjustments: (() => void)[] = [];
   readonly #stops: Step[] = [];
   readonly #closes: Step[] = [];
   readonly #ends: Step[] = [];
@@ -85,6 +88,16 @@ export class Daemon {
       throw error;
     }
     this.#log.info({ milliseconds: Math.round(performance.now() - began) }, 'ready');
+  }
+
+  /** The settings have changed: what they say now holds for what is open as well. */
+  adjust(): void {
+    for (const adjustment of this.#adjustments) adjustment();
+  }
+
+  /** Runs work at once, also when no descriptor is left. */
+  async lendDescriptors(work: () => void): Promise<void> {
+    await this.#spare?.lend(async () => work());
   }
 
   /**
@@ -126,24 +139,11 @@ export class Daemon {
     await images.load();
     this.#closes.push(() => images.stop());
 
-    const gate = new Gate(
-      settings.identity,
-      {
-        connectionsPerInstance: limits['connections-per-instance'],
-        connections: limits.connections,
-        unregistered: limits['connections-unregistered'],
-        descriptors: descriptorRoom(),
-        strangers: limits.strangers,
-        // With each request in the log, each must be seen.
-        keptAnswers: log.isLevelEnabled('debug') ? 0 : settings.keptAnswers,
-        requestsPerSecond: limits['requests-per-second'],
-        requestBurst: limits['request-burst'],
-      },
-      {
-        onInitExit: (slots) => running.initsExited(slots),
-        onOddRequest: (fd, data, ticket) => oddEdge.admit(fd, data, ticket),
-      },
-    );
+    const gate = new Gate(settings.identity, gateLimits(settings, log), {
+      onInitExit: (slots) => running.initsExited(slots),
+      onOddRequest: (fd, data, ticket) => oddEdge.admit(fd, data, ticket),
+    });
+    this.#adjustments.push(() => gate.setLimits(gateLimits(settings, log)));
     const running = new Running(gate, registry, log);
     const listeners = new Listeners();
     registry.on('changes', (changes) => listeners.deliver(changes));
@@ -166,12 +166,11 @@ export class Daemon {
     oddEdge.run();
     const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
     await guestEdge.run();
+    this.#adjustments.push(() => desk.limitsChanged());
+    this.#adjustments.push(() => guestEdge.limitsChanged());
     this.#ends.push(() => running.letGo());
     this.#ends.push(() => oddEdge.close());
-    this.#ends.push(async () => {
-      const patience = limits['drain-seconds'];
-      await Promise.all([guestEdge.linger(patience), desk.linger(patience)]);
-    });
+    this.#ends.push(async () => void (await Promise.all([guestEdge.linger(), desk.linger(limits['drain-seconds'])])));
     this.#closes.push(() => running.close());
     this.#stops.push(() => oddEdge.stop());
     this.#stops.push(() => guestEdge.stop());
@@ -199,6 +198,7 @@ export class Daemon {
     const measured = { registry, gate, desk, listeners, running, atGate, hostEvents: events, host: () => host };
     const watchdogSeconds = this.#watchdogSeconds;
     const spare = new SpareDescriptors();
+    this.#spare = spare;
     this.#closes.push(() => spare.close());
     const metrics: Metrics = (perInstance) =>
       spare.lend(async () => {

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { adopt } from './adopt.js';
 import { testBridge } from './bridge-test.js';
-import type { Settings } from './config.js';
+import { OptionError, type Settings } from './config.js';
 import type { Inheritance } from './handover.js';
 import type { Log, LogLines } from './log.js';
 import { Daemon } from './main.js';
@@ -22,8 +23,14 @@ export class Service {
   readonly #log: Log;
   readonly #logLines: LogLines;
   readonly #manager: ServiceManager;
+  readonly #read: () => Settings;
+  /** the one that answers; undefined: none does at the moment */
+  #daemon: Daemon | undefined;
+  #reloadAsked = false;
 
-  constructor(settings: Settings, log: Log, logLines: LogLines) {
+  /** read: gives the settings as they are now; it throws an error for the operator when they cannot be understood */
+  constructor(settings: Settings, log: Log, logLines: LogLines, read: () => Settings) {
+    this.#read = read;
     this.#settings = settings;
     this.#log = log;
     this.#logLines = logLines;
@@ -42,14 +49,58 @@ export class Service {
     const sockets = new Sockets(this.#settings, inherited, predecessor !== undefined, this.#manager);
     let daemon = await this.#started(sockets, predecessor !== undefined);
     this.#ready(predecessor, inherited);
+    // It may have been the predecessor that was asked to, when it could not any more.
+    if (predecessor !== undefined && this.#settings.optionsFile !== '') this.#reloadAsked = true;
     for (;;) {
+      this.#daemon = daemon;
+      if (this.#reloadAsked) this.reload();
       const asked = once(daemon.successors, 'successor') as Promise<[Successor]>;
       const [successor] = await Promise.race([asked, stopped.then((): [undefined] => [undefined])]);
+      this.#daemon = undefined;
       if (successor === undefined) break;
       if (await this.#handedOver(daemon, sockets, successor)) return;
       daemon = await this.#started(sockets, false);
     }
     await this.#stop(daemon, sockets, await stopped);
+  }
+
+  /**
+   * Reads the options again: at once, or as soon as this process answers. What can change while it runs changes now;
+   * connections and listeners stay. A mistake changes nothing.
+   */
+  reload(): void {
+    const daemon = this.#daemon;
+    this.#reloadAsked = daemon === undefined;
+    void daemon?.lendDescriptors(() => {
+      this.#manager.reloading();
+      this.#manager.ready([], this.#readAgain(daemon));
+    });
+  }
+
+  /** Gives the status to be shown. */
+  #readAgain(daemon: Daemon): string | undefined {
+    const { optionsFile: file } = this.#settings;
+    if (file === '') {
+      this.#log.info('there is no file of options to read again');
+      return undefined;
+    }
+    try {
+      this.#adopt(daemon, this.#read());
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof OptionError)) throw error;
+      const { message: reason } = error;
+      this.#log.error({ file, reason }, 'options not read again; nothing has changed');
+      return `Answering; options not read again: ${reason}`;
+    }
+  }
+
+  #adopt(daemon: Daemon, next: Settings): void {
+    const { changed, needRestart } = adopt(this.#settings, next);
+    this.#log.level = this.#settings.logLevel;
+    daemon.adjust();
+    this.#log.info({ changed }, 'options read again');
+    if (needRestart.length > 0) this.#log.warn({ options: needRestart }, 'options that only change with a restart');
   }
 
   async #takeOver(): Promise<Predecessor | undefined> {
@@ -94,7 +145,9 @@ export class Service {
       return false;
     }
     sockets.close(true);
+    this.#reloadAsked = false; // the successor has read them since
     await lingering;
+    if (this.#reloadAsked) this.#log.warn('asked too late to read the options again: another devlxd answers');
     this.#log.info('handed over');
     return true;
   }

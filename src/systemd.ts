@@ -84,10 +84,19 @@ export class ServiceManager {
     return this.#watchdogMilliseconds / 1000;
   }
 
-  /** Guests and operators are answered. inherited: what it need not keep any longer */
-  ready(inherited: readonly KeptConnection[]): void {
+  /** The options are read again; `ready` follows. */
+  reloading(): void {
+    // Node's clock is CLOCK_MONOTONIC, which is the one that is meant.
+    this.#tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  }
+
+  /**
+   * Guests and operators are answered.
+   * inherited: what it need not keep any longer; status: one line for whoever asks how the service is
+   */
+  ready(inherited: readonly KeptConnection[] = [], status = 'Answering'): void {
     for (const name of new Set(inherited.map(keptName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
-    this.#tell('READY=1\nSTATUS=Answering');
+    this.#tell(`READY=1\nSTATUS=${status}`);
     if (this.#watchdogMilliseconds === 0 || !this.present) return;
     // By the event loop itself: when that stands still, so does this. Twice in each period, as sd_watchdog_enabled(3) says.
     this.#watchdog ??= setInterval(() => this.#tell('WATCHDOG=1'), this.#watchdogMilliseconds / 2);

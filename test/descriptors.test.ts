@@ -10,6 +10,7 @@ import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { ask, ended, Session } from './support/http.js';
+import { OptionsFile } from './support/options-file.js';
 
 const mostDescriptors = 256;
 const measuredMilliseconds = 1500;
@@ -20,10 +21,11 @@ let guests: Guests;
 let guest: Guest;
 let inside: Session;
 const crowd = new Set<Socket>();
+const file = new OptionsFile();
 
 before(async () => {
   const noOtherLimit = ['--limit-connections', '100000', '--limit-connections-per-instance', '0'];
-  daemon = await TestDaemon.start(noOtherLimit);
+  daemon = await TestDaemon.start([...noOtherLimit, '--options-file', file.path]);
   guests = new Guests();
   guest = guests.one();
   await daemon.register('c1', guest.pid, { 'user.mark': 'before' });
@@ -38,6 +40,7 @@ after(async () => {
   for (const socket of crowd) socket.destroy();
   await guests.close();
   await daemon.remove();
+  file.remove();
 });
 
 /** Connects until one is dropped; those that got in stay. */
@@ -108,6 +111,11 @@ test('full: it does not spin, neither idle nor while newcomers come', async (t) 
     t.diagnostic(`${newcomers ? 'with newcomers' : 'idle'}: ${(share * 100).toFixed(1)} % of one processor`);
     assert.ok(share < 0.5, `${share}`);
   }
+});
+
+test('full: options are read again, and with them what the descriptors leave room for', async () => {
+  assert.deepEqual((await file.reload(daemon, 'DEVLXD_LIMIT_STRANGERS=9'))['changed'], { 'limit-strangers': 9 });
+  assert.match(await daemon.client.metrics(), /^devlxd_connections_room 191$/m); // of 256, 64 are ours and one is an init's
 });
 
 test('when descriptors are free again it takes newcomers by itself', async () => {

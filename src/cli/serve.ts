@@ -17,15 +17,18 @@ Examples:
   devlxd serve
   devlxd serve --takeover                 an upgrade by hand: the old one ends when this one is ready
   devlxd serve --run-dir ./run --state-dir ./state --log-level debug
-  devlxd serve --options-file ./devlxd.env
+  devlxd serve --options-file ./devlxd.env     kill -HUP reads it again
   DEVLXD_RUN_DIR=./run devlxd list        any command finds that daemon`,
     );
   addOptions(command);
   command.action(async () => {
-    const settings = readSettingsAndFile(flagsOf(command));
+    const read = () => readSettingsAndFile(flagsOf(command));
+    const settings = read();
     const lines = new LogLines();
     const log = await createLog(settings.logLevel, settings.logFormat, lines);
-    await new Service(settings, log, lines).run(command.getOptionValue('takeover') === true, () => stopSignal());
+    const service = new Service(settings, log, lines, read);
+    process.on('SIGHUP', () => service.reload());
+    await service.run(command.getOptionValue('takeover') === true, stopSignal);
   });
 }
 

@@ -81,8 +81,7 @@ export class Desk {
     return this.#held.inAll;
   }
 
-  /** The limits have changed. */
-  adapt(): void {
+  limitsChanged(): void {
     this.#exports.admit();
   }
 

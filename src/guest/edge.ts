@@ -77,8 +77,7 @@ export class GuestEdge {
     );
   }
 
-  /** The limits have changed. */
-  adapt(): void {
+  limitsChanged(): void {
     this.#heartbeat.run();
   }
 
@@ -88,9 +87,10 @@ export class GuestEdge {
     this.#around.listeners.endAll(closeCodes.restart, 'devlxd is stopping');
   }
 
-  /** Closes connections as their answers have been read, and at last all that are open. seconds: 0 waits for ever */
-  async linger(seconds: number): Promise<void> {
-    const { gate, listeners } = this.#around;
+  /** Closes connections as their answers have been read, and at last all that are open. */
+  async linger(): Promise<void> {
+    const { gate, listeners, limits } = this.#around;
+    const seconds = limits['drain-seconds'];
     const deadline = seconds === 0 ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
     for (gate.part(false); gate.counters().connections > 0 && performance.now() < deadline; gate.part(false))
       await pause(lookMilliseconds);

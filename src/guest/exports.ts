@@ -43,7 +43,7 @@ export class Exports {
     if (line.turns.idle) this.#lines.delete(instanceId);
   }
 
-  /** More may be sent at a time than before. */
+  /** Sends more at a time, if that may be. */
   admit(): void {
     for (const { turns } of this.#lines.values()) turns.admit();
   }
