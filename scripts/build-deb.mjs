@@ -149,7 +149,7 @@ function control() {
     'Installed-Size': size,
     // The compiled parts fit one major version of Node.
     Depends: `nodejs (>= ${least}), nodejs (<< ${Number(major) + 1}~), libc6 (>= 2.34), libstdc++6 (>= 12)`,
-    Recommends: 'systemd',
+    Recommends: 'systemd, procps', // kill(1), for systemctl reload
     Section: 'admin',
     Priority: 'optional',
     Description: `${project.description}\n Each instance reads its own configuration on /dev/lxd/sock; who asks, the kernel says.`,

@@ -10,11 +10,13 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { allOptions, variableOf } from '../src/config.js';
+import { allOptions, readSettings, variableOf } from '../src/config.js';
+import { readSettingsAndFile } from '../src/options-file.js';
 import { packageRoot } from '../src/package-root.js';
 import { Askers } from './support/askers.js';
 import { Guests } from './support/guest-processes.js';
@@ -109,6 +111,14 @@ test('the package has what is needed to run it, and nothing that only builds or 
   }
   const { stdout } = spawnSync('dpkg-deb', ['-f', packages[0] ?? '', 'Depends'], { encoding: 'utf8' });
   assert.match(stdout, /^nodejs \(>= 2\d/);
+});
+
+test('the example configuration, uncommented, is a file of options that says what holds by default', () => {
+  const text = readFileSync(join(packageRoot, 'packaging/devlxd.env'), 'utf8');
+  const file = join(scratch, 'devlxd.env');
+  writeFileSync(file, text.replaceAll(/^#(?=DEVLXD_)/gm, ''));
+  const settings = readSettingsAndFile({ 'options-file': file }, {});
+  assert.deepEqual(settings, { ...readSettings({}, {}), optionsFile: file });
 });
 
 test('the example configuration shows every option but the directories, with its default', () => {

@@ -40,6 +40,7 @@ export function manualPage(program: Command): string {
     ...tagged('/run/devlxd/control.sock', 'for operators'),
     ...tagged('/run/devlxd/guest/sock', 'for guests, who see it as /dev/lxd/sock'),
     ...tagged('/var/lib/devlxd', 'the store, and the images'),
+    ...tagged('/etc/devlxd/devlxd.env', 'the options of devlxd as systemd starts it; SIGHUP has them read again'),
     '.SH SEE ALSO',
     '.BR lxc (1)',
   ].join('\n');

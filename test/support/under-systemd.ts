@@ -2,7 +2,7 @@
 // usage: under-systemd.js OLD.deb NEW.deb
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { HostClient, instancePath } from '../../src/cli/client.js';
 import { Askers } from './askers.js';
@@ -46,6 +46,17 @@ for (let round = 0; round < 2; round++) {
   assert.notEqual(property('MainPID'), before);
   await askers.more(100);
 }
+const running = property('MainPID');
+appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_LIMIT_CONNECTIONS=4321\n');
+await run('systemctl', ['reload', 'devlxd.service']);
+await eventually('the limit has changed', async () => /^devlxd_connections_room 4321$/m.test(await client.metrics()));
+appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_LIMITS=0\n');
+await run('systemctl', ['reload', 'devlxd.service']);
+await eventually('the mistake is shown', () => property('StatusText').includes('there is no option DEVLXD_LIMITS'));
+await run('sed', ['-i', '/DEVLXD_LIMITS=/d', '/etc/devlxd/devlxd.env']);
+await run('systemctl', ['reload', 'devlxd.service']);
+await eventually('it is well again', () => property('StatusText') === 'Answering');
+assert.deepEqual([property('MainPID'), property('ActiveState')], [running, 'active']);
 await install(newer);
 await askers.more(100);
 assert.equal(await version(), '9.9.9');
