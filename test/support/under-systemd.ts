@@ -72,8 +72,22 @@ assert.equal(property('NRestarts'), '1');
 await client.close();
 await guests.close();
 
-await run('dpkg', ['-r', 'devlxd']);
-await eventually('the sockets are gone', () => !existsSync(socket));
+const remove = async (): Promise<void> => {
+  await run('dpkg', ['-r', 'devlxd']);
+  await eventually('the sockets are gone', () => !existsSync(socket));
+};
+await remove();
+await run('chown', ['root:', '/var/lib/devlxd/devlxd.db']); // as a daemon that root ran by hand leaves it
+await install(newer);
+assert.deepEqual([property('ActiveState'), property('StatusText')], ['active', 'Answering']);
+await run('systemctl', ['stop', 'devlxd.socket', 'devlxd-control.socket', 'devlxd.service']);
+await install(newer);
+assert.equal(property('ActiveState'), 'inactive');
+await remove();
+appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_BACKLOG=many\n');
+await install(newer); // and does not fail
+assert.notEqual(property('ActiveState'), 'active');
+await remove();
 await run('dpkg', ['-P', 'devlxd']);
 for (const left of ['/var/lib/devlxd', '/run/devlxd', '/etc/devlxd', '/usr/lib/devlxd'])
   assert.ok(!existsSync(left), left);
