@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import {
+  chownSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -77,6 +79,16 @@ test('what was backed up is restored, and what was there before is kept beside i
   await daemon.run();
   assert.equal((await daemon.client.instances.get('b1')).config['user.role'], 'before: ☃');
   await daemon.set('b1', { 'user.role': 'goes on' });
+});
+
+test('what root restores belongs to the owner of the directory', (t) => {
+  if (process.getuid?.() !== 0) return t.skip('needs root');
+  const directory = join(daemon.directory, 'of-another');
+  mkdirSync(directory);
+  chownSync(directory, 65534, 65534);
+  commandLine.does('restore', join(kept, 'good.db'), '--state-dir', directory);
+  const { uid, gid } = statSync(join(directory, 'devlxd.db'));
+  assert.deepEqual([uid, gid], [65534, 65534]);
 });
 
 test('a store that is damaged is named, and can be replaced by a backup', async () => {

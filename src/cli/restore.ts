@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { optionDeclarations, variableOf } from '../config.js';
@@ -38,7 +38,7 @@ Example:
     const part = `${store}.part`;
     try {
       await copyFile(file, part);
-      await sync(part);
+      await sync(part, directory);
       // The log first: one that lay beside another database would be taken for its own.
       for (const suffix of ['-wal', '-shm', '']) {
         await rename(`${store}${suffix}`, `${store}.before-restore${suffix}`).catch(ignoreMissing);
@@ -52,9 +52,12 @@ Example:
   });
 }
 
-async function sync(path: string): Promise<void> {
+async function sync(path: string, directory: string): Promise<void> {
   const file = await open(path, 'r+');
   await file.chmod(0o600);
+  // Root restores for the daemon's user, whose directory it is.
+  const { uid, gid } = await stat(directory);
+  if (process.getuid?.() === 0) await file.chown(uid, gid);
   await file.sync().finally(() => file.close());
 }
 
