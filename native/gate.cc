@@ -205,6 +205,11 @@ void Gate::closed(Connection& connection) {
 
 void Gate::detach(Connection& connection) {
   if (chunk_.connection == &connection) drop_chunk();
+  if (connection.delayed) {
+    undelay(connection);
+    bridge_.read_again(connection);
+  }
+  connection.held.reset();  // sent before the answer: an upgrade moves the socket, and forgets this
   unlink(connection);
   if (connection.caller.standing == Standing::kStranger) strangers_--;
   connection.caller.lineage.reset();

@@ -190,9 +190,13 @@ void Bridge::pause(Connection& connection) {
   us.socket_timeout(0, connection.socket, 0);
 }
 
-void Bridge::resume(Connection& connection) {
+void Bridge::read_again(Connection& connection) {
   us.poll_change(connection.socket, nullptr, us.poll_events(connection.socket) | UV_READABLE);
   us.socket_timeout(0, connection.socket, kIdleSeconds);
+}
+
+void Bridge::resume(Connection& connection) {
+  read_again(connection);
   on_data(connection.socket, nullptr, 0);
 }
 

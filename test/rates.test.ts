@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
@@ -9,6 +10,15 @@ import { ask, ended, exchange, Session } from './support/http.js';
 
 const path = '/1.0/config/user.mark';
 const burst = 20;
+const upgrade = [
+  'GET /1.0/events?since=2020-01-01T00:00:00.000000000Z HTTP/1.1',
+  'Host: lxd',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  '\r\n',
+].join('\r\n');
 const request = `GET ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`;
 
 for (const kept of ['16384', '0']) {
@@ -103,6 +113,30 @@ for (const kept of ['16384', '0']) {
       await daemon.stopInstance(name);
       await closed;
       await eventually('all descriptors are closed', () => descriptors() <= before);
+    });
+
+    /** A guest that begins to listen until its rate is used up, and sends on before it is answered. */
+    async function listenAndSendOn(): Promise<boolean> {
+      const { guest, name, mark } = await registered();
+      const before = await delayed();
+      const written = daemon.set(name, { 'user.large': 'x'.repeat(1_000_000) }); // what was missed is read after that
+      const sockets = Array.from({ length: burst }, () => guest.connect(daemon.socket));
+      for (const socket of sockets) socket.write(upgrade);
+      const answers = sockets.map((socket) => exchange(socket, '', (text) => text.includes('\r\n\r\n')));
+      await turn();
+      for (const socket of sockets) socket.write('sent ahead');
+      const upgraded = (await Promise.all(answers)).filter((answer) => answer.startsWith('HTTP/1.1 101 '));
+      await written;
+      assert.equal((await ask(guest.connect(daemon.socket), path)).body, mark);
+      return upgraded.length > 0 && (await delayed()) > before;
+    }
+
+    test('who sends on before it has become a listener may wait for its rate meanwhile', () => {
+      let times = 0;
+      return eventually('listeners have waited', async () => {
+        if (await listenAndSendOn()) times++;
+        return times === 3;
+      });
     });
 
     test('who has sent too much ahead of the rate is closed, and no one else', async () => {
