@@ -67,6 +67,9 @@ test('what goes wrong: one sentence, and 1 or 2 as exit code', () => {
     [['create', 'x', 'security.devlxd.image=1'], 1, /do you mean security\.devlxd\.images\?\n$/],
     [['monitor', '--type', 'nothing'], 2, /Types are lifecycle, operation, logging/],
     [['top', '--interval', '0'], 2, /--interval takes seconds/],
+    [['backup', '/nonexistent/x.db'], 1, /^devlxd: ENOENT: [^\n]*'\/nonexistent\/x\.db\.part'\n$/],
+    [['image', 'import', '/'], 1, /^devlxd: \/ is no regular file\n$/],
+    [['restore', '/nonexistent/x.db', '--state-dir', '/dev/null/x'], 1, /^devlxd: ENOTDIR: [^\n]*\n$/],
     [['serve', '--backlog', 'many'], 2, /--backlog \(DEVLXD_BACKLOG\) takes a whole number/],
     [
       ['--run-dir', '/nonexistent', 'list'],
@@ -89,6 +92,11 @@ test('what goes wrong: one sentence, and 1 or 2 as exit code', () => {
     assert.match(told, sentence, words.join(' '));
     assert.equal(status, code, words.join(' '));
   }
+});
+
+test('a filter that nothing fits does not say that there is nothing', () => {
+  assert.equal(does('list', '--filter', 'name=nobody'), 'None fits the filter.\n');
+  assert.equal(does('image', 'list', '--filter', 'public=true'), 'None fits the filter.\n');
 });
 
 test('a daemon that could not start has left the running one alone', () => {

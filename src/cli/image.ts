@@ -133,11 +133,12 @@ function accessOf(image: Image): string {
 async function openAll(paths: readonly string[]): Promise<FileHandle[]> {
   const files: FileHandle[] = [];
   for (const path of paths) {
-    files.push(
-      await open(path).catch((error: Error) => {
-        throw new Fault('invalid-value', `${path} cannot be read: ${error.message}`);
-      }),
-    );
+    const file = await open(path).catch((error: Error) => {
+      throw new Fault('invalid-value', `${path} cannot be read: ${error.message}`);
+    });
+    files.push(file);
+    // The length of a pipe is not known before its end, and an image is announced with its length.
+    if (!(await file.stat()).isFile()) throw new Fault('invalid-value', `${path} is no regular file`);
   }
   return files;
 }

@@ -30,6 +30,9 @@ function report(error: unknown): number {
 function sentenceOf(error: unknown): string {
   if (error instanceof ConnectionError && ['ENOENT', 'ECONNREFUSED'].includes(error.code))
     return `${error.message} Start one with "devlxd serve", or name its --run-dir.`;
-  const expected = [Fault, OptionError, ApiError, ConnectionError].some((kind) => error instanceof kind);
-  return error instanceof Error ? ((expected ? error.message : error.stack) ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // What the system refuses says what was tried on which file.
+  const expected =
+    'syscall' in error || [Fault, OptionError, ApiError, ConnectionError].some((kind) => error instanceof kind);
+  return (expected ? error.message : error.stack) ?? error.message;
 }

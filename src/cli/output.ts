@@ -14,7 +14,7 @@ export function formatOption(byDefault: Format = 'table'): Option {
   return new Option('--format <format>', 'how').choices(formats).default(byDefault);
 }
 
-/** Prints a list as --format says; none: what people are told when there is nothing in it. */
+/** Prints a list as --format says; none: what people are told when there is nothing in it, filter or not. */
 export async function printList<Row>(
   command: Command,
   columns: readonly Column<Row>[],
@@ -24,7 +24,9 @@ export async function printList<Row>(
   const format = command.getOptionValue('format') as Format;
   if (format === 'csv') {
     if (rows.length > 0) print(csv(rows.map((row) => columns.map(({ value }) => value(row)))));
-  } else if (format === 'table') print(rows.length === 0 ? none : table(columns, rows, terminalWidth()));
+  } else if (format === 'table' && rows.length === 0) {
+    print(command.getOptionValue('filter') ? 'None fits the filter.' : none);
+  } else if (format === 'table') print(table(columns, rows, terminalWidth()));
   else print(await serialized(rows, format));
 }
 
