@@ -56,6 +56,22 @@ test('every new instance has the default profile, unless it is told which', asyn
   assert.deepEqual(users.used_by, ['/1.0/instances/chosen']);
 });
 
+test('a list says of each profile of each project who uses it, as the profile itself does', async () => {
+  await operator.metadata('POST', '/1.0/projects', { name: 'green' });
+  await operator.metadata('POST', '/1.0/profiles?project=green', { name: 'other' });
+  await operator.metadata('POST', '/1.0/instances?project=green', { name: 'both', profiles: ['default', 'other'] });
+  type Shown = { readonly name: string; readonly used_by: readonly string[] };
+  for (const project of ['default', 'green']) {
+    const listed = await operator.metadata<Shown[]>('GET', `/1.0/profiles?recursion=1&project=${project}`);
+    assert.ok(listed.length >= 2);
+    for (const profile of listed)
+      assert.deepEqual(profile, await operator.metadata('GET', `/1.0/profiles/${profile.name}?project=${project}`));
+  }
+  const all = await operator.metadata<Shown[]>('GET', '/1.0/profiles?recursion=1&all-projects=true');
+  const users = all.filter(({ name }) => name === 'other').map((profile) => profile.used_by);
+  assert.deepEqual(users, [['/1.0/instances/chosen'], ['/1.0/instances/both?project=green']]);
+});
+
 test('expanded: the profiles in their order, then the own; a device is replaced as a whole', async () => {
   const disk = (source: string) => ({ type: 'disk', source });
   await operator.metadata('POST', '/1.0/profiles', {

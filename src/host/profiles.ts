@@ -5,6 +5,7 @@ import {
   removeProfile,
   renameProfile,
   usersOf,
+  usersOfEach,
   type WantedProfile,
 } from '../instances/profiles.js';
 import type { Registry, Transaction } from '../instances/registry.js';
@@ -31,18 +32,17 @@ export class ProfileHandlers {
   readonly list: HostHandler = (request) => {
     const project = listedProject(request, this.#registry);
     const matches = filterOf(request.query);
-    const profiles = this.#registry.profiles(project).filter((profile) => {
-      return matches === undefined || matches(this.#render(profile));
-    });
+    const users = usersOfEach(this.#registry.list(project));
+    const render = (profile: Profile): object => renderProfile(profile, users.get(profile.id) ?? []);
+    const profiles = this.#registry.profiles(project).filter((profile) => matches?.(render(profile)) ?? true);
     const recursive = (request.query.get('recursion') || '0') !== '0';
-    return sync(
-      profiles.map((profile) => (recursive ? this.#render(profile) : profileUrl(profile.name, profile.project))),
-    );
+    return sync(profiles.map((profile) => (recursive ? render(profile) : profileUrl(profile.name, profile.project))));
   };
 
   readonly get: HostHandler = (request) => {
     const profile = this.#registry.needProfile(projectOf(request, this.#registry), request.parameters['name'] ?? '');
-    return sync(this.#render(profile), profileEtag(profile));
+    const users = usersOf(this.#registry.list(profile.project), profile);
+    return sync(renderProfile(profile, users), profileEtag(profile));
   };
 
   readonly create: HostHandler = async (request) => {
@@ -114,10 +114,6 @@ export class ProfileHandlers {
       work(transaction, before);
       return before;
     }, request.requestor);
-  }
-
-  #render(profile: Profile): object {
-    return renderProfile(profile, usersOf(this.#registry.list(profile.project), profile));
   }
 }
 
