@@ -126,6 +126,10 @@ test('bad input: the error names the field, and nothing has changed', async () =
   assert.deepEqual(await everything(), untouched);
 });
 
+test('a target that is no path is a bad request, and no fault of devlxd', async () => {
+  assert.match(await operator.error('GET', '//'), /^400 "\/\/" is no path$/);
+});
+
 test('a body that is too long costs its connection, and no other', async () => {
   const answer = await operator.request('PATCH', instance, `"${'x'.repeat(17 * megabyte)}"`);
   assert.deepEqual([answer.status, answer.headers['connection']], [413, 'close']);

@@ -33,7 +33,8 @@ test('many are created at once, and changed at once', async () => {
   });
   assert.equal((await names()).length, 1000);
   const changes = ['b1', 'b2'].map((name) => ({ name, config: { 'user.n': 'changed' }, description: 'by a batch' }));
-  await operator.metadata('PATCH', '/1.0/instances', `\n${text(changes)}`, lines);
+  const withCharset = { 'content-type': 'application/x-ndjson; charset=utf-8' };
+  await operator.metadata('PATCH', '/1.0/instances', `\n${text(changes)}`, withCharset);
   assert.deepEqual(await names('config.user.n=changed and description="by a batch"'), ['b1', 'b2']);
 });
 

@@ -108,7 +108,7 @@ export class HostServer {
     socket.on('error', () => undefined); // it closes, which is what counts
     (socket as OperatorSocket).upgraded();
     try {
-      const url = new URL(request.url ?? '/', 'http://devlxd');
+      const url = urlOf(request);
       if (url.pathname === takeoverPath) this.#successors.accept(request, socket, socket as OperatorSocket);
       else this.#sockets.accept(url, request, socket, head);
       this.requests.add(url.pathname, '101');
@@ -122,7 +122,7 @@ export class HostServer {
   }
 
   async #answer(request: IncomingMessage): Promise<HostReply> {
-    const url = new URL(request.url ?? '/', 'http://devlxd');
+    const url = urlOf(request);
     const endpoint = this.#find(url.pathname);
     if (endpoint === undefined)
       throw new Fault('not-found', `devlxd has no "${url.pathname}"; its part of LXD's API is in docs/host-api.md`);
@@ -150,7 +150,8 @@ export class HostServer {
 
   async #body(request: IncomingMessage): Promise<unknown> {
     const text = await readBody(request, this.#limits['host-body']);
-    return request.headers['content-type'] === linesType ? new Lines(text) : parseJson(text);
+    const [type = ''] = (request.headers['content-type'] ?? '').split(';', 1); // charset: it is UTF-8 anyway
+    return type.trim() === linesType ? new Lines(text) : parseJson(text);
   }
 
   #find(path: string): HostEndpoint | undefined {
@@ -169,6 +170,12 @@ export class HostServer {
     if (request.complete) write(response, status, errorEnvelope(status, sentence));
     else void writeEarly(request, response, status, errorEnvelope(status, sentence));
   }
+}
+
+function urlOf({ url = '/' }: IncomingMessage): URL {
+  const base = 'http://devlxd';
+  if (!URL.canParse(url, base)) throw new Fault('invalid-value', `"${url}" is no path`);
+  return new URL(url, base);
 }
 
 function segmentsOf(path: string): string[] {
