@@ -169,6 +169,13 @@ test('the restrictions are there', asRoot, async (t) => {
     for (const set of ['Prm', 'Eff', 'Bnd', 'Amb']) assert.match(status, new RegExp(`^Cap${set}:\\s+${ptrace}$`, 'm'));
     assert.match(status, /^NoNewPrivs:\s+1$/m);
     assert.match(status, /^Seccomp:\s+2$/m);
+    const operator = new Operator(() => managed.daemon);
+    const follower = await operator.follow('?type=lifecycle');
+    await operator.metadata('POST', '/1.0/instances', { name: 'c1' });
+    await eventually('an event', () => follower.events.length > 0);
+    const requestor = follower.events[0]?.metadata['requestor'] as { username: string };
+    assert.equal(requestor.username, 'root'); // and not by its number, though the daemon is another user
+    follower.end();
   } finally {
     await managed.remove();
   }

@@ -19,7 +19,7 @@ export class OperatorSocket extends Socket {
     this.fd = fd;
     this.uid = uid;
     this.requestor = {
-      username: uid === process.getuid?.() ? ownName() : `uid=${uid}`,
+      username: nameOf(uid),
       protocol: 'unix',
       address: '@',
     };
@@ -51,10 +51,11 @@ export class OperatorSocket extends Socket {
   }
 }
 
-function ownName(): string {
+/** Node can look up the name of its own user only; that of root is known. */
+function nameOf(uid: number): string {
+  if (uid === 0) return 'root';
   try {
-    return userInfo().username;
-  } catch {
-    return `uid=${process.getuid?.()}`; // it has no line in /etc/passwd
-  }
+    if (uid === process.getuid?.()) return userInfo().username;
+  } catch {} // it has no line in /etc/passwd
+  return `uid=${uid}`;
 }
