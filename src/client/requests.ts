@@ -91,12 +91,16 @@ export class Requests {
   }
 }
 
-/** /1.0/instances/web1?project=blue */
+/**
+ * /1.0/instances/web1?project=blue
+ * @throws ApiError 404 for a name that would make it the path of something else, such as an empty one
+ */
 export function pathOf(
   collection: string,
   name: string | undefined,
   query: Readonly<Record<string, string | undefined>> = {},
 ): string {
+  if (name !== undefined && ['', '.', '..'].includes(name)) throw new ApiError(404, `"${name}" is no name`);
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const search = given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
   return `/1.0/${collection}${name === undefined ? '' : `/${encodeURIComponent(name)}`}${search}`;
