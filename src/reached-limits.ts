@@ -1,7 +1,7 @@
 import { type LimitName, limitDeclarations } from './limits.js';
 
 /** Limits without an option of their own; docs/limits.md says what they are. */
-const others = ['descriptors', 'sent-ahead', 'unidentified'] as const;
+const others = ['descriptors', 'merged-document', 'sent-ahead', 'unidentified'] as const;
 
 /** What can be reached while the daemon serves: a burst shows in the rate, and `source-seconds` in its source's lines. */
 export type ReachableLimit = Exclude<LimitName, 'request-burst' | 'source-seconds'> | (typeof others)[number];

@@ -146,6 +146,14 @@ const cases: Partial<Record<ReachableLimit, Case>> = {
     },
   },
   'ping-seconds': { instance: 'c1', reach: () => ended(stalled(guest, upgrade)) },
+  'merged-document': {
+    instance: 'c1',
+    reach: async () => {
+      const document = `#cloud-config\n${'# long\n'.repeat(10_000)}`;
+      await daemon.set('c1', { 'cloud-init.user-data': document, 'cloud-init.ssh-keys.a': 'root:gh:me' });
+      assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/cloud-init.user-data')).body, document);
+    },
+  },
   'guest-body': {
     instance: 'c1',
     reach: () => ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: 'x'.repeat(1000) }),

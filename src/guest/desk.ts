@@ -124,7 +124,10 @@ export class Desk {
       this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
       const match = find(exchange.asked.path);
       const reply = answer(instance, isRoot(caller), exchange.asked, match);
-      if (reply.kind === 'body') this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
+      if (reply.kind === 'body') {
+        this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
+        if (reply.reached !== undefined) this.reached.add(reply.reached, instance.id);
+      }
       this.#reply(exchange, caller, instance, reply);
       return true;
     }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Conditions } from '../images/download.js';
 import { fingerprintPattern } from '../images/model.js';
-import { guestValue, mergedKeys } from '../instances/cloud-init.js';
+import { guestValue, isTooLongToMerge, mergedKeys } from '../instances/cloud-init.js';
 import { type EventType, timestampPattern } from '../instances/events.js';
 import {
   byName,
@@ -106,7 +106,8 @@ function configValue({ instance, parameter: key }: GuestRequest): Reply {
   const errors = errorsOf(instance.source);
   if (!isGuestKey(key)) return errors.forbidden;
   const value = guestValue(instance, key);
-  return value ? raw(value) : errors.notFound;
+  if (!value) return errors.notFound;
+  return isTooLongToMerge(instance, key) ? { ...raw(value), reached: 'merged-document' } : raw(value);
 }
 
 function isGuestKey(key: string): boolean {

@@ -1,6 +1,7 @@
 import type { Conditions, Download } from '../images/download.js';
 import type { EventType } from '../instances/events.js';
 import type { Instance } from '../instances/model.js';
+import type { ReachableLimit } from '../reached-limits.js';
 
 /** What a handler answers. Only an edge turns it into bytes. */
 export type Reply = BodyReply | EventsReply | ChangeReply | ExportReply;
@@ -11,6 +12,8 @@ export interface BodyReply {
   /** Content-Type */
   readonly type: string;
   readonly body: string;
+  /** a limit that shows in the answer */
+  readonly reached?: ReachableLimit;
 }
 
 /** An endless stream: a WebSocket, or chunks, as the caller asked. */

@@ -11,8 +11,11 @@ function yaml(): typeof import('yaml') {
   return loaded;
 }
 
-/** The values that differ from what the operator wrote, by key. */
-type Merged = ReadonlyMap<string, string>;
+/** The values that differ from what the operator wrote, by key, and the keys of those that are too long for it. */
+interface Merged {
+  readonly values: ReadonlyMap<string, string>;
+  readonly tooLong: ReadonlySet<string>;
+}
 
 interface UserKeys {
   readonly user: string;
@@ -25,24 +28,34 @@ const header = '#cloud-config';
 /** Marks what was merged in; LXD's mark. */
 const mark = 'lxd:cloud-init.ssh-keys';
 
-const nothingMerged: Merged = new Map();
-const mergedOf = new WeakMap<Instance, Merged>();
+/** Characters of a document that keys are merged into. It is parsed on the event loop, 1 ms or more for each thousand. */
+const longestMerged = 64 * 1024;
+
+const nothingMerged: Merged = { values: new Map(), tooLong: new Set() };
+/** By expanded configuration. */
+const mergedOf = new WeakMap<Config, Merged>();
 
 /** The value of a key as the guest sees it: ssh keys are merged into vendor-data, and into user-data where need be. */
 export function guestValue(instance: Instance, key: string): string | undefined {
-  return merged(instance).get(key) ?? expandedConfig(instance).get(key);
+  return merged(instance).values.get(key) ?? expandedConfig(instance).get(key);
 }
 
 /** Keys that have a value for the guest only because ssh keys were merged into nothing. */
 export function mergedKeys(instance: Instance): Iterable<string> {
-  return merged(instance).keys();
+  return merged(instance).values.keys();
+}
+
+/** Is the value given as it was written only because it is too long? */
+export function isTooLongToMerge(instance: Instance, key: string): boolean {
+  return merged(instance).tooLong.has(key);
 }
 
 function merged(instance: Instance): Merged {
-  const known = mergedOf.get(instance);
+  const config = expandedConfig(instance);
+  const known = mergedOf.get(config);
   if (known !== undefined) return known;
-  const made = merge(expandedConfig(instance));
-  mergedOf.set(instance, made);
+  const made = merge(config);
+  mergedOf.set(config, made);
   return made;
 }
 
@@ -53,7 +66,7 @@ function merged(instance: Instance): Merged {
 function merge(config: Config): Merged {
   const keys = sshKeysOf(config);
   if (keys.length === 0) return nothingMerged;
-  const result = new Map<string, string>();
+  const result = { values: new Map<string, string>(), tooLong: new Set<string>() };
   const vendor = mergeInto(config, 'vendor-data', keys, () => true, result);
   const everywhere = vendor === 'unset' || vendor === 'impossible';
   mergeInto(config, 'user-data', keys, (document) => everywhere || document.has('users'), result);
@@ -68,13 +81,18 @@ function mergeInto(
   name: string,
   keys: readonly UserKeys[],
   wanted: (document: Document) => boolean,
-  result: Map<string, string>,
+  { values, tooLong }: { values: Map<string, string>; tooLong: Set<string> },
 ): Outcome {
   const names = [`cloud-init.${name}`, `user.${name}`];
   const set = names.filter((key) => config.get(key));
   const outcomes = (set.length > 0 ? set : names).map((key) => {
-    const value = withKeys(config.get(key) ?? '', keys, wanted);
-    if (value !== undefined) result.set(key, value);
+    const written = config.get(key) ?? '';
+    if (written.length > longestMerged && splitHeader(written) !== undefined) {
+      tooLong.add(key);
+      return false;
+    }
+    const value = withKeys(written, keys, wanted);
+    if (value !== undefined) values.set(key, value);
     return value !== undefined;
   });
   if (set.length === 0) return 'unset';
@@ -90,12 +108,15 @@ function withKeys(
   const parts = splitHeader(text);
   if (parts === undefined) return undefined;
   try {
-    const document: Document = yaml().parseDocument(parts.body);
-    if (document.errors.length > 0) return undefined;
+    // The library itself compares each key with all before it.
+    const document: Document = yaml().parseDocument(parts.body, { uniqueKeys: false, prettyErrors: false });
+    if (document.errors.length > 0 || repeatsKeys(document)) return undefined;
     if (document.contents === null) document.contents = document.createNode({}) as never;
     if (!yaml().isMap(document.contents) || !wanted(document)) return undefined;
     const users = listIn(document.contents, 'users');
-    if (users === undefined || !keys.every((one) => addUser(document, users, one))) return undefined;
+    const places = users && placesOf(users);
+    if (places === undefined || !keys.every((one) => addUser(document, users as YAMLSeq, places, one)))
+      return undefined;
     document.contents.set('users', users);
     return `${parts.head}\n${document.toString({ lineWidth: 0, indentSeq: false })}`;
   } catch {
@@ -103,24 +124,50 @@ function withKeys(
   }
 }
 
+function repeatsKeys(document: Document): boolean {
+  let repeated = false;
+  yaml().visit(document, {
+    Map(_, { items }) {
+      const keys = items.map(({ key }) => key).filter(yaml().isScalar);
+      repeated = new Set(keys.map(({ value }) => value)).size < keys.length;
+      return repeated ? yaml().visit.BREAK : undefined;
+    },
+  });
+  return repeated;
+}
+
 /** The lines up to #cloud-config, which is the first or the second, and the rest. */
 function splitHeader(text: string): { head: string; body: string } | undefined {
   if (text === '') return { head: header, body: '' };
-  const lines = text.split('\n');
-  const at = lines.slice(0, 2).findIndex((line) => line.trim() === header);
+  const lines = text.split('\n', 2);
+  const at = lines.findIndex((line) => line.trim() === header);
   if (at < 0) return undefined;
-  return { head: lines.slice(0, at + 1).join('\n'), body: lines.slice(at + 1).join('\n') };
+  const head = lines.slice(0, at + 1).join('\n');
+  return { head, body: text.slice(head.length + 1) };
 }
 
-function addUser(document: Document, users: YAMLSeq, { user, publicKeys, importIds }: UserKeys): boolean {
-  if (users.items.some((item) => !yaml().isMap(item) && !isNamed(item))) return false;
-  const index = users.items.findIndex(
-    (item) => (yaml().isMap(item) ? item.get('name') : (item as Scalar).value) === user,
-  );
+/** Where in the list a user of this name is first; undefined: not all of them have one. */
+function placesOf(users: YAMLSeq): Map<unknown, number> | undefined {
+  const places = new Map<unknown, number>();
+  for (const [index, item] of users.items.entries()) {
+    if (!yaml().isMap(item) && !isNamed(item)) return undefined;
+    const name = yaml().isMap(item) ? item.get('name') : (item as Scalar).value;
+    if (!places.has(name)) places.set(name, index);
+  }
+  return places;
+}
+
+function addUser(
+  document: Document,
+  users: YAMLSeq,
+  places: Map<unknown, number>,
+  { user, publicKeys, importIds }: UserKeys,
+): boolean {
+  const index = places.get(user) ?? users.items.length;
   const found = users.items[index];
   const target = yaml().isMap(found) ? found : (document.createNode({ name: user }) as YAMLMap);
-  if (index < 0) users.add(target);
-  else users.items[index] = target;
+  users.items[index] = target;
+  places.set(user, index);
   // cloud-init has called these both, one after the other; which one the guest's knows, nobody can say here.
   return [
     ['ssh-authorized-keys', publicKeys],

@@ -67,15 +67,22 @@ export interface Instance {
 export const defaultProject = 'default';
 export const defaultProfile = 'default';
 
-// An instance never changes, so neither does what it expands to; most need no map of their own.
-const expandedConfigs = new WeakMap<Instance, Config>();
-const expandedDeviceMaps = new WeakMap<Instance, Devices>();
+/** What profiles and something of an instance's own expand to. */
+interface Expanded<Value> {
+  readonly profiles: readonly Profile[];
+  readonly made: Value;
+}
 
-/** What the guest sees: the profiles' configuration, in order, and then the instance's own. */
+// By what is the instance's own: that stays the same when the guest says how far it is. Most need no map of their own.
+const expandedConfigs = new WeakMap<Config, Expanded<Config>>();
+const expandedDeviceMaps = new WeakMap<Devices, Expanded<Devices>>();
+
+/** What the guest sees: the profiles' configuration, in order, and then the instance's own. The same map while both are. */
 export function expandedConfig(instance: Instance): Config {
   const { profiles, config } = instance;
   if (profiles.every((profile) => profile.config.size === 0)) return config;
-  return remembered(expandedConfigs, instance, () => merged(profiles.map((profile) => profile.config).concat(config)));
+  const make = () => merged(profiles.map((profile) => profile.config).concat(config));
+  return remembered(expandedConfigs, config, profiles, make);
 }
 
 /** The same for devices; one of the same name replaces the other as a whole. */
@@ -83,7 +90,7 @@ export function expandedDevices(instance: Instance): Devices {
   const { profiles, devices } = instance;
   if (profiles.every((profile) => profile.devices.size === 0)) return devices;
   const make = () => merged(profiles.map((profile) => profile.devices).concat(devices));
-  return remembered(expandedDeviceMaps, instance, make);
+  return remembered(expandedDeviceMaps, devices, profiles, make);
 }
 
 function merged<Value>(maps: readonly ReadonlyMap<string, Value>[]): ReadonlyMap<string, Value> {
@@ -93,11 +100,16 @@ function merged<Value>(maps: readonly ReadonlyMap<string, Value>[]): ReadonlyMap
   return result;
 }
 
-function remembered<Value>(known: WeakMap<Instance, Value>, instance: Instance, make: () => Value): Value {
-  const found = known.get(instance);
-  if (found !== undefined) return found;
+function remembered<Own extends object, Value>(
+  known: WeakMap<Own, Expanded<Value>>,
+  own: Own,
+  profiles: readonly Profile[],
+  make: () => Value,
+): Value {
+  const found = known.get(own);
+  if (found?.profiles === profiles) return found.made;
   const made = make();
-  known.set(instance, made);
+  known.set(own, { profiles, made });
   return made;
 }
 

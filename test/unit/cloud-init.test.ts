@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
-import { guestValue, mergedKeys } from '../../src/instances/cloud-init.js';
-import type { Instance } from '../../src/instances/model.js';
+import { guestValue, isTooLongToMerge, mergedKeys } from '../../src/instances/cloud-init.js';
+import { expandedConfig, expandedDevices, type Instance } from '../../src/instances/model.js';
 
 const vendor = 'cloud-init.vendor-data';
 const user = 'cloud-init.user-data';
@@ -138,4 +138,53 @@ test('any text: the merge does not throw, and a mapping keeps what it had', () =
     }),
     { numRuns: 2000 },
   );
+});
+
+test('a key that comes twice in a map, anywhere in it, makes it a document that nothing is merged into', () => {
+  for (const twice of [
+    'a: 1\nb: 2\na: 3\n',
+    'users: []\nlist:\n- { x: 1, y: 2, "x": 3 }\n',
+    'users: []\nusers: []\n',
+  ]) {
+    const text = `#cloud-config\n${twice}`;
+    assert.equal(guestValue(instance({ ...key, [user]: text }), user), text);
+  }
+});
+
+test('a document that is too long to be merged into stays as it is, and the keys go into the other', () => {
+  const long = `#cloud-config\nusers: []\n${'# long\n'.repeat(10_000)}`;
+  const one = instance({ ...key, [user]: long });
+  assert.equal(guestValue(one, user), long);
+  assert.equal(guestValue(one, vendor), `#cloud-config\nusers:\n${rootWithKey}`);
+  assert.deepEqual(
+    [user, vendor].map((name) => isTooLongToMerge(one, name)),
+    [true, false],
+  );
+  const script = instance({ ...key, [user]: `#!/bin/sh\n\n${long}` });
+  assert.equal(isTooLongToMerge(script, user), false);
+});
+
+test('many users with many keys, each with its own', () => {
+  const users = Array.from({ length: 200 }, (_, n) => `u${n}`);
+  const keys = Object.fromEntries(users.map((name) => [`cloud-init.ssh-keys.${name}`, `${name}:gh:${name}`]));
+  const one = instance({ ...keys, [user]: `#cloud-config\nusers:\n- u7\n- { name: u8, uid: 8 }\n- u7\n` });
+  const merged = parse(guestValue(one, user) ?? '') as {
+    users: ({ name: string; ssh_import_id: string[] } | string)[];
+  };
+  const named = merged.users.filter((each) => typeof each !== 'string');
+  assert.deepEqual(named.map(({ name }) => name).sort(), [...users].sort());
+  for (const { name, ssh_import_id } of named) assert.deepEqual(ssh_import_id, [`gh:${name}`]);
+  assert.deepEqual(merged.users[2], 'u7');
+});
+
+test('what an instance expands to is made once, however often its guest says how far it is', () => {
+  const profile = { id: 1, project: 'default', name: 'p', description: '', config: new Map([['user.a', '1']]) };
+  const devices = new Map([['root', new Map([['type', 'disk']])]]);
+  const started = { ...instance({ ...key, [user]: '#cloud-config\n' }), profiles: [{ ...profile, devices }] };
+  const ready: Instance = { ...started, guestState: 'Ready' };
+  assert.equal(expandedConfig(ready), expandedConfig(started));
+  assert.equal(expandedDevices(ready), expandedDevices(started));
+  const edited: Instance = { ...ready, profiles: [{ ...profile, devices: new Map(), config: new Map() }] };
+  assert.equal(expandedConfig(edited).get('user.a'), undefined);
+  assert.equal(expandedConfig(started).get('user.a'), '1');
 });
