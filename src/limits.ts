@@ -32,6 +32,11 @@ export const limitDeclarations = {
     unit: 'requests',
     help: 'that an instance may make at once, before that rate holds',
   },
+  'stored-requests-per-second': {
+    default: 10,
+    unit: 'requests/s',
+    help: "of one instance that need the store, after ten seconds' worth of them at once; beyond it they wait",
+  },
   strangers: {
     default: 256,
     unit: 'connections',

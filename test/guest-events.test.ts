@@ -111,6 +111,21 @@ for (const [way, open] of Object.entries({ webSocket, chunked })) {
     for (const { end } of [again, configOnly]) end();
   });
 
+  test(`${way}: 410 when more was missed than may wait for a listener`, async () => {
+    const { guest, name } = await registered();
+    const first = await open(guest);
+    await daemon.set(name, { 'user.n': '0' });
+    for (let n = 1; n <= 3; n++) await daemon.set(name, { 'user.n': String(n).repeat(250_000) });
+    await eventually('the events', () => first.events.length === 4);
+    first.end();
+    const [all, most] = first.events.map(({ timestamp }) => timestamp);
+    const tooMuch = await ask(guest.connect(daemon.socket), `/1.0/events?since=${all}`);
+    assert.deepEqual([tooMuch.status, tooMuch.body], [410, 'Gone\n']);
+    const again = await open(guest, `?since=${most}`);
+    await eventually('the others', () => again.events.length === 2);
+    again.end();
+  });
+
   test(`${way}: changes while a listener comes back are heard once each, in order`, async () => {
     const { guest, name } = await registered();
     await daemon.set(name, { 'user.n': '0' });

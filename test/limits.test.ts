@@ -8,7 +8,7 @@ import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
-import { ask, ended, exchange } from './support/http.js';
+import { ask, ended, exchange, Session } from './support/http.js';
 
 const limits = {
   'connections-per-instance': 6,
@@ -16,6 +16,7 @@ const limits = {
   'connections-unregistered': 4,
   'requests-per-second': 200,
   'request-burst': 20,
+  'stored-requests-per-second': 4,
   strangers: 1,
   'hold-seconds': 1,
   'event-backlog': 65_536,
@@ -120,6 +121,18 @@ const cases: Partial<Record<ReachableLimit, Case>> = {
       return exchange(socket, get('/1.0').repeat(40), (text) => text.split('HTTP/1.1 200').length > 40).then(() =>
         ask(guest.connect(daemon.socket), '/1.0'),
       );
+    },
+  },
+  'stored-requests-per-second': {
+    instance: 'c1',
+    reach: async () => {
+      const session = new Session(guest.connect(daemon.socket));
+      for (let n = 0; n <= 10 * limits['stored-requests-per-second']; n++) {
+        const body = JSON.stringify({ state: n % 2 === 0 ? 'Ready' : 'Started' });
+        assert.equal((await session.ask('/1.0', { method: 'PATCH', body })).status, 200);
+      }
+      await session.close();
+      assert.ok(!daemon.log.some(({ msg }) => msg === 'guest state'));
     },
   },
   'sent-ahead': {

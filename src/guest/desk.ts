@@ -2,6 +2,7 @@ import { type Caller, isRoot, slotOf, stranger } from '../gate.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/images.js';
 import { isForGuests } from '../images/model.js';
+import type { GuestEvent } from '../instances/events.js';
 import type { Instance } from '../instances/model.js';
 import type { Registry } from '../instances/registry.js';
 import type { Limits } from '../limits.js';
@@ -17,6 +18,7 @@ import { Exports } from './exports.js';
 import { HeldRequests } from './held.js';
 import { CatchingUp, type Listeners } from './listeners.js';
 import { sendOwn } from './own-image.js';
+import { Paces } from './paces.js';
 import type { BodyReply, ChangeReply, EventsReply, ExportReply, Reply } from './reply.js';
 import { answer, find, isServed } from './route.js';
 import { SourcedImages } from './sourced-image.js';
@@ -34,6 +36,8 @@ export class Desk {
   readonly #images: Images;
   readonly #sourcedImages: SourcedImages | undefined;
   readonly #exports: Exports;
+  readonly #paces: Paces;
+  readonly #limits: Limits;
   readonly #log: Log;
   readonly #held: HeldRequests;
   readonly requests = new RequestCounts();
@@ -61,7 +65,9 @@ export class Desk {
     this.#running = running;
     this.#listeners = listeners;
     this.#images = images;
+    this.#limits = limits;
     this.#exports = new Exports(limits, (id) => this.reached.add('image-exports', id));
+    this.#paces = new Paces(limits, (id) => this.reached.add('stored-requests-per-second', id));
     this.#log = log;
     this.#held = new HeldRequests(limits);
     running.on('started', () => this.#held.retryAll());
@@ -69,6 +75,7 @@ export class Desk {
       for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
     });
     running.on('stopped', ({ id }) => this.#exports.end(id));
+    running.on('stopped', ({ id }) => this.#paces.forget(id));
   }
 
   /** Requests that wait for their instance. */
@@ -88,6 +95,7 @@ export class Desk {
   /** The store is about to close: nobody waits any longer for its instance, and what needs the store ends. */
   async stop(): Promise<void> {
     this.#held.giveUpAll();
+    this.#paces.hurry();
     await this.underWay.ended(lastBodySeconds);
   }
 
@@ -164,26 +172,31 @@ export class Desk {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'export') this.#export(exchange, slotOf(caller), instance, reply);
-    else if (reply.kind === 'change') this.#change(exchange, instance, reply);
+    else if (reply.kind === 'change') this.#change(exchange, slotOf(caller), instance, reply);
     else exchange.write(reply);
   }
 
-  #change(exchange: Exchange, { project, name }: Instance, { change, answer: reply }: ChangeReply): void {
+  /** What needs the store is done one at a time for each instance, and not too often. */
+  #inTurn(exchange: Exchange, instanceId: number, work: () => Promise<void>): void {
     exchange.watch();
-    const stored = this.#registry.transact((transaction) => {
-      const before = transaction.need(project, name);
-      const after = change(before);
-      if (after !== before) transaction.replace(before, after);
-      return after;
+    const failed = (error: unknown): void => this.#later(exchange, () => this.#failed(exchange, error));
+    const wanted = (): boolean => !exchange.aborted;
+    this.underWay.add(this.#paces.take(instanceId, wanted, () => work().catch(failed)));
+  }
+
+  #change(exchange: Exchange, slot: number, instance: Instance, { change, answer: reply }: ChangeReply): void {
+    this.#inTurn(exchange, instance.id, async () => {
+      const { project, name } = this.#running.at(slot) ?? instance; // it may have been renamed
+      const { guestState } = await this.#registry.transact((transaction) => {
+        const before = transaction.need(project, name);
+        const after = change(before);
+        if (after !== before) transaction.replace(before, after);
+        return after;
+      });
+      // Not more than debug: a guest may say so as often as it likes.
+      this.#log.debug({ instance: name, project, guestState }, 'guest state');
+      this.#later(exchange, () => this.#write(exchange, reply));
     });
-    this.underWay.add(stored);
-    stored.then(
-      ({ guestState }) => {
-        this.#log.info({ instance: name, project, guestState }, 'guest state');
-        this.#later(exchange, () => this.#write(exchange, reply));
-      },
-      (error: unknown) => this.#later(exchange, () => this.#failed(exchange, error)),
-    );
   }
 
   #export(exchange: Exchange, slot: number, instance: Instance, reply: ExportReply): void {
@@ -215,35 +228,41 @@ export class Desk {
     void this.#exports.send(id, socket, async () => this.#sourcedImages?.send(socket, wanted, begun));
   }
 
-  #listen(exchange: Exchange, slot: number, { id: instanceId, source }: Instance, { types, since }: EventsReply): void {
-    if (since === undefined) {
-      this.#count(exchange, '200 OK');
-      exchange.stream({ instanceId, slot, types, missed: nothing });
+  #listen(exchange: Exchange, slot: number, instance: Instance, { types, since }: EventsReply): void {
+    if (since !== undefined) {
+      this.#inTurn(exchange, instance.id, () => this.#catchUp(exchange, slot, instance, types, since));
       return;
     }
-    exchange.watch();
+    this.#count(exchange, '200 OK');
+    exchange.stream({ instanceId: instance.id, slot, types, missed: nothing });
+  }
+
+  /** Begins with what was missed. */
+  async #catchUp(
+    exchange: Exchange,
+    slot: number,
+    { id: instanceId, source }: Instance,
+    types: EventsReply['types'],
+    since: string,
+  ): Promise<void> {
     const { forbidden, gone } = errorsOf(source);
     const meanwhile = new CatchingUp(types);
     this.#listeners.add(instanceId, meanwhile);
-    const resume = (write: () => void): void => {
+    let missed: GuestEvent[] | undefined;
+    try {
+      missed = await this.#registry.eventsAfter(instanceId, since, this.#limits['event-backlog']);
+    } finally {
       this.#listeners.remove(instanceId, meanwhile); // and nothing is told before the stream itself listens
-      this.#later(exchange, write);
-    };
-    const events = this.#registry.eventsAfter(instanceId, since);
-    this.underWay.add(events);
-    events.then(
-      (missed) =>
-        resume(() => {
-          const instance = this.#running.at(slot);
-          if (instance === undefined || !isServed(instance)) this.#write(exchange, forbidden);
-          else if (missed === undefined) this.#write(exchange, gone);
-          else {
-            this.#count(exchange, '200 OK');
-            exchange.stream({ instanceId, slot, types, missed: meanwhile.after(missed) });
-          }
-        }),
-      (error: unknown) => resume(() => this.#failed(exchange, error)),
-    );
+    }
+    this.#later(exchange, () => {
+      const instance = this.#running.at(slot);
+      if (instance === undefined || !isServed(instance)) this.#write(exchange, forbidden);
+      else if (missed === undefined) this.#write(exchange, gone);
+      else {
+        this.#count(exchange, '200 OK');
+        exchange.stream({ instanceId, slot, types, missed: meanwhile.after(missed) });
+      }
+    });
   }
 
   #unknown(exchange: Exchange): void {

@@ -104,9 +104,9 @@ export class Registry extends EventEmitter<Events> {
     return list(this.#tables.projects);
   }
 
-  /** The events of an instance after a timestamp; undefined when some are not kept any more. */
-  eventsAfter(instanceId: number, timestamp: string): Promise<GuestEvent[] | undefined> {
-    return this.#store.eventsAfter(instanceId, timestamp);
+  /** Those of an instance after a timestamp; undefined when some are not kept any more, or they are longer than that. */
+  eventsAfter(instanceId: number, timestamp: string, mostBytes: number): Promise<GuestEvent[] | undefined> {
+    return this.#store.eventsAfter(instanceId, timestamp, mostBytes);
   }
 
   /**

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import type { FaultCode } from '../errors.js';
+import { exceeds } from '../limits.js';
 import { keptEvents, migrations } from './schema.js';
 
 const statements = {
@@ -88,10 +89,19 @@ export type ImageRow = [
 
 export type EventRow = [timestamp: string, type: string, text: string];
 
+interface EventsRequest {
+  readonly kind: 'events';
+  readonly instanceId: number;
+  /** those after it */
+  readonly timestamp: string;
+  /** 0: any length */
+  readonly mostBytes: number;
+}
+
 export type Request =
   | { readonly kind: 'load' }
   | { readonly kind: 'images' }
-  | { readonly kind: 'events'; readonly instanceId: number }
+  | EventsRequest
   | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
   | { readonly kind: 'copy'; readonly file: string }
   | { readonly kind: 'close' };
@@ -99,6 +109,7 @@ export type Request =
 export interface Answer {
   readonly rows?: Rows;
   readonly images?: ImageRow[];
+  /** left out: not all that were asked for are kept, or they are too long */
   readonly events?: EventRow[];
   readonly fault?: { code: FaultCode; detail: string };
 }
@@ -159,9 +170,7 @@ function serve(opened: Database.Database): void {
       else if (name === 'deleteInstance') untrimmed.delete(parameters[0]);
     }
   });
-  const events = opened
-    .prepare('SELECT timestamp, type, text FROM events WHERE instance_id = ? ORDER BY timestamp')
-    .raw();
+  const events = eventsIn(opened);
   const copy = opened.prepare('VACUUM INTO ?');
   const images = opened
     .prepare('SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images')
@@ -179,11 +188,32 @@ function serve(opened: Database.Database): void {
         return {};
       }
       if (request.kind === 'images') return { images: images.all() as ImageRow[] };
-      if (request.kind === 'events') return { events: events.all(request.instanceId) as EventRow[] };
+      if (request.kind === 'events') return events(request);
       write(JSON.parse(request.statements));
       return {};
     });
   });
+}
+
+/** Looks at how much it would be before any of it is read: a guest may ask as often as it likes. */
+function eventsIn(opened: Database.Database): (request: EventsRequest) => Answer {
+  const kept = opened
+    .prepare<[string, number], [count: number, oldest: string | null, bytes: number | null]>(
+      `SELECT count(*), min(timestamp), sum(octet_length(text)) FILTER (WHERE timestamp > ?)
+       FROM events WHERE instance_id = ?`,
+    )
+    .raw();
+  const after = opened
+    .prepare<[number, string], EventRow>(
+      'SELECT timestamp, type, text FROM events WHERE instance_id = ? AND timestamp > ? ORDER BY timestamp',
+    )
+    .raw();
+  return ({ instanceId, timestamp, mostBytes }) => {
+    const [count, oldest, bytes] = kept.get(timestamp, instanceId) ?? [0, null, null];
+    if (count >= keptEvents && oldest !== null && timestamp < oldest) return {};
+    if (exceeds(mostBytes, bytes ?? 0)) return {};
+    return { events: after.all(instanceId, timestamp) };
+  };
 }
 
 function read(opened: Database.Database): Rows {

@@ -7,9 +7,8 @@ import type { Image, ImageType } from '../images/model.js';
 import type { Written } from './changes.js';
 import type { EventType, GuestEvent } from './events.js';
 import { type Loaded, loadedOf } from './rows.js';
-import { keptEvents } from './schema.js';
 import { statementsOf } from './statements.js';
-import type { Answer, EventRow, ImageRow, Request, Rows, Statement } from './store-worker.js';
+import type { Answer, ImageRow, Request, Rows, Statement } from './store-worker.js';
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -49,15 +48,12 @@ export class Store {
   }
 
   /**
-   * The events of an instance after a timestamp, oldest first; undefined when some of them are not kept any more.
+   * The events of an instance after a timestamp, oldest first; undefined when some of them are not kept any more, or
+   * they are longer than that. mostBytes: 0: any length
    */
-  async eventsAfter(instanceId: number, timestamp: string): Promise<GuestEvent[] | undefined> {
-    const rows = (await this.#ask({ kind: 'events', instanceId })).events as EventRow[];
-    const [oldest] = rows;
-    if (oldest !== undefined && rows.length >= keptEvents && timestamp < oldest[0]) return undefined;
-    return rows
-      .filter(([stamp]) => stamp > timestamp)
-      .map(([stamp, type, text]) => ({ timestamp: stamp, type: type as EventType, text }));
+  async eventsAfter(instanceId: number, timestamp: string, mostBytes: number): Promise<GuestEvent[] | undefined> {
+    const { events } = await this.#ask({ kind: 'events', instanceId, timestamp, mostBytes });
+    return events?.map(([stamp, type, text]) => ({ timestamp: stamp, type: type as EventType, text }));
   }
 
   /**
