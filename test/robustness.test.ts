@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
@@ -194,3 +196,57 @@ test('a large value comes whole to a guest that reads slowly', async () => {
   socket.destroy();
   assert.equal(received.slice(received.indexOf('\r\n\r\n') + 4), large);
 });
+
+const askLarge = 'GET /1.0/config/user.large HTTP/1.1\r\n'; // without Host: served by node:http
+
+/** Asks for the large value, and reads nothing once it begins to come. */
+async function unread(request: string): Promise<Socket> {
+  const socket = guest.connect(daemon.socket);
+  socket.write(request);
+  await once(socket, 'readable');
+  return socket;
+}
+
+for (const [edge, request] of Object.entries({
+  plain: `${askLarge}Host: lxd\r\n\r\n`,
+  odd: `${askLarge}\r\n`.repeat(9),
+})) {
+  test(`large answers that nobody reads are one in memory: ${edge}`, async () => {
+    const megabytes = (): number =>
+      Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1]) / 1024;
+    const before = megabytes();
+    const sockets = await Promise.all(Array.from({ length: 100 }, () => unread(request)));
+    await lives();
+    assert.ok(megabytes() - before < 100, `${megabytes() - before} MB more, which are 400 one by one`);
+    for (const socket of sockets) socket.destroy();
+  });
+}
+
+test('an answer that nobody reads is given up after a while', async () => {
+  const descriptors = () => readdirSync(`/proc/${daemon.pid}/fd`).length;
+  await lives();
+  const before = descriptors();
+  const sockets = await Promise.all([`${askLarge}Host: lxd\r\n\r\n`, `${askLarge}\r\n`].map(unread));
+  const halves = [head, head.replace('/1.0', 'http://lxd/1.0')].map((half) => {
+    const socket = guest.connect(daemon.socket);
+    socket.write(half);
+    return ended(socket);
+  });
+  await Promise.all(halves); // which takes as long
+  await eventually('as many descriptors as before', () => descriptors() <= before);
+  for (const socket of sockets) socket.destroy();
+});
+
+test('odd requests in one piece are answered in order, and who sends too many ahead is closed', async () => {
+  const line = (n: number): string => `GET /${n} HTTP/1.1\r\n\r\n`;
+  const some = `${line(1).repeat(30)}GET / HTTP/1.1\r\n\r\n`;
+  const received = await exchange(guest.connect(daemon.socket), some, (text) => text.endsWith('["/1.0"]\n'));
+  assert.equal(received.match(/^Not Found$/gm)?.length, 30);
+  const all = await exchange(guest.connect(daemon.socket), line(1).repeat(1000), (text) => countOf(text) >= 1000);
+  assert.ok(countOf(all) < 1000);
+  await lives();
+});
+
+function countOf(text: string): number {
+  return text.match(/^Not Found$/gm)?.length ?? 0;
+}

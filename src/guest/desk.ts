@@ -21,6 +21,7 @@ import { sendOwn } from './own-image.js';
 import { Paces } from './paces.js';
 import type { BodyReply, ChangeReply, EventsReply, ExportReply, Reply } from './reply.js';
 import { answer, find, isServed } from './route.js';
+import { SharedBytes } from './shared-bytes.js';
 import { SourcedImages } from './sourced-image.js';
 
 /** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
@@ -42,6 +43,7 @@ export class Desk {
   readonly #held: HeldRequests;
   readonly requests = new RequestCounts();
   readonly reached = new ReachedLimits();
+  readonly bytes = new SharedBytes();
   /** requests that need the store, or have not come whole */
   readonly underWay = new UnderWay();
   /** requests by instance id */

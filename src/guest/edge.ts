@@ -16,6 +16,7 @@ import { Heartbeat } from './heartbeat.js';
 import { closeCodes, type Listeners } from './listeners.js';
 import type { BodyReply } from './reply.js';
 import { type Asked, hasConditions } from './route.js';
+import type { SharedBytes } from './shared-bytes.js';
 import { type SocketData, StreamListener, WebSocketListener } from './streams.js';
 
 /** A WebSocket upgrade as the client asked for it, copied out of the request. */
@@ -36,6 +37,7 @@ interface Around {
   readonly limits: Limits;
   readonly underWay: UnderWay;
   readonly reached: ReachedLimits;
+  readonly bytes: SharedBytes;
 }
 
 /**
@@ -49,7 +51,7 @@ export class GuestEdge {
   #app: GuestApp | undefined;
 
   constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#around = { gate, listeners, limits, underWay: desk.underWay, reached: desk.reached };
+    this.#around = { gate, listeners, limits, underWay: desk.underWay, reached: desk.reached, bytes: desk.bytes };
     this.#desk = desk;
     this.#running = running;
     this.#heartbeat = new Heartbeat(limits);
@@ -254,7 +256,7 @@ class UwsExchange implements Exchange {
     const response = this.#response;
     const [, done] = response.tryEnd(body, Buffer.byteLength(body));
     if (done) return;
-    const bytes = Buffer.from(body);
+    const bytes = this.#around.bytes.of(body);
     this.watch();
     response.onWritable((offset) => {
       const [flushed] = response.tryEnd(bytes.subarray(offset), bytes.length);

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Caller, type Gate, slotOf } from '../gate.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
+import type { Instance } from '../instances/model.js';
 import { exceeds, type Limits } from '../limits.js';
 import type { ReachedLimits } from '../reached-limits.js';
 import type { Running } from '../running.js';
@@ -13,12 +14,15 @@ import type { Exchange, Opening } from './exchange.js';
 import type { Listeners } from './listeners.js';
 import type { BodyReply } from './reply.js';
 import { type Asked, hasConditions } from './route.js';
+import type { SharedBytes } from './shared-bytes.js';
 import { ChunkListener } from './streams.js';
 
 /** Longer than a head or a body takes; the same as uWebSockets' own. */
 const patienceMilliseconds = 10_000;
 /** How often it is looked whether an instance that has used up its rate may ask again. */
 const delayMilliseconds = 10;
+/** Requests that may come on a connection while one is being answered. */
+const mostAhead = 64;
 
 /** What every exchange needs. */
 interface Around {
@@ -26,6 +30,7 @@ interface Around {
   readonly listeners: Listeners;
   readonly limits: Limits;
   readonly reached: ReachedLimits;
+  readonly bytes: SharedBytes;
 }
 
 /** A connection that came in here. */
@@ -36,6 +41,10 @@ interface Admitted {
   readonly fd: number;
   /** an image or events are sent on it */
   leased: boolean;
+  /** requests that are not answered yet */
+  waiting: number;
+  /** until the last of them is */
+  answered: Promise<void>;
 }
 
 const options = { requireHostHeader: false, insecureHTTPParser: true, connectionsCheckingInterval: 1000 };
@@ -52,11 +61,11 @@ export class OddEdge {
   readonly #admitted = new Map<Socket, Admitted>();
 
   constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#around = { gate, listeners, limits, reached: desk.reached };
+    this.#around = { gate, listeners, limits, reached: desk.reached, bytes: desk.bytes };
     this.#desk = desk;
     this.#running = running;
     this.#server = createServer(options, (request, response) => {
-      void this.#receive(request, response);
+      this.#receive(request, response);
     });
     this.#server.headersTimeout = patienceMilliseconds;
     this.#server.requestTimeout = patienceMilliseconds;
@@ -80,7 +89,7 @@ export class OddEdge {
   /** A connection from the gate: its descriptor, ours from here on, and what has been read of it. */
   admit(fd: number, data: Buffer, ticket: number): void {
     const socket = new Socket({ fd, readable: true, writable: true });
-    this.#admitted.set(socket, { ticket, fd, leased: false });
+    this.#admitted.set(socket, { ticket, fd, leased: false, waiting: 0, answered: Promise.resolve() });
     socket.on('error', () => undefined); // 'close' follows and is what counts
     socket.on('close', () => {
       this.#admitted.delete(socket);
@@ -90,16 +99,39 @@ export class OddEdge {
     this.#server.emit('connection', socket);
   }
 
-  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** One after the other: node:http would begin with all that have come. */
+  #receive(request: IncomingMessage, response: ServerResponse): void {
     const admitted = this.#admitted.get(request.socket);
+    if (admitted === undefined || request.socket.destroyed) return;
+    if (admitted.waiting++ > mostAhead) {
+      this.#around.reached.add('sent-ahead', this.#instanceOf(admitted)?.id);
+      request.socket.destroy();
+      return;
+    }
+    admitted.answered = admitted.answered.then(() => this.#answer(admitted, request, response));
+  }
+
+  /** Until the answer is with the kernel. Never throws. */
+  async #answer(admitted: Admitted, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
+    socket.setTimeout(0); // until there is an answer to be read
     const body = await readBody(request, this.#around.limits['guest-body']).catch(() => undefined);
-    if (admitted === undefined) return;
-    while (!response.destroyed && !this.#around.gate.mayAsk(admitted.ticket)) await pause(delayMilliseconds);
-    if (response.destroyed) return;
+    while (!socket.destroyed && !this.#around.gate.mayAsk(admitted.ticket)) await pause(delayMilliseconds);
+    if (socket.destroyed) return;
+    const read = new Promise((resolve) => response.on('close', resolve));
     const exchange = new NodeExchange(this.#around, admitted, askedOf(request, body), response);
-    if (body !== undefined) return this.#desk.receive(exchange);
-    this.#desk.refusedBody(exchange.caller());
-    exchange.write(errors.bodyTooLarge);
+    if (body !== undefined) this.#desk.receive(exchange);
+    else {
+      this.#desk.refusedBody(exchange.caller());
+      exchange.write(errors.bodyTooLarge);
+    }
+    await read;
+    admitted.waiting--;
+  }
+
+  #instanceOf({ ticket }: Admitted): Instance | undefined {
+    const caller = this.#around.gate.callerOfTicket(ticket);
+    return caller < 0 ? undefined : this.#running.at(slotOf(caller));
   }
 
   /** The gate closes what uWebSockets serves; these are ours to close. */
@@ -162,7 +194,8 @@ class NodeExchange implements Exchange {
       ...nosniff,
       'Content-Length': length,
     });
-    this.#response.end(reply.body);
+    this.#response.setTimeout(patienceMilliseconds); // of a reader who reads nothing
+    this.#response.end(this.#around.bytes.of(reply.body));
   }
 
   takeConnection(): RawConnection | undefined {
