@@ -34,6 +34,7 @@
         "native/rates.cc",
         "native/request_head.cc",
         "native/send_file.cc",
+        "native/strangers.cc",
         "native/uws.cc",
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

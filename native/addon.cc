@@ -47,6 +47,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::listen>("listen"),
                         InstanceMethod<&GateWrap::stop_listening>("stopListening"),
                         InstanceMethod<&GateWrap::add>("register"),
+                        InstanceMethod<&GateWrap::honour>("honour"),
                         InstanceMethod<&GateWrap::remove>("unregister"),
                         InstanceMethod<&GateWrap::caller_of>("callerOf"),
                         InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
@@ -95,7 +96,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   // The fields of GateLimits in their order.
   static GateLimits limits_in(const Napi::Value& value) {
     const auto given = value.As<Napi::Uint32Array>();
-    return {given[0], given[1], given[2], given[3], given[4], given[5], given[6], given[7]};
+    return {given[0], given[1], given[2], given[3], given[4],
+            given[5], given[6], given[7], given[8]};
   }
 
   void set_limits(const Napi::CallbackInfo& info) { gate_->set_limits(limits_in(info[0])); }
@@ -117,6 +119,10 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["rootUid"] = made.root_uid;
     result["startTicks"] = static_cast<double>(made.start_ticks);
     return result;
+  }
+
+  void honour(const Napi::CallbackInfo& info) {
+    gate_->honour(info[0].As<Napi::Number>().Uint32Value());
   }
 
   void remove(const Napi::CallbackInfo& info) {
@@ -208,20 +214,24 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     gate_->discharge(slot < 0 ? kNoSlot : static_cast<Slot>(slot));
   }
 
-  // [fd, slot, is root, fd, slot, ...]
+  // [fd, slot, is root, start ticks, fd, slot, ...]
   Napi::Value part(const Napi::CallbackInfo& info) {
     std::vector<Parting> kept = gate_->part(info[0].As<Napi::Boolean>());
-    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 3);
+    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 4);
     uint32_t at = 0;
     for (Parting& parting : kept) {
       result[at++] = parting.fd.release();
       result[at++] = parting.slot == kNoSlot ? -1 : static_cast<double>(parting.slot);
       result[at++] = parting.root ? 1 : 0;
+      result[at++] = static_cast<double>(parting.start_ticks);
     }
     return result;
   }
 
-  void admit(const Napi::CallbackInfo& info) { gate_->admit(OwnFd(fd_in(info, 0))); }
+  void admit(const Napi::CallbackInfo& info) {
+    const auto start_ticks = info[1].As<Napi::Number>().Int64Value();
+    gate_->admit(OwnFd(fd_in(info, 0)), static_cast<uint64_t>(start_ticks));
+  }
 
   Napi::Value readmit(const Napi::CallbackInfo& info) {
     const auto slot = info[1].As<Napi::Number>().Uint32Value();
@@ -260,6 +270,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["connections"] = gate_->connections();
     result["room"] = gate_->room();
     result["running"] = static_cast<double>(gate_->running());
+    result["held"] = gate_->strangers().asking();
+    result["everHeld"] = static_cast<double>(gate_->strangers().asked());
     return result;
   }
 

@@ -37,6 +37,8 @@ Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_
                                 std::string_view data) { return take_data(connection, data); },
                .after = [this] { data_taken(); }}),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
+      strangers_(loop, limits.strangers, limits.hold_milliseconds,
+                 [this](Waiting waiting) { give_up(std::move(waiting)); }),
       answers_(limits.kept_answers),
       rates_(limits.requests_per_second, limits.request_burst) {
   exits_poll_ = new uv_poll_t;
@@ -61,12 +63,13 @@ Gate::~Gate() {
 void Gate::set_limits(GateLimits limits) {
   if (limits.kept_answers != limits_.kept_answers) answers_.set_most(limits.kept_answers);
   limits_ = limits;
+  strangers_.set(limits.strangers, limits.hold_milliseconds);
   rates_.set(limits.requests_per_second, limits.request_burst);  // who waits is looked at soon
 }
 
 Gate::Entrance::Entrance(Gate& gate, uv_loop_t* loop)
     : listener(
-          loop, [this, &gate](OwnFd fd) { gate.admit(std::move(fd), clock); },
+          loop, [this, &gate](OwnFd fd) { gate.admit(std::move(fd), PeerProof{clock}); },
           [this] { clock.queue_was_empty(); }) {
   if (gate.path_ == IdentityPath::kProcfs) listener.set_tick(kProcfsTickMilliseconds);
 }
@@ -93,8 +96,14 @@ Registration Gate::add(pid_t pid) {
   if (result.outcome != RegisterOutcome::kRegistered) return result;
   watch(result.slot);
   rates_.reset(result.slot);
-  recognise_strangers();
   return result;
+}
+
+void Gate::honour(Slot slot) {
+  instances_.honour(slot);
+  for (Waiting& known : strangers_.take_known(instances_)) {
+    admit_as(std::move(known.fd), std::move(known.caller));
+  }
 }
 
 void Gate::remove(Slot slot) {
@@ -105,11 +114,23 @@ void Gate::remove(Slot slot) {
   instances_.remove(slot);
 }
 
-void Gate::admit(OwnFd fd, const AcceptClock& clock) {
+void Gate::admit(OwnFd fd, const PeerProof& proof) {
   counters_.accepted++;
-  Caller caller = identify(fd.get(), path_, instances_, clock, known_);
+  Caller caller = identify(fd.get(), path_, instances_, proof, known_);
   if (!has_room_for(caller)) return;
+  if (caller.standing == Standing::kStranger) {
+    if (strangers_.has_room()) return strangers_.add(std::move(fd), std::move(caller));
+    if (limits_.hold_milliseconds != 0) counters_.over_strangers++;
+    caller.standing = Standing::kNobody;
+    caller.lineage.reset();
+  }
   admit_as(std::move(fd), std::move(caller));
+}
+
+// It is told that nobody knows it.
+void Gate::give_up(Waiting waiting) {
+  waiting.caller.lineage.reset();
+  admit_as(std::move(waiting.fd), std::move(waiting.caller));
 }
 
 Connection* Gate::admit_as(OwnFd fd, Caller caller) {
@@ -127,7 +148,7 @@ uint32_t Gate::room() const {
 }
 
 bool Gate::has_room_for(const Caller& caller) {
-  if (connections_ >= room()) {
+  if (connections() >= room()) {
     counters_.over_limit++;
     if (caller.standing == Standing::kInstance) {
       restrain(caller.slot, &InstanceCounters::over_limit);
@@ -135,7 +156,7 @@ bool Gate::has_room_for(const Caller& caller) {
     return false;
   }
   if (caller.standing != Standing::kInstance) {
-    if (limits_.unregistered == 0 || unregistered_ < limits_.unregistered) return true;
+    if (limits_.unregistered == 0 || unregistered() < limits_.unregistered) return true;
     counters_.over_unregistered++;
     return false;
   }
@@ -164,19 +185,14 @@ Connection*& Gate::head_for(const Connection& connection) {
 }
 
 void Gate::link(Connection& connection) {
-  Caller& caller = connection.caller;
+  const Caller& caller = connection.caller;
   connections_++;
-  if (caller.standing != Standing::kInstance) unregistered_++;
   if (caller.standing == Standing::kInstance) {
     instances_.charge(caller.slot);
-  } else if (caller.standing == Standing::kStranger && strangers_ < limits_.strangers) {
-    strangers_++;
   } else {
-    if (caller.standing == Standing::kStranger) counters_.over_strangers++;
-    caller.standing = Standing::kNobody;
-    caller.lineage.reset();
-    counters_.unidentified++;
+    unregistered_++;
   }
+  if (caller.standing == Standing::kNobody) counters_.unidentified++;
   Connection*& head = head_for(connection);
   connection.previous = nullptr;
   connection.next = head;
@@ -199,7 +215,6 @@ void Gate::closed(Connection& connection) {
   if (chunk_.connection == &connection) drop_chunk();
   if (connection.delayed) undelay(connection);
   unlink(connection);
-  if (connection.caller.standing == Standing::kStranger) strangers_--;
   discharge(connection.caller.slot);
 }
 
@@ -211,8 +226,6 @@ void Gate::detach(Connection& connection) {
   }
   connection.held.reset();  // sent before the answer: an upgrade moves the socket, and forgets this
   unlink(connection);
-  if (connection.caller.standing == Standing::kStranger) strangers_--;
-  connection.caller.lineage.reset();
   connection.detached = true;
 }
 
@@ -299,44 +312,16 @@ bool Gate::hand_over_if_odd(Connection& connection, std::string_view data) {
   return true;
 }
 
-const Caller* Gate::departed(uint32_t ticket) {
+const Caller* Gate::departed(uint32_t ticket) const {
   const auto found = departed_.find(ticket);
-  if (found == departed_.end()) return nullptr;
-  Caller& caller = found->second;
-  if (caller.standing == Standing::kStranger) {
-    const Slot slot = owner_of(*caller.lineage, instances_);
-    if (slot != kNoSlot) {
-      strangers_--;
-      unregistered_--;
-      settle(caller, slot, instances_);
-      instances_.charge(slot);
-    }
-  }
-  return &caller;
+  return found == departed_.end() ? nullptr : &found->second;
 }
 
 void Gate::forget(uint32_t ticket) {
   const auto found = departed_.find(ticket);
   if (found == departed_.end()) return;
-  const Caller& caller = found->second;
-  if (caller.standing == Standing::kStranger) strangers_--;
-  discharge(caller.slot);
+  discharge(found->second.slot);
   departed_.erase(found);
-}
-
-void Gate::recognise_strangers() {
-  Connection* next = nullptr;
-  for (Connection* connection = unowned_; connection != nullptr; connection = next) {
-    next = connection->next;
-    if (connection->caller.standing != Standing::kStranger) continue;
-    const Slot slot = owner_of(*connection->caller.lineage, instances_);
-    if (slot == kNoSlot) continue;
-    unlink(*connection);
-    strangers_--;
-    discharge(kNoSlot);  // link() counts it again, under its instance
-    settle(connection->caller, slot, instances_);
-    link(*connection);
-  }
 }
 
 void Gate::watch(Slot slot) {

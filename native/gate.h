@@ -17,6 +17,7 @@
 #include "listener.h"
 #include "peer.h"
 #include "rates.h"
+#include "strangers.h"
 #include "uws.h"
 
 namespace devlxd {
@@ -27,6 +28,7 @@ struct GateLimits {
   uint32_t unregistered = 0;              // connections of strangers and nobodies; 0: no limit
   uint32_t descriptors = 0;               // of connections and running inits; 0: no limit
   uint32_t strangers = 0;                 // callers whose namespace is held open; 0: none are
+  uint32_t hold_milliseconds = 0;         // that a request of such a caller waits
   uint32_t kept_answers = 0;              // bytes of ready answers for one instance; 0: none
   uint32_t requests_per_second = 0;       // of one instance, in the long run; 0: no limit
   uint32_t request_burst = 0;             // of one instance, at once
@@ -47,8 +49,9 @@ struct GateCounters {
 // A connection with which another process goes on.
 struct Parting {
   OwnFd fd;
-  Slot slot;  // kNoSlot: it has asked for nothing yet, and may as well be admitted anew
+  Slot slot;  // kNoSlot: it has been answered nothing yet, and is to be admitted anew
   bool root;
+  uint64_t start_ticks;  // for that
 };
 
 // From accept(2) to uWebSockets: takes guests' connections in, finds out whose they are, and keeps
@@ -77,13 +80,15 @@ class Gate {
   // On none of them any more.
   void stop_listening();
 
+  // Holds a running init. Nobody is its guest before honour().
   Registration add(pid_t pid);
+  void honour(Slot slot);
 
   // Closes the instance's connections, then forgets its namespace.
   void remove(Slot slot);
 
-  // Takes in a connection that another process has accepted, or closes it.
-  void admit(OwnFd fd) { admit(std::move(fd), clock_); }
+  // Takes in a connection that another process has accepted, or closes it. start_ticks: Parting's
+  void admit(OwnFd fd, uint64_t start_ticks) { admit(std::move(fd), {clock_, start_ticks}); }
 
   // The same with a caller made up: the self-test's.
   Connection* admit_as(OwnFd fd, Caller caller);
@@ -93,9 +98,8 @@ class Gate {
   void detach(Connection& connection);
   void discharge(Slot slot);
 
-  // The caller of a ticket, looked up again if it was a stranger; null for a ticket that is
-  // forgotten.
-  const Caller* departed(uint32_t ticket);
+  // The caller of a ticket; null for one that is forgotten.
+  const Caller* departed(uint32_t ticket) const;
   void forget(uint32_t ticket);
 
   // Before this process ends: closes each connection on which nothing is under way, or, with keep,
@@ -121,7 +125,8 @@ class Gate {
 
   GateCounters counters() const { return counters_; }
   uint64_t shed() const;
-  uint32_t connections() const { return connections_; }
+  uint32_t connections() const { return connections_ + strangers_.size(); }
+  const Strangers& strangers() const { return strangers_; }
   // The connections that there may be, as long as no instance starts or stops.
   uint32_t room() const;
   const Instance* instance(Slot slot) const { return instances_.at(slot); }
@@ -145,18 +150,19 @@ class Gate {
     Listener listener;
   };
 
-  void admit(OwnFd fd, const AcceptClock& clock);
+  void admit(OwnFd fd, const PeerProof& proof);
   Bridge::Verdict take_data(Connection& connection, std::string_view data);
   void data_taken();
   void drop_chunk();
   bool answer_again(Connection& connection, std::string_view data);
   bool hand_over_if_odd(Connection& connection, std::string_view data);
   bool has_room_for(const Caller& caller);
+  uint32_t unregistered() const { return unregistered_ + strangers_.size(); }
   void link(Connection& connection);
   void unlink(Connection& connection);
   void part_from(Connection* first, bool keep, std::vector<Parting>& kept);
+  void give_up(Waiting waiting);
   Connection*& head_for(const Connection& connection);
-  void recognise_strangers();
   void closed(Connection& connection);
   void watch(Slot slot);
   void reap_inits();
@@ -178,11 +184,11 @@ class Gate {
   std::vector<std::unique_ptr<Entrance>> entrances_;
   OwnFd exits_;                      // epoll over the pidfds of all inits
   uv_poll_t* exits_poll_ = nullptr;  // freed by uv_close's callback
-  Connection* unowned_ = nullptr;    // connections of strangers and nobodies
-  uint32_t strangers_ = 0;
-  uint32_t connections_ = 0;                       // adopted or detached, of everyone
-  uint32_t unregistered_ = 0;                      // of these, those of no instance
-  std::vector<Slot> restrained_;                   // each once
+  Connection* unowned_ = nullptr;    // connections of nobodies, and of strangers given up
+  Strangers strangers_;
+  uint32_t connections_ = 0;      // adopted or detached, of everyone
+  uint32_t unregistered_ = 0;     // of these, those of no instance; beside strangers_
+  std::vector<Slot> restrained_;  // each once
   std::unordered_map<uint32_t, Caller> departed_;  // by ticket
   uint32_t last_ticket_ = 0;
   Connection* parting_ = nullptr;  // where part() goes on

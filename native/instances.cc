@@ -43,7 +43,7 @@ Registration Instances::add(IdentityPath path, pid_t pid) {
   const auto number_inside = innermost_pid(pid);
   const auto uid = root_uid(pid);
   const auto start = start_ticks(pid);
-  result.slot = find(space.id);
+  const auto taken = by_namespace_.find(space.id);
   if (has_exited(init.get())) {
     result.outcome = RegisterOutcome::kGone;
   } else if (space.id == own_namespace_id()) {
@@ -52,7 +52,8 @@ Registration Instances::add(IdentityPath path, pid_t pid) {
     result.outcome = RegisterOutcome::kNotInit;
   } else if (!uid || !start) {
     result.outcome = RegisterOutcome::kNoRoot;
-  } else if (result.slot != kNoSlot) {
+  } else if (taken != by_namespace_.end()) {
+    result.slot = taken->second;
     result.outcome = RegisterOutcome::kTaken;
   } else {
     result.slot = take_slot();
@@ -74,6 +75,7 @@ void Instances::remove(Slot slot) {
   Instance& instance = slots_[slot];
   if (!instance.running) return;
   instance.running = false;
+  instance.honoured = false;
   by_namespace_.erase(instance.namespace_id);
   instance.init.reset();
   free_if_unused(slot);
@@ -81,7 +83,8 @@ void Instances::remove(Slot slot) {
 
 Slot Instances::find(uint64_t namespace_id) const {
   const auto found = by_namespace_.find(namespace_id);
-  return found == by_namespace_.end() ? kNoSlot : found->second;
+  const bool honoured = found != by_namespace_.end() && slots_[found->second].honoured;
+  return honoured ? found->second : kNoSlot;
 }
 
 void Instances::discharge(Slot slot) {

@@ -42,6 +42,7 @@ struct Instance {
   Connection* first = nullptr;  // of those, the ones that uSockets owns now
   InstanceCounters counters;
   bool running = false;
+  bool honoured = false;    // who is of its namespace is its guest
   bool restrained = false;  // counted something that Gate::take_restrained has not told of yet
 };
 
@@ -72,11 +73,14 @@ class Instances {
   // process's, or kGone.
   Registration add(IdentityPath path, pid_t pid);
 
+  // From here on it has guests: find() finds it.
+  void honour(Slot slot) { slots_[slot].honoured = true; }
+
   // Ends the instance: its namespace is not honoured from here on. The slot stays taken until the
   // last connection is discharged.
   void remove(Slot slot);
 
-  // The slot of a namespace id, or kNoSlot.
+  // The slot of an honoured instance's namespace id, or kNoSlot.
   Slot find(uint64_t namespace_id) const;
 
   // Null for a slot that was never given out.

@@ -25,6 +25,13 @@ bool shut_quiet(int fd) {
 std::vector<Parting> Gate::part(bool keep) {
   if (keep) answer_delayed();
   std::vector<Parting> kept;
+  for (Waiting& waiting : strangers_.take_all()) {
+    if (keep) {
+      kept.push_back({std::move(waiting.fd), kNoSlot, false, waiting.caller.start_ticks});
+    } else {
+      give_up(std::move(waiting));
+    }
+  }
   for (Slot slot = 0; instances_.at(slot) != nullptr; slot++) {
     part_from(instances_.at(slot)->first, keep, kept);
   }
@@ -46,7 +53,7 @@ void Gate::part_from(Connection* first, bool keep, std::vector<Parting>& kept) {
     if (keep && known && connection.settled && connection.held == nullptr) {
       OwnFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
       const Slot slot = instance ? caller.slot : kNoSlot;
-      if (copy.valid()) kept.push_back({std::move(copy), slot, caller.root});
+      if (copy.valid()) kept.push_back({std::move(copy), slot, caller.root, 0});
       bridge_.close(connection);
     } else if (shut_quiet(fd)) {
       bridge_.close(connection);

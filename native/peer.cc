@@ -23,19 +23,25 @@ uint64_t nanoseconds_since_boot() {
   return static_cast<uint64_t>(now.tv_sec) * kNanosecondsPerSecond + now.tv_nsec;
 }
 
+bool proves(const PeerProof& proof, uint64_t start_ticks) {
+  if (proof.start_ticks != 0) return start_ticks == proof.start_ticks;
+  return !proof.clock.may_be_another(start_ticks);
+}
+
 // pidfd of the process that called connect(2); invalid when it cannot be known any more.
-OwnFd pidfd_of_peer(int fd, IdentityPath path, pid_t pid, const AcceptClock& clock) {
+OwnFd pidfd_of_peer(int fd, IdentityPath path, Caller& caller, const PeerProof& proof) {
   if (path != IdentityPath::kProcfs) {
     int pidfd = -1;
     socklen_t size = sizeof pidfd;
     if (getsockopt(fd, SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) != 0) return OwnFd();
     return OwnFd(pidfd);
   }
-  OwnFd pidfd(pidfd_open(pid));
+  OwnFd pidfd(pidfd_open(caller.pid));
   if (!pidfd.valid()) return pidfd;
   // Read between pidfd_open and the later proof that the process was not reaped: it is its own.
-  const auto start = start_ticks(pid);
-  if (!start || clock.may_be_another(*start)) pidfd.reset();
+  const auto start = start_ticks(caller.pid);
+  if (!start || !proves(proof, *start)) return OwnFd();
+  caller.start_ticks = *start;
   return pidfd;
 }
 
@@ -71,7 +77,7 @@ bool AcceptClock::may_be_another(uint64_t start_ticks) const {
   return latest_start > empty_at_ && nanoseconds_since_boot() - empty_at_ > longest_standstill_;
 }
 
-Caller identify(int fd, IdentityPath path, const Instances& instances, const AcceptClock& clock,
+Caller identify(int fd, IdentityPath path, const Instances& instances, const PeerProof& proof,
                 KnownProcesses& known) {
   Caller caller;
   ucred credentials;
@@ -82,7 +88,7 @@ Caller identify(int fd, IdentityPath path, const Instances& instances, const Acc
   caller.gid = credentials.gid;
   if (caller.pid <= 0) return caller;  // a process that our pid namespace does not contain
 
-  const OwnFd pidfd = pidfd_of_peer(fd, path, caller.pid, clock);
+  const OwnFd pidfd = pidfd_of_peer(fd, path, caller, proof);
   if (!pidfd.valid()) return caller;
   const uint64_t key = known.key_of(pidfd.get());
   Slot slot = instances.find(known.find(key));

@@ -16,7 +16,7 @@ namespace devlxd {
 // Who connected is settled once, when the connection is accepted.
 enum class Standing {
   kInstance,  // of a running instance, in slot
-  kStranger,  // of a pid namespace that no instance has, yet
+  kStranger,  // of a pid namespace that no instance has, or not yet
   kNobody,    // of no namespace that an instance could have: the host's own, or it cannot be known
 };
 
@@ -33,6 +33,7 @@ struct Caller {
   pid_t pid = 0;  // in the daemon's pid namespace, when it called connect(2)
   uid_t uid = 0;
   gid_t gid = 0;
+  uint64_t start_ticks = 0;          // of that process, on IdentityPath::kProcfs
   bool root = false;                 // is uid 0 of the instance
   std::unique_ptr<Lineage> lineage;  // of a stranger
 };
@@ -58,8 +59,14 @@ class AcceptClock {
   uint64_t longest_standstill_;  // nanoseconds
 };
 
+// On IdentityPath::kProcfs, whether the process that has the caller's pid is the caller.
+struct PeerProof {
+  const AcceptClock& clock;
+  uint64_t start_ticks = 0;  // as found when the connection was accepted, by another process; or 0
+};
+
 // Asks the kernel who is at the other end of fd, and the table whose that is.
-Caller identify(int fd, IdentityPath path, const Instances& instances, const AcceptClock& clock,
+Caller identify(int fd, IdentityPath path, const Instances& instances, const PeerProof& proof,
                 KnownProcesses& known);
 
 // The instance that a stranger belongs to by now, or kNoSlot.

@@ -36,6 +36,7 @@ export interface NativeGate {
   listen(fd: number): Failure;
   stopListening(): void;
   register(pid: number): NativeRegistration;
+  honour(slot: number): void;
   unregister(slot: number): void;
   callerOf(response: HttpResponse): number;
   credentialsOf(response: HttpResponse): Credentials | undefined;
@@ -45,7 +46,7 @@ export interface NativeGate {
   take(response: HttpResponse): number;
   release(slot: number): void;
   part(keep: boolean): number[];
-  admit(fd: number): void;
+  admit(fd: number, startTicks: number): void;
   readmit(fd: number, slot: number, root: boolean): boolean;
   callerOfTicket(ticket: number): number;
   mayAsk(ticket: number): boolean;
@@ -116,7 +117,7 @@ export interface InstanceCounters {
   readonly sentAhead: number;
 }
 
-/** Since the start of the daemon, except connections, room and running, which are now. */
+/** Since the start of the daemon, except connections, room, running and held, which are now. */
 export interface GateCounters {
   readonly accepted: number;
   /** closed at once: the instance had its share of connections */
@@ -141,4 +142,8 @@ export interface GateCounters {
   /** what connections may be, as long as no instance starts or stops */
   readonly room: number;
   readonly running: number;
+  /** callers that wait for their instance, with a request */
+  readonly held: number;
+  /** and so many that ever did */
+  readonly everHeld: number;
 }

@@ -11,6 +11,7 @@ const noLimits = {
   unregistered: 0,
   descriptors: 0,
   strangers: 0,
+  holdMilliseconds: 0,
   keptAnswers: 0,
   requestsPerSecond: 0,
   requestBurst: 0,

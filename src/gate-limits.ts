@@ -11,6 +11,7 @@ export function gateLimits({ limits, keptAnswers }: Settings, log: Log): GateLim
     unregistered: limits['connections-unregistered'],
     descriptors: descriptorRoom(),
     strangers: limits.strangers,
+    holdMilliseconds: limits['hold-seconds'] * 1000,
     // With each request in the log, each must be seen.
     keptAnswers: log.isLevelEnabled('debug') ? 0 : keptAnswers,
     requestsPerSecond: limits['requests-per-second'],

@@ -17,7 +17,7 @@ export type { Credentials, GateCounters, InstanceCounters } from './addon.js';
 
 /**
  * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf` and `isRoot` read it.
- * Negative: `stranger` (its namespace may be registered yet) or `nobody` (it never will be).
+ * Negative: `stranger` (its namespace was not registered in time) or `nobody` (it never will be).
  */
 export type Caller = number & { readonly caller: unique symbol };
 
@@ -60,6 +60,8 @@ export interface Parting {
   /** whose it is; -1: admit it anew */
   readonly slot: number;
   readonly root: boolean;
+  /** for that: the start of the process that connected, where it is told by its pid; else 0 */
+  readonly startTicks: number;
 }
 
 export interface GateLimits {
@@ -70,6 +72,8 @@ export interface GateLimits {
   /** of connections and of running instances together; 0: any number */
   readonly descriptors: number;
   readonly strangers: number;
+  /** how long a request of such a caller waits */
+  readonly holdMilliseconds: number;
   /** bytes of answers kept for one instance; 0: none are */
   readonly keptAnswers: number;
   /** of one instance, in the long run; 0: any number */
@@ -91,7 +95,7 @@ export interface GateEvents {
 
 /**
  * The guests' side of the addon: accepts, asks the kernel who it is, counts, and hands the connection to a
- * uWebSockets.js app. A connection accepted before `register` of its namespace is recognised by it.
+ * uWebSockets.js app. A connection accepted before `honour` of its namespace waits for that.
  */
 export class Gate {
   readonly #native: NativeGate;
@@ -133,13 +137,18 @@ export class Gate {
   }
 
   /**
-   * Registers a running init.
+   * Registers a running init. Nobody is its guest before `honour`.
    * @throws Fault cannot-register, with the reason
    */
   register(pid: number): Registration {
     const made = this.#native.register(pid);
     if (made.outcome === 'registered') return made;
     throw new Fault('cannot-register', registerSentence(pid, made));
+  }
+
+  /** Whoever is of its namespace is its guest from here on, also those who wait. */
+  honour(slot: number): void {
+    this.#native.honour(slot);
   }
 
   /** Closes the instance's connections and forgets its namespace. */
@@ -200,15 +209,15 @@ export class Gate {
    */
   part(keep: boolean): Parting[] {
     const flat = this.#native.part(keep);
-    return Array.from({ length: flat.length / 3 }, (_, i) => {
-      const [fd, slot, root] = flat.slice(i * 3, i * 3 + 3) as [number, number, number];
-      return { fd, slot, root: root === 1 };
+    return Array.from({ length: flat.length / 4 }, (_, i) => {
+      const [fd, slot, root, startTicks] = flat.slice(i * 4, i * 4 + 4) as [number, number, number, number];
+      return { fd, slot, root: root === 1, startTicks };
     });
   }
 
-  /** Takes in a connection that another process has accepted, as if it had come just now. */
-  admit(fd: number): void {
-    this.#native.admit(fd);
+  /** Takes in a connection that another process has accepted, as if it had come just now. startTicks: `Parting`'s */
+  admit(fd: number, startTicks: number): void {
+    this.#native.admit(fd, startTicks);
   }
 
   /** The same for one that is known to be of the instance in this slot. */
@@ -315,6 +324,7 @@ function numbersOf(limits: GateLimits): Uint32Array {
     limits.unregistered,
     limits.descriptors,
     limits.strangers,
+    limits.holdMilliseconds,
     limits.keptAnswers,
     limits.requestsPerSecond,
     limits.requestBurst,

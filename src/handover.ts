@@ -13,6 +13,8 @@ export interface KeptConnection {
   readonly socket: SocketName;
   /** a guest, as the process that accepted it found out; undefined: to be found out anew */
   readonly caller: KeptCaller | undefined;
+  /** for that: `Parting`'s */
+  readonly startTicks?: number;
 }
 
 export interface KeptCaller {
@@ -32,9 +34,9 @@ const keptPrefix = 'kept';
 const keptOperator = 'operator';
 
 /** A name that says whose a connection is: the service manager keeps it beside the descriptor. */
-export function keptName({ socket, caller }: Omit<KeptConnection, 'fd'>): string {
+export function keptName({ socket, caller, startTicks = 0 }: Omit<KeptConnection, 'fd'>): string {
   if (socket === 'control') return keptOperator;
-  if (caller === undefined) return keptPrefix;
+  if (caller === undefined) return startTicks === 0 ? keptPrefix : `${keptPrefix}.${startTicks}`;
   return [keptPrefix, caller.instanceId, caller.startTicks, Number(caller.root)].join('.');
 }
 
@@ -42,6 +44,8 @@ export function keptName({ socket, caller }: Omit<KeptConnection, 'fd'>): string
 export function keptConnection(name: string, fd: number): KeptConnection | undefined {
   if (name === keptOperator) return { fd, socket: 'control', caller: undefined };
   if (name === keptPrefix) return { fd, socket: 'guest', caller: undefined };
+  const [, connected] = /^kept\.(\d+)$/.exec(name) ?? [];
+  if (connected !== undefined) return { fd, socket: 'guest', caller: undefined, startTicks: Number(connected) };
   const [, instanceId, startTicks, root] = /^kept\.(\d+)\.(\d+)\.([01])$/.exec(name) ?? [];
   if (root === undefined) return undefined;
   const caller = { instanceId: Number(instanceId), startTicks: Number(startTicks), root: root === '1' };

@@ -123,12 +123,12 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
   devlxd_guest_requests_held: {
     kind: 'gauge',
     help: 'Requests that wait for their instance to be registered',
-    read: ({ desk }) => [[desk.held]],
+    read: ({ gate }) => [[gate.counters().held]],
   },
   devlxd_guest_requests_held_total: {
     kind: 'counter',
     help: 'Requests that have waited so',
-    read: ({ desk }) => [[desk.heldInAll]],
+    read: ({ gate }) => [[gate.counters().everHeld]],
   },
   devlxd_host_requests_total: {
     kind: 'counter',

@@ -8,7 +8,7 @@ import type { Registry } from './instances/registry.js';
 import type { Log } from './log.js';
 
 interface Events {
-  /** The instance is registered and stored as running: waiting callers of it may be answered. */
+  /** The instance is registered and stored as running. */
   started: [Instance];
   /** Its connections are closed. */
   stopped: [Instance];
@@ -168,6 +168,7 @@ export class Running extends EventEmitter<Events> {
     // Not the version that was started: it may have been changed in the same commit.
     this.#show(slot, this.#registry.byId(instance.id));
     this.#slots.set(instance.id, slot);
+    this.#gate.honour(slot);
     this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'instance started');
     this.emit('started', instance);
   }

@@ -59,13 +59,13 @@ test('a takeover: guests that ask all the while are all answered', async () => {
   }
 });
 
-const replacements: Readonly<Record<string, () => Promise<Replaced>>> = {
-  'a restart by a service manager': async () => {
-    const managed = await ManagedDaemon.start();
+const replacements: Readonly<Record<string, (options?: readonly string[]) => Promise<Replaced>>> = {
+  'a restart by a service manager': async (options) => {
+    const managed = await ManagedDaemon.start(options);
     return { daemon: managed.daemon, again: () => managed.again('restart'), remove: () => managed.remove() };
   },
-  'a takeover': async () => {
-    const daemon = await TestDaemon.start();
+  'a takeover': async (options) => {
+    const daemon = await TestDaemon.start(options);
     return { daemon, again: () => daemon.takeOver(), remove: () => daemon.remove() };
   },
 };
@@ -149,16 +149,76 @@ test('listeners are told 1012, come back, and have heard every change once, in o
   }
 });
 
-test('a connection of a guest that is not registered yet goes along as well', async () => {
-  const daemon = await TestDaemon.start();
+const unknown = { status: 500, body: 'Process ID not found in container\n' };
+
+async function held(daemon: TestDaemon): Promise<number> {
+  const { body } = await new Operator(() => daemon).request('GET', '/1.0/metrics');
+  return Number(/^devlxd_guest_requests_held (\d+)$/m.exec(body)?.[1]);
+}
+
+for (const [what, start] of Object.entries(replacements)) {
+  for (const identity of ['auto', 'procfs']) {
+    test(`${what}: what guests ask who are not registered yet goes along (--identity ${identity})`, async () => {
+      const { daemon, again, remove } = await start(['--identity', identity, '--limit-hold-seconds', '60']);
+      try {
+        const [guest, other] = guests.spawn(2) as [Guest, Guest];
+        const path = '/1.0/config/user.mark';
+        const line = `GET http://lxd${path} HTTP/1.1\r\n`; // for the other edge
+        const half = guest.connect(daemon.socket);
+        half.write(line);
+        const silent = new Session(guest.connect(daemon.socket)); // says nothing before
+        const asked = ask(guest.connect(daemon.socket), path);
+        const ready = ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: '{"state":"Ready"}' });
+        const hearing = EventStream.webSocket(guest, daemon.socket);
+        const others = ask(other.connect(daemon.socket), path);
+        await eventually('they wait', async () => (await held(daemon)) === 5);
+        await again();
+        await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+        assert.equal((await asked).body, 'here');
+        assert.equal((await silent.ask(path)).body, 'here');
+        assert.match(await exchange(half, '\r\n', (text) => text.endsWith('here')), /^HTTP\/1\.1 200 /);
+        assert.equal((await ready).status, 200);
+        const stream = await hearing;
+        await daemon.set('c1', { 'user.mark': 'there' });
+        await stream.atLeast(1);
+        stream.end();
+        await daemon.register('c2', other.pid, { 'user.mark': 'of another' });
+        assert.equal((await others).body, 'of another');
+        await silent.close();
+      } finally {
+        await remove();
+      }
+    });
+  }
+}
+
+test('who is not registered after a takeover either is told so, and asks anew on another connection', async () => {
+  const daemon = await TestDaemon.start(['--limit-hold-seconds', '1']);
   try {
     const guest = guests.one();
-    const early = new Session(guest.connect(daemon.socket));
-    await daemon.create('c1', { 'user.mark': 'here' }); // and so it has been accepted
+    const session = new Session(guest.connect(daemon.socket));
+    const asked = session.ask('/1.0');
+    await eventually('it waits', async () => (await held(daemon)) === 1);
     assert.equal(await daemon.takeOver(), 0);
-    await daemon.startInstance('c1', guest.pid);
-    assert.equal((await early.ask('/1.0/config/user.mark')).body, 'here');
-    await early.close();
+    const { status, body, headers } = await asked;
+    assert.deepEqual({ status, body }, unknown);
+    assert.equal(headers['connection'], 'close');
+    await daemon.register('c1', guest.pid);
+    await session.close();
+    assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
+  } finally {
+    await daemon.remove();
+  }
+});
+
+test('who waits to be known when a daemon ends for good is told so', async () => {
+  const daemon = await TestDaemon.start(['--limit-hold-seconds', '60']);
+  try {
+    const asked = ask(guests.one().connect(daemon.socket), '/1.0');
+    await eventually('it waits', async () => (await held(daemon)) === 1);
+    assert.equal(await daemon.end(), 0);
+    const { status, body } = await asked;
+    assert.deepEqual({ status, body }, unknown);
   } finally {
     await daemon.remove();
   }

@@ -76,7 +76,7 @@ uint64_t time_of_identify(int connection, const Options& options, const Instance
   KnownProcesses& known = options.known ? somebody : nobody;
   const uint64_t began = now();
   for (int i = 0; i < options.count; i++) {
-    const Caller caller = identify(connection, options.path, instances, clock, known);
+    const Caller caller = identify(connection, options.path, instances, {clock}, known);
     if (caller.standing != Standing::kInstance) return 0;
   }
   return (now() - began) / options.count;
@@ -94,7 +94,7 @@ int run(const Options& options) {
   if (!failure && guest.pid > 0 && guests::receive_message(guest.socket.get(), message)) {
     const OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
     Instances instances;
-    instances.add(options.path, guest.pid);
+    instances.honour(instances.add(options.path, guest.pid).slot);
     nanoseconds = time_of_identify(connection.get(), options, instances);
   }
   if (guest.pid > 0) {

@@ -151,7 +151,7 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
     OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
     CHECK(connection.valid());
 
-    Caller stranger = identify(connection.get(), path, instances, clock, known);
+    Caller stranger = identify(connection.get(), path, instances, {clock}, known);
     CHECK(stranger.standing == Standing::kStranger);
     CHECK(stranger.pid == guest);
     CHECK(owner_of(*stranger.lineage, instances) == kNoSlot);
@@ -160,11 +160,13 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
     CHECK(made.outcome == RegisterOutcome::kRegistered);
     CHECK(instances.add(path, guest).outcome == RegisterOutcome::kTaken);
     CHECK(instances.add(path, getpid()).outcome == RegisterOutcome::kOwnNamespace);
+    CHECK(owner_of(*stranger.lineage, instances) == kNoSlot);
+    instances.honour(made.slot);
     CHECK(owner_of(*stranger.lineage, instances) == made.slot);
     settle(stranger, made.slot, instances);
     CHECK(stranger.root);
 
-    Caller caller = identify(connection.get(), path, instances, clock, known);
+    Caller caller = identify(connection.get(), path, instances, {clock}, known);
     CHECK(caller.standing == Standing::kInstance && caller.slot == made.slot && caller.root);
 
     // The slot is not given away while a connection is charged to it.
@@ -172,7 +174,8 @@ void test_identity(IdentityPath path, const std::string& socket_path) {
     end(guest);
     instances.remove(made.slot);
     CHECK(instances.add(path, guest).outcome == RegisterOutcome::kGone);
-    CHECK(identify(connection.get(), path, instances, clock, known).standing == Standing::kNobody);
+    CHECK(identify(connection.get(), path, instances, {clock}, known).standing ==
+          Standing::kNobody);
     const pid_t next = spawn_connecting_guest(socket_path);
     const Registration other = instances.add(path, next);
     CHECK(other.outcome == RegisterOutcome::kRegistered && other.slot != made.slot);
@@ -209,7 +212,7 @@ void test_known_process(const std::string& socket_path) {
   AcceptClock clock;
   KnownProcesses known(kPath);
   const auto identified = [&] {
-    return identify(connection.get(), kPath, instances, clock, known);
+    return identify(connection.get(), kPath, instances, {clock}, known);
   };
   const auto is_of = [&](Slot slot) {
     const Caller caller = identified();
@@ -222,15 +225,20 @@ void test_known_process(const std::string& socket_path) {
   CHECK(known.find(key) != 0 && known.find(key + 1) == 0 && known.find(0) == 0);
   CHECK(identified().standing == Standing::kStranger);
 
-  const Slot outer_slot = instances.add(kPath, outer).slot;
+  const auto started = [&](pid_t pid) {
+    const Slot slot = instances.add(kPath, pid).slot;
+    instances.honour(slot);
+    return slot;
+  };
+  const Slot outer_slot = started(outer);
   CHECK(is_of(outer_slot) && is_of(outer_slot));
-  const Slot inner_slot = instances.add(kPath, inner).slot;
+  const Slot inner_slot = started(inner);
   CHECK(inner_slot != outer_slot && is_of(inner_slot));
   instances.remove(inner_slot);
   CHECK(is_of(outer_slot));
   instances.remove(outer_slot);
   CHECK(identified().standing == Standing::kStranger);
-  const Slot again = instances.add(kPath, inner).slot;
+  const Slot again = started(inner);
   CHECK(is_of(again));
   instances.remove(again);
   end(outer);

@@ -15,7 +15,6 @@ import { UnderWay } from '../under-way.js';
 import { type Errors, errors, errorsOf } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { Exports } from './exports.js';
-import { HeldRequests } from './held.js';
 import { CatchingUp, type Listeners } from './listeners.js';
 import { sendOwn } from './own-image.js';
 import { Paces } from './paces.js';
@@ -29,7 +28,7 @@ const lastBodySeconds = 1;
 
 const nothing: readonly never[] = [];
 
-/** Where every request is served, by whichever edge it came: whose it is, what the answer is, or that it must wait. */
+/** Where every request is served, by whichever edge it came: whose it is, and what the answer is. */
 export class Desk {
   readonly #registry: Registry;
   readonly #running: Running;
@@ -40,7 +39,6 @@ export class Desk {
   readonly #paces: Paces;
   readonly #limits: Limits;
   readonly #log: Log;
-  readonly #held: HeldRequests;
   readonly requests = new RequestCounts();
   readonly reached = new ReachedLimits();
   readonly bytes = new SharedBytes();
@@ -71,8 +69,6 @@ export class Desk {
     this.#exports = new Exports(limits, (id) => this.reached.add('image-exports', id));
     this.#paces = new Paces(limits, (id) => this.reached.add('stored-requests-per-second', id));
     this.#log = log;
-    this.#held = new HeldRequests(limits);
-    running.on('started', () => this.#held.retryAll());
     registry.on('changes', (changes) => {
       for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
     });
@@ -80,23 +76,12 @@ export class Desk {
     running.on('stopped', ({ id }) => this.#paces.forget(id));
   }
 
-  /** Requests that wait for their instance. */
-  get held(): number {
-    return this.#held.size;
-  }
-
-  /** Those that have ever waited. */
-  get heldInAll(): number {
-    return this.#held.inAll;
-  }
-
   limitsChanged(): void {
     this.#exports.admit();
   }
 
-  /** The store is about to close: nobody waits any longer for its instance, and what needs the store ends. */
+  /** The store is about to close: what needs it ends. */
   async stop(): Promise<void> {
-    this.#held.giveUpAll();
     this.#paces.hurry();
     await this.underWay.ended(lastBodySeconds);
   }
@@ -117,53 +102,30 @@ export class Desk {
     this.reached.add('guest-body', caller < 0 ? undefined : this.#running.at(slotOf(caller))?.id);
   }
 
-  /** Answers now, or holds the request until it is known whose it is. Never throws. */
+  /** Never throws. */
   receive(exchange: Exchange): void {
     try {
-      if (!this.#serve(exchange)) this.#hold(exchange);
+      this.#serve(exchange);
     } catch (error) {
       this.#failed(exchange, error);
     }
   }
 
-  /** False: nobody knows yet whose request it is. */
-  #serve(exchange: Exchange): boolean {
+  #serve(exchange: Exchange): void {
     const caller = exchange.caller();
     const instance = caller < 0 ? undefined : this.#running.at(slotOf(caller));
-    if (instance !== undefined) {
-      this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
-      const match = find(exchange.asked.path);
-      const reply = answer(instance, isRoot(caller), exchange.asked, match);
-      if (reply.kind === 'body') {
-        this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
-        if (reply.reached !== undefined) this.reached.add(reply.reached, instance.id);
-      }
-      this.#reply(exchange, caller, instance, reply);
-      return true;
+    if (instance === undefined) {
+      this.#unknown(exchange, caller);
+      return;
     }
-    if (caller >= 0 || caller === stranger) return false;
-    this.reached.add('unidentified');
-    this.#unknown(exchange);
-    return true;
-  }
-
-  #hold(exchange: Exchange): void {
-    exchange.watch();
-    this.#held.hold({
-      retry: () => exchange.aborted || this.#again(exchange),
-      giveUp: (limit) => {
-        this.reached.add(limit);
-        this.#later(exchange, () => this.#unknown(exchange));
-      },
-    });
-  }
-
-  #again(exchange: Exchange): boolean {
-    let served = true;
-    this.#later(exchange, () => {
-      served = this.#serve(exchange);
-    });
-    return served;
+    this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
+    const match = find(exchange.asked.path);
+    const reply = answer(instance, isRoot(caller), exchange.asked, match);
+    if (reply.kind === 'body') {
+      this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
+      if (reply.reached !== undefined) this.reached.add(reply.reached, instance.id);
+    }
+    this.#reply(exchange, caller, instance, reply);
   }
 
   #later(exchange: Exchange, write: () => void): void {
@@ -267,7 +229,9 @@ export class Desk {
     });
   }
 
-  #unknown(exchange: Exchange): void {
+  /** An instance that is not there has ended just now. */
+  #unknown(exchange: Exchange, caller: Caller): void {
+    if (caller < 0) this.reached.add(caller === stranger ? 'hold-seconds' : 'unidentified');
     // Not more than debug: anyone on the host may cause as many of these as they like.
     const peer = exchange.credentials();
     this.#log.debug({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');

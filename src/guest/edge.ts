@@ -209,12 +209,11 @@ class UwsExchange implements Exchange {
     if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
     response.writeHeader('Content-Type', reply.type);
     if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');
-    if (this.asked.method !== 'HEAD') {
-      this.#end(reply.body);
-      return;
-    }
-    // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
-    response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
+    if (this.asked.method === 'HEAD') {
+      // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
+      response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
+    } else if (reply.closes) response.end(reply.body, true);
+    else this.#end(reply.body);
   }
 
   stream({ instanceId, slot, types, missed }: Opening): void {

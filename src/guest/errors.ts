@@ -37,7 +37,7 @@ function errorsIn(sentences: Sentences) {
     noProToken: failure('403 Forbidden', 'Failed getting an Ubuntu Pro guest token: Guest attachment not allowed'),
     bodyTooLarge: failure('413 Payload Too Large', 'Request body too large'),
     notFound: failure('404 Not Found', sentences.notFound),
-    unknownCaller: failure('500 Internal Server Error', sentences.unknownCaller),
+    unknownCaller: { ...failure('500 Internal Server Error', sentences.unknownCaller), closes: true } as const,
     imagesForbidden: imageFailure('403 Forbidden', sentences.forbidden),
     noSuchImage: imageFailure('404 Not Found', sentences.notFound),
     imageUnreadable: imageFailure('500 Internal Server Error', sentences.internal),

@@ -11,7 +11,7 @@ export interface Exchange {
   readonly aborted: boolean;
   /** Does the caller understand a body that comes in chunks? */
   readonly chunks: boolean;
-  /** Whose it is; may change from a stranger's to an instance's while it waits. */
+  /** Whose it is. */
   caller(): Caller;
   /** For the log. */
   credentials(): Credentials | undefined;

@@ -192,6 +192,7 @@ class NodeExchange implements Exchange {
     this.#response.writeHead(Number(status), phrase.join(' '), {
       'Content-Type': reply.type,
       ...nosniff,
+      ...(reply.closes ? { Connection: 'close' } : {}),
       'Content-Length': length,
     });
     this.#response.setTimeout(patienceMilliseconds); // of a reader who reads nothing

@@ -14,6 +14,8 @@ export interface BodyReply {
   readonly body: string;
   /** a limit that shows in the answer */
   readonly reached?: ReachableLimit;
+  /** the connection as well, but for HEAD: who asks again is looked up anew */
+  readonly closes?: true;
 }
 
 /** An endless stream: a WebSocket, or chunks, as the caller asked. */

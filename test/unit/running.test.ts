@@ -14,11 +14,16 @@ const log = await createLog('silent', 'json');
 
 /** A gate that registers everyone, in slots from 0, and remembers what it was told. */
 class FakeGate {
+  readonly honoured: number[] = [];
   readonly unregistered: number[] = [];
   #next = 0;
 
   register(pid: number): Registration {
     return { slot: this.#next++, namespace: String(pid), rootUid: 0, startTicks: pid };
+  }
+
+  honour(slot: number): void {
+    this.honoured.push(slot);
   }
 
   unregister(slot: number): void {
@@ -50,9 +55,11 @@ test('an init that exits while its start is being stored does not stay running',
   await assert.rejects(start, (error) => error instanceof Fault && error.code === 'cannot-register');
   assert.equal(registry.need('default', 'brief').run, undefined);
   assert.equal(running.at(0), undefined);
+  assert.deepEqual(gate.honoured, []);
   assert.deepEqual(gate.unregistered, []); // the slot is the gate's again, and may be another's
   await running.start('default', 'brief', 101);
   assert.equal(running.at(1)?.name, 'brief');
+  assert.deepEqual(gate.honoured, [1]);
 });
 
 test('a change in the same commit as the start is what the guest sees', async () => {
