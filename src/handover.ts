@@ -27,6 +27,8 @@ export interface KeptCaller {
 /** What a process finds when it starts in place of another one. */
 export interface Inheritance {
   readonly sockets: ReadonlyMap<SocketName, number>;
+  /** the sockets whose files are this process's to remove; a service manager's are not */
+  readonly bound: ReadonlySet<SocketName>;
   readonly connections: readonly KeptConnection[];
 }
 

@@ -48,6 +48,8 @@ export async function takeOver(runDir: string): Promise<Predecessor | undefined>
 /** One line of the hand-over: what the next descriptors are. */
 interface Line {
   readonly socket?: SocketName;
+  /** false: its file is not the process's to remove */
+  readonly bound?: boolean;
   readonly connections?: string;
   readonly count: number;
 }
@@ -72,14 +74,17 @@ class Conversation {
 
   async inherit(): Promise<Inheritance> {
     const sockets = new Map<SocketName, number>();
+    const bound = new Set<SocketName>();
     const connections: KeptConnection[] = [];
     for (;;) {
       const line = JSON.parse(await this.#until('\n')) as Line;
       const descriptors = this.#descriptors.splice(0, line.count);
       if (line.connections !== undefined) connections.push(...keptAs(line.connections, descriptors));
-      else if (socketNames.some((name) => name === line.socket))
-        sockets.set(line.socket as SocketName, descriptors[0] as number);
-      else return { sockets, connections };
+      else if (socketNames.some((name) => name === line.socket)) {
+        const socket = line.socket as SocketName;
+        sockets.set(socket, descriptors[0] as number);
+        if (line.bound !== false) bound.add(socket);
+      } else return { sockets, bound, connections };
     }
   }
 

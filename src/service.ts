@@ -46,7 +46,7 @@ export class Service {
     const stopped = stopSignal(); // also one that comes while it starts
     const predecessor = takeover ? await this.#takeOver() : undefined;
     const inherited = predecessor?.inheritance ?? inheritedFromManager();
-    const sockets = new Sockets(this.#settings, inherited, predecessor !== undefined, this.#manager);
+    const sockets = new Sockets(this.#settings, inherited, this.#manager);
     let daemon = await this.#started(sockets, predecessor !== undefined);
     this.#ready(predecessor, inherited);
     // It may have been the predecessor that was asked to, when it could not any more.

@@ -15,7 +15,7 @@ interface SocketKeeper {
   dropSocket(name: SocketName): void;
 }
 
-const nothing: Inheritance = { sockets: new Map(), connections: [] };
+const nothing: Inheritance = { sockets: new Map(), bound: new Set(), connections: [] };
 
 /**
  * The listening sockets, and connections that came with them. They are held here and not by the daemon that accepts
@@ -25,24 +25,21 @@ export class Sockets {
   readonly #settings: Settings;
   readonly #descriptors: Map<SocketName, number>;
   readonly #keeper: SocketKeeper | undefined;
-  /** bound by this process, or by the one that handed over to it: their files are to be removed */
-  readonly #files = new Set<string>();
+  /** by this process, or by one before it: their files are to be removed */
+  readonly #bound: Set<SocketName>;
   /** of --source; undefined: there is none */
   readonly source: GuestSocket | undefined;
   #connections: readonly KeptConnection[];
 
-  /**
-   * ownsFiles: the inherited sockets' files are this process's to remove; a service manager's are not
-   * keeper: keeps a socket open that this process has bound, should it be killed
-   */
-  constructor(settings: Settings, inherited = nothing, ownsFiles = false, keeper?: SocketKeeper) {
+  /** keeper: keeps a socket open that this process has bound, should it be killed */
+  constructor(settings: Settings, inherited = nothing, keeper?: SocketKeeper) {
     this.#settings = settings;
     this.#keeper = keeper;
     this.#descriptors = new Map(inherited.sockets);
+    this.#bound = new Set(inherited.bound);
     this.#connections = inherited.connections;
     this.source = settings.source === undefined ? undefined : new GuestSocket(guestDirectoryOf(settings.source));
     if (this.source === undefined) this.#forgetSource();
-    if (ownsFiles) for (const name of this.#descriptors.keys()) if (name !== 'source') this.#files.add(this.path(name));
   }
 
   path(name: 'guest' | 'control'): string {
@@ -97,14 +94,14 @@ export class Sockets {
 
   /** What another process goes on with, in copies that stay here. */
   inheritance(): Inheritance {
-    return { sockets: this.#descriptors, connections: this.#connections };
+    return { sockets: this.#descriptors, bound: this.#bound, connections: this.#connections };
   }
 
   /** Nothing is accepted any more. handedOver: somebody else is there who does, on the same files */
   close(handedOver = false): void {
     if (!handedOver) {
       this.giveBack();
-      for (const file of this.#files) rmSync(file, { force: true });
+      for (const name of this.#bound) if (name !== 'source') rmSync(this.path(name), { force: true });
     }
     for (const fd of this.#descriptors.values()) closeSync(fd);
     this.#descriptors.clear();
@@ -137,7 +134,7 @@ export class Sockets {
     const operators = group === '' ? 0o600 : 0o660;
     const fd = listenUnix(this.path(name), name === 'guest' ? 0o666 : operators, backlog);
     this.#descriptors.set(name, fd);
-    this.#files.add(this.path(name));
+    this.#bound.add(name);
     if (name === 'control' && group !== '') giveToGroup(this.path(name), group);
     return fd;
   }

@@ -27,9 +27,9 @@ export class Successor {
   }
 
   /** The store is closed: gives everything away. False: it has failed, and this process had better go on. */
-  async give({ sockets, connections }: Inheritance): Promise<boolean> {
+  async give(inheritance: Inheritance): Promise<boolean> {
     try {
-      this.#giveAll({ sockets, connections });
+      this.#giveAll(inheritance);
     } catch {
       this.#socket.destroy();
     }
@@ -38,8 +38,8 @@ export class Successor {
     return ready;
   }
 
-  #giveAll({ sockets, connections }: Inheritance): void {
-    for (const [socket, fd] of sockets) this.#line({ socket, count: 1 }, [fd]);
+  #giveAll({ sockets, bound, connections }: Inheritance): void {
+    for (const [socket, fd] of sockets) this.#line({ socket, bound: bound.has(socket), count: 1 }, [fd]);
     for (const [name, fds] of byKeptName(connections, mostAtOnce))
       this.#line({ connections: name, count: fds.length }, fds);
     this.#line({ count: 0 }, []);

@@ -31,8 +31,9 @@ export function inheritedFromManager(environment: Environment = process.env): In
   const { LISTEN_PID: pid, LISTEN_FDS: count = '0', LISTEN_FDNAMES: names = '' } = environment;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name];
   const sockets = new Map<SocketName, number>();
+  const bound = new Set<SocketName>();
   const connections: KeptConnection[] = [];
-  if (pid !== String(process.pid)) return { sockets, connections };
+  if (pid !== String(process.pid)) return { sockets, bound, connections };
   const given = names.split(':');
   for (let i = 0; i < Number(count); i++) {
     const fd = closedOnExec(firstDescriptor + i);
@@ -40,7 +41,7 @@ export function inheritedFromManager(environment: Environment = process.env): In
     if (kept !== undefined) connections.push(kept);
     else sockets.set(nameOf(given[i] ?? '', fd), fd);
   }
-  return { sockets, connections };
+  return { sockets, bound, connections };
 }
 
 /** What comes from a service manager is open for programs that this one may start. */

@@ -468,6 +468,24 @@ test('systemd itself passes the sockets', async (t) => {
   }
 });
 
+test('sockets that were passed to a daemon are left to whoever has passed them, also after takeovers', async () => {
+  const daemon = await TestDaemon.startWithSockets();
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+    for (const end of ['SIGTERM', 'SIGKILL'] as const) {
+      for (let round = 0; round < 2; round++) assert.equal(await daemon.takeOver(), 0);
+      await daemon.end(end);
+      assert.ok(existsSync(join(daemon.runDir, 'control.sock')));
+      const answer = ask(guest.connect(daemon.socket), '/1.0/config/user.mark');
+      await daemon.run();
+      assert.equal((await answer).body, 'here');
+    }
+  } finally {
+    await daemon.remove();
+  }
+});
+
 test('sockets that are none, or have another name, are refused with a sentence', () => {
   const daemon = TestDaemon.prepared();
   const program = `exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=$0 "$@" 3</dev/null`;

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { HostClient, instancePath } from '../../src/cli/client.js';
+import { listenUnix } from '../../src/gate.js';
 import { packageRoot } from '../../src/package-root.js';
 import { socketPaths } from '../../src/sockets.js';
 
@@ -16,6 +17,9 @@ interface LogLine {
 
 type Device = Readonly<Record<string, string>>;
 
+/** Becomes the command that follows, with two sockets as systemd passes them. */
+const withSockets = ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=guest:control exec "$@"', 'sh'];
+
 /** A devlxd of its own in a directory of its own, and an operator's hand on it. */
 export class TestDaemon {
   readonly directory: string;
@@ -25,6 +29,8 @@ export class TestDaemon {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #program: string;
   #child: ChildProcess | undefined;
+  /** guest, control: kept here, and passed to each process that does not take over from another */
+  #sockets: readonly number[] = [];
 
   private constructor(
     options: readonly string[],
@@ -46,6 +52,16 @@ export class TestDaemon {
 
   static async start(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<TestDaemon> {
     const daemon = new TestDaemon(options, environment);
+    await daemon.run();
+    return daemon;
+  }
+
+  /** One whose listening sockets stay when it ends, however it ends: callers wait for the next one. */
+  static async startWithSockets(options: readonly string[] = []): Promise<TestDaemon> {
+    const daemon = new TestDaemon(options, {});
+    const { guestDir, guest, control } = socketPaths(daemon.runDir);
+    mkdirSync(guestDir, { recursive: true });
+    daemon.#sockets = [listenUnix(guest, 0o666, 4096), listenUnix(control, 0o600, 4096)];
     await daemon.run();
     return daemon;
   }
@@ -75,9 +91,10 @@ export class TestDaemon {
 
   /** Starts the process, again if it has ended, and waits until it is ready. */
   async run(more: readonly string[] = []): Promise<void> {
-    const [program, ...options] = this.command(more);
+    const passed = more.includes('--takeover') ? [] : this.#sockets;
+    const [program, ...options] = [...(passed.length > 0 ? withSockets : []), ...this.command(more)] as [string];
     const child = spawn(program, options, {
-      stdio: ['ignore', 'inherit', 'pipe'],
+      stdio: ['ignore', 'inherit', 'pipe', ...passed],
       env: { ...process.env, ...this.#environment },
     });
     this.#child = child;
@@ -141,6 +158,7 @@ export class TestDaemon {
   async remove(): Promise<void> {
     await this.end();
     await this.client.close();
+    for (const fd of this.#sockets) closeSync(fd);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
