@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { testBridge } from './bridge-test.js';
 import type { Settings } from './config.js';
 import { SpareDescriptors } from './descriptors.js';
@@ -37,7 +38,10 @@ import type { SourceImages } from './sources/images.js';
 import type { Sync } from './sources/sync.js';
 import { Successors } from './successor.js';
 
-type Step = () => void | Promise<void>;
+/** Who connected just before nobody accepts any more, and will not go along, asks by then. */
+const acceptedMilliseconds = 200;
+
+type Step = (keep: boolean) => void | Promise<void>;
 
 /** The whole daemon: what it is made of, and the order in which the parts start and stop. */
 export class Daemon {
@@ -106,17 +110,17 @@ export class Daemon {
    * @param keep false: connections on which nothing is under way are closed; true: they are given back, to be gone on with
    */
   async stop(keep = false): Promise<readonly KeptConnection[]> {
-    for (const stop of this.#stops.splice(0).reverse()) await stop();
+    for (const stop of this.#stops.splice(0).reverse()) await stop(keep);
     const operators = this.#operators.splice(0);
     if (!keep) closeAll(operators);
     const kept = keep ? [...this.#kept(), ...operators] : [];
-    for (const close of this.#closes.splice(0).reverse()) await close();
+    for (const close of this.#closes.splice(0).reverse()) await close(keep);
     return kept;
   }
 
   /** After `stop`: waits for those who read slowly, for as long as answers may take, and lets go of everything. */
   async linger(): Promise<void> {
-    for (const end of this.#ends.splice(0).reverse()) await end();
+    for (const end of this.#ends.splice(0).reverse()) await end(false);
   }
 
   async #start(): Promise<void> {
@@ -231,7 +235,10 @@ export class Daemon {
     this.#stops.push(async () => void this.#operators.push(...(await host.stop())));
 
     gate.listen(this.#sockets.listening('guest'));
-    this.#stops.push(() => gate.stopListening());
+    this.#stops.push(async (keep) => {
+      gate.stopListening();
+      if (!keep && gate.counters().connections > 0) await pause(acceptedMilliseconds);
+    });
     if (settings.source !== undefined) await this.#follow(settings.source, registry, running, gate);
     const identity = settings.identity === 'auto' ? bestIdentityPath() : settings.identity;
     log.info({ guest: this.#sockets.path('guest'), control: this.#sockets.path('control'), identity }, 'listening');

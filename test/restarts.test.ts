@@ -486,6 +486,22 @@ test('sockets that were passed to a daemon are left to whoever has passed them, 
   }
 });
 
+test('who has connected, and asks when the daemon has begun to stop for good, is answered', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+    const socket = guest.connect(daemon.socket);
+    await daemon.set('c1', { 'user.mark': 'there' }); // and so it has been accepted
+    const leaving = daemon.end();
+    await eventually('it stops', () => daemon.log.some(({ msg }) => msg === 'devlxd stops'));
+    assert.equal((await ask(socket, '/1.0/config/user.mark')).body, 'there');
+    assert.equal(await leaving, 0);
+  } finally {
+    await daemon.remove();
+  }
+});
+
 test('sockets that are none, or have another name, are refused with a sentence', () => {
   const daemon = TestDaemon.prepared();
   const program = `exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=$0 "$@" 3</dev/null`;
