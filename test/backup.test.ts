@@ -101,6 +101,40 @@ test('a store that is damaged is named, and can be replaced by a backup', async 
   assert.equal((await daemon.client.instances.get('b1')).config['user.role'], 'before: ☃');
 });
 
+const damages: Readonly<Record<string, string>> = {
+  'of no instance': 'DELETE FROM instances',
+  'there is no profile 4711': "UPDATE instances SET profiles = '[4711]'",
+  JSON: "UPDATE devices SET options = '[['",
+};
+
+test('a store of which a part is missing or wrong is not served', async () => {
+  await daemon.client.request('PATCH', '/1.0/instances/b1', { devices: { data: { type: 'disk' } } });
+  await daemon.end();
+  const store = join(daemon.stateDir, 'devlxd.db');
+  const whole = readFileSync(store);
+  for (const [sentence, damage] of Object.entries(damages)) {
+    const database = new Database(store);
+    database.pragma('foreign_keys = OFF');
+    database.exec(damage);
+    database.close();
+    await assert.rejects(daemon.run(), new RegExp(`devlxd\\.db is damaged \\(.*${sentence}.*\\); restore a backup`));
+    writeFileSync(store, whole);
+  }
+  await daemon.run();
+});
+
+test('a letter that is another one in a name is noticed, where there is an index', async () => {
+  await daemon.end();
+  const store = join(daemon.stateDir, 'devlxd.db');
+  const whole = readFileSync(store);
+  const changed = Buffer.from(whole);
+  changed.write('e', changed.indexOf('defaultb1'));
+  writeFileSync(store, changed);
+  await assert.rejects(daemon.run(), /devlxd\.db is damaged \(.*index/);
+  writeFileSync(store, whole);
+  await daemon.run();
+});
+
 test('a backup that is damaged, newer, or none is refused, and nothing is changed', async () => {
   const good = join(kept, 'good.db');
   await daemon.end();

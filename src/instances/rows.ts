@@ -33,7 +33,7 @@ function instancesOf({ instances, keys, devices }: Rows, profiles: ReadonlyMap<n
       name,
       description,
       createdAt,
-      profiles: (JSON.parse(used) as number[]).map((profile) => profiles.get(profile) as Profile),
+      profiles: (JSON.parse(used) as number[]).map((profile) => profiles.get(profile) ?? missing(profile, name)),
       guestState: guestState as GuestState,
       config: configs.get(id) ?? new Map(),
       devices: deviceMaps.get(id) ?? new Map(),
@@ -54,6 +54,10 @@ function projectOf([id, name, description, config]: Rows['projects'][number]): P
 function devicesOf(text: string): Devices {
   const entries = JSON.parse(text) as [string, [string, string][]][];
   return new Map(entries.map(([name, options]) => [name, new Map(options)]));
+}
+
+function missing(profile: number, instance: string): never {
+  throw new Error(`there is no profile ${profile}, which instance ${instance} has`);
 }
 
 function bucket<Value>(maps: Map<number, Map<string, Value>>, id: number): Map<string, Value> {

@@ -138,7 +138,21 @@ function open(file: string): Database.Database {
   opened.pragma('synchronous = FULL');
   opened.pragma('foreign_keys = ON');
   migrate(opened);
+  check(opened);
   return opened;
+}
+
+/** What is read at the start must not be half of what was written. The events are many, and looked at by a backup. */
+function check(opened: Database.Database): void {
+  for (const table of ['instances', 'config', 'devices', 'profiles', 'projects', 'images']) {
+    const problem = opened.pragma(`integrity_check(${table})`, { simple: true }) as string;
+    if (problem !== 'ok') throw new StoreError('store-damaged', problem);
+  }
+  for (const table of ['config', 'devices']) {
+    const orphans = opened.pragma(`foreign_key_check(${table})`) as unknown[];
+    if (orphans.length > 0)
+      throw new StoreError('store-damaged', `${orphans.length} rows of ${table} are of no instance`);
+  }
 }
 
 function migrate(opened: Database.Database): void {

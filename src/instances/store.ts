@@ -42,9 +42,13 @@ export class Store {
     await this.#ask(undefined);
   }
 
-  /** Everything that is stored, but the events. */
+  /**
+   * Everything that is stored, but the events.
+   * @throws Fault store-damaged
+   */
   async load(): Promise<Loaded> {
-    return loadedOf((await this.#ask({ kind: 'load' })).rows as Rows);
+    const { rows } = await this.#ask({ kind: 'load' });
+    return this.#read(() => loadedOf(rows as Rows));
   }
 
   /**
@@ -66,7 +70,7 @@ export class Store {
 
   async loadImages(): Promise<Image[]> {
     const { images } = await this.#ask({ kind: 'images' });
-    return (images ?? []).map(imageOf);
+    return this.#read(() => (images ?? []).map(imageOf));
   }
 
   /**
@@ -101,6 +105,15 @@ export class Store {
     const exit = once(worker, 'exit');
     worker.postMessage({ kind: 'close' } satisfies Request);
     await exit;
+  }
+
+  /** What cannot be read was not written by us. */
+  #read<Result>(rows: () => Result): Result {
+    try {
+      return rows();
+    } catch (error) {
+      throw this.#faultOf({ code: 'store-damaged', detail: (error as Error).message });
+    }
   }
 
   /** As one text, which costs less than to clone what it says. */
