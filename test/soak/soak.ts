@@ -8,32 +8,32 @@ import { Random } from '../fuzz/random.js';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { Guests } from '../support/guest-processes.js';
-import { ManagedDaemon } from '../support/managed-daemon.js';
 import { boot, HonestGuest, Tally } from './honest.js';
 import { Operators } from './operators.js';
 
 export interface SoakOptions {
   readonly seed: number;
   readonly guests: number;
-  /** of each part */
+  /** of each part; longer, if the daemon has not ended in each way by then */
   readonly seconds: number;
   /** between two ends of the daemon */
   readonly every: number;
   readonly progress?: (part: string, answered: number) => void;
 }
 
-/** How the daemon is replaced, and whether hostile guests are there. */
 export interface Part {
   readonly name: string;
-  readonly replaced: 'by a service manager' | 'by takeovers';
   readonly hostile: boolean;
 }
 
 export const parts: readonly Part[] = [
-  { name: 'honest guests alone', replaced: 'by a service manager', hostile: false },
-  { name: 'beside hostile guests', replaced: 'by a service manager', hostile: true },
-  { name: 'beside hostile guests, taken over', replaced: 'by takeovers', hostile: true },
+  { name: 'honest guests alone', hostile: false },
+  { name: 'beside hostile guests', hostile: true },
 ];
+
+/** How the daemon ends, and the next one begins: kill -9, in order, or while both are there. */
+const ways = ['kill', 'restart', 'takeover'] as const;
+type Way = (typeof ways)[number];
 
 export interface Resources {
   readonly descriptors: number;
@@ -45,9 +45,7 @@ export interface PartResult {
   readonly name: string;
   readonly answered: number;
   readonly interrupted: number;
-  readonly kills: number;
-  readonly restarts: number;
-  readonly takeovers: number;
+  readonly ends: Readonly<Record<Way, number>>;
   readonly writes: {
     readonly changes: number;
     readonly renames: number;
@@ -67,44 +65,34 @@ const [booting, operating] = [16, 4];
 /** Enough that a guest that is started anew is known before it is refused, also after a kill. */
 const options = ['--limit-hold-seconds', '30', '--limit-connections-per-instance', '128'];
 
-/** A daemon that is ended again and again. */
-interface Replaced {
-  readonly daemon: TestDaemon;
-  pid(): number;
-  /** with kill -9, if it may be */
-  again(kill: boolean): Promise<'kill' | 'restart' | 'takeover'>;
-  remove(): Promise<unknown>;
+/** Each way as often as the others, in an order that nobody knows. */
+function* endings(random: Random): Generator<Way, never> {
+  for (;;) {
+    const left = [...ways];
+    while (left.length > 0) yield left.splice(random.below(left.length), 1)[0] as Way;
+  }
 }
 
-async function replaced(how: Part['replaced']): Promise<Replaced> {
-  if (how === 'by takeovers') {
-    const daemon = await TestDaemon.start(options);
-    const again = async () => {
-      await daemon.takeOver();
-      return 'takeover' as const;
-    };
-    return { daemon, pid: () => daemon.pid, again, remove: () => daemon.remove() };
+async function replace(daemon: TestDaemon, way: Way): Promise<void> {
+  if (way === 'takeover') {
+    await daemon.takeOver();
+    return;
   }
-  const managed = await ManagedDaemon.start(options);
-  const again = async (kill: boolean) => {
-    const way = kill ? 'kill' : 'restart';
-    await managed.again(way);
-    return way;
-  };
-  return { daemon: managed.daemon, pid: () => managed.pid, again, remove: () => managed.remove() };
+  await daemon.end(way === 'kill' ? 'SIGKILL' : 'SIGTERM');
+  await daemon.run();
 }
 
 /** One part. @throws Error with what was lost, wrong or refused */
 export async function soak(part: Part, given: SoakOptions): Promise<PartResult> {
   const guests = new Guests();
-  const host = await replaced(part.replaced);
-  const hostile = part.hostile ? await Hostile.start(host.daemon) : undefined;
+  const daemon = await TestDaemon.startWithSockets(options);
+  const hostile = part.hostile ? await Hostile.start(daemon) : undefined;
   try {
-    return await run(part, given, guests, host, hostile);
+    return await run(part, given, guests, daemon, hostile);
   } finally {
     await hostile?.end();
     await guests.close();
-    await host.remove();
+    await daemon.remove();
   }
 }
 
@@ -112,10 +100,9 @@ async function run(
   part: Part,
   { seed, guests: count, seconds, every, progress }: SoakOptions,
   guests: Guests,
-  host: Replaced,
+  daemon: TestDaemon,
   hostile: Hostile | undefined,
 ): Promise<PartResult> {
-  const { daemon } = host;
   const random = new Random(seed);
   const all = guests.spawn(count).map((guest, n) => new HonestGuest(n, guest));
   const registering = [...all];
@@ -125,18 +112,21 @@ async function run(
     }
   });
   const tally = new Tally();
-  const before = resourcesOf(host.pid());
-  const counts = { kill: 0, restart: 0, takeover: 0 };
+  const before = resourcesOf(daemon.pid);
+  const ends = { kill: 0, restart: 0, takeover: 0 };
   const operators = new Operators(daemon.runDir, guests, all, random);
   const end = performance.now() + seconds * 1000;
-  const isOver = (): boolean => performance.now() > end || tally.failures.length > 0;
+  const isOver = (): boolean =>
+    (performance.now() > end && ways.every((way) => ends[way] > 0)) || tally.failures.length > 0;
   hostile?.begin();
   const ending = (async () => {
-    for (let n = 0; !isOver(); n++) {
+    for (const way of endings(new Random(seed))) {
       await pause(every * 1000);
-      tally.isKilling = n % 2 === 0 && part.replaced === 'by a service manager';
+      if (isOver()) return;
+      tally.isKilling = way === 'kill';
       if (tally.isKilling) tally.kills++;
-      counts[await host.again(tally.isKilling)]++;
+      await replace(daemon, way);
+      ends[way]++;
       tally.isKilling = false;
       progress?.(part.name, tally.answered);
     }
@@ -153,15 +143,13 @@ async function run(
   await operators.close();
   if (tally.failures.length > 0) throw new Error(`${part.name}: ${tally.failures.slice(0, 5).join('\n')}`);
   await checkRegistry(daemon, all, Object.keys(attacks));
-  const after = await settled(host.pid(), before);
+  const after = await settled(daemon.pid, before);
   const { changes, renames, restarts, repeated } = operators;
   return {
     name: part.name,
     answered: tally.answered,
     interrupted: tally.interrupted,
-    kills: counts.kill,
-    restarts: counts.restart,
-    takeovers: counts.takeover,
+    ends,
     writes: { changes, renames, restarts, repeated },
     hostile: attacks,
     latency: latencyOf(all),
