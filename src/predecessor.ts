@@ -38,7 +38,7 @@ export async function takeOver(runDir: string): Promise<Predecessor | undefined>
   try {
     await conversation.ask();
     const inheritance = await conversation.inherit();
-    return { inheritance, ready: () => conversation.end('ready\n') };
+    return { inheritance, ready: () => conversation.isReady() };
   } catch (error) {
     conversation.end();
     throw error;
@@ -88,12 +88,17 @@ class Conversation {
     }
   }
 
-  end(text?: string): void {
+  isReady(): void {
     try {
-      if (text !== undefined) sendMessage(this.#socket, text);
-    } finally {
-      closeSync(this.#socket);
+      sendMessage(this.#socket, 'ready\n');
+    } catch {
+      // It has died since: everything is here.
     }
+    this.end();
+  }
+
+  end(): void {
+    closeSync(this.#socket);
   }
 
   /** What comes up to and with a mark. */

@@ -356,6 +356,26 @@ test('when the new daemon fails, the old one goes on, and with it whoever is con
   }
 });
 
+test('a daemon that dies when it has given everything away is not missed', async () => {
+  const daemon = await TestDaemon.start();
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+    const session = new Session(guest.connect(daemon.socket));
+    assert.equal((await session.ask('/1.0/config/user.mark')).body, 'here');
+    const before = daemon.pid;
+    const leaving = daemon.takeOver();
+    await eventually('everything is there', () => daemon.log.some(({ msg }) => msg === 'taken over'));
+    process.kill(before, 'SIGKILL');
+    await leaving;
+    assert.equal((await session.ask('/1.0/config/user.mark')).body, 'here');
+    await session.close();
+    assert.equal(await daemon.end(), 0);
+  } finally {
+    await daemon.remove();
+  }
+});
+
 test('a takeover from nobody is a start; one from a managed daemon is refused', async () => {
   const managed = await ManagedDaemon.start();
   try {
