@@ -34,14 +34,24 @@ inline Napi::Value duplicate_js(const Napi::CallbackInfo& info) {
   return fd_or_failure(info.Env(), std::move(copy), failure);
 }
 
-// Is it a listening Unix stream socket?
-inline Napi::Value listens_js(const Napi::CallbackInfo& info) {
-  const auto option = [fd = fd_in(info, 0)](int name) {
+inline bool is_unix_stream(int fd, bool listening) {
+  const auto option = [fd](int name) {
     int value = -1;
     socklen_t size = sizeof value;
     return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
   };
-  return Napi::Boolean::New(info.Env(), option(SO_ACCEPTCONN) == 1 && option(SO_DOMAIN) == AF_UNIX);
+  return option(SO_DOMAIN) == AF_UNIX && option(SO_TYPE) == SOCK_STREAM &&
+         option(SO_ACCEPTCONN) == (listening ? 1 : 0);
+}
+
+// Is it a listening Unix stream socket?
+inline Napi::Value listens_js(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), is_unix_stream(fd_in(info, 0), true));
+}
+
+// Is it one end of a connection between two of them?
+inline Napi::Value is_connection_js(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), is_unix_stream(fd_in(info, 0), false));
 }
 
 inline Napi::Value connect_unix_js(const Napi::CallbackInfo& info) {

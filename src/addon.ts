@@ -78,6 +78,7 @@ interface Addon {
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
   duplicate(fd: number): number | Failure;
   listens(fd: number): boolean;
+  isConnection(fd: number): boolean;
   connectUnix(path: string): number | Failure;
   sendMessage(socket: number, text: string, descriptors: readonly number[]): Failure;
   receiveMessage(socket: number): Promise<NativeMessage>;

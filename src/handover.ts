@@ -42,6 +42,20 @@ export function keptName({ socket, caller, startTicks = 0 }: Omit<KeptConnection
   return [keptPrefix, caller.instanceId, caller.startTicks, Number(caller.root)].join('.');
 }
 
+/** Is it the name of a connection? Perhaps one that only another version understands. */
+export function isKeptName(name: string): boolean {
+  return name === keptOperator || name === keptPrefix || name.startsWith(`${keptPrefix}.`);
+}
+
+/** The connections that came under a name; what is none, or cannot be understood, is closed. */
+export function keptAs(name: string, descriptors: readonly number[]): KeptConnection[] {
+  return descriptors.flatMap((fd) => {
+    const kept = addon.isConnection(fd) ? keptConnection(name, fd) : undefined;
+    if (kept === undefined) closeSync(fd);
+    return kept ?? [];
+  });
+}
+
 /** undefined: no such name */
 export function keptConnection(name: string, fd: number): KeptConnection | undefined {
   if (name === keptOperator) return { fd, socket: 'control', caller: undefined };

@@ -1,11 +1,10 @@
 import { closeSync } from 'node:fs';
 import { Fault } from './errors.js';
 import {
-  closeAll,
   connectUnix,
   type Inheritance,
   type KeptConnection,
-  keptConnection,
+  keptAs,
   receiveMessage,
   type SocketName,
   sendMessage,
@@ -114,12 +113,6 @@ class Conversation {
     this.#text = this.#text.slice(end);
     return found;
   }
-}
-
-function keptAs(name: string, descriptors: readonly number[]): KeptConnection[] {
-  const kept = descriptors.flatMap((fd) => keptConnection(name, fd) ?? []);
-  if (kept.length === 0) closeAll(descriptors.map((fd) => ({ fd })));
-  return kept;
 }
 
 /** The sentence in an answer that may have the lengths of its chunks around it. */

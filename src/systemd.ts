@@ -4,8 +4,9 @@ import {
   byKeptName,
   duplicate,
   type Inheritance,
+  isKeptName,
   type KeptConnection,
-  keptConnection,
+  keptAs,
   keptName,
   listens,
   notifyManager,
@@ -35,11 +36,14 @@ export function inheritedFromManager(environment: Environment = process.env): In
   const connections: KeptConnection[] = [];
   if (pid !== String(process.pid)) return { sockets, bound, connections };
   const given = names.split(':');
+  // Before any is touched: what nobody has passed may be Node's own.
+  if (given.length < Number(count))
+    throw new Fault('bad-socket', `The service manager passed ${count} sockets, but ${given.length} names.`);
   for (let i = 0; i < Number(count); i++) {
+    const name = given[i] as string;
     const fd = closedOnExec(firstDescriptor + i);
-    const kept = keptConnection(given[i] ?? '', fd);
-    if (kept !== undefined) connections.push(kept);
-    else sockets.set(nameOf(given[i] ?? '', fd), fd);
+    if (isKeptName(name)) connections.push(...keptAs(name, [fd]));
+    else sockets.set(nameOf(name, fd, sockets), fd);
   }
   return { sockets, bound, connections };
 }
@@ -51,12 +55,13 @@ function closedOnExec(fd: number): number {
   return copy;
 }
 
-function nameOf(name: string, fd: number): SocketName {
+function nameOf(name: string, fd: number, others: ReadonlyMap<SocketName, number>): SocketName {
   const known = socketNames.find((socket) => socket === name);
   if (known === undefined)
     throw new Fault('bad-socket', `The service manager passed a socket named "${name}"; name it guest or control.`);
   if (!listens(fd))
     throw new Fault('bad-socket', `What the service manager passed as "${name}" is no listening Unix stream socket.`);
+  if (others.has(known)) throw new Fault('bad-socket', `The service manager passed two sockets named "${name}".`);
   return known;
 }
 

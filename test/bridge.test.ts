@@ -22,6 +22,7 @@ test('the addon has exactly the members that src/addon.ts describes', () => {
     'connectUnix',
     'duplicate',
     'identityPaths',
+    'isConnection',
     'listenUnix',
     'listens',
     'notifyManager',

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { listenUnix } from '../src/gate.js';
 import { Askers } from './support/askers.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
@@ -522,18 +532,50 @@ test('who has connected, and asks when the daemon has begun to stop for good, is
   }
 });
 
-test('sockets that are none, or have another name, are refused with a sentence', () => {
+/** What a daemon says that is passed these descriptors by these names, and ends with. */
+function passed(daemon: TestDaemon, descriptors: readonly number[], count: number, names: string): string {
+  const program = `exec env LISTEN_PID=$$ LISTEN_FDS=${count} LISTEN_FDNAMES=${names} "$@"`;
+  const { status, stderr } = spawnSync('sh', ['-c', program, 'sh', ...daemon.command()], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe', ...descriptors],
+  });
+  assert.equal(status, 1, stderr);
+  return stderr;
+}
+
+test('sockets that are none, or have another name, are refused with a sentence', async () => {
   const daemon = TestDaemon.prepared();
-  const program = `exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=$0 "$@" 3</dev/null`;
-  for (const [name, sentence] of [
-    ['guest', /"guest" is no listening Unix stream socket/],
-    ['http', /passed a socket named "http"; name it guest or control/],
+  const file = openSync('/dev/null', 'r');
+  const listening = listenUnix(join(daemon.directory, 'listening'), 0o600, 1);
+  for (const [descriptors, count, names, sentence] of [
+    [[file], 1, 'guest', /"guest" is no listening Unix stream socket/],
+    [[listening], 1, 'http', /passed a socket named "http"; name it guest or control/],
+    [[listening], 3, 'guest', /passed 3 sockets, but 1 names/],
+    [[listening, listening], 2, 'guest:guest', /two sockets named "guest"/],
   ] as const) {
-    const { status, stderr } = spawnSync('sh', ['-c', program, name, ...daemon.command()], { encoding: 'utf8' });
-    assert.equal(status, 1);
-    assert.match(stderr, sentence);
+    assert.match(passed(daemon, descriptors, count, names), sentence);
   }
-  return daemon.remove();
+  closeSync(file);
+  closeSync(listening);
+  await daemon.remove();
+});
+
+test('what another version has kept, or is no connection at all, is let go of', async () => {
+  const daemon = await TestDaemon.startWithSockets();
+  try {
+    await daemon.create('c1', { 'user.mark': 'here' });
+    await daemon.end();
+    const file = openSync('/dev/null', 'r');
+    await daemon.run([], { kept: file, 'kept.7': file, operator: file, 'kept.of.another.version': file });
+    closeSync(file);
+    assert.equal((await daemon.client.instances.get('c1')).config['user.mark'], 'here');
+  } finally {
+    await daemon.remove();
+  }
+});
+
+test('a state directory that cannot be used is named', async () => {
+  await assert.rejects(TestDaemon.start(['--state-dir', '/dev/null/state']), /The --state-dir cannot be used: ENOTDIR/);
 });
 
 test('a daemon that stops leaves the store in one file, and no socket', async () => {

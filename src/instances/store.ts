@@ -23,13 +23,16 @@ export class Store {
   readonly #waiting: Waiting[] = [];
   #worker: Worker | undefined;
 
-  /** stateDir: made (0700) when it does not exist */
+  /**
+   * stateDir: made (0700) when it does not exist
+   * @throws Fault store-failed
+   */
   constructor(stateDir: string) {
     this.#file = join(stateDir, 'devlxd.db');
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-    // Copies that a process did not live to send.
-    for (const name of readdirSync(stateDir)) {
-      if (name.startsWith('devlxd.db.copy-')) rmSync(join(stateDir, name), { force: true });
+    try {
+      prepare(stateDir);
+    } catch (error) {
+      throw new Fault('store-failed', `The --state-dir cannot be used: ${(error as Error).message}`, error);
     }
   }
 
@@ -147,6 +150,14 @@ export class Store {
       'store-failed': `${this.#file} cannot be written: ${detail}. Nothing was changed.`,
     };
     return new Fault(code, sentences[code] ?? detail);
+  }
+}
+
+function prepare(stateDir: string): void {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  // Copies that a process did not live to send.
+  for (const name of readdirSync(stateDir)) {
+    if (name.startsWith('devlxd.db.copy-')) rmSync(join(stateDir, name), { force: true });
   }
 }
 

@@ -17,9 +17,6 @@ interface LogLine {
 
 type Device = Readonly<Record<string, string>>;
 
-/** Becomes the command that follows, with two sockets as systemd passes them. */
-const withSockets = ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=guest:control exec "$@"', 'sh'];
-
 /** A devlxd of its own in a directory of its own, and an operator's hand on it. */
 export class TestDaemon {
   readonly directory: string;
@@ -29,8 +26,8 @@ export class TestDaemon {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #program: string;
   #child: ChildProcess | undefined;
-  /** guest, control: kept here, and passed to each process that does not take over from another */
-  #sockets: readonly number[] = [];
+  /** by name: stay here, and are passed to each process that does not take over from another */
+  #sockets: Readonly<Record<string, number>> = {};
 
   private constructor(
     options: readonly string[],
@@ -61,7 +58,7 @@ export class TestDaemon {
     const daemon = new TestDaemon(options, {});
     const { guestDir, guest, control } = socketPaths(daemon.runDir);
     mkdirSync(guestDir, { recursive: true });
-    daemon.#sockets = [listenUnix(guest, 0o666, 4096), listenUnix(control, 0o600, 4096)];
+    daemon.#sockets = { guest: listenUnix(guest, 0o666, 4096), control: listenUnix(control, 0o600, 4096) };
     await daemon.run();
     return daemon;
   }
@@ -89,12 +86,15 @@ export class TestDaemon {
     return [process.execPath, this.#program, 'serve', ...options];
   }
 
-  /** Starts the process, again if it has ended, and waits until it is ready. */
-  async run(more: readonly string[] = []): Promise<void> {
-    const passed = more.includes('--takeover') ? [] : this.#sockets;
-    const [program, ...options] = [...(passed.length > 0 ? withSockets : []), ...this.command(more)] as [string];
+  /**
+   * Starts the process, again if it has ended, and waits until it is ready.
+   * kept: descriptors that it is passed as well, if it was started with sockets
+   */
+  async run(more: readonly string[] = [], kept: Readonly<Record<string, number>> = {}): Promise<void> {
+    const passed = more.includes('--takeover') ? {} : { ...this.#sockets, ...kept };
+    const [program, ...options] = [...passing(Object.keys(passed)), ...this.command(more)] as [string];
     const child = spawn(program, options, {
-      stdio: ['ignore', 'inherit', 'pipe', ...passed],
+      stdio: ['ignore', 'inherit', 'pipe', ...Object.values(passed)],
       env: { ...process.env, ...this.#environment },
     });
     this.#child = child;
@@ -158,9 +158,16 @@ export class TestDaemon {
   async remove(): Promise<void> {
     await this.end();
     await this.client.close();
-    for (const fd of this.#sockets) closeSync(fd);
+    for (const fd of Object.values(this.#sockets)) closeSync(fd);
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Becomes the command that follows, with descriptors from 3 on as systemd passes them. */
+function passing(names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const variables = `LISTEN_PID=$$ LISTEN_FDS=${names.length} LISTEN_FDNAMES=${names.join(':')}`;
+  return ['sh', '-c', `${variables} exec "$@"`, 'sh'];
 }
 
 function parse(line: string): LogLine | undefined {
