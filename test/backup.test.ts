@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   chownSync,
   copyFileSync,
@@ -14,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import Database from 'better-sqlite3';
+import { packageRoot } from '../src/package-root.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 
@@ -162,6 +164,24 @@ test('a backup that is damaged, newer, or none is refused, and nothing is change
   fails(['backup', join(kept, 'x.db')], /devlxd/);
   assert.ok(!existsSync(join(kept, 'x.db.part')));
   await daemon.run();
+});
+
+test('a restore that is killed at any of its renames leaves a store: the old one, or the new one', async (t) => {
+  if (spawnSync('strace', ['-V']).error !== undefined) return t.skip('needs strace: apt-get install strace');
+  await daemon.create('newer');
+  const command = [process.execPath, join(packageRoot, 'bin/devlxd'), 'restore', join(kept, 'good.db')];
+  const found: number[] = [];
+  for (let n = 1; found.at(-1) !== 2; n++) {
+    await daemon.end('SIGKILL');
+    const kill = `inject=rename,renameat,renameat2:signal=KILL:when=${n}`;
+    const options = ['-f', '-o', '/dev/null', '-e', 'trace=rename,renameat,renameat2', '-e', kill];
+    spawnSync('strace', [...options, ...command, '--state-dir', daemon.stateDir], {
+      env: { ...process.env, UV_THREADPOOL_SIZE: '1' }, // since they are counted by thread
+    });
+    await daemon.run();
+    found.push((await daemon.client.instances.list()).length);
+  }
+  assert.deepEqual(found, [3, 3, 3, 2]);
 });
 
 test('a copy that a killed process has left is removed at the start', async () => {

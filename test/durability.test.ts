@@ -246,3 +246,27 @@ test('what fills the log of a full disk up to the last byte is not half of anyth
     await outer.remove();
   }
 });
+
+test('a daemon starts on a disk without a byte left', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('needs root, to mount a small tmpfs');
+  const daemon = TestDaemon.prepared();
+  mkdirSync(daemon.stateDir);
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'devlxd-test', daemon.stateDir]).status !== 0) {
+    await daemon.remove();
+    return t.skip('cannot mount a tmpfs');
+  }
+  try {
+    await daemon.run();
+    await daemon.create('c1');
+    spawnSync('dd', ['if=/dev/zero', `of=${join(daemon.stateDir, 'ballast')}`, 'bs=4096']);
+    for (const end of ['SIGKILL', 'SIGTERM'] as const) {
+      await daemon.end(end);
+      await daemon.run();
+      assert.equal((await daemon.client.instances.list()).length, 1);
+    }
+  } finally {
+    await daemon.end();
+    spawnSync('umount', ['-l', daemon.stateDir]);
+    await daemon.remove();
+  }
+});

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { optionDeclarations, variableOf } from '../config.js';
@@ -40,11 +40,16 @@ Example:
       await copyFile(file, part);
       await sync(part, directory);
       // The log first: one that lay beside another database would be taken for its own.
-      for (const suffix of ['-wal', '-shm', '']) {
+      for (const suffix of ['-wal', '-shm']) {
         await rename(`${store}${suffix}`, `${store}.before-restore${suffix}`).catch(ignoreMissing);
       }
+      // At no moment is there no store: a daemon would start with an empty one.
+      await rm(`${store}.before-restore`, { force: true });
+      await link(store, `${store}.before-restore`).catch(ignoreMissing);
       await rename(part, store);
       await syncDirectory(directory);
+    } catch (error) {
+      throw new Fault('store-failed', `Nothing was restored: ${(error as Error).message}`, error);
     } finally {
       await rm(part, { force: true });
     }
@@ -62,5 +67,5 @@ async function sync(path: string, directory: string): Promise<void> {
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw new Fault('store-failed', error.message, error);
+  if (error.code !== 'ENOENT') throw error;
 }

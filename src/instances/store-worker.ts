@@ -132,7 +132,7 @@ answering(() => {
 
 function open(file: string): Database.Database {
   const opened = new Database(file, { timeout: 0 });
-  // Exclusive: two daemons on one store would each serve what the other has changed.
+  // Exclusive, from the first read on: two daemons on one store would each serve what the other has changed.
   opened.pragma('locking_mode = EXCLUSIVE');
   opened.pragma('journal_mode = WAL');
   opened.pragma('synchronous = FULL');
@@ -159,7 +159,7 @@ function migrate(opened: Database.Database): void {
   const taken = opened.pragma('user_version', { simple: true }) as number;
   if (taken > migrations.length)
     throw new StoreError('store-newer', `schema ${taken}, this one knows ${migrations.length}`);
-  // Always a write, also when nothing is to be done: it takes the lock now, not at the first change.
+  if (taken === migrations.length) return; // without a write: it starts on a full disk
   opened.transaction(() => {
     for (const step of migrations.slice(taken)) opened.exec(step);
     opened.pragma(`user_version = ${migrations.length}`);
