@@ -178,14 +178,13 @@ test('what operators and guests may send: on connections that are there', async 
 test('how long a stranger is held', async () => {
   await start('DEVLXD_LIMIT_HOLD_SECONDS=0');
   const stranger = guests.one();
-  const session = new Session(stranger.connect(daemon.socket));
-  assert.equal((await session.ask(path)).status, 500);
+  const asks = () => ask(stranger.connect(daemon.socket), path);
+  assert.equal((await asks()).status, 500);
   await file.reload(daemon, 'DEVLXD_LIMIT_HOLD_SECONDS=60');
-  const asked = session.ask(path);
+  const asked = asks();
   await eventually('it is held', async () => (await metric('devlxd_guest_requests_held')) === 1);
   await daemon.register('c2', stranger.pid, { 'user.mark': 'known' });
   assert.equal((await asked).body, 'known');
-  await session.close();
 });
 
 test('debug on and off: requests show and vanish, also those that were answered from a copy', async () => {

@@ -26,6 +26,9 @@ import { SourcedImages } from './sourced-image.js';
 /** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
 const lastBodySeconds = 1;
 
+/** Between two lines about requests that failed: while the disk is full, a guest makes as many of them as it likes. */
+const failureMilliseconds = 1000;
+
 const nothing: readonly never[] = [];
 
 /** Where every request is served, by whichever edge it came: whose it is, and what the answer is. */
@@ -48,6 +51,7 @@ export class Desk {
   readonly #requestsOf = new Map<number, number>();
   readonly #errors: Errors;
   #failures = 0;
+  #nextFailureAt = 0;
 
   /** sourceImages: of the source that is followed, if one is */
   constructor(
@@ -240,8 +244,12 @@ export class Desk {
 
   #failed(exchange: Exchange, error: unknown): void {
     const request = ++this.#failures;
-    const { method, path, query } = exchange.asked;
-    this.#log.error({ err: error, request, method, path, query }, 'guest request failed');
+    const now = performance.now();
+    if (now >= this.#nextFailureAt) {
+      this.#nextFailureAt = now + failureMilliseconds;
+      const { method, path, query } = exchange.asked;
+      this.#log.error({ err: error, request, method, path, query }, 'guest request failed');
+    }
     if (!exchange.aborted) this.#write(exchange, this.#errors.internal);
   }
 
