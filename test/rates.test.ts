@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { TestDaemon } from './support/daemon.js';
@@ -147,4 +149,47 @@ for (const kept of ['16384', '0']) {
       assert.equal((await ask(other.guest.connect(daemon.socket), path)).body, other.mark);
     });
   });
+}
+
+test('who waits for its rate while a large answer is read is answered all the same, and the daemon lives', async () => {
+  const daemon = await TestDaemon.start(['--limit-requests-per-second', '1000', '--limit-request-burst', '100']);
+  const guests = new Guests();
+  try {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.mark': 'mark', 'user.large': 'x'.repeat(400_000) }); // more than a socket holds
+    const readers = Array.from({ length: 80 }, () => new Reader(guest.connect(daemon.socket)));
+    for (const { socket } of readers) socket.write(request.replace('user.mark', 'user.large'));
+    await Promise.all(readers.map(({ socket }) => once(socket, 'readable')));
+    // Now the requests of half a second are owed.
+    await exchange(guest.connect(daemon.socket), request.repeat(500), (text) => text.includes('mark'));
+    // uSockets reads from a connection again when it has written to it.
+    for (const { socket } of readers) socket.write(`HEAD ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`);
+    for (const reader of readers) reader.read();
+    await eventually('all are answered or closed', () =>
+      readers.every(({ answers, closed }) => answers() === 2 || closed),
+    );
+    assert.equal((await ask(guest.connect(daemon.socket), path)).body, 'mark');
+    for (const { socket } of readers) socket.destroy();
+  } finally {
+    await guests.close();
+    await daemon.remove();
+  }
+});
+
+/** Keeps all that it has read. */
+class Reader {
+  #received = '';
+  closed = false;
+  readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    this.socket = socket.setEncoding('utf8').on('error', () => undefined);
+    socket.on('close', () => (this.closed = true));
+  }
+
+  read(): void {
+    this.socket.on('data', (text: string) => (this.#received += text));
+  }
+
+  readonly answers = (): number => this.#received.split('HTTP/1.1 200 OK').length - 1;
 }

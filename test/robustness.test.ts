@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
@@ -204,9 +204,15 @@ test('a large value comes whole to a guest that reads slowly', async () => {
 
 const askLarge = 'GET /1.0/config/user.large HTTP/1.1\r\n'; // without Host: served by node:http
 
+const open: Socket[] = [];
+afterEach(() => {
+  for (const socket of open.splice(0)) socket.destroy();
+});
+
 /** Asks for the large value, and reads nothing once it begins to come. */
 async function unread(request: string): Promise<Socket> {
   const socket = guest.connect(daemon.socket);
+  open.push(socket);
   socket.write(request);
   await once(socket, 'readable');
   return socket;
@@ -219,19 +225,21 @@ for (const [edge, request] of Object.entries({
   test(`large answers that nobody reads are one in memory: ${edge}`, async () => {
     const megabytes = (): number =>
       Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1]) / 1024;
+    await daemon.set('c1', { 'user.large': large });
+    await lives();
     const before = megabytes();
-    const sockets = await Promise.all(Array.from({ length: 100 }, () => unread(request)));
+    await Promise.all(Array.from({ length: 100 }, () => unread(request)));
     await lives();
     assert.ok(megabytes() - before < 100, `${megabytes() - before} MB more, which are 400 one by one`);
-    for (const socket of sockets) socket.destroy();
   });
 }
 
 test('an answer that nobody reads is given up after a while', async () => {
   const descriptors = () => readdirSync(`/proc/${daemon.pid}/fd`).length;
-  await lives();
+  await daemon.set('c1', { 'user.large': large });
   const before = descriptors();
-  const sockets = await Promise.all([`${askLarge}Host: lxd\r\n\r\n`, `${askLarge}\r\n`].map(unread));
+  const requests = [`${askLarge}Host: lxd\r\n\r\n`, `${askLarge}\r\n`];
+  await Promise.all(Array.from({ length: 10 }, (_, n) => unread(requests[n % 2] as string)));
   const halves = [head, head.replace('/1.0', 'http://lxd/1.0')].map((half) => {
     const socket = guest.connect(daemon.socket);
     socket.write(half);
@@ -239,7 +247,6 @@ test('an answer that nobody reads is given up after a while', async () => {
   });
   await Promise.all(halves); // which takes as long
   await eventually('as many descriptors as before', () => descriptors() <= before);
-  for (const socket of sockets) socket.destroy();
 });
 
 test('odd requests in one piece are answered in order, and who sends too many ahead is closed', async () => {
