@@ -81,7 +81,8 @@ class Bridge {
   // Does uWebSockets hold bytes that the kernel would not take?
   bool is_backed_up(const Connection& connection) const;
 
-  // Reads nothing from the connection, not even its end, until read_again(). Its time does not run out.
+  // Reads nothing from the connection, not even its end, until read_again(). Its time does not run
+  // out.
   void pause(Connection& connection);
   void read_again(Connection& connection);
   // Reads again, and comes back with what is held. The connection may be gone afterwards.
