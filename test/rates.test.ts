@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
@@ -117,30 +116,6 @@ for (const kept of ['16384', '0']) {
       await eventually('all descriptors are closed', () => descriptors() <= before);
     });
 
-    /** A guest that begins to listen until its rate is used up, and sends on before it is answered. */
-    async function listenAndSendOn(): Promise<boolean> {
-      const { guest, name, mark } = await registered();
-      const before = await delayed();
-      const written = daemon.set(name, { 'user.large': 'x'.repeat(1_000_000) }); // what was missed is read after that
-      const sockets = Array.from({ length: burst }, () => guest.connect(daemon.socket));
-      for (const socket of sockets) socket.write(upgrade);
-      const answers = sockets.map((socket) => exchange(socket, '', (text) => text.includes('\r\n\r\n')));
-      await turn();
-      for (const socket of sockets) socket.write('sent ahead');
-      const upgraded = (await Promise.all(answers)).filter((answer) => answer.startsWith('HTTP/1.1 101 '));
-      await written;
-      assert.equal((await ask(guest.connect(daemon.socket), path)).body, mark);
-      return upgraded.length > 0 && (await delayed()) > before;
-    }
-
-    test('who sends on before it has become a listener may wait for its rate meanwhile', () => {
-      let times = 0;
-      return eventually('listeners have waited', async () => {
-        if (await listenAndSendOn()) times++;
-        return times === 3;
-      });
-    });
-
     test('who has sent too much ahead of the rate is closed, and no one else', async () => {
       const [flood, other] = [await registered(), await registered()];
       for (let i = 0; i < burst; i++) await ask(flood.guest.connect(daemon.socket), path);
@@ -150,6 +125,41 @@ for (const kept of ['16384', '0']) {
     });
   });
 }
+
+test('who sends on before it has become a listener may wait for its rate meanwhile', async () => {
+  const rate = ['--limit-requests-per-second', '2', '--limit-request-burst', '12'];
+  const daemon = await TestDaemon.start([...rate, '--limit-stored-requests-per-second', '1']); // ten at once
+  const guests = new Guests();
+  const operator = new Operator(() => daemon);
+  async function delayed(name: string): Promise<number> {
+    const { body } = await operator.request('GET', '/1.0/metrics?per=instance');
+    return Number(new RegExp(`^devlxd_instance_delayed_total{.*instance="${name}"} (\\d+)$`, 'm').exec(body)?.[1]);
+  }
+  async function listenAndSendOn(name: string): Promise<void> {
+    const guest = guests.one();
+    await daemon.register(name, guest.pid, { 'user.mark': 'mark' });
+    const eleven = Array.from({ length: 11 }, () => new Reader(guest.connect(daemon.socket)));
+    for (const reader of eleven) {
+      reader.read();
+      reader.socket.write(upgrade);
+    }
+    const waiting = (): Reader[] => eleven.filter(({ received }) => !received.startsWith('HTTP/1.1 101 '));
+    await eventually('ten listen, one waits for what it has missed', () => waiting().length === 1);
+    const [last] = waiting() as [Reader];
+    await exchange(guest.connect(daemon.socket), request.repeat(4), (text) => text.split('mark').length === 5);
+    last.socket.write('sent ahead');
+    await eventually('it waits for its rate as well', async () => (await delayed(name)) > 0);
+    await eventually('it listens', () => last.received.startsWith('HTTP/1.1 101 '));
+    for (const { socket } of eleven) socket.destroy();
+    assert.equal((await ask(guest.connect(daemon.socket), path)).body, 'mark'); // when there are tokens again
+  }
+  try {
+    await Promise.all(['c1', 'c2', 'c3'].map(listenAndSendOn));
+  } finally {
+    await guests.close();
+    await daemon.remove();
+  }
+});
 
 test('who waits for its rate while a large answer is read is answered all the same, and the daemon lives', async () => {
   const daemon = await TestDaemon.start(['--limit-requests-per-second', '1000', '--limit-request-burst', '100']);
@@ -178,7 +188,7 @@ test('who waits for its rate while a large answer is read is answered all the sa
 
 /** Keeps all that it has read. */
 class Reader {
-  #received = '';
+  received = '';
   closed = false;
   readonly socket: Socket;
 
@@ -188,8 +198,8 @@ class Reader {
   }
 
   read(): void {
-    this.socket.on('data', (text: string) => (this.#received += text));
+    this.socket.on('data', (text: string) => (this.received += text));
   }
 
-  readonly answers = (): number => this.#received.split('HTTP/1.1 200 OK').length - 1;
+  readonly answers = (): number => this.received.split('HTTP/1.1 200 OK').length - 1;
 }

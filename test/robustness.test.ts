@@ -230,7 +230,8 @@ for (const [edge, request] of Object.entries({
     const before = megabytes();
     await Promise.all(Array.from({ length: 100 }, () => unread(request)));
     await lives();
-    assert.ok(megabytes() - before < 100, `${megabytes() - before} MB more, which are 400 one by one`);
+    // 4 as it is; up to 101 under AddressSanitizer, which keeps what was freed.
+    assert.ok(megabytes() - before < 200, `${megabytes() - before} MB more, which are 400 one by one`);
   });
 }
 

@@ -30,7 +30,7 @@ export class Paces {
   /** Runs work, which never throws, when its time has come, unless it is not wanted any more by then. */
   async take(instanceId: number, wanted: () => boolean, work: () => Promise<void>): Promise<void> {
     if (this.#limits['stored-requests-per-second'] === 0) return work();
-    const line = this.#lines.get(instanceId) ?? { turns: new Turns(() => 1), due: 0 };
+    const line = this.#lines.get(instanceId) ?? { turns: new Turns(() => 1), due: Number.NEGATIVE_INFINITY };
     this.#lines.set(instanceId, line);
     await line.turns.take(async () => {
       if (wanted()) await this.#wait(instanceId, line);
