@@ -130,45 +130,71 @@ for (const kept of ['16384', '0']) {
   });
 }
 
-test('who sends on before it has become a listener may wait for its rate meanwhile', async () => {
-  const rate = ['--limit-requests-per-second', '2', '--limit-request-burst', '12'];
-  const daemon = await TestDaemon.start([...rate, '--limit-stored-requests-per-second', '1']); // ten at once
-  const guests = new Guests();
-  const operator = new Operator(() => daemon);
-  async function delayed(name: string): Promise<number> {
-    const { body } = await operator.request('GET', '/1.0/metrics?per=instance');
-    return Number(new RegExp(`^devlxd_instance_delayed_total{.*instance="${name}"} (\\d+)$`, 'm').exec(body)?.[1]);
-  }
-  async function listenAndSendOn(name: string): Promise<void> {
-    const guest = guests.one();
-    await daemon.register(name, guest.pid, { 'user.mark': 'mark' });
-    const eleven = Array.from({ length: 11 }, () => new Reader(guest.connect(daemon.socket)));
-    for (const reader of eleven) {
-      reader.read();
-      reader.socket.write(upgrade);
+/** A test with a daemon and guests of its own. */
+function alone(name: string, options: readonly string[], body: (daemon: TestDaemon, guests: Guests) => Promise<void>) {
+  test(name, async () => {
+    const daemon = await TestDaemon.start([...options]);
+    const guests = new Guests();
+    try {
+      await body(daemon, guests);
+    } finally {
+      await guests.close();
+      await daemon.remove();
     }
-    const waiting = (): Reader[] => eleven.filter(({ received }) => !received.startsWith('HTTP/1.1 101 '));
-    await eventually('ten listen, one waits for what it has missed', () => waiting().length === 1);
-    const [last] = waiting() as [Reader];
-    await exchange(guest.connect(daemon.socket), request.repeat(4), (text) => text.split('mark').length === 5);
-    last.socket.write('sent ahead');
-    await eventually('it waits for its rate as well', async () => (await delayed(name)) > 0);
-    await eventually('it listens', () => last.received.startsWith('HTTP/1.1 101 '));
-    for (const { socket } of eleven) socket.destroy();
-    assert.equal((await ask(guest.connect(daemon.socket), path)).body, 'mark'); // when there are tokens again
-  }
-  try {
-    await Promise.all(['c1', 'c2', 'c3'].map(listenAndSendOn));
-  } finally {
-    await guests.close();
-    await daemon.remove();
-  }
-});
+  });
+}
 
-test('who waits for its rate while a large answer is read is answered all the same, and the daemon lives', async () => {
-  const daemon = await TestDaemon.start(['--limit-requests-per-second', '1000', '--limit-request-burst', '100']);
-  const guests = new Guests();
-  try {
+/** Reads of this instance's connections that have waited. */
+async function delayedOf(daemon: TestDaemon, name: string): Promise<number> {
+  const { body } = await new Operator(() => daemon).request('GET', '/1.0/metrics?per=instance');
+  return Number(new RegExp(`^devlxd_instance_delayed_total{.*instance="${name}"} (\\d+)$`, 'm').exec(body)?.[1]);
+}
+
+for (const kept of ['16384', '0']) {
+  const slow = ['--limit-requests-per-second', '1', '--limit-request-burst', '10', '--kept-answers', kept];
+  alone(`requests one after the other count as well, with --kept-answers ${kept}`, slow, async (daemon, guests) => {
+    const guest = guests.one();
+    await daemon.register('c1', guest.pid, { 'user.mark': 'mark' });
+    const session = new Session(guest.connect(daemon.socket));
+    await eventually('one waits', async () => {
+      assert.equal((await session.ask(path)).body, 'mark');
+      return (await delayedOf(daemon, 'c1')) > 0;
+    });
+    await session.close();
+  });
+}
+
+const listening = ['--limit-requests-per-second', '2', '--limit-request-burst', '12'];
+alone(
+  'who sends on before it has become a listener may wait for its rate meanwhile',
+  [...listening, '--limit-stored-requests-per-second', '1'], // ten at once
+  async (daemon, guests) => {
+    async function listenAndSendOn(name: string): Promise<void> {
+      const guest = guests.one();
+      await daemon.register(name, guest.pid, { 'user.mark': 'mark' });
+      const eleven = Array.from({ length: 11 }, () => new Reader(guest.connect(daemon.socket)));
+      for (const reader of eleven) {
+        reader.read();
+        reader.socket.write(upgrade);
+      }
+      const waiting = (): Reader[] => eleven.filter(({ received }) => !received.startsWith('HTTP/1.1 101 '));
+      await eventually('ten listen, one waits for what it has missed', () => waiting().length === 1);
+      const [last] = waiting() as [Reader];
+      await exchange(guest.connect(daemon.socket), request.repeat(4), (text) => text.split('mark').length === 5);
+      last.socket.write('sent ahead');
+      await eventually('it waits for its rate as well', async () => (await delayedOf(daemon, name)) > 0);
+      await eventually('it listens', () => last.received.startsWith('HTTP/1.1 101 '));
+      for (const { socket } of eleven) socket.destroy();
+      assert.equal((await ask(guest.connect(daemon.socket), path)).body, 'mark'); // when there are tokens again
+    }
+    await Promise.all(['c1', 'c2', 'c3'].map(listenAndSendOn));
+  },
+);
+
+alone(
+  'who waits for its rate while a large answer is read is answered all the same, and the daemon lives',
+  ['--limit-requests-per-second', '1000', '--limit-request-burst', '100'],
+  async (daemon, guests) => {
     const guest = guests.one();
     await daemon.register('c1', guest.pid, { 'user.mark': 'mark', 'user.large': 'x'.repeat(400_000) }); // more than a socket holds
     const readers = Array.from({ length: 80 }, () => new Reader(guest.connect(daemon.socket)));
@@ -184,11 +210,8 @@ test('who waits for its rate while a large answer is read is answered all the sa
     );
     assert.equal((await ask(guest.connect(daemon.socket), path)).body, 'mark');
     for (const { socket } of readers) socket.destroy();
-  } finally {
-    await guests.close();
-    await daemon.remove();
-  }
-});
+  },
+);
 
 /** Keeps all that it has read. */
 class Reader {
