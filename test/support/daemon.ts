@@ -48,9 +48,7 @@ export class TestDaemon {
   }
 
   static async start(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<TestDaemon> {
-    const daemon = new TestDaemon(options, environment);
-    await daemon.run();
-    return daemon;
+    return new TestDaemon(options, environment).#started();
   }
 
   /** One whose listening sockets stay when it ends, however it ends: callers wait for the next one. */
@@ -59,8 +57,18 @@ export class TestDaemon {
     const { guestDir, guest, control } = socketPaths(daemon.runDir);
     mkdirSync(guestDir, { recursive: true });
     daemon.#sockets = { guest: listenUnix(guest, 0o666, 4096), control: listenUnix(control, 0o600, 4096) };
-    await daemon.run();
-    return daemon;
+    return daemon.#started();
+  }
+
+  /** Nothing of one that does not start is left. */
+  async #started(): Promise<this> {
+    try {
+      await this.run();
+      return this;
+    } catch (error) {
+      await this.remove();
+      throw error;
+    }
   }
 
   get runDir(): string {
