@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { HostClient, instancePath } from '../src/cli/client.js';
+import { HostClient, instancePath } from '../src/cli/with-client.js';
+import { socketPaths } from '../src/handover/listening-sockets.js';
 import { packageRoot } from '../src/package-root.js';
-import { socketPaths } from '../src/sockets.js';
 import { Child } from './child.js';
 import { Crowd } from './crowd.js';
 import type { Bench, Restartable, Side } from './trial.js';

@@ -1,4 +1,4 @@
-import { descriptorLimit } from '../src/descriptors.js';
+import { descriptorLimit } from '../src/daemon/file-descriptors.js';
 import type { Finished } from './child.js';
 
 /** Who keeps connections open. */

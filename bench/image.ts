@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, writeFileSync } from 'node:fs';
-import type { HostClient } from '../src/cli/client.js';
+import type { HostClient } from '../src/cli/with-client.js';
 import type { Workplace } from './workplace.js';
 
 const xz = Buffer.from('fd377a585a00', 'hex'); // devlxd looks at it to tell what kind of image it is

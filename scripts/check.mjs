@@ -5,17 +5,8 @@ import { dirname, join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 const fix = process.argv.includes('--fix');
-const folders = [
-  'native',
-  'native/fuzz',
-  'native/guests',
-  'native/hook',
-  'native/test',
-  'bench/native',
-  'bench/native/test',
-];
-const native = folders.flatMap((folder) =>
-  readdirSync(join(root, folder))
+const native = ['native', 'bench/native'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true })
     .filter((name) => /\.(cc|h)$/.test(name))
     .map((name) => join(folder, name)),
 );
@@ -36,6 +27,7 @@ function tidy() {
   const flags = [
     '-std=c++20',
     '-fno-exceptions',
+    '-Inative',
     '-isystem',
     headers,
     '-isystem',

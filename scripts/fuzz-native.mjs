@@ -10,14 +10,15 @@ const root = resolve(import.meta.dirname, '..');
 const work = 'build-fuzz';
 // The parts of native/ that each target runs.
 const targets = {
-  answers: ['answers'],
-  handover: ['handover'],
   hook: ['hook/answer', 'hook/json', 'hook/request'],
-  process: ['process'],
-  request_head: ['request_head'],
+  procfs: ['identity/procfs'],
+  request_head: ['gate/request_head'],
+  response_cache: ['gate/response_cache'],
+  unix_socket: ['os/unix_socket'],
 };
 const compilers = ['clang++-19', 'clang++'];
 const flags = [
+  '-Inative',
   '-std=c++20',
   '-g',
   '-O1',
@@ -42,7 +43,7 @@ What is found is kept in ${work}/TARGET/findings, and inputs that reach further 
 Examples:
   npm run fuzz:native
   npm run fuzz:native -- --seconds 300 request_head
-  npm run fuzz:native -- --replay ${work}/process/findings/crash-0123 process
+  npm run fuzz:native -- --replay ${work}/procfs/findings/crash-0123 procfs
 `;
 
 const { values, names } = options();

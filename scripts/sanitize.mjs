@@ -15,9 +15,10 @@ if (!existsSync(join(headers, 'node_api.h'))) {
   process.exit(0);
 }
 
-const flags = ['-std=c++20', '-g', '-O1', '-Wall', '-fno-exceptions', '-fno-omit-frame-pointer'];
+const flags = ['-Inative', '-std=c++20', '-g', '-O1', '-Wall', '-fno-exceptions', '-fno-omit-frame-pointer'];
 const memory = '-fsanitize=address,undefined';
 const threads = '-fsanitize=thread';
+const addonFolders = ['accept', 'addon', 'gate', 'identity', 'os', 'uws'];
 const sources = (folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.cc'))
@@ -26,22 +27,22 @@ const programs = {
   native_test: [
     'native/test/native_test.cc',
     ...[
-      'answers',
-      'guests/message',
-      'guests/spawn',
-      'handover',
+      'gate/rate_limiter',
+      'gate/request_head',
+      'gate/response_cache',
       'hook/answer',
-      'instances',
-      'known_processes',
-      'namespaces',
-      'peer',
-      'process',
-      'rates',
-      'request_head',
-      'send_file',
+      'identity/caller',
+      'identity/instance_table',
+      'identity/namespace_cache',
+      'identity/pid_namespace',
+      'identity/procfs',
+      'os/send_file',
+      'os/unix_socket',
+      'tools/guests/message',
+      'tools/guests/spawn',
     ].map((name) => `native/${name}.cc`),
   ],
-  threads_test: ['native/test/threads_test.cc', 'native/handover.cc', 'native/send_file.cc'],
+  threads_test: ['native/test/threads_test.cc', 'native/os/unix_socket.cc', 'native/os/send_file.cc'],
   bench_test: [
     'bench/native/test/bench_test.cc',
     ...['answer_parser', 'histogram', 'known_answer', 'websocket'].map((name) => `bench/native/${name}.cc`),
@@ -104,7 +105,17 @@ function buildAddon(sanitizer) {
   const addon = join(out, 'devlxd.node');
   const defines = ['-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=devlxd'];
   const includes = ['-I', headers, '-I', require('node-addon-api').include_dir.replaceAll('"', '')];
-  run('g++', [...flags, sanitizer, '-shared', '-fPIC', ...defines, ...includes, '-o', addon, ...sources('native')]);
+  run('g++', [
+    ...flags,
+    sanitizer,
+    '-shared',
+    '-fPIC',
+    ...defines,
+    ...includes,
+    '-o',
+    addon,
+    ...addonFolders.flatMap((folder) => sources(`native/${folder}`)),
+  ]);
   return addon;
 }
 

@@ -1,4 +1,4 @@
-import type { ReachableLimit } from './reached-limits.js';
+import type { ReachableLimit } from './limits/limit-hits.js';
 
 /**
  * Every fault that a caller can meet: a stable code, the HTTP status it becomes, and what to do about it in

@@ -5,12 +5,12 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { testBridge } from '../src/bridge-test.js';
+import { testBridge } from '../src/gate/self-test.js';
 import { packageRoot } from '../src/package-root.js';
 
 test('the self-test passes with the build that is installed', () => testBridge());
 
-test('the addon has exactly the members that src/addon.ts describes', () => {
+test('the addon has exactly the members that src/gate/addon.ts describes', () => {
   const addon = createRequire(import.meta.url)(join(packageRoot, 'build/Release/devlxd.node')) as Record<
     string,
     unknown
@@ -31,7 +31,7 @@ test('the addon has exactly the members that src/addon.ts describes', () => {
     'sendMessage',
   ]);
   const members = (name: string) => Object.getOwnPropertyNames((addon[name] as { prototype: object }).prototype).sort();
-  const source = readFileSync(join(packageRoot, 'src/addon.ts'), 'utf8');
+  const source = readFileSync(join(packageRoot, 'src/gate/addon.ts'), 'utf8');
   for (const name of ['Gate', 'HostListener']) {
     const declared = new RegExp(`interface Native${name} \\{([^}]*)\\}`).exec(source)?.[1] ?? '';
     const names = [...declared.matchAll(/^ {2}(\w+)\(/gm)].map(([, member]) => member);

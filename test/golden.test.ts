@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { after, before, test } from 'node:test';
-import { type Endpoint, endpoints } from '../src/guest/endpoints.js';
+import { type Endpoint, endpoints } from '../src/guest/guest-endpoints.js';
 import { checkAnswer } from './support/contract.js';
 import { TestDaemon } from './support/daemon.js';
 import { type Guest, Guests, needsGuestUsers } from './support/guest-processes.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { instancePath } from '../src/cli/client.js';
+import { instancePath } from '../src/cli/with-client.js';
 import { TestDaemon } from './support/daemon.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { type Answer, ask } from './support/http.js';

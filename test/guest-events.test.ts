@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
-import { instancePath } from '../src/cli/client.js';
+import { instancePath } from '../src/cli/with-client.js';
 import { checkSchema } from './support/contract.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';

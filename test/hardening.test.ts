@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { identityPaths } from '../src/gate.js';
+import { identityPaths } from '../src/gate/gate.js';
 import { packageRoot } from '../src/package-root.js';
 import type { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';

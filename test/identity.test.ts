@@ -5,8 +5,8 @@ import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { ApiError } from '../src/client/errors.js';
-import { bestIdentityPath, identityPaths } from '../src/gate.js';
+import { ApiError } from '../src/client/client-errors.js';
+import { bestIdentityPath, identityPaths } from '../src/gate/gate.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests, needsGuestUsers } from './support/guest-processes.js';
@@ -15,7 +15,7 @@ import { ask, ended, Session } from './support/http.js';
 const markPath = '/1.0/config/user.mark';
 const unknown = { status: 500, body: 'Process ID not found in container\n' };
 
-/** Longer than AcceptClock (native/peer.h) lets the daemon stand still with this many pids. */
+/** Longer than AcceptClock (native/identity/caller.h) lets the daemon stand still with this many pids. */
 const pidMax = Number(readFileSync('/proc/sys/kernel/pid_max', 'utf8'));
 const standstillMilliseconds = Math.min(Math.max(pidMax * 6e-3, 200), 2000) + 300;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { HostEvent } from '../src/client/shapes.js';
+import type { HostEvent } from '../src/api/types.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';

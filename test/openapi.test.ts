@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { endpoints } from '../src/guest/endpoints.js';
+import { endpoints } from '../src/guest/guest-endpoints.js';
 import { checkAnswer, checkSchema, description } from './support/contract.js';
 
 test('docs/guest-api.yaml is OpenAPI 3.1', async () => {

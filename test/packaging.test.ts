@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { allOptions, readSettings, variableOf } from '../src/config.js';
-import { readSettingsAndFile } from '../src/options-file.js';
+import { allOptions, readSettings, variableOf } from '../src/config/options.js';
+import { readSettingsAndFile } from '../src/config/options-file.js';
 import { packageRoot } from '../src/package-root.js';
 import { Askers } from './support/askers.js';
 import { Guests } from './support/guest-processes.js';

@@ -14,7 +14,7 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { listenUnix } from '../src/gate.js';
+import { listenUnix } from '../src/gate/gate.js';
 import { Askers } from './support/askers.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { instancePath } from '../src/cli/client.js';
+import { instancePath } from '../src/cli/with-client.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, syml
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { bestIdentityPath, identityPaths } from '../src/gate.js';
+import { bestIdentityPath, identityPaths } from '../src/gate/gate.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { FakeLxd } from './support/fake-lxd.js';

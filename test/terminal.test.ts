@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { widthOf } from '../src/cli/text-width.js';
+import { widthOf } from '../src/text/width.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { Guests } from './support/guest-processes.js';

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "../../native/kernel.h"
-#include "../../native/own_fd.h"
 #include "doorman.h"
+#include "os/kernel.h"
+#include "os/own_fd.h"
 
 namespace devlxd::bench {
 

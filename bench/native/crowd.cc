@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <csignal>
 
-#include "../../native/guests/message.h"
-#include "../../native/guests/spawn.h"
+#include "tools/guests/message.h"
+#include "tools/guests/spawn.h"
 
 namespace devlxd::bench {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "../../native/kernel.h"
-#include "../../native/own_fd.h"
+#include "os/kernel.h"
+#include "os/own_fd.h"
 #include "visit.h"
 
 namespace devlxd::bench {

@@ -2,8 +2,8 @@
 
 #include <sys/socket.h>
 
-#include "../../native/kernel.h"
-#include "../../native/own_fd.h"
+#include "os/kernel.h"
+#include "os/own_fd.h"
 
 namespace devlxd::bench {
 

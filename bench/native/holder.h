@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "../../native/own_fd.h"
 #include "answer_parser.h"
 #include "load_options.h"
+#include "os/own_fd.h"
 #include "tally.h"
 #include "websocket.h"
 

@@ -9,12 +9,12 @@
 #include <cstring>
 #include <string>
 
-#include "../../native/guests/connect.h"
-#include "../../native/guests/message.h"
-#include "../../native/guests/spawn.h"
-#include "../../native/peer.h"
+#include "identity/caller.h"
 #include "read_count.h"
 #include "sockets.h"
+#include "tools/guests/connect.h"
+#include "tools/guests/message.h"
+#include "tools/guests/spawn.h"
 
 namespace devlxd::bench {
 namespace {

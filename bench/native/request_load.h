@@ -9,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include "../../native/own_fd.h"
 #include "answer_parser.h"
 #include "histogram.h"
 #include "known_answer.h"
 #include "load_options.h"
+#include "os/own_fd.h"
 #include "tally.h"
 
 namespace devlxd::bench {

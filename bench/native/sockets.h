@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "../../native/kernel.h"
-#include "../../native/own_fd.h"
+#include "os/kernel.h"
+#include "os/own_fd.h"
 
 namespace devlxd::bench {
 

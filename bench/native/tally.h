@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "../../native/kernel.h"
 #include "answer_parser.h"
+#include "os/kernel.h"
 
 namespace devlxd::bench {
 

@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <string_view>
 
-#include "../../native/own_fd.h"
 #include "answer_parser.h"
+#include "os/own_fd.h"
 #include "sockets.h"
 
 namespace devlxd::bench {

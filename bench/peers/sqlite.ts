@@ -1,7 +1,7 @@
 // What a durable write costs without devlxd: its rows, its settings, nothing else.
 // node sqlite.js FILE ROWS SECONDS; each byte on standard input is answered with a line: how many rows were written
 import Database from 'better-sqlite3';
-import { migrations } from '../../src/instances/schema.js';
+import { migrations } from '../../src/store/schema.js';
 import { ready } from './standard-input.js';
 
 const [file, rows, seconds] = process.argv.slice(2);

@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "../hook/answer.h"
-#include "../hook/request.h"
-#include "require.h"
-#include "steps.h"
+#include "fuzz/require.h"
+#include "fuzz/steps.h"
+#include "hook/answer.h"
+#include "hook/request.h"
 
 namespace {
 

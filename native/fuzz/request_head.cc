@@ -1,14 +1,14 @@
-// native/request_head.cc against a reader of its own that sees one byte after the other, on the
-// whole input and on every beginning of it: whatever pieces a head comes in, what the gate looks at
-// is a beginning.
-#include "../request_head.h"
+// native/gate/request_head.cc against a reader of its own that sees one byte after the other, on
+// the whole input and on every beginning of it: whatever pieces a head comes in, what the gate
+// looks at is a beginning.
+#include "gate/request_head.h"
 
 #include <functional>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "require.h"
+#include "fuzz/require.h"
 
 namespace {
 

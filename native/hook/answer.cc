@@ -1,4 +1,4 @@
-#include "answer.h"
+#include "hook/answer.h"
 
 namespace devlxd::hook {
 

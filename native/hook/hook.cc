@@ -1,6 +1,6 @@
 // What container runtimes call when a container starts and stops. It hands over to the daemon what
-// it was given and says what the daemon says: the rest is in src/host/hooks.ts. In C++, because
-// Node's start would take longer than all of it.
+// it was given and says what the daemon says: the rest is in src/control/hook-handlers.ts. In C++,
+// because Node's start would take longer than all of it.
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -16,9 +16,9 @@
 #include <string_view>
 #include <vector>
 
-#include "../own_fd.h"
-#include "answer.h"
-#include "request.h"
+#include "hook/answer.h"
+#include "hook/request.h"
+#include "os/own_fd.h"
 
 namespace devlxd::hook {
 namespace {

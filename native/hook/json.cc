@@ -1,4 +1,4 @@
-#include "json.h"
+#include "hook/json.h"
 
 #include <cstdio>
 

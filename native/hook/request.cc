@@ -1,6 +1,6 @@
-#include "request.h"
+#include "hook/request.h"
 
-#include "json.h"
+#include "hook/json.h"
 
 namespace devlxd::hook {
 namespace {

@@ -15,7 +15,7 @@ struct Order {
   std::string input;
 };
 
-// The order as the request that src/host/hooks.ts reads.
+// The order as the request that src/control/hook-handlers.ts reads.
 std::string request_of(const Order& order);
 
 }  // namespace devlxd::hook

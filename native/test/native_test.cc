@@ -13,18 +13,18 @@
 #include <random>
 #include <string>
 
-#include "../answers.h"
-#include "../guests/spawn.h"
-#include "../handover.h"
-#include "../hook/answer.h"
-#include "../instances.h"
-#include "../known_processes.h"
-#include "../peer.h"
-#include "../process.h"
-#include "../rates.h"
-#include "../request_head.h"
-#include "../send_file.h"
-#include "check.h"
+#include "gate/rate_limiter.h"
+#include "gate/request_head.h"
+#include "gate/response_cache.h"
+#include "hook/answer.h"
+#include "identity/caller.h"
+#include "identity/instance_table.h"
+#include "identity/namespace_cache.h"
+#include "identity/procfs.h"
+#include "os/send_file.h"
+#include "os/unix_socket.h"
+#include "test/check.h"
+#include "tools/guests/spawn.h"
 
 namespace devlxd {
 namespace {

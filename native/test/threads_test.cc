@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "../handover.h"
-#include "../send_file.h"
-#include "check.h"
+#include "os/send_file.h"
+#include "os/unix_socket.h"
+#include "test/check.h"
 
 namespace devlxd {
 namespace {

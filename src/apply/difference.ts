@@ -1,4 +1,4 @@
-import type { Config, Devices } from '../client/shapes.js';
+import type { Config, Devices } from '../api/types.js';
 
 /** What a file may say of a thing; what it leaves out is not looked at. */
 export interface Described {

@@ -1,6 +1,6 @@
-import { ApiError } from '../client/errors.js';
-import type { HostClient } from '../client/host.js';
-import type { BatchLine, InstanceWritten, ProfileWritten } from '../client/shapes.js';
+import type { BatchLine, InstanceWritten, ProfileWritten } from '../api/types.js';
+import { ApiError } from '../client/client-errors.js';
+import type { HostClient } from '../client/host-client.js';
 import { changesTo, type Described, type FieldChange, own } from './difference.js';
 import type { Wanted } from './wanted.js';
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
-import { OptionError } from '../config.js';
-import { nearest } from '../nearest.js';
+import { nearest } from '../closest-match.js';
+import { OptionError } from '../config/options.js';
 
 const sections = ['profiles', 'instances'];
 const texts = v.record(v.string(), v.string('must be text'));

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { HostClient } from '../client/host.js';
-import { OptionError } from '../config.js';
-import { withClient } from './client.js';
+import type { HostClient } from '../client/host-client.js';
+import { OptionError } from '../config/options.js';
 import { print } from './output.js';
 import { ProgressBar } from './progress.js';
+import { withClient } from './with-client.js';
 
 interface ApplyOptions {
   readonly file: string;
@@ -59,7 +59,7 @@ async function apply(client: HostClient, { file, dryRun, quiet, project }: Apply
   const [{ readWanted }, { planOf }, text] = await Promise.all([
     import('../apply/wanted.js'),
     import('../apply/plan.js'),
-    import('../apply/text.js'),
+    import('../apply/plan-text.js'),
   ]);
   const plan = await planOf(client, readWanted(read(file), file === '-' ? 'standard input' : file), project);
   const colored = process.stdout.isTTY === true;

@@ -2,8 +2,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
-import { withClient } from './client.js';
 import { print } from './output.js';
+import { withClient } from './with-client.js';
 
 /** devlxd backup */
 export function addBackup(program: Command): void {
@@ -28,7 +28,7 @@ Examples:
         const copy = await client.backup();
         const target = await open(part, 'w', 0o600);
         await pipeline(copy, target.createWriteStream({ flush: true }));
-        const { checkStore } = await import('../instances/stored-file.js');
+        const { checkStore } = await import('../store/stored-file.js');
         const { instances } = checkStore(part);
         await rename(part, file);
         await syncDirectory(dirname(file));

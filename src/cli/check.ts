@@ -1,15 +1,15 @@
 import { release } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { testBridge } from '../bridge-test.js';
-import { ConnectionError } from '../client/errors.js';
-import { descriptorLimit, descriptorRoom } from '../descriptors.js';
-import { bestIdentityPath } from '../gate.js';
+import { ConnectionError } from '../client/client-errors.js';
+import { descriptorLimit, descriptorRoom } from '../daemon/file-descriptors.js';
+import { bestIdentityPath } from '../gate/gate.js';
+import { testBridge } from '../gate/self-test.js';
 import { version } from '../package-root.js';
-import { withClient } from './client.js';
 import { healthOf, measurementsOf } from './daemon-health.js';
 import type { Finding } from './finding.js';
 import { print } from './output.js';
+import { withClient } from './with-client.js';
 
 const identityMeanings: Readonly<Record<string, string>> = {
   'pidfd-ioctl': 'the kernel names each caller and its pid namespace without a race (Linux 6.11 or newer)',

@@ -1,8 +1,8 @@
 import { Argument, type Command } from 'commander';
-import { withClient } from './client.js';
 import { completionScripts } from './completion-scripts.js';
 import { completions, files } from './completions.js';
 import { print } from './output.js';
+import { withClient } from './with-client.js';
 
 /** devlxd completion, and the hidden devlxd complete that its scripts ask. */
 export function addCompletion(program: Command): void {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { perform } from './client.js';
+import { perform } from './with-client.js';
 
 /** devlxd delete */
 export function addDelete(program: Command): void {

@@ -3,15 +3,15 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { Settings } from '../config.js';
-import { type DemoGuest, spawnGuest } from '../demo/spawn.js';
+import type { Settings } from '../config/options.js';
+import { readSettingsAndFile } from '../config/options-file.js';
+import { Daemon } from '../daemon/daemon.js';
+import { type DemoGuest, spawnGuest } from '../demo/spawn-guests.js';
+import { Sockets, socketPaths } from '../handover/listening-sockets.js';
 import { createLog, type Log, LogLines } from '../log.js';
-import { Daemon } from '../main.js';
-import { readSettingsAndFile } from '../options-file.js';
-import { Sockets, socketPaths } from '../sockets.js';
-import { HostClient, instancePath } from './client.js';
 import { print } from './output.js';
 import { addOptions, flagsOf, stopSignal } from './serve.js';
+import { HostClient, instancePath } from './with-client.js';
 
 const instances = [
   { name: 'demo1', config: { 'user.greeting': 'hello from the host to demo1' }, devices: {} },

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Fault } from '../errors.js';
-import { perform } from './client.js';
 import { configOf } from './set.js';
+import { perform } from './with-client.js';
 
 /** devlxd device add and devlxd device remove */
 export function addDevice(program: Command): void {

@@ -1,5 +1,5 @@
-import type { HostEvent, LifecycleEvent, LoggingEvent, OperationEvent } from '../client/shapes.js';
-import { visible } from './text-width.js';
+import type { HostEvent, LifecycleEvent, LoggingEvent, OperationEvent } from '../api/types.js';
+import { visible } from '../text/width.js';
 
 /** An event of the host as one line for people. */
 export function eventLine(event: HostEvent): string {

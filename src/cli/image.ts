@@ -3,16 +3,16 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Command } from 'commander';
-import type { ImageImport } from '../client/images.js';
-import type { Image } from '../client/shapes.js';
+import type { Image } from '../api/types.js';
+import type { ImageImport } from '../client/image-collection.js';
 import { Fault } from '../errors.js';
 import { multipart } from '../images/multipart.js';
 import { bytesOf, lengthOf, type Piece } from '../images/pieces.js';
-import { perform, withClient } from './client.js';
 import { formatOption, print, printList, printOne } from './output.js';
 import { withProgress } from './progress.js';
 import { configOf } from './set.js';
 import type { Column } from './table.js';
+import { perform, withClient } from './with-client.js';
 
 interface ImportOptions {
   readonly public?: true;

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { InstanceWithState } from '../client/shapes.js';
-import { withClient } from './client.js';
+import type { InstanceWithState } from '../api/types.js';
 import { formatOption, printList } from './output.js';
 import type { Column } from './table.js';
+import { withClient } from './with-client.js';
 
 const columns: readonly Column<InstanceWithState>[] = [
   { heading: 'NAME', value: ({ name }) => name },

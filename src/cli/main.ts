@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
-import { ApiError, ConnectionError } from '../client/errors.js';
-import { OptionError } from '../config.js';
+import { ApiError, ConnectionError } from '../client/client-errors.js';
+import { OptionError } from '../config/options.js';
 import { Fault } from '../errors.js';
 import { programFor } from './program.js';
 

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { HostClient } from '../client/host.js';
-import type { HostEvent } from '../client/shapes.js';
-import { OptionError } from '../config.js';
-import { withClient } from './client.js';
+import type { HostEvent } from '../api/types.js';
+import type { HostClient } from '../client/host-client.js';
+import { OptionError } from '../config/options.js';
 import { eventLine } from './event-line.js';
 import { print } from './output.js';
+import { withClient } from './with-client.js';
 
 const types = ['lifecycle', 'operation', 'logging'] as const;
 type EventType = (typeof types)[number];

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Profile } from '../client/shapes.js';
-import { perform, withClient } from './client.js';
+import type { Profile } from '../api/types.js';
 import { formatOption, printList, printOne } from './output.js';
 import { configOf } from './set.js';
 import type { Column } from './table.js';
+import { perform, withClient } from './with-client.js';
 
 const columns: readonly Column<Profile>[] = [
   { heading: 'NAME', value: ({ name }) => name },

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
-import { defaultRunDir } from '../client/host.js';
-import { optionDeclarations, variableOf } from '../config.js';
+import { defaultRunDir } from '../client/host-client.js';
+import { optionDeclarations, variableOf } from '../config/options.js';
 import { version } from '../package-root.js';
 import { addApply } from './apply.js';
 import { addBackup } from './backup.js';

@@ -1,4 +1,4 @@
-import { fitted } from './text-width.js';
+import { fitted } from '../text/width.js';
 
 const stepMilliseconds = 100;
 const barColumns = 30;

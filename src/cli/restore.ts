@@ -1,7 +1,7 @@
 import { copyFile, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { optionDeclarations, variableOf } from '../config.js';
+import { optionDeclarations, variableOf } from '../config/options.js';
 import { Fault } from '../errors.js';
 import { syncDirectory } from './backup.js';
 import { print } from './output.js';
@@ -31,7 +31,7 @@ Example:
   command.action(async (file: string) => {
     const directory = command.getOptionValue('stateDir') as string;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { checkStore, mergeLog } = await import('../instances/stored-file.js');
+    const { checkStore, mergeLog } = await import('../store/stored-file.js');
     const store = join(directory, 'devlxd.db');
     const { instances } = checkStore(file);
     mergeLog(store);

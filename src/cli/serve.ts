@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { allOptions, type OptionDeclaration, variableOf } from '../config.js';
+import { allOptions, type OptionDeclaration, variableOf } from '../config/options.js';
+import { readSettingsAndFile } from '../config/options-file.js';
+import { Service } from '../daemon/service.js';
 import { createLog, LogLines } from '../log.js';
-import { readSettingsAndFile } from '../options-file.js';
-import { Service } from '../service.js';
 
 /** devlxd serve */
 export function addServe(program: Command): void {

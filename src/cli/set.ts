@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { OptionError } from '../config.js';
-import { perform } from './client.js';
+import { OptionError } from '../config/options.js';
+import { perform } from './with-client.js';
 
 /** devlxd create and devlxd set */
 export function addSet(program: Command): void {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { withClient } from './client.js';
 import { formatOption, printOne } from './output.js';
+import { withClient } from './with-client.js';
 
 /** devlxd show */
 export function addShow(program: Command): void {

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { perform } from './client.js';
+import { perform } from './with-client.js';
 
 /** devlxd start */
 export function addStart(program: Command): void {

@@ -1,4 +1,4 @@
-import { fitted, padded, visible, widthOf } from './text-width.js';
+import { fitted, padded, visible, widthOf } from '../text/width.js';
 
 /** One column of a listing. */
 export interface Column<Row> {

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { HostClient } from '../client/host.js';
-import { OptionError } from '../config.js';
-import { withClient } from './client.js';
+import type { HostClient } from '../client/host-client.js';
+import { OptionError } from '../config/options.js';
+import { fitted } from '../text/width.js';
 import { formatOption, print, printList } from './output.js';
 import { type Column, table, terminalWidth } from './table.js';
-import { fitted } from './text-width.js';
 import { differenceOf, type Figures, figuresOf, type InstanceFigures } from './top-figures.js';
+import { withClient } from './with-client.js';
 
 interface TopOptions {
   readonly interval: number;

@@ -1,4 +1,4 @@
-import { ApiError } from './errors.js';
+import { ApiError } from './client-errors.js';
 import type { Method, Requests } from './requests.js';
 
 /** Which of them a list is about. */

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { WebSocket } from 'ws';
-import { ConnectionError } from './errors.js';
+import { ConnectionError } from './client-errors.js';
 
 export type Headers = Readonly<Record<string, string>>;
 

@@ -2,7 +2,7 @@ import { on } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
-import { ApiError, ConnectionError } from './errors.js';
+import { ApiError, ConnectionError } from './client-errors.js';
 
 /** Milliseconds before the first attempt to come back; then twice as many each time. */
 const firstPause = 50;

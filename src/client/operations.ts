@@ -1,5 +1,5 @@
+import type { Operation } from '../api/types.js';
 import { pathOf, type Requests } from './requests.js';
-import type { Operation } from './shapes.js';
 
 /** /1.0/operations: those that run, and those that ended less than a minute ago. */
 export class OperationList {

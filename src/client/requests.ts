@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
+import type { Operation } from '../api/types.js';
+import { ApiError } from './client-errors.js';
 import type { Connection, Headers } from './connection.js';
-import { ApiError } from './errors.js';
-import type { Operation } from './shapes.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 

@@ -1,7 +1,7 @@
-import type { Caller, Credentials } from '../gate.js';
+import type { Caller, Credentials } from '../gate/gate.js';
 import type { RawConnection } from '../images/transmit.js';
-import type { EventType, GuestEvent } from '../instances/events.js';
-import type { BodyReply } from './reply.js';
+import type { EventType, GuestEvent } from '../model/guest-events.js';
+import type { BodyReply } from './guest-reply.js';
 import type { Asked } from './route.js';
 
 /** A request on its way to its answer, whichever edge it came in by. */

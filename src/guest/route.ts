@@ -1,9 +1,9 @@
 import type { Conditions } from '../images/download.js';
-import type { Instance } from '../instances/model.js';
-import { flag } from '../instances/model.js';
-import { type Endpoint, endpoints } from './endpoints.js';
-import { errorsOf } from './errors.js';
-import { json, type Reply } from './reply.js';
+import type { Instance } from '../model/instance.js';
+import { flag } from '../model/instance.js';
+import { type Endpoint, endpoints } from './guest-endpoints.js';
+import { errorsOf } from './guest-errors.js';
+import { json, type Reply } from './guest-reply.js';
 
 /** What was asked, copied out of uWebSockets' request, which is gone after the handler returns. */
 export interface Asked {

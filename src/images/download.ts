@@ -1,5 +1,5 @@
 import parseRange from 'range-parser';
-import type { Image } from './model.js';
+import type { Image } from '../model/image.js';
 import { multipart } from './multipart.js';
 import { lengthOf, type Piece, sliceOf } from './pieces.js';
 

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import type { ImageFiles, Received } from './files.js';
+import type { ImageFiles, Received } from './image-files.js';
 
 /** An image on its way in: its files, one after the other, and then the name that they give it. */
 export class Upload {

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Document, Scalar, YAMLMap, YAMLSeq } from 'yaml';
-import { type Config, expandedConfig, type Instance } from './model.js';
+import { type Config, expandedConfig, type Instance } from '../model/instance.js';
 
 const require = createRequire(import.meta.url);
 let loaded: typeof import('yaml') | undefined;

@@ -1,7 +1,7 @@
 import { Fault } from '../errors.js';
-import type { AnyChange, Change } from './changes.js';
-import type { Instance, Profile, Project } from './model.js';
-import { type Keyed, keyOf, list, need, type Records, type Table } from './table.js';
+import type { AnyChange, Change } from '../model/changes.js';
+import type { Instance, Profile, Project } from '../model/instance.js';
+import { type Keyed, keyOf, list, need, type Records, type Table } from './record-table.js';
 
 /** What a transaction can do with one kind of records: it sees them as they will be once all before it is durable. */
 export interface Drafted<R extends Keyed> {

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Limits } from '../limits.js';
-import { differenceOf, sameDevice } from './changes.js';
+import type { Limits } from '../limits/limits.js';
+import { differenceOf, sameDevice } from '../model/changes.js';
 import {
   type Config,
   type Device,
@@ -9,8 +9,8 @@ import {
   expandedDevices,
   type Instance,
   type Profile,
-} from './model.js';
-import { checkOther } from './table.js';
+} from '../model/instance.js';
+import { checkOther } from './record-table.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
 
 const instanceIdKey = 'volatile.cloud-init.instance-id';

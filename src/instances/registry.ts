@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
-import type { AnyChange, Requestor, Written, WrittenChange } from './changes.js';
+import type { AnyChange, Requestor, Written, WrittenChange } from '../model/changes.js';
+import { EventClock, eventsOf, type GuestEvent } from '../model/guest-events.js';
+import type { Instance, Profile, Project } from '../model/instance.js';
+import type { Store } from '../store/store.js';
 import { Draft, type Transaction } from './draft.js';
-import { EventClock, eventsOf, type GuestEvent } from './events.js';
-import type { Instance, Profile, Project } from './model.js';
-import type { Store } from './store.js';
-import { keyOf, list, need, Table } from './table.js';
+import { keyOf, list, need, Table } from './record-table.js';
 
 export type { Transaction } from './draft.js';
 

@@ -1,7 +1,7 @@
+import { nearest } from '../closest-match.js';
 import { beyond, invalid } from '../errors.js';
-import { exceeds, type Limits } from '../limits.js';
-import { nearest } from '../nearest.js';
-import type { Config, Device, Devices } from './model.js';
+import { exceeds, type Limits } from '../limits/limits.js';
+import type { Config, Device, Devices } from '../model/instance.js';
 
 /** LXD's rule: an RFC 1123 label, up to 63 characters, that does not start with a digit. */
 const namePattern = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;

@@ -1,4 +1,4 @@
-import type { SourceName } from '../instances/model.js';
+import type { SourceName } from '../model/instance.js';
 
 /** How a daemon that speaks LXD's API differs from the others that do. */
 export interface Dialect {

@@ -1,9 +1,9 @@
 import type { WebSocket } from 'ws';
-import type { Config, Device, SourceName } from '../instances/model.js';
-import { SourceApi, type SourceLimits } from './api.js';
-import { type ApiInstance, isNamed, isReadable } from './api-instance.js';
+import type { Config, Device, SourceName } from '../model/instance.js';
 import { dialects, type SourceSetting } from './dialects.js';
 import type { Listed, Named, Source, SourcedInstance, SourceEvents } from './source.js';
+import { SourceApi, type SourceLimits } from './source-api.js';
+import { type ApiInstance, isNamed, isReadable } from './source-instance.js';
 
 /** What is read of the server (api.Server). */
 interface ApiServer {

@@ -1,8 +1,8 @@
-import { differenceOf, sameDevice } from '../instances/changes.js';
 import type { Transaction } from '../instances/draft.js';
-import { firstGuestState, type Instance, readyKey, type SourceName } from '../instances/model.js';
-import { addProject } from '../instances/projects.js';
-import { keyOf } from '../instances/table.js';
+import { addProject } from '../instances/project-table.js';
+import { keyOf } from '../instances/record-table.js';
+import { differenceOf, sameDevice } from '../model/changes.js';
+import { firstGuestState, type Instance, readyKey, type SourceName } from '../model/instance.js';
 import type { Listed, SourcedInstance } from './source.js';
 
 /** What has become of one that the source has told of. */

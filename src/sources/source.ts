@@ -1,4 +1,4 @@
-import type { Config, Devices, SourceName } from '../instances/model.js';
+import type { Config, Devices, SourceName } from '../model/instance.js';
 
 /** An instance as its source describes it. */
 export interface SourcedInstance {

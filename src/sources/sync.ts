@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { keyOf } from '../instances/record-table.js';
 import type { Registry } from '../instances/registry.js';
-import { keyOf } from '../instances/table.js';
+import type { Running } from '../instances/running-instances.js';
 import type { Log } from '../log.js';
-import type { Running } from '../running.js';
-import { Inits } from './inits.js';
+import { Inits } from './init-registration.js';
 import { mergeAll, mergeFound } from './merge.js';
 import type { Listed, Named, Source } from './source.js';
 

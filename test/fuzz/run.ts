@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { instancePath } from '../../src/cli/client.js';
+import { instancePath } from '../../src/cli/with-client.js';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { type Guest, Guests } from '../support/guest-processes.js';

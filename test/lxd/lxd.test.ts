@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, describe, type TestContext, test } from 'node:test';
-import type { InstanceWithState } from '../../src/client/shapes.js';
+import type { InstanceWithState } from '../../src/api/types.js';
 import { packageRoot } from '../../src/package-root.js';
 import { TestDaemon } from '../support/daemon.js';
 import type { GuestEvent } from '../support/event-stream.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { HostClient, instancePath } from '../../src/cli/client.js';
+import { HostClient, instancePath } from '../../src/cli/with-client.js';
 import { Random } from '../fuzz/random.js';
 import { TestDaemon } from '../support/daemon.js';
 import { EventStream, type GuestEvent } from '../support/event-stream.js';

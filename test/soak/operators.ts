@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { HostClient, instancePath } from '../../src/cli/client.js';
-import { ConnectionError } from '../../src/client/errors.js';
+import { HostClient, instancePath } from '../../src/cli/with-client.js';
+import { ConnectionError } from '../../src/client/client-errors.js';
 import type { Random } from '../fuzz/random.js';
 import type { Guests } from '../support/guest-processes.js';
 import type { HonestGuest } from './honest.js';

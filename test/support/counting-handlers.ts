@@ -1,5 +1,5 @@
 // Imported into a daemon by a test: each call of a handler becomes a line on standard error, which is the log.
-import { endpoints } from '../../src/guest/endpoints.js';
+import { endpoints } from '../../src/guest/guest-endpoints.js';
 
 for (const { path, methods } of endpoints) {
   for (const [method, handler] of Object.entries(methods)) {

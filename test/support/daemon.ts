@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { HostClient, instancePath } from '../../src/cli/client.js';
-import { listenUnix } from '../../src/gate.js';
+import { HostClient, instancePath } from '../../src/cli/with-client.js';
+import { listenUnix } from '../../src/gate/gate.js';
+import { socketPaths } from '../../src/handover/listening-sockets.js';
 import { packageRoot } from '../../src/package-root.js';
-import { socketPaths } from '../../src/sockets.js';
 
 interface LogLine {
   readonly msg: string;

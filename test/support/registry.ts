@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { Registry } from '../../src/instances/registry.js';
-import { Store } from '../../src/instances/store.js';
+import { Store } from '../../src/store/store.js';
 
 /** A registry on a store of its own, for all tests of a file; open once they run. */
 export function storedRegistry(): { readonly registry: Registry; readonly directory: string } {

@@ -1,5 +1,5 @@
 // Imported into a daemon by a test: the handler of /1.0/devices throws.
-import { endpoints } from '../../src/guest/endpoints.js';
+import { endpoints } from '../../src/guest/guest-endpoints.js';
 
 const devices = endpoints.find(({ path }) => path === '/1.0/devices');
 Object.assign(devices?.methods ?? {}, {

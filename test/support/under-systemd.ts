@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { HostClient, instancePath } from '../../src/cli/client.js';
+import { HostClient, instancePath } from '../../src/cli/with-client.js';
 import { Askers } from './askers.js';
 import { eventually } from './eventually.js';
 import { Guests } from './guest-processes.js';

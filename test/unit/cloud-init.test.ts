@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import { guestValue, isTooLongToMerge, mergedKeys } from '../../src/instances/cloud-init.js';
-import { expandedConfig, expandedDevices, type Instance } from '../../src/instances/model.js';
+import { expandedConfig, expandedDevices, type Instance } from '../../src/model/instance.js';
 
 const vendor = 'cloud-init.vendor-data';
 const user = 'cloud-init.user-data';

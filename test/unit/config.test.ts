@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { allOptions, OptionError, readSettings, variableOf } from '../../src/config.js';
+import { allOptions, OptionError, readSettings, variableOf } from '../../src/config/options.js';
+import { readSettingsAndFile } from '../../src/config/options-file.js';
 import { faults } from '../../src/errors.js';
-import { limitDeclarations } from '../../src/limits.js';
-import { readSettingsAndFile } from '../../src/options-file.js';
+import { limitDeclarations } from '../../src/limits/limits.js';
 import { packageRoot } from '../../src/package-root.js';
 
 test('flags win over the environment, which wins over the defaults', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readSettings } from '../../src/config.js';
+import { readSettings } from '../../src/config/options.js';
 import { Fault } from '../../src/errors.js';
 import { edited, newInstance, type Wanted } from '../../src/instances/edit.js';
-import type { Instance } from '../../src/instances/model.js';
+import type { Instance } from '../../src/model/instance.js';
 
 const { limits } = readSettings({}, {});
 const idKey = 'volatile.cloud-init.instance-id';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EventClock, eventsOf } from '../../src/instances/events.js';
-import type { Device, Instance } from '../../src/instances/model.js';
+import { EventClock, eventsOf } from '../../src/model/guest-events.js';
+import type { Device, Instance } from '../../src/model/instance.js';
 
 const base: Instance = {
   id: 1,

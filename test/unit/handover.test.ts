@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { test } from 'node:test';
-import type { Gate } from '../../src/gate.js';
-import { byKeptName, type KeptConnection, keptConnection, keptName } from '../../src/handover.js';
-import { admitGuests } from '../../src/kept.js';
-import type { Running } from '../../src/running.js';
-import { inheritedFromManager } from '../../src/systemd.js';
-import { UnderWay } from '../../src/under-way.js';
+import { UnderWay } from '../../src/concurrency/in-flight.js';
+import { inheritedFromManager } from '../../src/daemon/systemd.js';
+import type { Gate } from '../../src/gate/gate.js';
+import { admitGuests } from '../../src/handover/connections.js';
+import { byKeptName, type KeptConnection, keptConnection, keptName } from '../../src/handover/protocol.js';
+import type { Running } from '../../src/instances/running-instances.js';
 
 const callers = [
   undefined,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Turns } from '../../src/guest/turns.js';
+import { Turns } from '../../src/concurrency/semaphore.js';
 import { extensionOf } from '../../src/images/extension.js';
 import { lengthOf, type Piece, sliceOf } from '../../src/images/pieces.js';
 

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { changesTo } from '../../src/apply/difference.js';
 import { csv } from '../../src/cli/csv.js';
 import { table } from '../../src/cli/table.js';
-import { fitted, visible, widthOf } from '../../src/cli/text-width.js';
 import { differenceOf, figuresOf } from '../../src/cli/top-figures.js';
-import { nearest } from '../../src/nearest.js';
+import { nearest } from '../../src/closest-match.js';
+import { fitted, visible, widthOf } from '../../src/text/width.js';
 
 const columns = [0, 1, 2].map((index) => ({
   heading: ['NAME', 'STATUS', 'FILE'][index] ?? '',

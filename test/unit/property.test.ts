@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readSettings } from '../../src/config.js';
+import { readSettings } from '../../src/config/options.js';
 import { edited, newInstance, withoutEmpty } from '../../src/instances/edit.js';
-import { Store } from '../../src/instances/store.js';
+import { Store } from '../../src/store/store.js';
 
 const { limits } = readSettings({}, {});
 const keys = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).map((name) => `user.${name}`);

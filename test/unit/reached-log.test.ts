@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ReachedLimits } from '../../src/limits/limit-hits.js';
 import type { Log } from '../../src/log.js';
-import { ReachedLimits } from '../../src/reached-limits.js';
-import { ReachedLog } from '../../src/reached-log.js';
+import { ReachedLog } from '../../src/metrics/limit-log.js';
 
 function setUp() {
   const lines: Record<string, unknown>[] = [];

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Fault } from '../../src/errors.js';
-import type { Change } from '../../src/instances/changes.js';
-import type { Instance } from '../../src/instances/model.js';
 import { Registry } from '../../src/instances/registry.js';
-import { Store } from '../../src/instances/store.js';
+import type { Change } from '../../src/model/changes.js';
+import type { Instance } from '../../src/model/instance.js';
+import { Store } from '../../src/store/store.js';
 import { storedRegistry } from '../support/registry.js';
 
 const { registry, directory } = storedRegistry();

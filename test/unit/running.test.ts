@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readSettings } from '../../src/config.js';
+import { readSettings } from '../../src/config/options.js';
 import { Fault } from '../../src/errors.js';
-import type { Gate, Registration } from '../../src/gate.js';
+import type { Gate, Registration } from '../../src/gate/gate.js';
 import { newInstance } from '../../src/instances/edit.js';
+import { Running } from '../../src/instances/running-instances.js';
 import { createLog } from '../../src/log.js';
-import { Running } from '../../src/running.js';
 import { storedRegistry } from '../support/registry.js';
 
 const { limits } = readSettings({}, {});

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { Registry } from '../../src/instances/registry.js';
-import { migrations } from '../../src/instances/schema.js';
-import { Store } from '../../src/instances/store.js';
+import { migrations } from '../../src/store/schema.js';
+import { Store } from '../../src/store/store.js';
 
 test('instances from before there were profiles and projects keep what they had', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'devlxd-schema-'));

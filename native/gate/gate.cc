@@ -1,0 +1,349 @@
+#include "gate/gate.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "gate/request_head.h"
+
+namespace devlxd {
+namespace {
+
+constexpr int kExitBatch = 256;
+
+// A longer request line than that is left to uWebSockets as it comes.
+constexpr size_t kLongestHeld = 4096;
+
+// Who has sent more than that ahead, and has used up its rate, is no client that waits for answers.
+constexpr size_t kLongestDelayed = 64 * 1024;
+
+// Well below AcceptClock's shortest standstill.
+constexpr uint64_t kProcfsTickMilliseconds = 50;
+
+}  // namespace
+
+Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit,
+           OnOddRequest on_odd_request)
+    : loop_(loop),
+      path_(path),
+      limits_(limits),
+      on_init_exit_(std::move(on_init_exit)),
+      on_odd_request_(std::move(on_odd_request)),
+      known_(path),
+      bridge_([this](Connection& connection) { closed(connection); },
+              {.before = [this](Connection& connection,
+                                std::string_view data) { return take_data(connection, data); },
+               .after = [this] { data_taken(); }}),
+      exits_(epoll_create1(EPOLL_CLOEXEC)),
+      strangers_(loop, limits.strangers, limits.hold_milliseconds,
+                 [this](Waiting waiting) { give_up(std::move(waiting)); }),
+      answers_(limits.kept_answers),
+      rates_(limits.requests_per_second, limits.request_burst) {
+  exits_poll_ = new uv_poll_t;
+  uv_poll_init(loop, exits_poll_, exits_.get());
+  exits_poll_->data = this;
+  uv_poll_start(exits_poll_, UV_READABLE,
+                [](uv_poll_t* poll, int, int) { static_cast<Gate*>(poll->data)->reap_inits(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(exits_poll_));
+  delay_timer_ = new uv_timer_t;
+  uv_timer_init(loop, delay_timer_);
+  delay_timer_->data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(delay_timer_));
+}
+
+Gate::~Gate() {
+  uv_close(reinterpret_cast<uv_handle_t*>(exits_poll_),
+           [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
+  uv_close(reinterpret_cast<uv_handle_t*>(delay_timer_),
+           [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
+}
+
+void Gate::set_limits(GateLimits limits) {
+  if (limits.kept_answers != limits_.kept_answers) answers_.set_most(limits.kept_answers);
+  limits_ = limits;
+  strangers_.set(limits.strangers, limits.hold_milliseconds);
+  rates_.set(limits.requests_per_second, limits.request_burst);  // who waits is looked at soon
+}
+
+Gate::Entrance::Entrance(Gate& gate, uv_loop_t* loop)
+    : listener(
+          loop, [this, &gate](OwnFd fd) { gate.admit(std::move(fd), PeerProof{clock}); },
+          [this] { clock.queue_was_empty(); }) {
+  if (gate.path_ == IdentityPath::kProcfs) listener.set_tick(kProcfsTickMilliseconds);
+}
+
+Failure Gate::listen(OwnFd listening) {
+  auto entrance = std::make_unique<Entrance>(*this, loop_);
+  const Failure failure = entrance->listener.start(std::move(listening));
+  if (!failure) entrances_.push_back(std::move(entrance));
+  return failure;
+}
+
+void Gate::stop_listening() {
+  for (const auto& entrance : entrances_) entrance->listener.stop();
+}
+
+uint64_t Gate::shed() const {
+  uint64_t sum = 0;
+  for (const auto& entrance : entrances_) sum += entrance->listener.shed();
+  return sum;
+}
+
+Registration Gate::add(pid_t pid) {
+  Registration result = instances_.add(path_, pid);
+  if (result.outcome != RegisterOutcome::kRegistered) return result;
+  watch(result.slot);
+  rates_.reset(result.slot);
+  return result;
+}
+
+void Gate::honour(Slot slot) {
+  instances_.honour(slot);
+  for (Waiting& known : strangers_.take_known(instances_)) {
+    admit_as(std::move(known.fd), std::move(known.caller));
+  }
+}
+
+void Gate::remove(Slot slot) {
+  Instance* instance = instances_.at(slot);
+  if (instance == nullptr || !instance->running) return;
+  while (instance->first != nullptr) bridge_.close(*instance->first);
+  answers_.forget(slot);
+  instances_.remove(slot);
+}
+
+void Gate::admit(OwnFd fd, const PeerProof& proof) {
+  counters_.accepted++;
+  Caller caller = identify(fd.get(), path_, instances_, proof, known_);
+  if (!has_room_for(caller)) return;
+  if (caller.standing == Standing::kStranger) {
+    if (strangers_.has_room()) return strangers_.add(std::move(fd), std::move(caller));
+    if (limits_.hold_milliseconds != 0) counters_.over_strangers++;
+    caller.standing = Standing::kNobody;
+    caller.lineage.reset();
+  }
+  admit_as(std::move(fd), std::move(caller));
+}
+
+// It is told that nobody knows it.
+void Gate::give_up(Waiting waiting) {
+  waiting.caller.lineage.reset();
+  admit_as(std::move(waiting.fd), std::move(waiting.caller));
+}
+
+Connection* Gate::admit_as(OwnFd fd, Caller caller) {
+  Connection* connection = bridge_.adopt(std::move(fd), std::move(caller));
+  if (connection != nullptr) link(*connection);
+  return connection;
+}
+
+uint32_t Gate::room() const {
+  constexpr uint32_t kAny = std::numeric_limits<uint32_t>::max();
+  const uint32_t allowed = limits_.connections == 0 ? kAny : limits_.connections;
+  if (limits_.descriptors == 0) return allowed;
+  const auto inits = static_cast<uint32_t>(running());
+  return std::min(allowed, limits_.descriptors - std::min(inits, limits_.descriptors));
+}
+
+bool Gate::has_room_for(const Caller& caller) {
+  if (connections() >= room()) {
+    counters_.over_limit++;
+    if (caller.standing == Standing::kInstance) {
+      restrain(caller.slot, &InstanceCounters::over_limit);
+    }
+    return false;
+  }
+  if (caller.standing != Standing::kInstance) {
+    if (limits_.unregistered == 0 || unregistered() < limits_.unregistered) return true;
+    counters_.over_unregistered++;
+    return false;
+  }
+  if (limits_.connections_per_instance == 0) return true;
+  if (instances_.at(caller.slot)->connections < limits_.connections_per_instance) return true;
+  counters_.over_instance_limit++;
+  restrain(caller.slot, &InstanceCounters::refused);
+  return false;
+}
+
+void Gate::restrain(Slot slot, uint64_t InstanceCounters::* counter) {
+  Instance& instance = *instances_.at(slot);
+  (instance.counters.*counter)++;
+  if (!instance.restrained) restrained_.push_back(slot);
+  instance.restrained = true;
+}
+
+std::vector<Slot> Gate::take_restrained() {
+  for (const Slot slot : restrained_) instances_.at(slot)->restrained = false;
+  return std::exchange(restrained_, {});
+}
+
+Connection*& Gate::head_for(const Connection& connection) {
+  if (connection.caller.standing != Standing::kInstance) return unowned_;
+  return instances_.at(connection.caller.slot)->first;
+}
+
+void Gate::link(Connection& connection) {
+  const Caller& caller = connection.caller;
+  connections_++;
+  if (caller.standing == Standing::kInstance) {
+    instances_.charge(caller.slot);
+  } else {
+    unregistered_++;
+  }
+  if (caller.standing == Standing::kNobody) counters_.unidentified++;
+  Connection*& head = head_for(connection);
+  connection.previous = nullptr;
+  connection.next = head;
+  if (head != nullptr) head->previous = &connection;
+  head = &connection;
+}
+
+void Gate::unlink(Connection& connection) {
+  if (parting_ == &connection) parting_ = connection.next;
+  if (connection.next != nullptr) connection.next->previous = connection.previous;
+  if (connection.previous != nullptr) {
+    connection.previous->next = connection.next;
+  } else {
+    head_for(connection) = connection.next;
+  }
+  connection.previous = connection.next = nullptr;
+}
+
+void Gate::closed(Connection& connection) {
+  if (chunk_.connection == &connection) drop_chunk();
+  if (connection.delayed) undelay(connection);
+  unlink(connection);
+  discharge(connection.caller.slot);
+}
+
+void Gate::detach(Connection& connection) {
+  if (chunk_.connection == &connection) drop_chunk();
+  if (connection.delayed) {
+    undelay(connection);
+    bridge_.read_again(connection);
+  }
+  connection.held.reset();  // sent before the answer: an upgrade moves the socket, and forgets this
+  unlink(connection);
+  connection.detached = true;
+}
+
+void Gate::discharge(Slot slot) {
+  connections_--;
+  if (slot == kNoSlot) {
+    unregistered_--;
+  } else {
+    instances_.discharge(slot);
+  }
+}
+
+Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
+  using enum Bridge::Verdict;
+  if (must_wait(connection.caller)) {
+    if (data.size() > kLongestDelayed) {
+      counters_.sent_ahead++;
+      restrain(connection.caller.slot, &InstanceCounters::sent_ahead);
+      bridge_.close(connection);
+      return kDone;
+    }
+    delay(connection);
+    return kHold;
+  }
+  if (!connection.settled) return kPass;
+  if (answer_again(connection, data)) return kDone;
+  // uWebSockets mistakes a request line that comes in two pieces for one of another version.
+  if (!has_whole_line(data) && data.size() < kLongestHeld) return kHold;
+  if (hand_over_if_odd(connection, data)) return kDone;
+  connection.settled = false;
+  if (data.size() <= Answers::kLongestRequest) {
+    chunk_.connection = &connection;
+    chunk_.data = data;
+  }
+  return kPass;
+}
+
+void Gate::drop_chunk() {
+  chunk_.connection = nullptr;
+  chunk_.answered = false;
+}
+
+void Gate::data_taken() {
+  Connection* connection = chunk_.connection;
+  if (connection != nullptr && chunk_.answered) {
+    connection->settled = !bridge_.is_backed_up(*connection);
+  }
+  drop_chunk();
+}
+
+bool Gate::answer_again(Connection& connection, std::string_view data) {
+  const Caller& caller = connection.caller;
+  if (caller.standing != Standing::kInstance || !caller.root) return false;
+  const std::string_view answer = answers_.find(caller.slot, data);
+  if (answer.empty() || !bridge_.send(connection, answer)) return false;
+  counters_.answered_again++;
+  instances_.at(caller.slot)->counters.answered_again++;
+  charge_request(caller);
+  return true;
+}
+
+void Gate::keep_answer(Connection& connection, std::string_view head, std::string_view body) {
+  if (chunk_.connection != &connection || !is_repeatable_request(chunk_.data)) return;
+  chunk_.answered = true;
+  const Caller& caller = connection.caller;
+  if (caller.standing == Standing::kInstance && caller.root) {
+    answers_.keep(caller.slot, chunk_.data, head, body);
+  }
+}
+
+bool Gate::hand_over_if_odd(Connection& connection, std::string_view data) {
+  if (is_plain_request(data)) return false;
+  OwnFd copy(fcntl(bridge_.fd_of(connection), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) {
+    bridge_.close(connection);
+    return true;
+  }
+  unlink(connection);
+  connection.detached = true;
+  const uint32_t ticket = ++last_ticket_;
+  departed_.emplace(ticket, std::move(connection.caller));
+  bridge_.close(connection);  // uSockets' descriptor; the connection lives on in the copy
+  on_odd_request_(std::move(copy), data, ticket);
+  return true;
+}
+
+const Caller* Gate::departed(uint32_t ticket) const {
+  const auto found = departed_.find(ticket);
+  return found == departed_.end() ? nullptr : &found->second;
+}
+
+void Gate::forget(uint32_t ticket) {
+  const auto found = departed_.find(ticket);
+  if (found == departed_.end()) return;
+  discharge(found->second.slot);
+  departed_.erase(found);
+}
+
+void Gate::watch(Slot slot) {
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.u32 = slot;
+  epoll_ctl(exits_.get(), EPOLL_CTL_ADD, instances_.at(slot)->init.get(), &event);
+}
+
+void Gate::reap_inits() {
+  epoll_event events[kExitBatch];
+  const int count = epoll_wait(exits_.get(), events, kExitBatch, 0);
+  if (count <= 0) return;
+  std::vector<Slot> exited;
+  for (int i = 0; i < count; i++) {
+    const Slot slot = events[i].data.u32;
+    exited.push_back(slot);
+    instances_.charge(slot);  // so that nobody is given this slot before everyone has heard of it
+    remove(slot);             // closes the pidfd, which leaves the epoll with it
+  }
+  on_init_exit_(exited);
+  for (const Slot slot : exited) instances_.discharge(slot);
+}
+
+}  // namespace devlxd

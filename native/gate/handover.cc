@@ -1,0 +1,80 @@
+// The end of a gate: which connections go to the next process, and which are closed, and when.
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "gate/gate.h"
+
+namespace devlxd {
+namespace {
+
+bool has_unread(int fd) {
+  int bytes = 0;
+  return ioctl(fd, FIONREAD, &bytes) != 0 || bytes > 0;
+}
+
+// From the moment of SHUT_RD on the kernel refuses what the peer writes (EPIPE), and what it had
+// written before can still be read: so nothing that was sent is lost without a sign.
+bool shut_quiet(int fd) {
+  if (has_unread(fd)) return false;
+  shutdown(fd, SHUT_RD);
+  return !has_unread(fd);
+}
+
+}  // namespace
+
+std::vector<Parting> Gate::part(bool keep) {
+  if (keep) answer_delayed();
+  std::vector<Parting> kept;
+  for (Waiting& waiting : strangers_.take_all()) {
+    if (keep) {
+      kept.push_back({std::move(waiting.fd), kNoSlot, false, waiting.caller.start_ticks});
+    } else {
+      give_up(std::move(waiting));
+    }
+  }
+  for (Slot slot = 0; instances_.at(slot) != nullptr; slot++) {
+    part_from(instances_.at(slot)->first, keep, kept);
+  }
+  part_from(unowned_, keep, kept);
+  return kept;
+}
+
+void Gate::part_from(Connection* first, bool keep, std::vector<Parting>& kept) {
+  parting_ = first;
+  while (parting_ != nullptr) {
+    Connection& connection = *parting_;
+    parting_ = connection.next;  // unlink() moves it on when closing one closes another
+    if (bridge_.is_backed_up(connection) || connection.delayed) continue;
+    const Caller& caller = connection.caller;
+    const bool instance = caller.standing == Standing::kInstance;
+    // A number that was known when the connection was accepted may be another process's by now.
+    const bool known = instance || path_ != IdentityPath::kProcfs;
+    const int fd = bridge_.fd_of(connection);
+    if (keep && known && connection.settled && connection.held == nullptr) {
+      OwnFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+      const Slot slot = instance ? caller.slot : kNoSlot;
+      if (copy.valid()) kept.push_back({std::move(copy), slot, caller.root, 0});
+      bridge_.close(connection);
+    } else if (shut_quiet(fd)) {
+      bridge_.close(connection);
+    }
+  }
+}
+
+bool Gate::readmit(OwnFd fd, Slot slot, bool root) {
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  Caller caller;
+  caller.standing = Standing::kInstance;
+  caller.slot = slot;
+  caller.root = root;
+  caller.pid = peer.pid;
+  caller.uid = peer.uid;
+  caller.gid = peer.gid;
+  const Instance* instance = instances_.at(slot);
+  if (instance == nullptr || !instance->running || !has_room_for(caller)) return false;
+  return admit_as(std::move(fd), std::move(caller)) != nullptr;
+}
+
+}  // namespace devlxd

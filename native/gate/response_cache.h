@@ -1,0 +1,59 @@
+#ifndef DEVLXD_GATE_RESPONSE_CACHE_H_
+#define DEVLXD_GATE_RESPONSE_CACHE_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "identity/instance_table.h"
+
+namespace devlxd {
+
+// Answers that JavaScript has given to the root of an instance, ready to be given again to the very
+// same bytes until the instance changes. What a request means is not looked at: that the same bytes
+// mean the same is all that has to be true.
+class Answers {
+ public:
+  static constexpr size_t kLongestRequest = 1024;
+
+  // most: bytes kept for one instance; 0: nothing is
+  explicit Answers(size_t most) : most_(most) {}
+
+  // Everything is forgotten.
+  void set_most(size_t most) {
+    most_ = most;
+    of_slot_.clear();
+  }
+
+  // The whole answer, with today's Date; empty when there is none. Valid until the next call.
+  std::string_view find(Slot slot, std::string_view request);
+
+  // head: status line and headers, each with its CRLF, without Date and Content-Length.
+  void keep(Slot slot, std::string_view request, std::string_view head, std::string_view body);
+
+  // The instance has changed, or has gone.
+  void forget(Slot slot);
+
+ private:
+  struct Answer {
+    std::string bytes;
+    size_t date = 0;  // where its value begins
+  };
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  struct OfInstance {
+    std::unordered_map<std::string, Answer, Hash, std::equal_to<>> answers;
+    size_t bytes = 0;
+  };
+
+  size_t most_;
+  std::vector<std::unique_ptr<OfInstance>> of_slot_;
+};
+
+}  // namespace devlxd
+
+#endif  // DEVLXD_GATE_RESPONSE_CACHE_H_

@@ -1,0 +1,108 @@
+#ifndef DEVLXD_IDENTITY_INSTANCE_TABLE_H_
+#define DEVLXD_IDENTITY_INSTANCE_TABLE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "identity/pid_namespace.h"
+#include "os/kernel.h"
+#include "os/own_fd.h"
+
+namespace devlxd {
+
+struct Connection;
+
+// Number of a running instance in the table. It is given to another instance only after the old one
+// has been removed and the last connection charged to it is gone.
+using Slot = uint32_t;
+constexpr Slot kNoSlot = UINT32_MAX;
+constexpr size_t kMostSlots = 1u << 28;  // so that slot * 2 + 1 stays a small integer of V8
+
+// What has happened to an instance since it was started.
+struct InstanceCounters {
+  uint64_t answered_again = 0;  // requests answered with a kept answer
+  uint64_t refused = 0;         // connections closed at once: it had its share
+  uint64_t delayed = 0;         // reads that had to wait for its rate
+  uint64_t over_limit = 0;      // connections closed at once: the daemon was full
+  uint64_t sent_ahead = 0;      // connections closed: too much sent ahead of its rate
+};
+
+// A running instance, as far as the gate knows it.
+struct Instance {
+  // pidfd of its init: polls readable when init dies, and holds the struct pid, which holds the pid
+  // namespace, so that the namespace's id stays its own. The one descriptor held per instance.
+  OwnFd init;
+  uint64_t namespace_id = 0;
+  uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
+  uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
+  Connection* first = nullptr;  // of those, the ones that uSockets owns now
+  InstanceCounters counters;
+  bool running = false;
+  bool honoured = false;    // who is of its namespace is its guest
+  bool restrained = false;  // counted something that Gate::take_restrained has not told of yet
+};
+
+enum class RegisterOutcome {
+  kRegistered,
+  kGone,          // no such process, or it has exited
+  kOwnNamespace,  // lives in the daemon's own pid namespace
+  kNotInit,       // is not pid 1 of its namespace
+  kNoRoot,        // nothing maps uid 0 of its user namespace (no uid_map written yet?)
+  kTaken,         // its namespace belongs to a registered instance, named in slot
+  kDenied,        // we may not inspect it
+  kFailed,        // a system call failed, in failure
+};
+
+struct Registration {
+  RegisterOutcome outcome = RegisterOutcome::kFailed;
+  Failure failure;
+  Slot slot = kNoSlot;
+  uint64_t namespace_id = 0;
+  uid_t root_uid = 0;
+  uint64_t start_ticks = 0;  // start of init, clock ticks since boot
+};
+
+// Which pid namespace belongs to which running instance.
+class Instances {
+ public:
+  // Opens a pidfd for pid and reads everything through or guarded by it: what comes out is one
+  // process's, or kGone.
+  Registration add(IdentityPath path, pid_t pid);
+
+  // From here on it has guests: find() finds it.
+  void honour(Slot slot) { slots_[slot].honoured = true; }
+
+  // Ends the instance: its namespace is not honoured from here on. The slot stays taken until the
+  // last connection is discharged.
+  void remove(Slot slot);
+
+  // The slot of an honoured instance's namespace id, or kNoSlot.
+  Slot find(uint64_t namespace_id) const;
+
+  // Null for a slot that was never given out.
+  Instance* at(Slot slot) { return slot < slots_.size() ? &slots_[slot] : nullptr; }
+  const Instance* at(Slot slot) const { return slot < slots_.size() ? &slots_[slot] : nullptr; }
+
+  void charge(Slot slot) { slots_[slot].connections++; }
+  void discharge(Slot slot);
+
+  size_t running() const { return by_namespace_.size(); }
+
+ private:
+  Slot take_slot();
+  void free_if_unused(Slot slot);
+
+  // A deque: an Instance stays where it is while others are added, which JavaScript may do from
+  // inside the close of a connection.
+  std::deque<Instance> slots_;
+  std::vector<Slot> free_;
+  std::unordered_map<uint64_t, Slot> by_namespace_;
+};
+
+}  // namespace devlxd
+
+#endif  // DEVLXD_IDENTITY_INSTANCE_TABLE_H_

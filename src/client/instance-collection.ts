@@ -1,0 +1,43 @@
+import type { Instance, InstanceState, InstanceWithState, InstanceWritten } from '../api/types.js';
+import { Collection, type ListQuery } from './collection.js';
+import type { Requests } from './requests.js';
+
+/** /1.0/instances */
+export class Instances extends Collection<Instance, InstanceWritten> {
+  constructor(requests: Requests) {
+    super(requests, 'instances', ['description', 'profiles', 'config', 'devices']);
+  }
+
+  /** list, with the state of each. */
+  async listWithState(query: ListQuery = {}): Promise<InstanceWithState[]> {
+    return (await this.requests.request('GET', this.listPath(query, 2))) as InstanceWithState[];
+  }
+
+  /** get, with its state. @throws ApiError 404 */
+  async getWithState(name: string): Promise<InstanceWithState> {
+    return (await this.requests.request('GET', this.path(name, { recursion: '1' }))) as InstanceWithState;
+  }
+
+  /** @throws ApiError 404 */
+  async state(name: string): Promise<InstanceState> {
+    return (await this.requests.request('GET', this.#statePath(name))) as InstanceState;
+  }
+
+  /**
+   * Its init runs: from here on its guests are answered. pid: of that init, as the host sees it
+   * @throws ApiError 400, when it runs already or the process is no init of a pid namespace; 404
+   */
+  async start(name: string, pid: number): Promise<void> {
+    await this.requests.request('PUT', this.#statePath(name), { action: 'start', pid });
+  }
+
+  /** It runs no longer; its processes are not touched. @throws ApiError 400, when it is stopped already; 404 */
+  async stop(name: string): Promise<void> {
+    await this.requests.request('PUT', this.#statePath(name), { action: 'stop' });
+  }
+
+  #statePath(name: string): string {
+    const [path, query] = this.path(name).split('?');
+    return `${path}/state${query === undefined ? '' : `?${query}`}`;
+  }
+}

@@ -1,0 +1,59 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Limits } from '../limits/limits.js';
+import { Turns } from './semaphore.js';
+
+/** So many seconds' worth may be done at once. */
+const burstSeconds = 10;
+
+interface Line {
+  readonly turns: Turns;
+  /** when its next one would be due, had they come evenly; milliseconds */
+  due: number;
+}
+
+/**
+ * Lets each instance do something so often, one at a time and in the order of their coming; who comes too soon waits.
+ * For what costs more than an answer from memory.
+ */
+export class Paces {
+  readonly #limits: Pick<Limits, 'stored-requests-per-second'>;
+  readonly #waits: (instanceId: number) => void;
+  readonly #lines = new Map<number, Line>();
+  readonly #hurry = new AbortController();
+
+  /** limits: 0 lets everyone do it at once. waits: told of each that comes too soon */
+  constructor(limits: Pick<Limits, 'stored-requests-per-second'>, waits: (instanceId: number) => void) {
+    this.#limits = limits;
+    this.#waits = waits;
+  }
+
+  /** Runs work, which never throws, when its time has come, unless it is not wanted any more by then. */
+  async take(instanceId: number, wanted: () => boolean, work: () => Promise<void>): Promise<void> {
+    if (this.#limits['stored-requests-per-second'] === 0) return work();
+    const line = this.#lines.get(instanceId) ?? { turns: new Turns(() => 1), due: Number.NEGATIVE_INFINITY };
+    this.#lines.set(instanceId, line);
+    await line.turns.take(async () => {
+      if (wanted()) await this.#wait(instanceId, line);
+      if (wanted()) await work();
+    });
+  }
+
+  /** Nobody waits any longer. */
+  hurry(): void {
+    this.#hurry.abort();
+  }
+
+  forget(instanceId: number): void {
+    this.#lines.delete(instanceId);
+  }
+
+  async #wait(instanceId: number, line: Line): Promise<void> {
+    const perSecond = this.#limits['stored-requests-per-second'];
+    if (perSecond === 0) return; // since it came
+    const now = performance.now();
+    line.due = Math.max(line.due, now - burstSeconds * 1000) + 1000 / perSecond;
+    if (line.due <= now) return;
+    this.#waits(instanceId);
+    await pause(line.due - now, undefined, this.#hurry).catch(() => undefined); // in a hurry: at once
+  }
+}

@@ -1,0 +1,149 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type LimitName, type Limits, limitDeclarations } from '../limits/limits.js';
+import { type SourceSetting, sourceIn } from '../sources/dialects.js';
+
+/** How an option's text is understood. */
+export type OptionKind = 'path' | 'file' | 'text' | 'count' | readonly string[];
+
+export interface OptionDeclaration {
+  readonly kind: OptionKind;
+  readonly default: string;
+  readonly help: string;
+}
+
+const asRoot = process.getuid?.() === 0;
+const environment = process.env;
+
+// $XDG_RUNTIME_DIR is made by a login; without one the state directory is as private.
+const userStateDir = join(environment['XDG_STATE_HOME'] || join(homedir(), '.local/state'), 'devlxd');
+const userRuntimeDir = environment['XDG_RUNTIME_DIR'];
+const userRunDir = userRuntimeDir ? join(userRuntimeDir, 'devlxd') : join(userStateDir, 'run');
+
+/**
+ * Every option of `devlxd serve`, declared once: flag, environment variable, type, default and --help all come
+ * from here. `run-dir` becomes --run-dir and DEVLXD_RUN_DIR.
+ */
+export const optionDeclarations = {
+  'run-dir': {
+    kind: 'path',
+    default: asRoot ? '/run/devlxd' : userRunDir,
+    help: 'directory of the sockets: guest/sock and control.sock',
+  },
+  'state-dir': { kind: 'path', default: asRoot ? '/var/lib/devlxd' : userStateDir, help: 'directory of the store' },
+  group: { kind: 'text', default: '', help: 'group that may use control.sock as well (its number); none: 0600' },
+  identity: {
+    kind: ['auto', 'pidfd-ioctl', 'peer-pidfd', 'procfs'],
+    default: 'auto',
+    help: 'how callers are identified; auto takes the best that the kernel has',
+  },
+  source: {
+    kind: 'text',
+    default: '',
+    help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own',
+  },
+  backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
+  'kept-answers': {
+    kind: 'count',
+    default: '16384',
+    help: 'bytes of answers kept for each instance, to be given again until it changes; 0: none',
+  },
+  'log-level': {
+    kind: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    default: 'info',
+    help: 'least serious lines that are written; guest requests are debug',
+  },
+  'log-format': {
+    kind: ['auto', 'json', 'pretty'],
+    default: 'auto',
+    help: 'auto: pretty on a terminal, JSON elsewhere',
+  },
+  'options-file': {
+    kind: 'file',
+    default: '',
+    help: 'the variables of these options, one VARIABLE=value a line; SIGHUP reads it again',
+  },
+} as const satisfies Record<string, OptionDeclaration>;
+
+/** logLevel, keptAnswers and limits may change while the daemon runs (adopt.ts); nobody keeps a copy of them. */
+export interface Settings {
+  readonly runDir: string;
+  readonly stateDir: string;
+  readonly group: string;
+  readonly identity: string;
+  /** undefined: there is no source */
+  readonly source: SourceSetting | undefined;
+  readonly backlog: number;
+  readonly keptAnswers: number;
+  readonly logLevel: string;
+  readonly logFormat: string;
+  /** '': there is none */
+  readonly optionsFile: string;
+  readonly limits: Limits;
+}
+
+type Given = Readonly<Record<string, string | undefined>>;
+
+/** An option that cannot be understood; the message names it and says what would do. */
+export class OptionError extends Error {
+  override readonly name = 'OptionError';
+}
+
+/** The environment variable of an option: run-dir -> DEVLXD_RUN_DIR. */
+export function variableOf(option: string): string {
+  return `DEVLXD_${option.replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** Flags as [name, declaration], limits among them, in the order in which --help shows them. */
+export function allOptions(): [string, OptionDeclaration][] {
+  const limits = Object.entries(limitDeclarations).map(([name, limit]): [string, OptionDeclaration] => [
+    `limit-${name}`,
+    { kind: 'count', default: String(limit.default), help: `${limit.help} (${limit.unit})` },
+  ]);
+  return [...Object.entries(optionDeclarations), ...limits];
+}
+
+/** Flags win over the environment, which wins over the defaults. flags: by option name, as given. */
+export function readSettings(flags: Given, variables: Given = environment): Settings {
+  const value = (name: string, declaration: OptionDeclaration): string =>
+    checked(name, declaration, flags[name] ?? variables[variableOf(name)] ?? declaration.default);
+  const option = (name: keyof typeof optionDeclarations) => value(name, optionDeclarations[name]);
+  const limits: Partial<Record<LimitName, number>> = {};
+  for (const name of Object.keys(limitDeclarations) as LimitName[]) {
+    const { default: byDefault, help } = limitDeclarations[name];
+    limits[name] = Number(value(`limit-${name}`, { kind: 'count', default: String(byDefault), help }));
+  }
+  return {
+    runDir: option('run-dir'),
+    stateDir: option('state-dir'),
+    group: option('group'),
+    identity: option('identity'),
+    source: sourceOf(option('source')),
+    backlog: Number(option('backlog')),
+    keptAnswers: Number(option('kept-answers')),
+    logLevel: option('log-level'),
+    logFormat: option('log-format'),
+    optionsFile: option('options-file'),
+    limits: limits as Limits,
+  };
+}
+
+function sourceOf(text: string): SourceSetting | undefined {
+  if (text === '') return undefined;
+  const source = sourceIn(text);
+  if (source !== undefined) return source;
+  throw new OptionError(
+    `--source (${variableOf('source')}) takes lxd, incus, lxd:/PATH/OF/SOCKET or incus:/PATH/OF/SOCKET, not "${text}".`,
+  );
+}
+
+function checked(name: string, { kind }: OptionDeclaration, text: string): string {
+  if (kind === 'count' && !/^\d{1,9}$/.test(text)) {
+    throw new OptionError(`--${name} (${variableOf(name)}) takes a whole number from 0 to 999999999, not "${text}".`);
+  }
+  if (kind === 'path' && text === '') throw new OptionError(`--${name} (${variableOf(name)}) takes a directory.`);
+  if (Array.isArray(kind) && !kind.includes(text)) {
+    throw new OptionError(`--${name} (${variableOf(name)}) takes one of ${kind.join(', ')}, not "${text}".`);
+  }
+  return text;
+}

@@ -1,0 +1,63 @@
+import { Fault, invalid } from '../errors.js';
+import type { Registry } from '../instances/registry.js';
+import { defaultProject } from '../model/instance.js';
+import { type BatchedRequest, type Step, writeBatch } from './batch-lines.js';
+import type { HostHandler } from './control-reply.js';
+import { Lines, linesType } from './ndjson.js';
+import type { Operations, Work } from './operations.js';
+import { batchLine, parseBody } from './request-body.js';
+
+/** Makes a step of a request. */
+interface Collection {
+  step(request: BatchedRequest): Step;
+}
+
+/** POST /1.0/batch: changes of all kinds in one transaction. LXD has nothing like it. */
+export class BatchHandlers {
+  readonly #registry: Registry;
+  readonly #operations: Operations;
+  readonly #collections: Readonly<Record<string, Collection>>;
+
+  /** collections: by what they are called in a path */
+  constructor(registry: Registry, operations: Operations, collections: Readonly<Record<string, Collection>>) {
+    this.#registry = registry;
+    this.#operations = operations;
+    this.#collections = collections;
+  }
+
+  readonly create: HostHandler = ({ body, requestor }) => {
+    if (!(body instanceof Lines)) throw invalid('Content-Type', `${linesType} is what a batch is sent as`);
+    const work: Work = (report) =>
+      writeBatch(
+        body,
+        (line) => this.#step(line),
+        report,
+        (steps) => this.#registry.transact(steps, requestor),
+      );
+    return { kind: 'async', operation: this.#operations.start('Changing many', [], work) };
+  };
+
+  #step(line: unknown): Step {
+    const { method, path, etag, body = {} } = parseBody(batchLine, line);
+    const { pathname, searchParams } = new URL(path, 'http://devlxd');
+    const [root, version, kind = '', name = '', ...more] = pathname.split('/');
+    const collection = Object.hasOwn(this.#collections, kind) ? this.#collections[kind] : undefined;
+    if (root !== '' || version !== '1.0' || collection === undefined || more.length > 0)
+      throw new Fault('not-implemented', `path: "${path}" cannot be in a batch; instances and profiles can`);
+    return collection.step({
+      method,
+      project: searchParams.get('project') || defaultProject,
+      name: decode(name),
+      headers: { 'if-match': etag },
+      body,
+    });
+  }
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw invalid('path', `"${segment}" is not percent-encoded text`);
+  }
+}

@@ -1,0 +1,71 @@
+import { Fault } from '../errors.js';
+import type { Transaction } from '../instances/registry.js';
+import type { HostRequest } from './control-reply.js';
+import type { Lines } from './ndjson.js';
+
+/** What one line asks for, checked as far as it can be on its own. */
+export interface Step {
+  /** Is everything as whoever asks believes it to be? Asked before any step is taken. @throws Fault etag-mismatch */
+  readonly check?: Work;
+  readonly run: Work;
+}
+
+type Work = (transaction: Transaction) => void;
+
+/** One line of a batch of all kinds, as a request of its own would be. */
+export interface BatchedRequest {
+  readonly method: string;
+  readonly project: string;
+  /** '' where the path names a collection */
+  readonly name: string;
+  readonly headers: HostRequest['headers'];
+  readonly body: unknown;
+}
+
+/** So many lines are checked before others have their turn. */
+const portion = 200;
+
+/**
+ * Writes what all lines ask for in one transaction.
+ * @throws Fault of the first line that is wrong, with its number; then nothing is written
+ */
+export async function writeBatch(
+  lines: Lines,
+  prepare: (line: unknown) => Step,
+  report: (metadata: object) => void,
+  transact: (work: (transaction: Transaction) => void) => Promise<void>,
+): Promise<void> {
+  const steps: [number, Step][] = [];
+  for (const { number, value } of lines.all) {
+    steps.push([number, atLine(number, () => prepare(value))]);
+    if (steps.length % portion !== 0) continue;
+    report(progressOf('check', steps.length, lines.all.length));
+    await new Promise(setImmediate);
+  }
+  report(progressOf('write', 0, steps.length));
+  await transact((transaction) => {
+    for (const [number, { check }] of steps) atLine(number, () => check?.(transaction));
+    for (const [number, { run }] of steps) atLine(number, () => run(transaction));
+  });
+  report(progressOf('write', steps.length, steps.length));
+}
+
+/** A method that the path of a line has not, or not in a batch. */
+export function noSuchLine(): Fault {
+  return new Fault('not-implemented', 'method: a batch has POST for a collection, and PUT, PATCH and DELETE by name');
+}
+
+/** In the shape that LXD's client shows (any key that ends in _progress). */
+function progressOf(stage: string, done: number, all: number): object {
+  const percent = all === 0 ? 100 : Math.floor((100 * done) / all);
+  return { batch_progress: `${stage} ${percent}% (${done}/${all})`, progress: { stage, percent: String(percent) } };
+}
+
+function atLine<Result>(number: number, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Fault) throw new Fault(error.code, `line ${number}: ${error.message}`, error);
+    throw error;
+  }
+}

@@ -1,0 +1,155 @@
+import { Fault, invalid } from '../errors.js';
+import type { BatchHandlers } from './batch-handlers.js';
+import { type HostHandler, type HostReply, type HostRequest, sync } from './control-reply.js';
+import type { HookHandlers } from './hook-handlers.js';
+import type { ImageHandlers } from './image-handlers.js';
+import type { InstanceHandlers } from './instance-handlers.js';
+import type { Operations } from './operations.js';
+import type { ProfileHandlers } from './profile-handlers.js';
+import type { ProjectHandlers } from './project-handlers.js';
+import { serverInfo } from './server-info.js';
+
+/** One path of the host API; {name} stands for one segment. */
+export interface HostEndpoint {
+  readonly path: string;
+  readonly methods: Readonly<Record<string, HostHandler>>;
+  /** its POST reads the body itself */
+  readonly upload?: true;
+}
+
+/** The host API, in LXD's dialect: docs/host-api.md describes it. */
+export function hostEndpoints(
+  instances: InstanceHandlers,
+  images: ImageHandlers,
+  profiles: ProfileHandlers,
+  projects: ProjectHandlers,
+  batches: BatchHandlers,
+  operations: Operations,
+  hooks: HookHandlers,
+  backup: HostHandler,
+  metrics: Metrics,
+): readonly HostEndpoint[] {
+  return [
+    { path: '/', methods: { GET: () => sync(['/1.0']) } },
+    { path: '/1.0', methods: { GET: serverInfo } },
+    { path: '/1.0/images', methods: { GET: images.list, POST: images.create }, upload: true },
+    { path: '/1.0/images/aliases', methods: { GET: () => sync([]), POST: noAliases } },
+    { path: '/1.0/images/aliases/{name}', methods: { GET: noSuchAlias } },
+    {
+      path: '/1.0/images/{fingerprint}',
+      methods: { GET: images.get, PUT: images.replace, PATCH: images.patch, DELETE: images.remove },
+    },
+    { path: '/1.0/images/{fingerprint}/export', methods: { GET: images.export } },
+    { path: '/1.0/instances', methods: { GET: instances.list, POST: instances.create, PATCH: instances.patchMany } },
+    {
+      path: '/1.0/instances/{name}',
+      methods: {
+        GET: instances.get,
+        PUT: instances.replace,
+        PATCH: instances.patch,
+        POST: instances.rename,
+        DELETE: instances.remove,
+      },
+    },
+    { path: '/1.0/instances/{name}/state', methods: { GET: instances.getState, PUT: instances.putState } },
+    { path: '/1.0/instances/{name}/snapshots', methods: { GET: instances.noneOfThem, POST: noCopies } },
+    { path: '/1.0/instances/{name}/backups', methods: { GET: instances.noneOfThem, POST: noCopies } },
+    { path: '/1.0/profiles', methods: { GET: profiles.list, POST: profiles.create } },
+    {
+      path: '/1.0/profiles/{name}',
+      methods: {
+        GET: profiles.get,
+        PUT: profiles.replace,
+        PATCH: profiles.patch,
+        POST: profiles.rename,
+        DELETE: profiles.remove,
+      },
+    },
+    { path: '/1.0/projects', methods: { GET: projects.list, POST: projects.create } },
+    {
+      path: '/1.0/projects/{name}',
+      methods: {
+        GET: projects.get,
+        PUT: projects.replace,
+        PATCH: projects.patch,
+        POST: projects.rename,
+        DELETE: projects.remove,
+      },
+    },
+    { path: '/1.0/backup', methods: { GET: backup } },
+    { path: '/1.0/hooks/{runtime}', methods: { POST: hooks.run } },
+    { path: '/1.0/batch', methods: { POST: batches.create } },
+    { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },
+    { path: '/1.0/events', methods: { GET: () => noWebSocket() } },
+    { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },
+    { path: '/1.0/operations/{id}', methods: { GET: operation(operations), DELETE: cancel(operations) } },
+    { path: '/1.0/operations/{id}/wait', methods: { GET: wait(operations) } },
+  ];
+}
+
+/** What is measured, as Prometheus reads it; of each running instance as well, or of all together only. */
+export type Metrics = (perInstance: boolean) => Promise<{ readonly contentType: string; readonly text: string }>;
+
+async function metricsText(metrics: Metrics, query: URLSearchParams): Promise<HostReply> {
+  const per = query.get('per') || 'none';
+  if (per !== 'none' && per !== 'instance') throw invalid('per', `"${per}" is not instance`);
+  const { contentType, text } = await metrics(per === 'instance');
+  return { kind: 'text', type: contentType, text };
+}
+
+function noCopies(): never {
+  throw new Fault('not-implemented', 'devlxd has no snapshots and backups: it holds no root file systems');
+}
+
+function noAliases(): never {
+  throw new Fault('not-implemented', 'devlxd has no aliases of images; use the fingerprint, or the beginning of it');
+}
+
+function noSuchAlias({ parameters }: HostRequest): never {
+  throw new Fault('not-found', `Image alias "${parameters['name']}" not found: devlxd has no aliases of images`);
+}
+
+function noWebSocket(): never {
+  throw invalid('Upgrade', 'is missing: events come over a WebSocket');
+}
+
+function operation(operations: Operations): HostHandler {
+  return ({ parameters }) => sync(operations.need(parameters['id'] ?? '').render());
+}
+
+/** Waits for the end, or for ?timeout= seconds (-1: for as long as it takes). */
+function wait(operations: Operations): HostHandler {
+  return async ({ parameters, query }: HostRequest) => {
+    const found = operations.need(parameters['id'] ?? '');
+    const seconds = Number(query.get('timeout') ?? '-1');
+    if (seconds < 0 || Number.isNaN(seconds)) await found.finished;
+    else await Promise.race([found.finished, after(seconds)]);
+    return sync(found.render());
+  };
+}
+
+function after(seconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, seconds * 1000).unref();
+  });
+}
+
+/** Nothing here takes long enough to be stopped half-way. */
+function cancel(operations: Operations): HostHandler {
+  return ({ parameters }) => {
+    operations.need(parameters['id'] ?? '');
+    throw new Fault('invalid-value', "This operation can't be cancelled");
+  };
+}
+
+/** By status, as LXD lists them: running, success, failure. */
+function operationList(operations: Operations, query: URLSearchParams): object {
+  const full = (query.get('recursion') || '0') !== '0';
+  const byStatus: Record<string, unknown[]> = {};
+  for (const found of operations.list()) {
+    const status = found.status.toLowerCase();
+    byStatus[status] ??= [];
+    byStatus[status].push(full ? found.render() : `/1.0/operations/${found.id}`);
+  }
+  return byStatus;
+}

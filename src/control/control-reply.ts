@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { Fault } from '../errors.js';
+import type { Download } from '../images/download.js';
+import type { OpenImage } from '../images/image-files.js';
+import type { Requestor } from '../model/changes.js';
+import type { Operation } from './operations.js';
+
+/** What a handler of the host API answers; errors are thrown as Fault. */
+export type HostReply =
+  | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
+  | { readonly kind: 'async'; readonly operation: Operation }
+  | { readonly kind: 'text'; readonly type: string; readonly text: string }
+  | { readonly kind: 'stream'; readonly type: string; readonly length: number; readonly stream: Readable }
+  | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };
+
+export interface HostRequest {
+  /** segments of the path that stood for {names}, percent-decoded */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** the parsed JSON; undefined when there was none, or when the handler reads the body itself */
+  readonly body: unknown;
+  /** for a handler that reads the body itself */
+  readonly incoming: IncomingMessage;
+  readonly requestor: Requestor;
+}
+
+export type HostHandler = (request: HostRequest) => HostReply | Promise<HostReply>;
+
+export function sync(metadata: unknown, etag?: string): HostReply {
+  return { kind: 'sync', metadata, ...(etag === undefined ? {} : { etag }) };
+}
+
+/** A thing was made, and this is where. */
+export function created(location: string): HostReply {
+  return { kind: 'sync', metadata: {}, location };
+}
+
+/** LXD's entity tag: a hash over what a PUT may change. */
+export function etagOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
+/** @throws Fault etag-mismatch, when the request is meant for another version than that of the tag */
+export function checkIfMatch(headers: HostRequest['headers'], etagNow: () => string): void {
+  const ifMatch = headers['if-match'];
+  if (ifMatch === undefined) return;
+  const etag = etagNow();
+  if (ifMatch === etag) return;
+  throw new Fault('etag-mismatch', `ETag doesn't match: ${String(ifMatch)} vs ${etag}`);
+}
+
+/** LXD's envelopes (doc/rest-api.md). */
+export function syncEnvelope(metadata: unknown): object {
+  return { type: 'sync', status: 'Success', status_code: 200, operation: '', error_code: 0, error: '', metadata };
+}
+
+export function asyncEnvelope(operation: Operation): object {
+  return {
+    type: 'async',
+    status: 'Operation created',
+    status_code: 100,
+    operation: `/1.0/operations/${operation.id}`,
+    error_code: 0,
+    error: '',
+    metadata: operation.render(),
+  };
+}
+
+export function errorEnvelope(code: number, error: string): object {
+  return { type: 'error', status: '', status_code: 0, operation: '', error_code: code, error, metadata: null };
+}

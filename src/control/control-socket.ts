@@ -1,0 +1,61 @@
+import type { ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { userInfo } from 'node:os';
+import type { Credentials } from '../gate/gate.js';
+import { duplicate } from '../handover/protocol.js';
+import type { Requestor } from '../model/changes.js';
+
+/** A connection, and who has opened it, as LXD says it of its own socket. */
+export class OperatorSocket extends Socket {
+  readonly fd: number;
+  readonly uid: number;
+  readonly requestor: Requestor;
+  /** what has been read of it, when everything that had been read was answered */
+  #answeredBytes = 0;
+  #underWay = 0;
+
+  constructor(fd: number, { uid }: Credentials) {
+    super({ fd, readable: true, writable: true });
+    this.fd = fd;
+    this.uid = uid;
+    this.requestor = {
+      username: nameOf(uid),
+      protocol: 'unix',
+      address: '@',
+    };
+  }
+
+  /** A request has come on it; response: what it will be answered with */
+  asked(response: ServerResponse): void {
+    this.#underWay++;
+    response.once('close', () => {
+      this.#underWay--;
+      this.#answeredBytes = this.bytesRead;
+    });
+  }
+
+  /** It is no connection for requests any more. */
+  upgraded(): void {
+    this.#underWay++;
+  }
+
+  /**
+   * The connection for another process to go on with, and not for this one any more; undefined: something is under way.
+   * What has not been read of it yet goes along.
+   */
+  part(): number | undefined {
+    if (this.destroyed || this.#underWay > 0 || this.bytesRead !== this.#answeredBytes) return undefined;
+    const copy = duplicate(this.fd);
+    this.destroy();
+    return copy;
+  }
+}
+
+/** Node can look up the name of its own user only; that of root is known. */
+function nameOf(uid: number): string {
+  if (uid === 0) return 'root';
+  try {
+    if (uid === process.getuid?.()) return userInfo().username;
+  } catch {} // it has no line in /etc/passwd
+  return `uid=${uid}`;
+}

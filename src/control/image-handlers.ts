@@ -1,0 +1,171 @@
+import { invalid } from '../errors.js';
+import { downloadOf } from '../images/download.js';
+import type { Images } from '../images/image-library.js';
+import type { Requestor } from '../model/changes.js';
+import { fingerprintPattern, type Image, sizeOf } from '../model/image.js';
+import type { HostEvents } from './control-events.js';
+import { checkIfMatch, etagOf, type HostHandler, type HostRequest, sync } from './control-reply.js';
+import { filterOf } from './filter.js';
+import { receiveImage } from './image-upload.js';
+import type { Operations } from './operations.js';
+import { architecture } from './render.js';
+import { imagePut, parseBody } from './request-body.js';
+
+type Headers = HostRequest['headers'];
+
+/** The handlers of /1.0/images. Images belong to no project: ?project= means nothing here. */
+export class ImageHandlers {
+  readonly #images: Images;
+  readonly #operations: Operations;
+  readonly #events: HostEvents;
+
+  constructor(images: Images, operations: Operations, events: HostEvents) {
+    this.#images = images;
+    this.#operations = operations;
+    this.#events = events;
+  }
+
+  readonly list: HostHandler = ({ query }) => {
+    const matches = filterOf(query);
+    const images = this.#images.list().filter((image) => matches === undefined || matches(renderImage(image)));
+    if ((query.get('recursion') || '0') === '0') return sync(images.map(pathOf));
+    return sync(images.map(renderImage));
+  };
+
+  readonly get: HostHandler = (request) => {
+    const image = this.#need(request);
+    return sync(renderImage(image), imageEtag(image));
+  };
+
+  /** The body is read first, so that the operation is only the storing of what has come. */
+  readonly create: HostHandler = async ({ incoming, headers, requestor }) => {
+    const upload = this.#images.upload();
+    try {
+      const details = detailsOf(headers);
+      const type = await receiveImage(incoming, upload);
+      const fingerprint = upload.fingerprint();
+      checkFingerprint(fingerprint, headers);
+      const size = upload.received.reduce((sum, file) => sum + file.size, 0);
+      if (size === 0) throw invalid('body', 'is empty; send the image');
+      const added = this.#images.add(fingerprint, upload, { ...details, type });
+      const work = added.then(() => this.#tell('created', fingerprint, requestor));
+      work.catch(() => upload.discard());
+      const operation = this.#operations.start('Downloading image', [], work, { fingerprint, size: String(size) });
+      return { kind: 'async', operation };
+    } catch (error) {
+      await upload.discard();
+      throw error;
+    }
+  };
+
+  /** PUT replaces what may be changed, PATCH changes what is named. */
+  readonly replace: HostHandler = async (request) => {
+    const { public: isPublic = false, properties } = parseBody(imagePut, request.body);
+    return this.#edit(request, (before) => ({ ...before, public: isPublic, properties: properties ?? {} }));
+  };
+
+  readonly patch: HostHandler = async (request) => {
+    const { public: isPublic, properties } = parseBody(imagePut, request.body);
+    return this.#edit(request, (before) => ({
+      ...before,
+      public: isPublic ?? before.public,
+      properties: { ...before.properties, ...properties },
+    }));
+  };
+
+  readonly remove: HostHandler = (request) => {
+    const { fingerprint } = this.#need(request);
+    const work = this.#images.remove(fingerprint).then(() => this.#tell('deleted', fingerprint, request.requestor));
+    return { kind: 'async', operation: this.#operations.start('Deleting image', [], work, { fingerprint }) };
+  };
+
+  readonly export: HostHandler = async (request) => {
+    const image = this.#need(request);
+    const { range = '', 'if-range': ifRange = '', 'if-none-match': ifNoneMatch = '' } = request.headers;
+    const download = downloadOf(image, {
+      range: String(range),
+      ifRange: String(ifRange),
+      ifNoneMatch: String(ifNoneMatch),
+    });
+    return { kind: 'download', download, opened: await this.#images.open(image) };
+  };
+
+  async #edit(request: HostRequest, change: (before: Image) => Image) {
+    const { fingerprint } = this.#need(request);
+    await this.#images.change(fingerprint, (before) => {
+      checkIfMatch(request.headers, () => imageEtag(before));
+      return change(before);
+    });
+    this.#tell('updated', fingerprint, request.requestor);
+    return sync({});
+  }
+
+  #tell(done: string, fingerprint: string, requestor: Requestor): void {
+    const source = `/1.0/images/${fingerprint}`;
+    this.#events.lifecycle({ project: undefined, action: `image-${done}`, source, context: {} }, requestor);
+  }
+
+  #need({ parameters }: HostRequest): Image {
+    return this.#images.need(parameters['fingerprint'] ?? '');
+  }
+}
+
+function pathOf({ fingerprint }: Image): string {
+  return `/1.0/images/${fingerprint}`;
+}
+
+/** As LXD's API describes an image (api.Image). */
+function renderImage(image: Image): object {
+  return {
+    ...writable(image),
+    aliases: [],
+    architecture,
+    cached: image.cached,
+    filename: image.filename,
+    fingerprint: image.fingerprint,
+    size: sizeOf(image),
+    type: image.type,
+    created_at: image.uploadedAt,
+    last_used_at: '1970-01-01T00:00:00Z',
+    uploaded_at: image.uploadedAt,
+    project: 'default',
+  };
+}
+
+function imageEtag(image: Image): string {
+  return etagOf(writable(image));
+}
+
+function writable(image: Image): object {
+  return {
+    auto_update: false,
+    properties: image.properties,
+    public: image.public,
+    expires_at: '1970-01-01T00:00:00Z',
+    profiles: [],
+  };
+}
+
+/** What LXD's clients say of an image in headers; X-LXD-cached is devlxd's own. */
+function detailsOf(headers: Headers): Pick<Image, 'filename' | 'public' | 'cached' | 'properties'> {
+  return {
+    // A header's characters are bytes; those of a name are UTF-8.
+    filename: Buffer.from(String(headers['x-lxd-filename'] ?? ''), 'latin1').toString('utf8'),
+    public: isTrue(headers, 'x-lxd-public'),
+    cached: isTrue(headers, 'x-lxd-cached'),
+    properties: Object.fromEntries(new URLSearchParams(String(headers['x-lxd-properties'] ?? ''))),
+  };
+}
+
+function isTrue(headers: Headers, name: string): boolean {
+  return ['true', '1'].includes(String(headers[name] ?? '').toLowerCase());
+}
+
+function checkFingerprint(fingerprint: string, headers: Headers): void {
+  const expected = headers['x-lxd-fingerprint'];
+  if (expected === undefined || expected === fingerprint) return;
+  const sentence = fingerprintPattern.test(String(expected))
+    ? `what came has ${fingerprint}, not ${String(expected)}; nothing was imported`
+    : `"${String(expected)}" is no SHA-256: 64 lower-case hex digits`;
+  throw invalid('X-LXD-fingerprint', sentence);
+}

@@ -1,0 +1,231 @@
+import { Fault, invalid } from '../errors.js';
+import { edited, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
+import { profilesNamed } from '../instances/profile-table.js';
+import type { Registry, Transaction } from '../instances/registry.js';
+import type { Running } from '../instances/running-instances.js';
+import type { Limits } from '../limits/limits.js';
+import { defaultProfile, type Instance } from '../model/instance.js';
+import { dialects } from '../sources/dialects.js';
+import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
+import { checkIfMatch, type HostHandler, type HostReply, type HostRequest, sync } from './control-reply.js';
+import { filterOf } from './filter.js';
+import { Lines } from './ndjson.js';
+import type { Concerned, Operations, Work } from './operations.js';
+import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
+import { instancePatchLine, instancePost, instancePut, instanceRename, parseBody, statePut } from './request-body.js';
+import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
+
+type InstancePut = ReturnType<typeof parseBody<typeof instancePut>>;
+
+type Change = (transaction: Transaction, before: Instance) => void;
+
+/** The handlers of /1.0/instances. */
+export class InstanceHandlers {
+  readonly #registry: Registry;
+  readonly #running: Running;
+  readonly #operations: Operations;
+  readonly #limits: Limits;
+
+  constructor(registry: Registry, running: Running, operations: Operations, limits: Limits) {
+    this.#registry = registry;
+    this.#running = running;
+    this.#operations = operations;
+    this.#limits = limits;
+  }
+
+  readonly list: HostHandler = (request) => {
+    const { query } = request;
+    const matches = filterOf(query);
+    const instances = this.#registry.list(listedProject(request, this.#registry)).filter((instance) => {
+      return matches === undefined || matches(renderInstance(instance));
+    });
+    const recursion = query.get('recursion') || '0';
+    if (recursion === '0') return sync(instances.map(({ name, project }) => instanceUrl(name, project)));
+    return sync(instances.map((instance) => render(instance, recursion === '2')));
+  };
+
+  readonly get: HostHandler = (request) => {
+    const instance = this.#need(request);
+    const full = request.query.get('recursion') === '1';
+    return sync(render(instance, full), instanceEtag(instance));
+  };
+
+  readonly create: HostHandler = (request) => {
+    const project = projectOf(request, this.#registry);
+    const { body } = request;
+    if (body instanceof Lines)
+      return this.#batch('Creating instances', request, (line) => this.#creation(project, line));
+    const { name, run } = this.#creation(project, body);
+    return this.#operation('Creating instance', { name, project }, this.#registry.transact(run, request.requestor));
+  };
+
+  /** Many at once, one a line; each is what a PATCH of the instance of that name would do. */
+  readonly patchMany: HostHandler = (request) => {
+    const project = projectOf(request, this.#registry);
+    if (!(request.body instanceof Lines)) {
+      throw invalid('Content-Type', 'application/x-ndjson is what many instances are changed by');
+    }
+    return this.#batch('Updating instances', request, (line) => {
+      const { name, ...given } = parseBody(instancePatchLine, line);
+      return { run: (transaction) => this.#patch(transaction, own(transaction.need(project, name)), given) };
+    });
+  };
+
+  /**
+   * What a request would do that is a line of a batch.
+   * @throws Fault invalid-value, naming the field, or not-implemented
+   */
+  step({ method, project, name, headers, body }: BatchedRequest): Step {
+    if (name === '' && method === 'POST') return this.#creation(project, body);
+    const change = this.#changeOf(name === '' ? '' : method, body);
+    const run: Step['run'] = (transaction) => change(transaction, own(transaction.need(project, name)));
+    if (headers['if-match'] === undefined) return { run };
+    return { run, check: (transaction) => checkIfMatch(headers, () => instanceEtag(transaction.need(project, name))) };
+  }
+
+  /**
+   * What is not given is empty from then on, but for `volatile.` keys. LXD's client expects an operation here, but an
+   * operation could not say 412: so it is answered when it has ended, and what is wrong is an error at once.
+   */
+  readonly replace: HostHandler = async (request) => {
+    const given = parseBody(instancePut, request.body);
+    await this.#edit(request, (transaction, before) => this.#replace(transaction, before, given));
+    const operation = this.#operations.start('Updating instance', [this.#need(request)], Promise.resolve());
+    await operation.finished;
+    return { kind: 'async', operation };
+  };
+
+  /** Keys and devices that are not named stay; an empty value unsets a key, a null config or device map nothing. */
+  readonly patch: HostHandler = async (request) => {
+    const given = parseBody(instancePut, request.body);
+    await this.#edit(request, (transaction, before) => this.#patch(transaction, before, given));
+    return sync({});
+  };
+
+  readonly rename: HostHandler = (request) => {
+    const { name: newName } = parseBody(instanceRename, request.body);
+    const { name, project } = own(this.#need(request));
+    const work = this.#registry.transact((transaction) => {
+      const before = own(transaction.need(project, name));
+      checkStopped(before);
+      transaction.replace(before, renamed(before, newName));
+    }, request.requestor);
+    return this.#operation('Renaming instance', { name, project }, work);
+  };
+
+  readonly remove: HostHandler = (request) => {
+    const { name, project } = own(this.#need(request));
+    const work = this.#registry.transact((transaction) => {
+      remove(transaction, own(transaction.need(project, name)));
+    }, request.requestor);
+    return this.#operation('Deleting instance', { name, project }, work);
+  };
+
+  /** Snapshots and backups, which clients ask for to show an instance. */
+  readonly noneOfThem: HostHandler = (request) => {
+    this.#need(request);
+    return sync([]);
+  };
+
+  readonly getState: HostHandler = (request) => sync(renderState(this.#need(request)));
+
+  readonly putState: HostHandler = (request) => {
+    const { action, pid } = parseBody(statePut, request.body);
+    const { name, project } = own(this.#need(request));
+    const { requestor } = request;
+    if (action === 'stop') {
+      return this.#operation('Stopping instance', { name, project }, this.#running.stop(project, name, requestor));
+    }
+    if (pid === undefined) {
+      throw invalid('pid', 'is missing: devlxd starts no containers, it is told the pid of the init that already runs');
+    }
+    return this.#operation('Starting instance', { name, project }, this.#running.start(project, name, pid, requestor));
+  };
+
+  #changeOf(method: string, body: unknown): Change {
+    if (method === 'DELETE') return remove;
+    if (method !== 'PUT' && method !== 'PATCH') throw noSuchLine();
+    const given = parseBody(instancePut, body);
+    return (transaction, before) =>
+      method === 'PUT' ? this.#replace(transaction, before, given) : this.#patch(transaction, before, given);
+  }
+
+  #creation(project: string, body: unknown): { name: string; run: Step['run'] } {
+    const { name, config, devices, profiles, description = '' } = parseBody(instancePost, body);
+    const own = { config: withoutEmpty(mapOf(config)), devices: devicesOf(devices), description };
+    const run = (transaction: Transaction): void => {
+      transaction.projects.need('', project);
+      const wanted: Wanted = {
+        ...own,
+        profiles: profilesNamed(transaction, project, profiles ?? [defaultProfile]),
+      };
+      transaction.create(newInstance(transaction.newId(), project, name, wanted, this.#limits));
+    };
+    return { name, run };
+  }
+
+  #replace(transaction: Transaction, before: Instance, given: InstancePut): void {
+    const { config, devices, profiles, description = '' } = given;
+    const used = profilesNamed(transaction, before.project, profiles ?? []);
+    const wanted = { config: mapOf(config), devices: devicesOf(devices), profiles: used, description };
+    transaction.replace(before, edited(before, wanted, this.#limits));
+  }
+
+  #patch(transaction: Transaction, before: Instance, given: InstancePut): void {
+    const { config, devices, profiles, description = before.description } = given;
+    const wanted: Wanted = {
+      config: new Map([...before.config, ...mapOf(config)]),
+      devices: new Map([...before.devices, ...devicesOf(devices)]),
+      profiles: profiles ? profilesNamed(transaction, before.project, profiles) : before.profiles,
+      description,
+    };
+    transaction.replace(before, edited(before, wanted, this.#limits));
+  }
+
+  #edit(request: HostRequest, change: Change): Promise<void> {
+    const { name, project } = this.#need(request);
+    return this.#registry.transact((transaction) => {
+      const before = own(transaction.need(project, name));
+      checkIfMatch(request.headers, () => instanceEtag(before));
+      change(transaction, before);
+    }, request.requestor);
+  }
+
+  #batch(description: string, { body, requestor }: HostRequest, prepare: (line: unknown) => Step): HostReply {
+    const work: Work = (report) =>
+      writeBatch(body as Lines, prepare, report, (steps) => this.#registry.transact(steps, requestor));
+    return { kind: 'async', operation: this.#operations.start(description, [], work) };
+  }
+
+  #need(request: HostRequest): Instance {
+    return this.#registry.need(projectOf(request, this.#registry), request.parameters['name'] ?? '');
+  }
+
+  #operation(description: string, concerned: Concerned, work: Promise<unknown>): HostReply {
+    return { kind: 'async', operation: this.#operations.start(description, [concerned], work) };
+  }
+}
+
+function render(instance: Instance, full: boolean): object {
+  if (!full) return renderInstance(instance);
+  return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
+}
+
+/**
+ * The instance, if it may be changed here.
+ * @throws Fault belongs-to-source
+ */
+function own(instance: Instance): Instance {
+  if (instance.source === undefined) return instance;
+  const { title, tool } = dialects[instance.source];
+  throw new Fault('belongs-to-source', `The instance "${instance.name}" belongs to ${title}; change it with ${tool}`);
+}
+
+const remove: Change = (transaction, before) => {
+  checkStopped(before);
+  transaction.remove(before);
+};
+
+function checkStopped({ name, run }: Instance): void {
+  if (run !== undefined) throw new Fault('already-running', `The instance "${name}" is running; stop it first`);
+}

@@ -1,0 +1,114 @@
+import { projectFeatures } from '../instances/project-table.js';
+import {
+  byName,
+  type Devices,
+  defaultProject,
+  expandedConfig,
+  expandedDevices,
+  type Instance,
+  type Profile,
+  type Project,
+  sortedObject,
+} from '../model/instance.js';
+import { etagOf } from './control-reply.js';
+
+const architectures: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
+export const architecture = architectures[process.arch] ?? process.arch;
+
+/** An instance as LXD's API describes it (api.Instance). */
+export function renderInstance(instance: Instance): object {
+  return {
+    ...writable(instance),
+    stateful: false,
+    created_at: instance.createdAt,
+    expanded_config: sortedObject(expandedConfig(instance)),
+    expanded_devices: renderDevices(expandedDevices(instance)),
+    name: instance.name,
+    ...status(instance),
+    last_used_at: '1970-01-01T00:00:00Z',
+    location: 'none',
+    type: 'container',
+    project: instance.project,
+    ...(instance.source === undefined ? {} : { source: instance.source }),
+  };
+}
+
+/** Its state (api.InstanceState), as far as a daemon without the containers can know it. */
+export function renderState(instance: Instance): object {
+  return {
+    ...status(instance),
+    disk: null,
+    memory: { usage: 0, usage_peak: 0, swap_usage: 0, swap_usage_peak: 0 },
+    network: null,
+    pid: instance.run?.pid ?? 0,
+    processes: -1,
+    cpu: { usage: 0 },
+  };
+}
+
+/** The tag that a change of anything a PUT may change changes. */
+export function instanceEtag(instance: Instance): string {
+  return etagOf(writable(instance));
+}
+
+function writable({ config, devices, profiles, description }: Instance): object {
+  return {
+    architecture,
+    config: sortedObject(config),
+    description,
+    devices: renderDevices(devices),
+    ephemeral: false,
+    profiles: profiles.map(({ name }) => name),
+  };
+}
+
+/** A profile as LXD's API describes it (api.Profile). */
+export function renderProfile(profile: Profile, users: readonly Instance[]): object {
+  const usedBy = users.map(({ name, project }) => instanceUrl(name, project));
+  return { ...writableProfile(profile), name: profile.name, used_by: usedBy };
+}
+
+export function profileEtag(profile: Profile): string {
+  return etagOf(writableProfile(profile));
+}
+
+function writableProfile({ description, config, devices }: Profile): object {
+  return { config: sortedObject(config), description, devices: renderDevices(devices) };
+}
+
+/** A project as LXD's API describes it (api.Project). */
+export function renderProject(project: Project, usedBy: readonly string[]): object {
+  return { ...writableProject(project), name: project.name, used_by: usedBy };
+}
+
+export function projectEtag(project: Project): string {
+  return etagOf(writableProject(project));
+}
+
+function writableProject({ description, config }: Project): object {
+  return { config: sortedObject(new Map([...config, ...projectFeatures])), description };
+}
+
+export function instanceUrl(name: string, project: string): string {
+  return `/1.0/instances/${name}${inProject(project)}`;
+}
+
+export function profileUrl(name: string, project: string): string {
+  return `/1.0/profiles/${name}${inProject(project)}`;
+}
+
+export function projectUrl(name: string): string {
+  return `/1.0/projects/${name}`;
+}
+
+function inProject(project: string): string {
+  return project === defaultProject ? '' : `?project=${project}`;
+}
+
+function status({ run }: Instance): { status: string; status_code: number } {
+  return run === undefined ? { status: 'Stopped', status_code: 102 } : { status: 'Running', status_code: 103 };
+}
+
+function renderDevices(devices: Devices): object {
+  return Object.fromEntries([...devices].sort(byName).map(([name, device]) => [name, sortedObject(device)]));
+}

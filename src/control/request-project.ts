@@ -1,0 +1,31 @@
+import { withoutEmpty } from '../instances/edit.js';
+import type { Registry } from '../instances/registry.js';
+import { type Device, defaultProject } from '../model/instance.js';
+import type { HostRequest } from './control-reply.js';
+
+type Asked = Pick<HostRequest, 'query'>;
+
+/**
+ * The project that a request is about.
+ * @throws Fault not-found
+ */
+export function projectOf({ query }: Asked, registry: Registry): string {
+  return registry.needProject(query.get('project') || defaultProject).name;
+}
+
+/** The projects that a list is about: one, or undefined for all. */
+export function listedProject(request: Asked, registry: Registry): string | undefined {
+  return request.query.get('all-projects') === 'true' ? undefined : projectOf(request, registry);
+}
+
+type Given = Readonly<Record<string, string>> | null | undefined;
+type GivenDevices = Readonly<Record<string, Readonly<Record<string, string>>>> | null | undefined;
+
+export function mapOf(given: Given): Map<string, string> {
+  return new Map(Object.entries(given ?? {}));
+}
+
+/** Empty options are not set, as in LXD. */
+export function devicesOf(given: GivenDevices): Map<string, Device> {
+  return new Map(Object.entries(given ?? {}).map(([name, device]) => [name, withoutEmpty(mapOf(device))]));
+}

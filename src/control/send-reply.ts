@@ -1,0 +1,75 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
+import type { Download } from '../images/download.js';
+import type { OpenImage } from '../images/image-files.js';
+import { bytesOf } from '../images/pieces.js';
+import { asyncEnvelope, type HostReply, syncEnvelope } from './control-reply.js';
+
+/** Writes what a handler has answered. */
+export async function send(response: ServerResponse, reply: HostReply): Promise<void> {
+  if (reply.kind === 'download') {
+    await sendDownload(response, reply.download, reply.opened);
+    return;
+  }
+  if (reply.kind === 'text') {
+    response.writeHead(200, { 'Content-Type': reply.type });
+    response.end(reply.text);
+    return;
+  }
+  if (reply.kind === 'stream') {
+    response.writeHead(200, { 'Content-Type': reply.type, 'Content-Length': reply.length });
+    await pipeline(reply.stream, response).catch(() => undefined); // who leaves is not told
+    return;
+  }
+  if (reply.kind === 'async') {
+    response.setHeader('Location', `/1.0/operations/${reply.operation.id}`);
+    write(response, 202, asyncEnvelope(reply.operation));
+    return;
+  }
+  if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
+  if (reply.location !== undefined) response.setHeader('Location', reply.location);
+  write(response, reply.location === undefined ? 200 : 201, syncEnvelope(reply.metadata));
+}
+
+/** An operator who stops reading, or leaves, ends the export; there is nobody to tell. */
+async function sendDownload(
+  response: ServerResponse,
+  download: Download,
+  { files, release }: OpenImage,
+): Promise<void> {
+  const [status, ...phrase] = download.status.split(' ');
+  response.writeHead(Number(status), phrase.join(' '), Object.fromEntries(download.headers));
+  const pieces = response.req.method === 'HEAD' ? [] : download.pieces;
+  await pipeline(Readable.from(bytesOf(pieces, files)), response)
+    .catch(() => undefined)
+    .finally(release);
+}
+
+/** Writes an envelope. */
+export function write(response: ServerResponse, status: number, envelope: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' });
+  response.end(`${JSON.stringify(envelope)}\n`);
+}
+
+/** How long what is refused may go on coming. */
+const refusedMilliseconds = 2000;
+
+/**
+ * Writes an envelope before all of the request has come. The rest of it must not be taken for the next request, so
+ * the connection is closed; but not at once, because what is sent into a closed one costs the sender the answer.
+ */
+export async function writeEarly(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  envelope: object,
+): Promise<void> {
+  const text = `${JSON.stringify(envelope)}\n`;
+  const length = Buffer.byteLength(text);
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': length, Connection: 'close' });
+  response.write(text);
+  const signal = AbortSignal.timeout(refusedMilliseconds);
+  await finished(request.resume(), { signal }).catch(() => undefined);
+  response.end();
+}

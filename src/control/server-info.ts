@@ -1,0 +1,48 @@
+import { hostname, release, type } from 'node:os';
+import { defaultProject } from '../model/instance.js';
+import { version } from '../package-root.js';
+import { type HostHandler, sync } from './control-reply.js';
+import { architecture } from './render.js';
+
+/** LXD's API extensions that are really there (its doc/api-extensions.md): clients look here before they ask. */
+const extensions = [
+  'etag',
+  'patch',
+  'profile_usedby',
+  'operation_description',
+  'container_full',
+  'container_backup', // the list, which is empty: `lxc info` does without no less
+  'projects',
+  'instances',
+  'entity_description',
+  'api_filtering',
+  'event_lifecycle',
+  'event_lifecycle_requestor',
+  'instance_all_projects',
+  'cloud_init',
+];
+
+/** GET /1.0: what the server is. */
+export const serverInfo: HostHandler = ({ query }) =>
+  sync({
+    api_extensions: extensions,
+    api_status: 'stable',
+    api_version: '1.0',
+    auth: 'trusted',
+    auth_methods: [],
+    config: {},
+    public: false,
+    environment: {
+      addresses: [],
+      architectures: [architecture],
+      kernel: type(),
+      kernel_architecture: architecture,
+      kernel_version: release(),
+      project: query.get('project') || defaultProject,
+      server: 'devlxd',
+      server_clustered: false,
+      server_name: hostname(),
+      server_pid: process.pid,
+      server_version: version,
+    },
+  });

@@ -1,0 +1,355 @@
+import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
+import { Fault } from '../errors.js';
+import {
+  addon,
+  type Credentials,
+  type Failure,
+  type GateCounters,
+  type InstanceCounters,
+  type NativeGate,
+  type NativeHostListener,
+  type NativeRegistration,
+  type RegisterOutcome,
+} from './addon.js';
+import { getSystemErrorMessage, getSystemErrorName } from './system-error.js';
+
+export type { Credentials, GateCounters, InstanceCounters } from './addon.js';
+
+/**
+ * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf` and `isRoot` read it.
+ * Negative: `stranger` (its namespace was not registered in time) or `nobody` (it never will be).
+ */
+export type Caller = number & { readonly caller: unique symbol };
+
+export const stranger = -1;
+export const nobody = -2;
+const noConnection = -3;
+
+/** Only for a caller >= 0. */
+export function slotOf(caller: Caller): number {
+  return caller >> 1;
+}
+
+/** Is it uid 0 of its instance? Only for a caller >= 0. */
+export function isRoot(caller: Caller): boolean {
+  return (caller & 1) === 1;
+}
+
+/** The ways to identify a caller, best first (docs/architecture.md, "Who is calling"). */
+export const identityPaths = addon.identityPaths;
+
+/** The best way that the running kernel has. */
+export function bestIdentityPath(): string {
+  return identityPaths[addon.bestIdentityPath()] as string;
+}
+
+/** An init that was registered; from now on the gate holds one descriptor for it. */
+export interface Registration {
+  readonly slot: number;
+  /** id of its pid namespace, decimal (64 bits on Linux 6.18, the inode number before) */
+  readonly namespace: string;
+  /** host uid to which the instance's uid 0 maps */
+  readonly rootUid: number;
+  /** start of init, clock ticks since boot: with the pid and the boot id it names one process for ever */
+  readonly startTicks: number;
+}
+
+/** A connection that is given away; whoever gets it closes the descriptor. */
+export interface Parting {
+  readonly fd: number;
+  /** whose it is; -1: admit it anew */
+  readonly slot: number;
+  readonly root: boolean;
+  /** for that: the start of the process that connected, where it is told by its pid; else 0 */
+  readonly startTicks: number;
+}
+
+export interface GateLimits {
+  readonly connectionsPerInstance: number;
+  readonly connections: number;
+  /** of callers of no registered instance; 0: any number */
+  readonly unregistered: number;
+  /** of connections and of running instances together; 0: any number */
+  readonly descriptors: number;
+  readonly strangers: number;
+  /** how long a request of such a caller waits */
+  readonly holdMilliseconds: number;
+  /** bytes of answers kept for one instance; 0: none are */
+  readonly keptAnswers: number;
+  /** of one instance, in the long run; 0: any number */
+  readonly requestsPerSecond: number;
+  /** of one instance, at once */
+  readonly requestBurst: number;
+}
+
+/** What the gate tells of its own accord. */
+export interface GateEvents {
+  /** The inits of these slots have exited; their connections are closed already. */
+  onInitExit(slots: readonly number[]): void;
+  /**
+   * A request has begun that uWebSockets would not take. The descriptor belongs to whoever is told;
+   * `callerOfTicket` says whose it is, and `forget` must follow when it is closed.
+   */
+  onOddRequest(fd: number, data: Buffer, ticket: number): void;
+}
+
+/**
+ * The guests' side of the addon: accepts, asks the kernel who it is, counts, and hands the connection to a
+ * uWebSockets.js app. A connection accepted before `honour` of its namespace waits for that.
+ */
+export class Gate {
+  readonly #native: NativeGate;
+
+  constructor(identityPath: string, limits: GateLimits, events: GateEvents) {
+    const best = addon.bestIdentityPath();
+    const path = identityPath === 'auto' ? best : identityPaths.indexOf(identityPath);
+    if (path < best) {
+      throw new Fault(
+        'invalid-value',
+        `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityPath()}.`,
+      );
+    }
+    this.#native = new addon.Gate(path, numbersOf(limits), events.onInitExit, events.onOddRequest);
+  }
+
+  /** From now on, for those that are there as well. Nobody is closed because of it. */
+  setLimits(limits: GateLimits): void {
+    this.#native.setLimits(numbersOf(limits));
+  }
+
+  /**
+   * Makes the app of this listen token the one that serves.
+   * @param binary path of the loaded uws_*.node
+   * @throws Fault bridge-broken, with the step that failed
+   */
+  attach(listenToken: us_listen_socket, binary: string): void {
+    const failed = this.#native.attach(listenToken, binary);
+    if (failed !== '') throw bridgeBroken(failed);
+  }
+
+  /** Accepts on one more listening socket, which belongs to the gate from here on. */
+  listen(fd: number): void {
+    check(this.#native.listen(fd), 'listening for guests');
+  }
+
+  stopListening(): void {
+    this.#native.stopListening();
+  }
+
+  /**
+   * Registers a running init. Nobody is its guest before `honour`.
+   * @throws Fault cannot-register, with the reason
+   */
+  register(pid: number): Registration {
+    const made = this.#native.register(pid);
+    if (made.outcome === 'registered') return made;
+    throw new Fault('cannot-register', registerSentence(pid, made));
+  }
+
+  /** Whoever is of its namespace is its guest from here on, also those who wait. */
+  honour(slot: number): void {
+    this.#native.honour(slot);
+  }
+
+  /** Closes the instance's connections and forgets its namespace. */
+  unregister(slot: number): void {
+    this.#native.unregister(slot);
+  }
+
+  /**
+   * Once for each request, since it charges the instance for one: before the first await of a handler, and before
+   * `detach` and `take`.
+   */
+  callerOf(response: HttpResponse): Caller {
+    const caller = this.#native.callerOf(response);
+    if (caller === noConnection) throw new Error('callerOf: the response has ended, or another app serves it');
+    return caller as Caller;
+  }
+
+  /** For the log. */
+  credentialsOf(response: HttpResponse): Credentials | undefined {
+    return this.#native.credentialsOf(response);
+  }
+
+  /**
+   * Before res.end(), in the request's own handler: the answer is given again to the instance's root, without
+   * JavaScript, when the same bytes come again, until `forgetAnswers`. head: status line and headers, each with its
+   * CRLF, without Date and Content-Length. Nothing happens where a request cannot come again as the same.
+   */
+  keepAnswer(response: HttpResponse, head: string, body: string): void {
+    this.#native.keepAnswer(response, head, body);
+  }
+
+  /** At once when anything changes on which an answer to this slot's instance depends. */
+  forgetAnswers(slot: number): void {
+    this.#native.forgetAnswers(slot);
+  }
+
+  /** Before res.upgrade(). The connection stays charged to its instance until `release(slot)`. */
+  detach(response: HttpResponse): void {
+    this.#native.detach(response);
+  }
+
+  /**
+   * A copy of the connection's descriptor, which the caller owns; res.close() must follow at once. Charged like
+   * after `detach`. -1 when no descriptor is left.
+   */
+  take(response: HttpResponse): number {
+    return this.#native.take(response);
+  }
+
+  /** Ends the charge of a detached or taken connection; slot -1 when it had no instance. */
+  release(slot: number): void {
+    this.#native.release(slot);
+  }
+
+  /**
+   * Before this process ends: closes each connection on which nothing is under way, or, with keep, gives its
+   * descriptor away if another process can go on with it. Those left over are to be asked for again.
+   */
+  part(keep: boolean): Parting[] {
+    const flat = this.#native.part(keep);
+    return Array.from({ length: flat.length / 4 }, (_, i) => {
+      const [fd, slot, root, startTicks] = flat.slice(i * 4, i * 4 + 4) as [number, number, number, number];
+      return { fd, slot, root: root === 1, startTicks };
+    });
+  }
+
+  /** Takes in a connection that another process has accepted, as if it had come just now. startTicks: `Parting`'s */
+  admit(fd: number, startTicks: number): void {
+    this.#native.admit(fd, startTicks);
+  }
+
+  /** The same for one that is known to be of the instance in this slot. */
+  readmit(fd: number, slot: number, root: boolean): void {
+    this.#native.readmit(fd, slot, root);
+  }
+
+  /** Like `callerOf`, for a connection that came by `onOddRequest`. */
+  callerOfTicket(ticket: number): Caller {
+    const caller = this.#native.callerOfTicket(ticket);
+    return (caller === noConnection ? nobody : caller) as Caller;
+  }
+
+  /** May the instance of such a connection make a request now? If so, it is charged for one. */
+  mayAsk(ticket: number): boolean {
+    return this.#native.mayAsk(ticket);
+  }
+
+  /** Ends the charge of such a connection. */
+  forget(ticket: number): void {
+    this.#native.forget(ticket);
+  }
+
+  /** One end of a socketpair whose other end the app serves, as of a caller with this pid. */
+  admitSelfTest(pid: number): number {
+    return this.#native.admitSelfTest(pid);
+  }
+
+  counters(): GateCounters {
+    return this.#native.counters();
+  }
+
+  /** The slots of which something was refused or delayed since the last call, each once. */
+  takeRestrained(): number[] {
+    return this.#native.takeRestrained();
+  }
+
+  /** Of the instance in this slot. */
+  countersOf(slot: number): InstanceCounters {
+    return this.#native.countersOf(slot);
+  }
+}
+
+/** The operators' side: accepts and gives each connection's descriptor away, with who it is. */
+export class HostListener {
+  readonly #native: NativeHostListener;
+
+  constructor(onConnection: (fd: number, peer: Credentials) => void) {
+    this.#native = new addon.HostListener((fd, pid, uid, gid) => onConnection(fd, { pid, uid, gid }));
+  }
+
+  listen(fd: number): void {
+    check(this.#native.listen(fd), 'listening for operators');
+  }
+
+  /** Takes in a connection that another process has accepted, as if it had come just now. */
+  admit(fd: number): void {
+    this.#native.admit(fd);
+  }
+
+  stop(): void {
+    this.#native.stop();
+  }
+}
+
+/**
+ * A listening Unix socket with exactly this mode. A socket file that nobody listens on is replaced.
+ * @throws Fault socket-in-use
+ */
+export function listenUnix(path: string, mode: number, backlog: number): number {
+  const result = addon.listenUnix(path, mode, backlog);
+  if (typeof result === 'number') return result;
+  if (getSystemErrorName(result.errno) === 'EADDRINUSE') {
+    throw new Fault('socket-in-use', `Another process listens on ${path}; stop it, or choose another --run-dir.`);
+  }
+  throw new Error(`Cannot listen on ${path}: ${describe(result)}`);
+}
+
+/**
+ * Sends a part of a file to a non-blocking socket, on another thread. The descriptors may be closed meanwhile.
+ * @returns the bytes sent; fewer than length: the reader is slow, wait until the socket takes more
+ * @throws Error, when the reader has gone or the file is shorter
+ */
+export async function sendFile(socket: number, file: number, offset: number, length: number): Promise<number> {
+  const sent = await addon.sendFile(socket, file, offset, length);
+  check(sent, 'sending a file');
+  return sent.bytes;
+}
+
+/** The sentence for a uWebSockets.js that the gate cannot work with. */
+export function bridgeBroken(step: string): Fault {
+  return new Fault(
+    'bridge-broken',
+    `This build of uWebSockets.js cannot be used: ${step} failed (Node ${process.version}). ` +
+      'Install the version that package-lock.json names: npm ci',
+  );
+}
+
+/** The fields of native/gate/gate.h's GateLimits in their order. */
+function numbersOf(limits: GateLimits): Uint32Array {
+  return Uint32Array.of(
+    limits.connectionsPerInstance,
+    limits.connections,
+    limits.unregistered,
+    limits.descriptors,
+    limits.strangers,
+    limits.holdMilliseconds,
+    limits.keptAnswers,
+    limits.requestsPerSecond,
+    limits.requestBurst,
+  );
+}
+
+function registerSentence(pid: number, made: NativeRegistration): string {
+  const sentences: Record<RegisterOutcome, string> = {
+    registered: '',
+    gone: `There is no process ${pid}, or it has exited.`,
+    'own-namespace': `Process ${pid} lives in the daemon's own pid namespace; give the pid of the instance's init.`,
+    'not-init': `Process ${pid} is not the init (pid 1) of its pid namespace; give the pid of the instance's init.`,
+    'no-root': `Nothing is mapped to uid 0 in the user namespace of process ${pid}; register it after its uid_map is written.`,
+    taken: `The pid namespace of process ${pid} belongs to another running instance.`,
+    denied: `The daemon may not inspect process ${pid}; run it as root, or as the user who started the instance.`,
+    failed: `Cannot register process ${pid}: ${describe(made)}`,
+  };
+  return sentences[made.outcome];
+}
+
+function check(failure: Failure, doing: string): void {
+  if (failure.errno !== 0) throw new Error(`${doing}: ${describe(failure)}`);
+}
+
+/** A failure in words. */
+export function describe({ call, errno }: Failure): string {
+  return `${call}: ${getSystemErrorMessage(errno)} (${getSystemErrorName(errno)})`;
+}

@@ -1,0 +1,49 @@
+import type { Limits } from '../../limits/limits.js';
+
+/** Somebody who is asked now and then whether he is still there. */
+export interface Living {
+  /** Asks once more, or ends the one who has not answered for too long. */
+  beat(): void;
+}
+
+/** In so many parts are those who are asked divided, so that thousands are not asked at the same moment. */
+const parts = 10;
+
+/** Beats everyone once per period, a tenth of them at a time. */
+export class Heartbeat {
+  readonly #groups = Array.from({ length: parts }, () => new Set<Living>());
+  readonly #limits: Limits;
+  #timer: NodeJS.Timeout | undefined;
+  #joined = 0;
+  #turn = 0;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+  }
+
+  /** Again when the limit has changed. */
+  run(): void {
+    this.stop();
+    const seconds = this.#limits['ping-seconds'];
+    if (seconds === 0) return;
+    this.#timer = setInterval(() => this.#beatNext(), (seconds * 1000) / parts);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  join(living: Living): void {
+    this.#groups[this.#joined++ % parts]?.add(living);
+  }
+
+  leave(living: Living): void {
+    for (const group of this.#groups) if (group.delete(living)) return;
+  }
+
+  #beatNext(): void {
+    const group = this.#groups[this.#turn++ % parts] as Set<Living>;
+    for (const living of [...group]) living.beat();
+  }
+}

@@ -1,0 +1,163 @@
+import { hostname } from 'node:os';
+import type { Conditions } from '../images/download.js';
+import { guestValue, isTooLongToMerge, mergedKeys } from '../instances/cloud-init.js';
+import { type EventType, timestampPattern } from '../model/guest-events.js';
+import { fingerprintPattern } from '../model/image.js';
+import {
+  byName,
+  expandedConfig,
+  expandedDevices,
+  flag,
+  type GuestState,
+  type Instance,
+  sortedObject,
+} from '../model/instance.js';
+import { badRequest, errors, errorsOf } from './guest-errors.js';
+import { json, type Reply, raw } from './guest-reply.js';
+
+/** A request as a handler sees it: whose it is, and what was asked; never the connection. */
+export interface GuestRequest {
+  readonly instance: Instance;
+  /** the part of the path that stood for {key}, percent-decoded; '' where there is none */
+  readonly parameter: string;
+  /** without the question mark */
+  readonly query: string;
+  readonly body: string;
+  readonly conditions: Conditions;
+}
+
+export type Handler = (request: GuestRequest) => Reply;
+
+/** One path of the API. {name} stands for one segment. */
+export interface Endpoint {
+  readonly path: string;
+  readonly methods: Readonly<Record<string, Handler>>;
+}
+
+const apiVersion = '1.0';
+
+/** The guest API; docs/guest-api.md describes it. HEAD is GET without the body, everywhere. */
+export const endpoints: readonly Endpoint[] = [
+  { path: '/', methods: { GET: () => json([`/${apiVersion}`]) } },
+  { path: '/1.0', methods: { GET: serverInfo, PATCH: setState } },
+  { path: '/1.0/config', methods: { GET: configList } },
+  { path: '/1.0/config/{key}', methods: { GET: configValue } },
+  { path: '/1.0/devices', methods: { GET: devices } },
+  { path: '/1.0/events', methods: { GET: events } },
+  { path: '/1.0/images/{fingerprint}/export', methods: { GET: imageExport } },
+  { path: '/1.0/meta-data', methods: { GET: metaData } },
+  { path: '/1.0/ubuntu-pro', methods: { GET: ubuntuPro } },
+  { path: '/1.0/ubuntu-pro/token', methods: { POST: () => errors.noProToken } },
+];
+
+const serverInfos = {
+  lxd: serverInfosWith({ auth: 'untrusted', supported_storage_drivers: [] }),
+  incus: serverInfosWith({}), // shared/api/guest/dev_incus.go
+};
+
+function serverInfo({ instance: { source = 'lxd', guestState } }: GuestRequest): Reply {
+  return serverInfos[source][guestState];
+}
+
+function serverInfosWith(more: object): Readonly<Record<GuestState, Reply>> {
+  const about = { api_version: apiVersion, instance_type: 'container', location: hostname(), ...more };
+  return { Started: json({ state: 'Started', ...about }), Ready: json({ state: 'Ready', ...about }) };
+}
+
+/** The guest says how far it has come. */
+function setState({ body }: GuestRequest): Reply {
+  const given = stateIn(body);
+  if (given instanceof Error) return badRequest(`Invalid request body: ${given.message}`);
+  if (given !== 'Started' && given !== 'Ready') {
+    return badRequest(`Invalid state ${JSON.stringify(given)}`);
+  }
+  const guestState: GuestState = given;
+  const change = (before: Instance) => (before.guestState === guestState ? before : { ...before, guestState });
+  return { kind: 'change', change, answer: raw('') };
+}
+
+function stateIn(body: string): string | Error {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed !== 'object' || parsed === null) return new Error('not a JSON object');
+    const state = 'state' in parsed ? parsed.state : '';
+    return typeof state === 'string' ? state : new Error('state is not a string');
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+function ubuntuPro({ instance }: GuestRequest): Reply {
+  return json({ guest_attach: expandedConfig(instance).get('ubuntu_pro.guest_attach') || 'off' });
+}
+
+const guestNamespaces = ['user.', 'cloud-init.'];
+const sshKeys = 'cloud-init.ssh-keys.';
+
+function configList({ instance }: GuestRequest): Reply {
+  const set = [...expandedConfig(instance)]
+    .filter(([key, value]) => value !== '' && isGuestKey(key) && !key.startsWith(sshKeys))
+    .map(([key]) => key);
+  const keys = [...new Set([...set, ...mergedKeys(instance)])].sort();
+  return json(keys.map((key) => `/1.0/config/${key}`));
+}
+
+function configValue({ instance, parameter: key }: GuestRequest): Reply {
+  const errors = errorsOf(instance.source);
+  if (!isGuestKey(key)) return errors.forbidden;
+  const value = guestValue(instance, key);
+  if (!value) return errors.notFound;
+  return isTooLongToMerge(instance, key) ? { ...raw(value), reached: 'merged-document' } : raw(value);
+}
+
+function isGuestKey(key: string): boolean {
+  return guestNamespaces.some((space) => key.startsWith(space));
+}
+
+function devices({ instance }: GuestRequest): Reply {
+  const config = expandedConfig(instance);
+  const entries = [...expandedDevices(instance)].sort(byName).map(([name, device]) => {
+    const hwaddr = config.get(`volatile.${name}.hwaddr`);
+    const addsAddress = device.get('type') === 'nic' && !device.get('hwaddr') && hwaddr !== undefined;
+    return [name, sortedObject(addsAddress ? new Map(device).set('hwaddr', hwaddr) : device)] as const;
+  });
+  return json(Object.fromEntries(entries));
+}
+
+function metaData({ instance }: GuestRequest): Reply {
+  const config = expandedConfig(instance);
+  const id = config.get('volatile.cloud-init.instance-id') ?? '';
+  const own = config.get('user.meta-data') ?? '';
+  return raw(`#cloud-config\ninstance-id: ${id}\nlocal-hostname: ${instance.name}\n${own}`);
+}
+
+/** Whatever is no fingerprint is answered like one that there is no image of, so that a guest cannot probe. */
+function imageExport({ instance, parameter, conditions }: GuestRequest): Reply {
+  const errors = errorsOf(instance.source);
+  if (!flag(instance, 'security.devlxd.images', false)) return errors.imagesForbidden;
+  return fingerprintPattern.test(parameter)
+    ? { kind: 'export', fingerprint: parameter, conditions }
+    : errors.noSuchImage;
+}
+
+/** Types that never occur are taken and ignored, as LXD does. */
+function events({ instance, query }: GuestRequest): Reply {
+  const parameters = new URLSearchParams(query);
+  const since = parameters.get('since') ?? undefined;
+  if (since !== undefined && !timestampPattern.test(since)) return errorsOf(instance.source).badRequest;
+  const wanted = parameters.get('type');
+  return { kind: 'events', types: sharedSet(wanted ? wanted.split(',') : eventTypes), since };
+}
+
+const eventTypes: readonly EventType[] = ['config', 'device'];
+
+/** One for all listeners that hear of the same: there are thousands. */
+const sharedSets = new Map<string, ReadonlySet<EventType>>();
+
+function sharedSet(wanted: readonly string[]): ReadonlySet<EventType> {
+  const types = eventTypes.filter((type) => wanted.includes(type));
+  const key = types.join();
+  const shared = sharedSets.get(key) ?? new Set(types);
+  sharedSets.set(key, shared);
+  return shared;
+}

@@ -1,0 +1,72 @@
+import type { Conditions, Download } from '../images/download.js';
+import type { ReachableLimit } from '../limits/limit-hits.js';
+import type { EventType } from '../model/guest-events.js';
+import type { Instance } from '../model/instance.js';
+
+/** What a handler answers. Only an edge turns it into bytes. */
+export type Reply = BodyReply | EventsReply | ChangeReply | ExportReply;
+
+export interface BodyReply {
+  readonly kind: 'body';
+  readonly status: Status;
+  /** Content-Type */
+  readonly type: string;
+  readonly body: string;
+  /** a limit that shows in the answer */
+  readonly reached?: ReachableLimit;
+  /** the connection as well, but for HEAD: who asks again is looked up anew */
+  readonly closes?: true;
+}
+
+/** An endless stream: a WebSocket, or chunks, as the caller asked. */
+export interface EventsReply {
+  readonly kind: 'events';
+  readonly types: ReadonlySet<EventType>;
+  /** what came after this timestamp is sent first */
+  readonly since: string | undefined;
+}
+
+/** An image, if guests may have it; else the answer that there is none. */
+export interface ExportReply {
+  readonly kind: 'export';
+  readonly fingerprint: string;
+  readonly conditions: Conditions;
+}
+
+export type Status = '200 OK' | `4${number} ${string}` | `5${number} ${string}`;
+
+export const jsonType = 'application/json';
+// With the charset: without it cloud-init 22.4 guesses one, slowly and wrongly.
+const rawType = 'application/octet-stream; charset=utf-8';
+
+export function json(value: unknown): BodyReply {
+  return { kind: 'body', status: '200 OK', type: jsonType, body: `${JSON.stringify(value)}\n` };
+}
+
+export function raw(body: string): BodyReply {
+  return { kind: 'body', status: '200 OK', type: rawType, body };
+}
+
+/** A change of the asking instance: answer is given once it is durable. */
+export interface ChangeReply {
+  readonly kind: 'change';
+  /** the instance as it is then -> as it shall be; the same object: nothing to do */
+  readonly change: (before: Instance) => Instance;
+  readonly answer: BodyReply;
+}
+
+/** The head of an answer after which the connection is closed. */
+export function rawAnswer(status: string, headers: Download['headers']): Buffer {
+  const lines = [...headers, ['Connection', 'close']].map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n`);
+}
+
+/** The whole of such an answer. headOnly: the head of it */
+export function rawReply({ status, type, body }: BodyReply, headOnly = false): Buffer {
+  const headers = [
+    ['Content-Type', type],
+    ['Content-Length', `${Buffer.byteLength(body)}`],
+  ] as const;
+  const head = rawAnswer(status, headers);
+  return headOnly ? head : Buffer.concat([head, Buffer.from(body)]);
+}

@@ -1,0 +1,63 @@
+import type { Socket } from 'node:net';
+import { UnderWay } from '../../concurrency/in-flight.js';
+import { Turns } from '../../concurrency/semaphore.js';
+import type { Limits } from '../../limits/limits.js';
+
+/** What one instance is being sent. */
+interface Line {
+  readonly turns: Turns;
+  readonly sockets: Set<Socket>;
+}
+
+/**
+ * Who is sent an image. Of each instance so many are sent at a time and the next wait: they are not refused, and a
+ * reader that stops reading holds up nobody but its own instance.
+ */
+export class Exports {
+  readonly #limits: Limits;
+  readonly #waits: (instanceId: number) => void;
+  readonly #lines = new Map<number, Line>();
+  readonly underWay = new UnderWay();
+
+  /** waits: told of each that has to wait */
+  constructor(limits: Limits, waits: (instanceId: number) => void) {
+    this.#limits = limits;
+    this.#waits = waits;
+  }
+
+  /** Runs answer, which never throws, as soon as it is the instance's turn, and closes the connection. Never throws. */
+  async send(instanceId: number, socket: Socket, answer: () => Promise<void>): Promise<void> {
+    socket.on('error', () => undefined); // what is being written fails, too
+    socket.resume(); // whatever the guest goes on to say does not matter
+    const line = this.#lines.get(instanceId) ?? { turns: this.#turns(), sockets: new Set() };
+    this.#lines.set(instanceId, line);
+    line.sockets.add(socket);
+    if (line.turns.full) this.#waits(instanceId);
+    const sent = line.turns.take(async () => {
+      if (!socket.destroyed) await answer();
+      socket.destroySoon();
+    });
+    this.underWay.add(sent);
+    await sent;
+    line.sockets.delete(socket);
+    if (line.turns.idle) this.#lines.delete(instanceId);
+  }
+
+  /** Sends more at a time, if that may be. */
+  admit(): void {
+    for (const { turns } of this.#lines.values()) turns.admit();
+  }
+
+  /** Ends what an instance is being sent. */
+  end(instanceId: number): void {
+    for (const socket of this.#lines.get(instanceId)?.sockets ?? []) socket.destroy();
+  }
+
+  stop(): void {
+    for (const id of this.#lines.keys()) this.end(id);
+  }
+
+  #turns(): Turns {
+    return new Turns(() => this.#limits['image-exports']);
+  }
+}

@@ -1,0 +1,35 @@
+import { closeSync } from 'node:fs';
+import type { HostServer } from '../control/control-server.js';
+import type { Gate } from '../gate/gate.js';
+import type { Running } from '../instances/running-instances.js';
+import type { KeptConnection } from './protocol.js';
+
+/** The guests' connections on which nothing is under way, for another process; the gate has let go of them. */
+export function keptOf(gate: Gate, running: Running): KeptConnection[] {
+  return gate.part(true).map(({ fd, slot, root, startTicks: connected }) => {
+    const instance = running.at(slot);
+    const startTicks = instance?.run?.startTicks;
+    if (instance === undefined || startTicks === undefined)
+      return { fd, socket: 'guest', caller: undefined, startTicks: connected };
+    return { fd, socket: 'guest', caller: { instanceId: instance.id, startTicks, root } };
+  });
+}
+
+/** Takes in guests that another process has kept. A connection of an instance that does not run any more is closed. */
+export function admitGuests(gate: Gate, running: Running, connections: readonly KeptConnection[]): void {
+  for (const { fd, socket, caller, startTicks = 0 } of connections) {
+    if (socket !== 'guest') continue;
+    if (caller === undefined) {
+      gate.admit(fd, startTicks);
+      continue;
+    }
+    const slot = running.slotOfRun(caller.instanceId, caller.startTicks);
+    if (slot === undefined) closeSync(fd);
+    else gate.readmit(fd, slot, caller.root);
+  }
+}
+
+/** The same for operators. */
+export function admitOperators(host: HostServer, connections: readonly KeptConnection[]): void {
+  for (const { fd, socket } of connections) if (socket === 'control') host.admit(fd);
+}

@@ -1,0 +1,164 @@
+import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { OptionError, type Settings } from '../config/options.js';
+import { socketPaths } from '../config/paths.js';
+import { listenUnix } from '../gate/gate.js';
+import { dialects, type SourceSetting } from '../sources/dialects.js';
+import { GuestSocket } from '../sources/guest-socket.js';
+import { closeAll, duplicate, type Inheritance, type KeptConnection, type SocketName } from './protocol.js';
+
+export { socketPaths };
+
+/** What keeps a listening socket beyond the life of this process. */
+interface SocketKeeper {
+  keepSocket(name: SocketName, fd: number): void;
+  dropSocket(name: SocketName): void;
+}
+
+const nothing: Inheritance = { sockets: new Map(), bound: new Set(), connections: [] };
+
+/**
+ * The listening sockets, and connections that came with them. They are held here and not by the daemon that accepts
+ * on them, so that callers wait in the backlog while one daemon ends and the next one starts.
+ */
+export class Sockets {
+  readonly #settings: Settings;
+  readonly #descriptors: Map<SocketName, number>;
+  readonly #keeper: SocketKeeper | undefined;
+  /** by this process, or by one before it: their files are to be removed */
+  readonly #bound: Set<SocketName>;
+  /** of --source; undefined: there is none */
+  readonly source: GuestSocket | undefined;
+  #connections: readonly KeptConnection[];
+
+  /** keeper: keeps a socket open that this process has bound, should it be killed */
+  constructor(settings: Settings, inherited = nothing, keeper?: SocketKeeper) {
+    this.#settings = settings;
+    this.#keeper = keeper;
+    this.#descriptors = new Map(inherited.sockets);
+    this.#bound = new Set(inherited.bound);
+    this.#connections = inherited.connections;
+    this.source = settings.source === undefined ? undefined : new GuestSocket(guestDirectoryOf(settings.source));
+    if (this.source === undefined) this.#forgetSource();
+  }
+
+  path(name: 'guest' | 'control'): string {
+    return socketPaths(this.#settings.runDir)[name];
+  }
+
+  /**
+   * A descriptor to accept on, the caller's from here on; the socket is bound if it is not there yet.
+   * @throws Fault socket-in-use
+   */
+  listening(name: 'guest' | 'control'): number {
+    return duplicate(this.#descriptors.get(name) ?? this.#bind(name));
+  }
+
+  /**
+   * The source's guests reach us from here on.
+   * @returns what they reach, which stays here; another than the last time when that has vanished with its file system
+   */
+  take(source: GuestSocket): number {
+    const last = this.#descriptors.get('source');
+    const fd = last !== undefined && source.isBound() ? last : this.#bindAt(source);
+    source.take();
+    return fd;
+  }
+
+  /**
+   * They reach the source's daemon again; those that have connected already are to be answered.
+   * @returns why they do not; undefined: they do
+   */
+  giveBack(): unknown {
+    if (this.source === undefined) return undefined;
+    this.#keeper?.dropSocket('source');
+    try {
+      this.source.giveBack();
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  /** The connections that wait to be taken in; they belong to whoever asks. */
+  takeConnections(): readonly KeptConnection[] {
+    const connections = this.#connections;
+    this.#connections = [];
+    return connections;
+  }
+
+  /** For the next daemon that asks. */
+  keep(connections: readonly KeptConnection[]): void {
+    this.#connections = connections;
+  }
+
+  /** What another process goes on with, in copies that stay here. */
+  inheritance(): Inheritance {
+    return { sockets: this.#descriptors, bound: this.#bound, connections: this.#connections };
+  }
+
+  /** Nothing is accepted any more. handedOver: somebody else is there who does, on the same files */
+  close(handedOver = false): void {
+    if (!handedOver) {
+      this.giveBack();
+      for (const name of this.#bound) if (name !== 'source') rmSync(this.path(name), { force: true });
+    }
+    for (const fd of this.#descriptors.values()) closeSync(fd);
+    this.#descriptors.clear();
+    closeAll(this.takeConnections());
+  }
+
+  /** Nobody would accept on what was kept of a source that is not followed any more. */
+  #forgetSource(): void {
+    const fd = this.#descriptors.get('source');
+    if (fd === undefined) return;
+    closeSync(fd);
+    this.#descriptors.delete('source');
+    this.#keeper?.dropSocket('source');
+  }
+
+  #bindAt(source: GuestSocket): number {
+    source.prepare();
+    const fd = source.bind((path) => listenUnix(path, 0o666, this.#settings.backlog));
+    const last = this.#descriptors.get('source');
+    this.#descriptors.set('source', fd);
+    if (last !== undefined) closeSync(last); // now, so that the new one has another number
+    this.#keeper?.dropSocket('source');
+    this.#keeper?.keepSocket('source', fd);
+    return fd;
+  }
+
+  #bind(name: 'guest' | 'control'): number {
+    prepareDirectories(this.#settings.runDir);
+    const { backlog, group } = this.#settings;
+    const operators = group === '' ? 0o600 : 0o660;
+    const fd = listenUnix(this.path(name), name === 'guest' ? 0o666 : operators, backlog);
+    this.#descriptors.set(name, fd);
+    this.#bound.add(name);
+    if (name === 'control' && group !== '') giveToGroup(this.path(name), group);
+    return fd;
+  }
+}
+
+/** Where the source's daemon has its guests' socket. */
+function guestDirectoryOf({ name, socketPath }: SourceSetting): string {
+  return join(dirname(socketPath), dialects[name].guestDirectory);
+}
+
+/** The guests' directory is what is mounted into them: it holds their socket and nothing else. */
+function prepareDirectories(runDir: string): void {
+  for (const [directory, mode] of [
+    [runDir, 0o711],
+    [socketPaths(runDir).guestDir, 0o755],
+  ] as const) {
+    if (existsSync(directory)) continue;
+    mkdirSync(directory, { recursive: true });
+    chmodSync(directory, mode);
+  }
+}
+
+function giveToGroup(path: string, group: string): void {
+  const gid = Number(group);
+  if (!Number.isInteger(gid)) throw new OptionError(`--group takes the number of a group, not "${group}".`);
+  chownSync(path, -1, gid);
+}

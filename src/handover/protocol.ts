@@ -1,0 +1,127 @@
+import { closeSync } from 'node:fs';
+import { addon, type Failure } from '../gate/addon.js';
+import { describe } from '../gate/gate.js';
+
+/** The listening sockets by name; source: the guests' of --source. They outlive the process that accepts on them. */
+export const socketNames = ['guest', 'control', 'source'] as const;
+export type SocketName = (typeof socketNames)[number];
+
+/** A connection on which nothing is under way; another process goes on with it. */
+export interface KeptConnection {
+  readonly fd: number;
+  /** on which it was accepted */
+  readonly socket: SocketName;
+  /** a guest, as the process that accepted it found out; undefined: to be found out anew */
+  readonly caller: KeptCaller | undefined;
+  /** for that: `Parting`'s */
+  readonly startTicks?: number;
+}
+
+export interface KeptCaller {
+  readonly instanceId: number;
+  /** start of the init for which it was accepted */
+  readonly startTicks: number;
+  readonly root: boolean;
+}
+
+/** What a process finds when it starts in place of another one. */
+export interface Inheritance {
+  readonly sockets: ReadonlyMap<SocketName, number>;
+  /** the sockets whose files are this process's to remove; a service manager's are not */
+  readonly bound: ReadonlySet<SocketName>;
+  readonly connections: readonly KeptConnection[];
+}
+
+const keptPrefix = 'kept';
+const keptOperator = 'operator';
+
+/** A name that says whose a connection is: the service manager keeps it beside the descriptor. */
+export function keptName({ socket, caller, startTicks = 0 }: Omit<KeptConnection, 'fd'>): string {
+  if (socket === 'control') return keptOperator;
+  if (caller === undefined) return startTicks === 0 ? keptPrefix : `${keptPrefix}.${startTicks}`;
+  return [keptPrefix, caller.instanceId, caller.startTicks, Number(caller.root)].join('.');
+}
+
+/** Is it the name of a connection? Perhaps one that only another version understands. */
+export function isKeptName(name: string): boolean {
+  return name === keptOperator || name === keptPrefix || name.startsWith(`${keptPrefix}.`);
+}
+
+/** The connections that came under a name; what is none, or cannot be understood, is closed. */
+export function keptAs(name: string, descriptors: readonly number[]): KeptConnection[] {
+  return descriptors.flatMap((fd) => {
+    const kept = addon.isConnection(fd) ? keptConnection(name, fd) : undefined;
+    if (kept === undefined) closeSync(fd);
+    return kept ?? [];
+  });
+}
+
+/** undefined: no such name */
+export function keptConnection(name: string, fd: number): KeptConnection | undefined {
+  if (name === keptOperator) return { fd, socket: 'control', caller: undefined };
+  if (name === keptPrefix) return { fd, socket: 'guest', caller: undefined };
+  const [, connected] = /^kept\.(\d+)$/.exec(name) ?? [];
+  if (connected !== undefined) return { fd, socket: 'guest', caller: undefined, startTicks: Number(connected) };
+  const [, instanceId, startTicks, root] = /^kept\.(\d+)\.(\d+)\.([01])$/.exec(name) ?? [];
+  if (root === undefined) return undefined;
+  const caller = { instanceId: Number(instanceId), startTicks: Number(startTicks), root: root === '1' };
+  return { fd, socket: 'guest', caller };
+}
+
+/** Connections by name, since one message may carry many descriptors of the same name. */
+export function byKeptName(connections: readonly KeptConnection[], most: number): [name: string, fds: number[]][] {
+  const groups = new Map<string, number[][]>();
+  for (const { fd, ...whose } of connections) {
+    const name = keptName(whose);
+    const group = groups.get(name) ?? [[]];
+    groups.set(name, group);
+    if ((group.at(-1) as number[]).length === most) group.push([]);
+    (group.at(-1) as number[]).push(fd);
+  }
+  return [...groups].flatMap(([name, group]) => group.map((fds): [string, number[]] => [name, fds]));
+}
+
+export function closeAll(connections: readonly Pick<KeptConnection, 'fd'>[]): void {
+  for (const { fd } of connections) closeSync(fd);
+}
+
+/** Another descriptor of the same open socket. */
+export function duplicate(fd: number): number {
+  return fdOf(addon.duplicate(fd), 'copying a descriptor');
+}
+
+/** Is it a listening Unix socket? */
+export function listens(fd: number): boolean {
+  return addon.listens(fd);
+}
+
+/** A blocking connection; the errno when there is none. */
+export function connectUnix(path: string): number | Failure {
+  return addon.connectUnix(path);
+}
+
+/** Sends text with descriptors beside it, which stay the caller's. @throws Error */
+export function sendMessage(socket: number, text: string, descriptors: readonly number[] = []): void {
+  check(addon.sendMessage(socket, text, descriptors), 'handing descriptors over');
+}
+
+/** Waits for the next piece of text and what came beside it; empty: the other side has closed. @throws Error */
+export async function receiveMessage(socket: number): Promise<{ text: string; descriptors: number[] }> {
+  const message = await addon.receiveMessage(socket);
+  check(message, 'receiving descriptors');
+  return { text: message.bytes, descriptors: message.descriptors };
+}
+
+/** One message for the service manager at a path ($NOTIFY_SOCKET). @throws Error */
+export function notifyManager(path: string, text: string, descriptors: readonly number[] = []): void {
+  check(addon.notifyManager(path, text, descriptors), 'telling the service manager');
+}
+
+function fdOf(result: number | Failure, doing: string): number {
+  if (typeof result === 'number') return result;
+  throw new Error(`${doing}: ${describe(result)}`);
+}
+
+function check(failure: Failure, doing: string): void {
+  if (failure.errno !== 0) throw new Error(`${doing}: ${describe(failure)}`);
+}

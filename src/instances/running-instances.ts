@@ -1,0 +1,228 @@
+import { EventEmitter } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Fault } from '../errors.js';
+import type { Gate } from '../gate/gate.js';
+import type { Log } from '../log.js';
+import type { Requestor } from '../model/changes.js';
+import { firstGuestState, type Instance, type Run } from '../model/instance.js';
+import type { Registry } from './registry.js';
+
+interface Events {
+  /** The instance is registered and stored as running. */
+  started: [Instance];
+  /** Its connections are closed. */
+  stopped: [Instance];
+}
+
+interface Starting {
+  exited: boolean;
+}
+
+/**
+ * Which instance each slot of the gate is, and the two ways in which that changes: an operator starts or stops it,
+ * or its init exits.
+ */
+export class Running extends EventEmitter<Events> {
+  readonly #gate: Gate;
+  readonly #registry: Registry;
+  readonly #log: Log;
+  readonly #bootId: string;
+  /** by slot; the latest version of the instance */
+  readonly #instances: (Instance | undefined)[] = [];
+  readonly #slots = new Map<number, number>();
+  /** by slot: starts that are still being stored */
+  readonly #starting = new Map<number, Starting>();
+  #closed = false;
+
+  constructor(gate: Gate, registry: Registry, log: Log, bootId = readBootId()) {
+    super();
+    this.#gate = gate;
+    this.#registry = registry;
+    this.#log = log;
+    this.#bootId = bootId;
+    // Guests hear of a change after everybody is answered by it, and before they are stopped.
+    registry.on('changes', (changes) => {
+      for (const { after } of changes) if (after?.run !== undefined) this.#changed(after);
+    });
+    registry.on('written', (change) => {
+      if (change.kind === 'instance' && change.after?.run === undefined) this.#stopped(change.before);
+    });
+  }
+
+  /** The running instance in a slot; undefined while its start is still being stored. */
+  at(slot: number): Instance | undefined {
+    return this.#instances[slot];
+  }
+
+  /** undefined: not running */
+  slotOf(instance: Instance): number | undefined {
+    return this.#slots.get(instance.id);
+  }
+
+  /** The slot of an instance, if it is still the same init; undefined: it is not */
+  slotOfRun(instanceId: number, startTicks: number): number | undefined {
+    const slot = this.#slots.get(instanceId);
+    return slot !== undefined && this.at(slot)?.run?.startTicks === startTicks ? slot : undefined;
+  }
+
+  /**
+   * Registers the running init of an instance and stores that it runs.
+   * confirm: asked once the process is held: is it still this instance's? Before, its number may have been another's.
+   * @throws Fault not-found, already-running or cannot-register
+   */
+  async start(
+    project: string,
+    name: string,
+    pid: number,
+    requestor?: Requestor,
+    confirm?: () => Promise<boolean>,
+  ): Promise<void> {
+    if (this.#slots.has(this.#registry.need(project, name).id)) alreadyRunning(name);
+    const { slot, startTicks } = this.#gate.register(pid);
+    const run: Run = { pid, startTicks, bootId: this.#bootId };
+    const starting: Starting = { exited: false };
+    this.#starting.set(slot, starting);
+    try {
+      if (confirm !== undefined && !(await confirm())) throw new Fault('cannot-register', `It is not process ${pid}.`);
+      const started = await this.#storeStarted(project, name, run, requestor);
+      if (!starting.exited) return this.#enter(slot, started);
+      await this.#storeStopped(started, run);
+      throw new Fault('cannot-register', `Process ${pid} has exited.`);
+    } catch (error) {
+      // After its exit the slot may be another's already.
+      if (!starting.exited) this.#gate.unregister(slot);
+      throw error;
+    } finally {
+      if (this.#starting.get(slot) === starting) this.#starting.delete(slot);
+    }
+  }
+
+  /**
+   * Ends an instance: nothing is answered for it from here on. Its processes are not touched.
+   * @throws Fault not-found or not-running
+   */
+  async stop(project: string, name: string, requestor?: Requestor): Promise<void> {
+    const instance = this.#registry.need(project, name);
+    if (instance.run === undefined) throw new Fault('not-running', `The instance "${name}" is already stopped`);
+    const slot = this.#slots.get(instance.id);
+    if (slot !== undefined) {
+      this.#leave(slot, instance);
+      this.#gate.unregister(slot);
+    }
+    await this.#storeStopped(instance, instance.run, requestor);
+    this.emit('stopped', instance);
+  }
+
+  /** After a restart of the daemon: takes up again what still runs, and stores what does not. */
+  async reattach(): Promise<void> {
+    const stored = this.#registry.list().filter((instance) => instance.run !== undefined);
+    const gone = stored.filter((instance) => !this.#reattachOne(instance, instance.run as Run));
+    await Promise.all(gone.map((instance) => this.#storeStopped(instance, instance.run as Run)));
+    const running = stored.length - gone.length;
+    if (stored.length > 0) this.#log.info({ running, stopped: gone.length }, 'instances taken up again');
+  }
+
+  /** The store closes: what exits from here on is found out by the next daemon. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Closes all their connections. The instances run on. */
+  letGo(): void {
+    for (const slot of this.#slots.values()) this.#gate.unregister(slot);
+  }
+
+  /** Called by the gate: these inits have exited, and their connections are closed. */
+  initsExited(slots: readonly number[]): void {
+    for (const slot of slots) {
+      const starting = this.#starting.get(slot);
+      if (starting !== undefined) {
+        starting.exited = true; // start() finds out
+        this.#starting.delete(slot);
+      }
+      const instance = this.#instances[slot];
+      if (instance === undefined) continue;
+      this.#leave(slot, instance);
+      this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'init exited');
+      if (this.#closed) continue;
+      this.#storeStopped(instance, instance.run as Run)
+        .then(() => this.emit('stopped', instance))
+        .catch((error: unknown) => this.#log.error({ err: error, instance: instance.name }, 'stop not stored'));
+    }
+  }
+
+  /** The store says what runs; a slot only says where its connections are. */
+  #changed(after: Instance): void {
+    const slot = this.#slots.get(after.id);
+    if (slot !== undefined) this.#show(slot, after);
+  }
+
+  #stopped(before: Instance | undefined): void {
+    const slot = before && this.#slots.get(before.id);
+    if (slot === undefined) return;
+    this.#leave(slot, before as Instance);
+    this.#gate.unregister(slot);
+  }
+
+  #enter(slot: number, instance: Instance): void {
+    // Not the version that was started: it may have been changed in the same commit.
+    this.#show(slot, this.#registry.byId(instance.id));
+    this.#slots.set(instance.id, slot);
+    this.#gate.honour(slot);
+    this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'instance started');
+    this.emit('started', instance);
+  }
+
+  #leave(slot: number, instance: Instance): void {
+    this.#show(slot, undefined);
+    this.#slots.delete(instance.id);
+  }
+
+  /** What was answered of the version before does not hold any more. */
+  #show(slot: number, instance: Instance | undefined): void {
+    this.#instances[slot] = instance;
+    this.#gate.forgetAnswers(slot);
+  }
+
+  #reattachOne(instance: Instance, run: Run): boolean {
+    if (run.bootId !== this.#bootId) return false;
+    try {
+      const { slot, startTicks } = this.#gate.register(run.pid);
+      if (startTicks === run.startTicks) {
+        this.#enter(slot, instance);
+        return true;
+      }
+      this.#gate.unregister(slot);
+    } catch (error) {
+      this.#log.debug({ err: error, instance: instance.name }, 'not running any more');
+    }
+    return false;
+  }
+
+  #storeStarted(project: string, name: string, run: Run, requestor: Requestor | undefined): Promise<Instance> {
+    return this.#registry.transact((transaction) => {
+      const before = transaction.need(project, name);
+      if (before.run !== undefined) alreadyRunning(name);
+      const after: Instance = { ...before, run, guestState: firstGuestState(before) };
+      transaction.replace(before, after);
+      return after;
+    }, requestor);
+  }
+
+  /** Unless it was started anew in the meantime. */
+  #storeStopped({ project, name }: Instance, run: Run, requestor?: Requestor): Promise<void> {
+    return this.#registry.transact((transaction) => {
+      const before = transaction.get(project, name);
+      if (before?.run?.pid !== run.pid || before.run.startTicks !== run.startTicks) return;
+      transaction.replace(before, { ...before, run: undefined, guestState: 'Started' });
+    }, requestor);
+  }
+}
+
+function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+function alreadyRunning(name: string): never {
+  throw new Fault('already-running', `The instance "${name}" is already running`);
+}

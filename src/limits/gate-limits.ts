@@ -1,0 +1,20 @@
+import type { Settings } from '../config/options.js';
+import { descriptorRoom } from '../daemon/file-descriptors.js';
+import type { GateLimits } from '../gate/gate.js';
+import type { Log } from '../log.js';
+
+/** What the gate has to keep to, as things are now. */
+export function gateLimits({ limits, keptAnswers }: Settings, log: Log): GateLimits {
+  return {
+    connectionsPerInstance: limits['connections-per-instance'],
+    connections: limits.connections,
+    unregistered: limits['connections-unregistered'],
+    descriptors: descriptorRoom(),
+    strangers: limits.strangers,
+    holdMilliseconds: limits['hold-seconds'] * 1000,
+    // With each request in the log, each must be seen.
+    keptAnswers: log.isLevelEnabled('debug') ? 0 : keptAnswers,
+    requestsPerSecond: limits['requests-per-second'],
+    requestBurst: limits['request-burst'],
+  };
+}

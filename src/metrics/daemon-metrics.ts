@@ -1,0 +1,279 @@
+import { statfsSync } from 'node:fs';
+import { Counter, Gauge, Registry as Metrics } from 'prom-client';
+import type { HostEvents } from '../control/control-events.js';
+import type { HostServer } from '../control/control-server.js';
+import { descriptorLimit, openDescriptors } from '../daemon/file-descriptors.js';
+import type { Gate } from '../gate/gate.js';
+import type { Desk } from '../guest/dispatcher.js';
+import type { Listeners } from '../guest/events/listeners.js';
+import type { Registry } from '../instances/registry.js';
+import { reachableLimits } from '../limits/limit-hits.js';
+import type { Sync } from '../sources/sync.js';
+import type { LoopDelay } from './event-loop-delay.js';
+import type { ReachedAtGate } from './gate-limit-hits.js';
+import { instanceMetrics, type MeasuredInstances } from './instance-metrics.js';
+import type { RequestCounts } from './request-counts.js';
+
+/** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
+export interface Measured {
+  readonly registry: Registry;
+  readonly gate: Gate;
+  readonly desk: Desk;
+  readonly listeners: Listeners;
+  readonly atGate: ReachedAtGate;
+  readonly stateDir: string;
+  readonly loopDelay: LoopDelay;
+  /** 0: nobody watches */
+  readonly watchdogSeconds: number;
+  readonly hostEvents: HostEvents;
+  /** asked when it is there */
+  readonly host: () => HostServer;
+  /** undefined: none is followed */
+  readonly source: () => Sync | undefined;
+}
+
+type Sample = readonly [value: number, labels?: Readonly<Record<string, string>>];
+
+interface Declaration {
+  readonly kind: 'counter' | 'gauge';
+  readonly help: string;
+  readonly labels?: readonly string[];
+  readonly read: (measured: Measured) => Iterable<Sample>;
+}
+
+/** Every metric, read when it is asked for; docs/metrics.md has one line for each, which a test holds. */
+export const metricDeclarations: Readonly<Record<string, Declaration>> = {
+  devlxd_instances: {
+    kind: 'gauge',
+    help: 'Instances by status',
+    labels: ['status'],
+    read: ({ registry }) => instancesByStatus(registry),
+  },
+  devlxd_profiles: {
+    kind: 'gauge',
+    help: 'Profiles of all projects',
+    read: (all) => [[all.registry.profiles().length]],
+  },
+  devlxd_projects: { kind: 'gauge', help: 'Projects', read: (all) => [[all.registry.projects().length]] },
+  devlxd_connections: {
+    kind: 'gauge',
+    help: 'Open connections of guests',
+    read: ({ gate }) => [[gate.counters().connections]],
+  },
+  devlxd_connections_room: {
+    kind: 'gauge',
+    help: 'Connections of guests that are let in at most, as long as no instance starts',
+    read: ({ gate }) => [[gate.counters().room]],
+  },
+  devlxd_connections_accepted_total: {
+    kind: 'counter',
+    help: 'Connections accepted on the socket of the guests',
+    read: ({ gate }) => [[gate.counters().accepted]],
+  },
+  devlxd_connections_refused_total: {
+    kind: 'counter',
+    help: 'Connections closed at once, by the limit that they were beyond',
+    labels: ['limit'],
+    read: ({ gate }) => {
+      const { overInstanceLimit, overLimit, overUnregistered, shed } = gate.counters();
+      return [
+        [overInstanceLimit, { limit: 'connections-per-instance' }],
+        [overLimit, { limit: 'connections' }],
+        [overUnregistered, { limit: 'connections-unregistered' }],
+        [shed, { limit: 'descriptors' }],
+      ];
+    },
+  },
+  devlxd_connections_unidentified_total: {
+    kind: 'counter',
+    help: 'Connections of nobody: of the host, exited before the accept, or one stranger too many',
+    read: ({ gate }) => [[gate.counters().unidentified]],
+  },
+  devlxd_limit_reached_total: {
+    kind: 'counter',
+    help: 'What was refused, delayed, dropped or cut off, by the limit that was reached',
+    labels: ['limit'],
+    read: ({ desk, atGate }) => {
+      atGate.look();
+      return reachableLimits.map((limit) => [desk.reached.total(limit), { limit }]);
+    },
+  },
+  devlxd_limit_last_reached_seconds: {
+    kind: 'gauge',
+    help: 'When a limit was last reached, since 1970; 0: never',
+    labels: ['limit'],
+    read: ({ desk: { reached } }) => reachableLimits.map((limit) => [reached.last(limit) / 1000, { limit }]),
+  },
+  devlxd_guest_requests_total: {
+    kind: 'counter',
+    help: 'Requests of guests by endpoint and status; a stream of events counts when it begins',
+    labels: ['endpoint', 'status'],
+    read: ({ desk }) => requests(desk.requests),
+  },
+  devlxd_guest_requests_again_total: {
+    kind: 'counter',
+    help: 'Requests of guests that came again and were answered without JavaScript; they count nowhere else',
+    read: ({ gate }) => [[gate.counters().answeredAgain]],
+  },
+  devlxd_guest_reads_delayed_total: {
+    kind: 'counter',
+    help: 'Reads of connections that waited, because their instance had used up its rate',
+    read: ({ gate }) => [[gate.counters().delayed]],
+  },
+  devlxd_guest_requests_held: {
+    kind: 'gauge',
+    help: 'Requests that wait for their instance to be registered',
+    read: ({ gate }) => [[gate.counters().held]],
+  },
+  devlxd_guest_requests_held_total: {
+    kind: 'counter',
+    help: 'Requests that have waited so',
+    read: ({ gate }) => [[gate.counters().everHeld]],
+  },
+  devlxd_host_requests_total: {
+    kind: 'counter',
+    help: 'Requests of operators by endpoint and status',
+    labels: ['endpoint', 'status'],
+    read: ({ host }) => requests(host().requests),
+  },
+  devlxd_listeners: {
+    kind: 'gauge',
+    help: 'Open event streams, of guests and of operators',
+    labels: ['of'],
+    read: ({ listeners, hostEvents }) => [
+      [listeners.size, { of: 'guests' }],
+      [hostEvents.size, { of: 'operators' }],
+    ],
+  },
+  devlxd_operator_listeners_dropped_total: {
+    kind: 'counter',
+    help: 'Event streams of operators that were ended beyond --limit-host-event-backlog',
+    read: ({ hostEvents }) => [[hostEvents.dropped]],
+  },
+  devlxd_store_commits_total: {
+    kind: 'counter',
+    help: 'Transactions of the store, each with one sync, by outcome',
+    labels: ['outcome'],
+    read: ({ registry: { commits } }) => [
+      [commits.done, { outcome: 'done' }],
+      [commits.failed, { outcome: 'failed' }],
+    ],
+  },
+  devlxd_store_changes_total: {
+    kind: 'counter',
+    help: 'Changes that these have made durable',
+    read: ({ registry }) => [[registry.commits.changes]],
+  },
+  devlxd_store_commit_seconds_total: {
+    kind: 'counter',
+    help: 'Time that these have taken',
+    read: ({ registry }) => [[registry.commits.milliseconds / 1000]],
+  },
+  devlxd_store_changes_waiting: {
+    kind: 'gauge',
+    help: 'Transactions that wait for the one that is being written',
+    read: ({ registry }) => [[registry.waiting]],
+  },
+  devlxd_store_last_commit_seconds: {
+    kind: 'gauge',
+    help: 'End of the last transaction since 1970, by outcome; 0: there was none',
+    labels: ['outcome'],
+    read: ({ registry: { commits } }) => [
+      [commits.lastDone / 1000, { outcome: 'done' }],
+      [commits.lastFailed / 1000, { outcome: 'failed' }],
+    ],
+  },
+  devlxd_store_free_bytes: {
+    kind: 'gauge',
+    help: 'Room on the disk of the store for who is not root',
+    read: ({ stateDir }) => [[freeBytes(stateDir)]],
+  },
+  devlxd_event_loop_delay_seconds: {
+    kind: 'gauge',
+    help: 'How late the event loop was at worst in the last minute',
+    read: (all) => [[all.loopDelay.worstSeconds]],
+  },
+  devlxd_watchdog_seconds: {
+    kind: 'gauge',
+    help: 'Within which systemd wants to hear of the daemon; 0: nobody watches',
+    read: (all) => [[all.watchdogSeconds]],
+  },
+  devlxd_source_connected: {
+    kind: 'gauge',
+    help: 'Is the daemon that --source names there?',
+    read: ({ source }) => ofSource(source(), ({ connected }) => Number(connected)),
+  },
+  devlxd_source_age_seconds: {
+    kind: 'gauge',
+    help: 'How old what is served of its instances may be; 0 when it is what the source has',
+    read: ({ source }) => ofSource(source(), ({ age }) => age),
+  },
+  devlxd_source_requests_total: {
+    kind: 'counter',
+    help: 'What the source was asked for: all of its instances, or one',
+    labels: ['of'],
+    read: ({ source }) => [
+      ...ofSource(source(), ({ asked }) => asked.all, { of: 'all' }),
+      ...ofSource(source(), ({ asked }) => asked.one, { of: 'one' }),
+    ],
+  },
+  process_open_fds: { kind: 'gauge', help: 'Open file descriptors', read: () => [[openDescriptors()]] },
+  process_max_fds: { kind: 'gauge', help: 'Most file descriptors', read: () => [[descriptorLimit()]] },
+  process_resident_memory_bytes: { kind: 'gauge', help: 'Resident memory', read: () => [[process.memoryUsage.rss()]] },
+  process_cpu_seconds_total: {
+    kind: 'counter',
+    help: 'Processor time, of the user and of the system',
+    read: () => [[(process.cpuUsage().user + process.cpuUsage().system) / 1e6]],
+  },
+  process_start_time_seconds: {
+    kind: 'gauge',
+    help: 'Start of the process since 1970',
+    read: () => [[performance.timeOrigin / 1000]],
+  },
+};
+
+/** All of them in Prometheus's text format; perInstance: and those of each running instance. */
+export async function metricsText(
+  measured: Measured & MeasuredInstances,
+  perInstance: boolean,
+): Promise<{ contentType: string; text: string }> {
+  const metrics = new Metrics();
+  for (const [name, declaration] of Object.entries(metricDeclarations)) add(metrics, name, declaration, measured);
+  const more = perInstance ? await instanceMetrics(measured) : '';
+  return { contentType: metrics.contentType, text: `${await metrics.metrics()}${more}` };
+}
+
+function add(metrics: Metrics, name: string, { kind, help, labels = [], read }: Declaration, measured: Measured): void {
+  const samples = [...read(measured)];
+  if (samples.length === 0) return; // prom-client would say that it is 0
+  const common = { name, help, labelNames: labels, registers: [metrics] };
+  if (kind === 'gauge') {
+    const gauge = new Gauge(common);
+    for (const [value, of = {}] of samples) gauge.set(of, value);
+    return;
+  }
+  const counter = new Counter(common);
+  for (const [value, of = {}] of samples) counter.inc(of, value);
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
+function instancesByStatus(registry: Registry): Sample[] {
+  const all = registry.list();
+  const running = all.filter(({ run }) => run !== undefined).length;
+  return [
+    [running, { status: 'Running' }],
+    [all.length - running, { status: 'Stopped' }],
+  ];
+}
+
+function* requests(counts: RequestCounts): Iterable<Sample> {
+  for (const { endpoint, status, count } of counts.entries()) yield [count, { endpoint, status }];
+}
+
+function ofSource(source: Sync | undefined, read: (source: Sync) => number, labels = {}): Sample[] {
+  return source === undefined ? [] : [[read(source), labels]];
+}

@@ -1,0 +1,54 @@
+import type { GuestEvent } from './guest-events.js';
+import type { Instance, Profile, Project } from './instance.js';
+
+/** One durable change of one thing. before undefined: created; after undefined: deleted. */
+export interface Change<Of = Instance> {
+  readonly before: Of | undefined;
+  readonly after: Of | undefined;
+}
+
+/** A change with what its guest hears of it; both are written together. */
+export interface WrittenChange extends Change {
+  readonly events: readonly GuestEvent[];
+}
+
+export type ProfileChange = { readonly kind: 'profile' } & Change<Profile>;
+export type ProjectChange = { readonly kind: 'project' } & Change<Project>;
+
+/** What a transaction changes, one entry for each thing and step. */
+export type AnyChange = ({ readonly kind: 'instance' } & Change) | ProfileChange | ProjectChange;
+
+/** The same once it is written. */
+export type Written = ({ readonly kind: 'instance' } & WrittenChange) | ProfileChange | ProjectChange;
+
+/** Who asked for a change, as lifecycle events say it (api.EventLifecycleRequestor of LXD). */
+export interface Requestor {
+  readonly username: string;
+  readonly protocol: string;
+  readonly address: string;
+}
+
+/** Entries of `after` that are new or different, and names of `before` that are gone. */
+export interface MapDifference<Value> {
+  readonly set: readonly (readonly [string, Value])[];
+  readonly removed: readonly string[];
+}
+
+export function differenceOf<Value>(
+  before: ReadonlyMap<string, Value>,
+  after: ReadonlyMap<string, Value>,
+  same: (a: Value, b: Value) => boolean = Object.is,
+): MapDifference<Value> {
+  if (before === after) return { set: [], removed: [] };
+  const set = [...after].filter(([name, value]) => {
+    const old = before.get(name);
+    return old === undefined || !same(old, value);
+  });
+  const removed = [...before.keys()].filter((name) => !after.has(name));
+  return { set, removed };
+}
+
+/** Have two devices the same options? */
+export function sameDevice(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a === b || (a.size === b.size && [...a].every(([name, value]) => b.get(name) === value));
+}

@@ -1,0 +1,109 @@
+import { type Change, differenceOf, sameDevice } from './changes.js';
+import {
+  byName,
+  type Config,
+  type Device,
+  type Devices,
+  expandedConfig,
+  expandedDevices,
+  sortedObject,
+} from './instance.js';
+
+export type EventType = 'config' | 'device';
+
+/** What a guest hears of: one message, ready to be sent. */
+export interface GuestEvent {
+  readonly type: EventType;
+  readonly timestamp: string;
+  /** the JSON document, without a newline */
+  readonly text: string;
+}
+
+interface Happening {
+  readonly type: EventType;
+  readonly metadata: unknown;
+}
+
+const guestVisible = 'user.';
+
+/**
+ * The events of one change, in the order in which the guest gets them: keys by name, then devices removed,
+ * updated and added, each by name.
+ */
+export function eventsOf({ before, after }: Change, clock: EventClock): GuestEvent[] {
+  if (before === undefined || after === undefined) return [];
+  const happenings = [
+    ...configEvents(expandedConfig(before), expandedConfig(after)),
+    ...deviceEvents(expandedDevices(before), expandedDevices(after)),
+  ];
+  return happenings.map(({ type, metadata }) => {
+    const timestamp = clock.next();
+    return { type, timestamp, text: JSON.stringify({ type, timestamp, metadata }) };
+  });
+}
+
+function configEvents(before: Config, after: Config): Happening[] {
+  const { set, removed } = differenceOf(before, after);
+  return [...set, ...removed.map((key) => [key, ''] as const)]
+    .filter(([key]) => key.startsWith(guestVisible))
+    .sort(byName)
+    .map(([key, value]) => ({ key, old_value: before.get(key) ?? '', value }))
+    .filter(({ old_value, value }) => old_value !== value)
+    .map((metadata) => ({ type: 'config', metadata }));
+}
+
+function deviceEvents(before: Devices, after: Devices): Happening[] {
+  const { set, removed } = differenceOf(before, after, sameDevice);
+  const [updated, added] = [true, false].map((known) => set.filter(([name]) => before.has(name) === known));
+  const gone = removed.map((name) => [name, before.get(name) as Device] as const);
+  return [
+    ...gone.sort(byName).map(deviceEvent('removed')),
+    ...(updated ?? []).sort(byName).map(deviceEvent('updated')),
+    ...(added ?? []).sort(byName).map(deviceEvent('added')),
+  ];
+}
+
+function deviceEvent(action: string): (entry: readonly [string, Device]) => Happening {
+  return ([name, device]) => ({ type: 'device', metadata: { action, config: sortedObject(device), name } });
+}
+
+/** The timestamps of EventClock, and no others. */
+export const timestampPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
+
+/** Wall-clock time in nanoseconds that never stands still or goes back: each event gets a later one. */
+export class EventClock {
+  #last = 0n;
+  readonly #now: () => bigint;
+
+  /** now: nanoseconds since 1970 */
+  constructor(now: () => bigint = wallClock) {
+    this.#now = now;
+  }
+
+  /** Every later timestamp is after this one: the last of an earlier run. */
+  startAfter(timestamp: string): void {
+    const milliseconds = BigInt(Date.parse(`${timestamp.slice(0, 19)}Z`));
+    const nanoseconds = milliseconds * 1_000_000n + BigInt(timestamp.slice(20, 29));
+    if (nanoseconds > this.#last) this.#last = nanoseconds;
+  }
+
+  /** RFC 3339 with nanoseconds, in UTC. */
+  next(): string {
+    const now = this.#now();
+    this.#last = now > this.#last ? now : this.#last + 1n;
+    const seconds = new Date(Number(this.#last / 1_000_000n)).toISOString().slice(0, -5);
+    const fraction = String(this.#last % 1_000_000_000n).padStart(9, '0');
+    return `${seconds}.${fraction}Z`;
+  }
+}
+
+// Date.now() has milliseconds; the time within the process adds what is below.
+const origin = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+
+function wallClock(): bigint {
+  const precise = origin + process.hrtime.bigint();
+  const coarse = BigInt(Date.now()) * 1_000_000n;
+  const drift = precise - coarse;
+  // After a step of the system clock, or a suspend, the coarse clock is the right one.
+  return drift > -2_000_000n && drift < 2_000_000n ? precise : coarse;
+}

@@ -1,0 +1,90 @@
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import { Connection, type Headers } from '../client/connection.js';
+import type { Limits } from '../limits/limits.js';
+import { dialects, type SourceSetting } from './dialects.js';
+
+/** How long a source may take to answer; 0: any time. */
+export type SourceLimits = Pick<Limits, 'source-seconds'>;
+
+/** A source's own API, on its socket. What is not answered in time fails: a source that hangs holds up nothing for ever. */
+export class SourceApi {
+  readonly #source: SourceSetting;
+  readonly #limits: SourceLimits;
+  // One request after the other, however many there are to be made.
+  readonly #connection: Connection;
+  /** what waits for an answer */
+  readonly #waiting = new Set<AbortController>();
+  #closed = false;
+
+  constructor(source: SourceSetting, limits: SourceLimits) {
+    this.#source = source;
+    this.#limits = limits;
+    this.#connection = new Connection(source.socketPath);
+  }
+
+  /**
+   * What is in the answer; undefined: not found. patience: as many times longer may it take
+   * @throws Error, which says whose answer it is, or is not
+   */
+  async get(path: string, patience = 1): Promise<unknown> {
+    const ask = (signal: AbortSignal) => this.#connection.ask({ method: 'GET', path, signal });
+    const { status, text } = await this.#inTime(path, this.#limits['source-seconds'] * patience, ask);
+    if (status === 404) return undefined;
+    if (status !== 200) this.#fail(path, `${status} ${text.slice(0, 200)}`);
+    return (JSON.parse(text) as { metadata: unknown }).metadata;
+  }
+
+  /**
+   * The answer, whatever its status, on a connection of its own; only its head must come in time. gone: ends it, also
+   * while its body is read
+   * @throws Error
+   */
+  stream(path: string, headers: Headers, gone: AbortSignal): Promise<IncomingMessage> {
+    const asked = { method: 'GET', path, headers, alone: true };
+    return this.#inTime(path, this.#limits['source-seconds'], (waiting) =>
+      this.#connection.stream({ ...asked, signal: AbortSignal.any([gone, waiting]) }),
+    );
+  }
+
+  webSocket(path: string): WebSocket {
+    return this.#connection.webSocket(path, this.#limits['source-seconds'] * 1000);
+  }
+
+  /** What waits for an answer fails, and so does what is asked from here on. */
+  close(): void {
+    this.#closed = true;
+    for (const waiting of this.#waiting) waiting.abort();
+    this.#connection.close();
+  }
+
+  async #inTime<Result>(path: string, seconds: number, ask: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    if (this.#closed) this.#fail(path, 'closed');
+    const waiting = new AbortController();
+    this.#waiting.add(waiting);
+    let late = false;
+    const giveUp = (): void => {
+      late = true;
+      waiting.abort();
+    };
+    const timer = seconds === 0 ? undefined : setTimeout(giveUp, seconds * 1000);
+    try {
+      return await ask(waiting.signal);
+    } catch (error) {
+      return this.#fail(path, late ? `no answer within ${seconds} s` : reasonOf(error as Error));
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(waiting);
+    }
+  }
+
+  #fail(path: string, reason: string): never {
+    const { name, socketPath } = this.#source;
+    throw new Error(`${dialects[name].title} on ${socketPath}: GET ${path}: ${reason}`);
+  }
+}
+
+/** Without the sentence that is for those who look for a devlxd. */
+function reasonOf({ message, cause }: Error): string {
+  return cause instanceof Error ? cause.message : message;
+}

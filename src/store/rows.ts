@@ -1,0 +1,69 @@
+import type { Device, Devices, GuestState, Instance, Profile, Project, SourceName } from '../model/instance.js';
+import type { Rows } from './store-worker.js';
+
+/** Everything that is stored, but the events. */
+export interface Loaded {
+  readonly instances: Instance[];
+  readonly profiles: Profile[];
+  readonly projects: Project[];
+  /** timestamp of the last event of all; undefined when there was none */
+  readonly lastEvent: string | undefined;
+}
+
+/** The model that these rows hold. */
+export function loadedOf(rows: Rows): Loaded {
+  const profiles = rows.profiles.map(profileOf);
+  return {
+    instances: instancesOf(rows, new Map(profiles.map((profile) => [profile.id, profile]))),
+    profiles,
+    projects: rows.projects.map(projectOf),
+    lastEvent: rows.lastEvent ?? undefined,
+  };
+}
+
+function instancesOf({ instances, keys, devices }: Rows, profiles: ReadonlyMap<number, Profile>): Instance[] {
+  const configs = new Map<number, Map<string, string>>();
+  for (const [id, key, value] of keys) bucket(configs, id).set(key, value);
+  const deviceMaps = new Map<number, Map<string, Device>>();
+  for (const [id, name, options] of devices) bucket(deviceMaps, id).set(name, new Map(JSON.parse(options)));
+  return instances.map(
+    ([id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source]) => ({
+      id,
+      project,
+      name,
+      description,
+      createdAt,
+      profiles: (JSON.parse(used) as number[]).map((profile) => profiles.get(profile) ?? missing(profile, name)),
+      guestState: guestState as GuestState,
+      config: configs.get(id) ?? new Map(),
+      devices: deviceMaps.get(id) ?? new Map(),
+      run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
+      ...(source === '' ? {} : { source: source as SourceName }),
+    }),
+  );
+}
+
+function profileOf([id, project, name, description, config, devices]: Rows['profiles'][number]): Profile {
+  return { id, project, name, description, config: new Map(JSON.parse(config)), devices: devicesOf(devices) };
+}
+
+function projectOf([id, name, description, config]: Rows['projects'][number]): Project {
+  return { id, project: '', name, description, config: new Map(JSON.parse(config)) };
+}
+
+function devicesOf(text: string): Devices {
+  const entries = JSON.parse(text) as [string, [string, string][]][];
+  return new Map(entries.map(([name, options]) => [name, new Map(options)]));
+}
+
+function missing(profile: number, instance: string): never {
+  throw new Error(`there is no profile ${profile}, which instance ${instance} has`);
+}
+
+function bucket<Value>(maps: Map<number, Map<string, Value>>, id: number): Map<string, Value> {
+  const known = maps.get(id);
+  if (known !== undefined) return known;
+  const made = new Map<string, Value>();
+  maps.set(id, made);
+  return made;
+}

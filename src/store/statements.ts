@@ -1,0 +1,68 @@
+import {
+  differenceOf,
+  type ProfileChange,
+  type ProjectChange,
+  sameDevice,
+  type Written,
+  type WrittenChange,
+} from '../model/changes.js';
+import type { Config, Device, Devices, Instance } from '../model/instance.js';
+import type { Statement } from './store-worker.js';
+
+/** What is to be written for one change. */
+export function statementsOf(change: Written): Statement[] {
+  if (change.kind === 'instance') return instanceStatements(change);
+  if (change.kind === 'profile') return profileStatements(change);
+  return projectStatements(change);
+}
+
+function instanceStatements({ before, after, events }: WrittenChange): Statement[] {
+  if (after === undefined) return before === undefined ? [] : [['deleteInstance', [before.id]]];
+  const { id } = after;
+  const keys = differenceOf(before?.config ?? new Map(), after.config);
+  const devices = differenceOf(before?.devices ?? new Map<string, Device>(), after.devices, sameDevice);
+  return [
+    ...(before !== undefined && isSameRow(before, after)
+      ? []
+      : [['putInstance', instanceRow(after)] satisfies Statement]),
+    ...keys.removed.map((key): Statement => ['deleteKey', [id, key]]),
+    ...keys.set.map(([key, value]): Statement => ['putKey', [id, key, value]]),
+    ...devices.removed.map((name): Statement => ['deleteDevice', [id, name]]),
+    ...devices.set.map(([name, device]): Statement => ['putDevice', [id, name, JSON.stringify([...device])]]),
+    ...events.map(({ timestamp, type, text }): Statement => ['putEvent', [id, timestamp, type, text]]),
+  ];
+}
+
+const columns = ['project', 'name', 'description', 'guestState', 'run'] as const;
+
+function isSameRow(before: Instance, after: Instance): boolean {
+  if (columns.some((column) => before[column] !== after[column])) return false;
+  const ids = after.profiles.map(({ id }) => id);
+  return before.profiles.length === ids.length && before.profiles.every(({ id }, index) => id === ids[index]);
+}
+
+function instanceRow(instance: Instance): Statement[1] {
+  const { id, project, name, description, createdAt, profiles, guestState, run, source = '' } = instance;
+  const used = JSON.stringify(profiles.map((profile) => profile.id));
+  const ran = run === undefined ? [null, null, null] : [run.pid, run.startTicks, run.bootId];
+  return [id, project, name, description, createdAt, used, guestState, ...ran, source];
+}
+
+function profileStatements({ before, after }: ProfileChange): Statement[] {
+  if (after === undefined) return before === undefined ? [] : [['deleteProfile', [before.id]]];
+  const { id, project, name, description, config, devices } = after;
+  return [['putProfile', [id, project, name, description, configText(config), devicesText(devices)]]];
+}
+
+function projectStatements({ before, after }: ProjectChange): Statement[] {
+  if (after === undefined) return before === undefined ? [] : [['deleteProject', [before.id]]];
+  return [['putProject', [after.id, after.name, after.description, configText(after.config)]]];
+}
+
+function configText(config: Config): string {
+  return JSON.stringify([...config]);
+}
+
+function devicesText(devices: Devices): string {
+  return JSON.stringify([...devices].map(([name, device]) => [name, [...device]]));
+}

@@ -1,0 +1,266 @@
+// The store's own thread: it alone opens the database. It answers each message in order.
+import { parentPort, workerData } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import type { FaultCode } from '../errors.js';
+import { exceeds } from '../limits/limits.js';
+import { keptEvents, migrations } from './schema.js';
+
+const statements = {
+  putInstance: `INSERT INTO instances
+      (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
+      description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
+      pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id`,
+  deleteInstance: 'DELETE FROM instances WHERE id = ?',
+  putProfile: `INSERT INTO profiles (id, project, name, description, config, devices) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
+      description = excluded.description, config = excluded.config, devices = excluded.devices`,
+  deleteProfile: 'DELETE FROM profiles WHERE id = ?',
+  putProject: `INSERT INTO projects (id, name, description, config) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
+      config = excluded.config`,
+  deleteProject: 'DELETE FROM projects WHERE id = ?',
+  putKey: `INSERT INTO config (instance_id, key, value) VALUES (?, ?, ?)
+    ON CONFLICT (instance_id, key) DO UPDATE SET value = excluded.value`,
+  deleteKey: 'DELETE FROM config WHERE instance_id = ? AND key = ?',
+  putDevice: `INSERT INTO devices (instance_id, name, options) VALUES (?, ?, ?)
+    ON CONFLICT (instance_id, name) DO UPDATE SET options = excluded.options`,
+  deleteDevice: 'DELETE FROM devices WHERE instance_id = ? AND name = ?',
+  putEvent: 'INSERT INTO events (instance_id, timestamp, type, text) VALUES (?, ?, ?, ?)',
+  trimEvents: `DELETE FROM events WHERE instance_id = ? AND timestamp <=
+    (SELECT timestamp FROM events WHERE instance_id = ? ORDER BY timestamp DESC LIMIT 1 OFFSET ?)`,
+  putImage: `INSERT INTO images (fingerprint, filename, type, public, cached, properties, files, uploaded_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (fingerprint) DO UPDATE SET filename = excluded.filename, type = excluded.type,
+      public = excluded.public, cached = excluded.cached, properties = excluded.properties`,
+  deleteImage: 'DELETE FROM images WHERE fingerprint = ?',
+} as const;
+
+// By way of the instances, each of which has its last event at the end of an index.
+const lastEvent = `SELECT max(last) FROM
+  (SELECT (SELECT max(timestamp) FROM events WHERE instance_id = id) AS last FROM instances)`;
+
+/** Events are thrown away so many at a time, which costs less than one by one. */
+const trimmedAtOnce = 64;
+
+/** One write: the name of a prepared statement and its parameters. */
+export type Statement = [keyof typeof statements, (string | number | null)[]];
+
+/** Everything stored, as rows. */
+export interface Rows {
+  readonly instances: [
+    id: number,
+    project: string,
+    name: string,
+    description: string,
+    createdAt: string,
+    profiles: string,
+    guestState: string,
+    pid: number | null,
+    startTicks: number | null,
+    bootId: string | null,
+    source: string,
+  ][];
+  readonly keys: [id: number, key: string, value: string][];
+  readonly devices: [id: number, name: string, options: string][];
+  readonly profiles: [
+    id: number,
+    project: string,
+    name: string,
+    description: string,
+    config: string,
+    devices: string,
+  ][];
+  readonly projects: [id: number, name: string, description: string, config: string][];
+  readonly lastEvent: string | null;
+}
+
+export type ImageRow = [
+  fingerprint: string,
+  filename: string,
+  type: string,
+  isPublic: number,
+  cached: number,
+  properties: string,
+  files: string,
+  uploadedAt: string,
+];
+
+export type EventRow = [timestamp: string, type: string, text: string];
+
+interface EventsRequest {
+  readonly kind: 'events';
+  readonly instanceId: number;
+  /** those after it */
+  readonly timestamp: string;
+  /** 0: any length */
+  readonly mostBytes: number;
+}
+
+export type Request =
+  | { readonly kind: 'load' }
+  | { readonly kind: 'images' }
+  | EventsRequest
+  | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
+  | { readonly kind: 'copy'; readonly file: string }
+  | { readonly kind: 'close' };
+
+export interface Answer {
+  readonly rows?: Rows;
+  readonly images?: ImageRow[];
+  /** left out: not all that were asked for are kept, or they are too long */
+  readonly events?: EventRow[];
+  readonly fault?: { code: FaultCode; detail: string };
+}
+
+class StoreError extends Error {
+  readonly fault: FaultCode;
+  constructor(fault: FaultCode, detail: string) {
+    super(detail);
+    this.fault = fault;
+  }
+}
+
+const port = parentPort;
+if (port === null) throw new Error('store-worker runs as a worker thread only');
+
+answering(() => {
+  serve(open(workerData as string));
+  return {};
+});
+
+function open(file: string): Database.Database {
+  const opened = new Database(file, { timeout: 0 });
+  // Exclusive, from the first read on: two daemons on one store would each serve what the other has changed.
+  opened.pragma('locking_mode = EXCLUSIVE');
+  opened.pragma('journal_mode = WAL');
+  opened.pragma('synchronous = FULL');
+  opened.pragma('foreign_keys = ON');
+  migrate(opened);
+  check(opened);
+  return opened;
+}
+
+/** What is read at the start must not be half of what was written. The events are many, and looked at by a backup. */
+function check(opened: Database.Database): void {
+  for (const table of ['instances', 'config', 'devices', 'profiles', 'projects', 'images']) {
+    const problem = opened.pragma(`integrity_check(${table})`, { simple: true }) as string;
+    if (problem !== 'ok') throw new StoreError('store-damaged', problem);
+  }
+  for (const table of ['config', 'devices']) {
+    const orphans = opened.pragma(`foreign_key_check(${table})`) as unknown[];
+    if (orphans.length > 0)
+      throw new StoreError('store-damaged', `${orphans.length} rows of ${table} are of no instance`);
+  }
+}
+
+function migrate(opened: Database.Database): void {
+  const taken = opened.pragma('user_version', { simple: true }) as number;
+  if (taken > migrations.length)
+    throw new StoreError('store-newer', `schema ${taken}, this one knows ${migrations.length}`);
+  if (taken === migrations.length) return; // without a write: it starts on a full disk
+  opened.transaction(() => {
+    for (const step of migrations.slice(taken)) opened.exec(step);
+    opened.pragma(`user_version = ${migrations.length}`);
+  })();
+}
+
+function serve(opened: Database.Database): void {
+  const prepared = Object.fromEntries(
+    Object.entries(statements).map(([name, sql]) => [name, opened.prepare(sql)]),
+  ) as Record<keyof typeof statements, Database.Statement<unknown[]>>;
+  const untrimmed = new Map<unknown, number>();
+  /** By instance, counted from the first event that this process writes, which may follow many others. */
+  const countEvent = (instanceId: unknown): void => {
+    const count = untrimmed.get(instanceId) ?? trimmedAtOnce;
+    if (count >= trimmedAtOnce) prepared.trimEvents.run(instanceId, instanceId, keptEvents);
+    untrimmed.set(instanceId, count >= trimmedAtOnce ? 1 : count + 1);
+  };
+  const write = opened.transaction((writes: Statement[]) => {
+    for (const [name, parameters] of writes) {
+      prepared[name].run(...parameters);
+      if (name === 'putEvent') countEvent(parameters[0]);
+      else if (name === 'deleteInstance') untrimmed.delete(parameters[0]);
+    }
+  });
+  const events = eventsIn(opened);
+  const copy = opened.prepare('VACUUM INTO ?');
+  const images = opened
+    .prepare('SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images')
+    .raw();
+  port?.on('message', (request: Request) => {
+    if (request.kind === 'close') {
+      opened.close();
+      port?.close();
+      return;
+    }
+    answering(() => {
+      if (request.kind === 'load') return { rows: read(opened) };
+      if (request.kind === 'copy') {
+        copy.run(request.file);
+        return {};
+      }
+      if (request.kind === 'images') return { images: images.all() as ImageRow[] };
+      if (request.kind === 'events') return events(request);
+      write(JSON.parse(request.statements));
+      return {};
+    });
+  });
+}
+
+/** Looks at how much it would be before any of it is read: a guest may ask as often as it likes. */
+function eventsIn(opened: Database.Database): (request: EventsRequest) => Answer {
+  const kept = opened
+    .prepare<[string, number], [count: number, oldest: string | null, bytes: number | null]>(
+      `SELECT count(*), min(timestamp), sum(octet_length(text)) FILTER (WHERE timestamp > ?)
+       FROM events WHERE instance_id = ?`,
+    )
+    .raw();
+  const after = opened
+    .prepare<[number, string], EventRow>(
+      'SELECT timestamp, type, text FROM events WHERE instance_id = ? AND timestamp > ? ORDER BY timestamp',
+    )
+    .raw();
+  return ({ instanceId, timestamp, mostBytes }) => {
+    const [count, oldest, bytes] = kept.get(timestamp, instanceId) ?? [0, null, null];
+    if (count >= keptEvents && oldest !== null && timestamp < oldest) return {};
+    if (exceeds(mostBytes, bytes ?? 0)) return {};
+    return { events: after.all(instanceId, timestamp) };
+  };
+}
+
+function read(opened: Database.Database): Rows {
+  const rows = (sql: string) => opened.prepare(sql).raw().all();
+  return {
+    instances: rows(
+      `SELECT id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id,
+         source
+       FROM instances`,
+    ) as Rows['instances'],
+    keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],
+    devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
+    profiles: rows('SELECT id, project, name, description, config, devices FROM profiles') as Rows['profiles'],
+    projects: rows('SELECT id, name, description, config FROM projects') as Rows['projects'],
+    lastEvent: opened.prepare(lastEvent).pluck().get() as string | null,
+  };
+}
+
+/** Runs work and sends what it answers, or why it failed; each request gets exactly one answer. */
+function answering(work: () => Answer): void {
+  try {
+    port?.postMessage(work());
+  } catch (error) {
+    port?.postMessage({ fault: faultOf(error) });
+  }
+}
+
+function faultOf(error: unknown): NonNullable<Answer['fault']> {
+  const detail = error instanceof Error ? error.message : String(error);
+  if (error instanceof StoreError) return { code: error.fault, detail };
+  const sqlite = error instanceof Database.SqliteError ? error.code : '';
+  if (/^SQLITE_(BUSY|LOCKED)/.test(sqlite)) return { code: 'store-locked', detail };
+  if (/^SQLITE_FULL/.test(sqlite)) return { code: 'store-full', detail };
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(sqlite)) return { code: 'store-damaged', detail };
+  return { code: 'store-failed', detail };
+}

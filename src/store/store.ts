@@ -1,0 +1,175 @@
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { Fault, type FaultCode } from '../errors.js';
+import type { Written } from '../model/changes.js';
+import type { EventType, GuestEvent } from '../model/guest-events.js';
+import type { Image, ImageType } from '../model/image.js';
+import { type Loaded, loadedOf } from './rows.js';
+import { statementsOf } from './statements.js';
+import type { Answer, ImageRow, Request, Rows, Statement } from './store-worker.js';
+
+interface Waiting {
+  resolve(answer: Answer): void;
+}
+
+/**
+ * The embedded store: SQLite with a write-ahead log and a full sync on every commit, in a thread of its own, so that
+ * guests are answered while the disk is waited for. What `commit` was awaited for survives `kill -9` and a power cut.
+ */
+export class Store {
+  readonly #file: string;
+  readonly #waiting: Waiting[] = [];
+  #worker: Worker | undefined;
+
+  /**
+   * stateDir: made (0700) when it does not exist
+   * @throws Fault store-failed
+   */
+  constructor(stateDir: string) {
+    this.#file = join(stateDir, 'devlxd.db');
+    try {
+      prepare(stateDir);
+    } catch (error) {
+      throw new Fault('store-failed', `The --state-dir cannot be used: ${(error as Error).message}`, error);
+    }
+  }
+
+  /** @throws Fault store-locked, store-newer or store-damaged */
+  async open(): Promise<void> {
+    const worker = new Worker(new URL('./store-worker.js', import.meta.url), { workerData: this.#file });
+    worker.on('message', (answer: Answer) => this.#waiting.shift()?.resolve(answer));
+    worker.on('error', (error) => this.#fail(error));
+    this.#worker = worker;
+    await this.#ask(undefined);
+  }
+
+  /**
+   * Everything that is stored, but the events.
+   * @throws Fault store-damaged
+   */
+  async load(): Promise<Loaded> {
+    const { rows } = await this.#ask({ kind: 'load' });
+    return this.#read(() => loadedOf(rows as Rows));
+  }
+
+  /**
+   * The events of an instance after a timestamp, oldest first; undefined when some of them are not kept any more, or
+   * they are longer than that. mostBytes: 0: any length
+   */
+  async eventsAfter(instanceId: number, timestamp: string, mostBytes: number): Promise<GuestEvent[] | undefined> {
+    const { events } = await this.#ask({ kind: 'events', instanceId, timestamp, mostBytes });
+    return events?.map(([stamp, type, text]) => ({ timestamp: stamp, type: type as EventType, text }));
+  }
+
+  /**
+   * Writes all changes in one transaction and waits until they are on the disk.
+   * @throws Fault store-full or store-failed; nothing was written then
+   */
+  async commit(changes: readonly Written[]): Promise<void> {
+    await this.#write(changes.flatMap(statementsOf));
+  }
+
+  async loadImages(): Promise<Image[]> {
+    const { images } = await this.#ask({ kind: 'images' });
+    return this.#read(() => (images ?? []).map(imageOf));
+  }
+
+  /**
+   * Durable when it is done, like a commit.
+   * @throws Fault store-full or store-failed
+   */
+  async putImage(image: Image): Promise<void> {
+    const { fingerprint, filename, type, properties, files, uploadedAt } = image;
+    const texts = [JSON.stringify(properties), JSON.stringify(files), uploadedAt];
+    const row = [fingerprint, filename, type, Number(image.public), Number(image.cached), ...texts];
+    await this.#write([['putImage', row]]);
+  }
+
+  /** Like putImage. */
+  async removeImage(fingerprint: string): Promise<void> {
+    await this.#write([['deleteImage', [fingerprint]]]);
+  }
+
+  /**
+   * Writes everything that is durable by now into a file, which must not exist yet.
+   * @throws Fault store-full or store-failed
+   */
+  async copyTo(file: string): Promise<void> {
+    await this.#ask({ kind: 'copy', file });
+  }
+
+  /** Moves the log into the database file and closes it. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    this.#worker = undefined;
+    const exit = once(worker, 'exit');
+    worker.postMessage({ kind: 'close' } satisfies Request);
+    await exit;
+  }
+
+  /** What cannot be read was not written by us. */
+  #read<Result>(rows: () => Result): Result {
+    try {
+      return rows();
+    } catch (error) {
+      throw this.#faultOf({ code: 'store-damaged', detail: (error as Error).message });
+    }
+  }
+
+  /** As one text, which costs less than to clone what it says. */
+  async #write(statements: readonly Statement[]): Promise<void> {
+    await this.#ask({ kind: 'write', statements: JSON.stringify(statements) });
+  }
+
+  #ask(request: Request | undefined): Promise<Answer> {
+    const worker = this.#worker;
+    if (worker === undefined) return Promise.reject(new Fault('store-failed', 'The store is closed.'));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({
+        resolve: (answer) => (answer.fault ? reject(this.#faultOf(answer.fault)) : resolve(answer)),
+      });
+      if (request !== undefined) worker.postMessage(request);
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#worker = undefined;
+    for (const { resolve } of this.#waiting.splice(0))
+      resolve({ fault: { code: 'store-failed', detail: error.message } });
+  }
+
+  #faultOf({ code, detail }: { code: FaultCode; detail: string }): Fault {
+    const sentences: Partial<Record<FaultCode, string>> = {
+      'store-locked': `Another devlxd uses ${this.#file}; stop it, or choose another --state-dir.`,
+      'store-newer': `${this.#file} was written by a newer devlxd (${detail}); install that version, or restore a backup.`,
+      'store-damaged': `${this.#file} is damaged (${detail}); restore a backup, or move the file away to start empty.`,
+      'store-full': `The disk of ${this.#file} is full; nothing was changed. Free some space and try again.`,
+      'store-failed': `${this.#file} cannot be written: ${detail}. Nothing was changed.`,
+    };
+    return new Fault(code, sentences[code] ?? detail);
+  }
+}
+
+function prepare(stateDir: string): void {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  // Copies that a process did not live to send.
+  for (const name of readdirSync(stateDir)) {
+    if (name.startsWith('devlxd.db.copy-')) rmSync(join(stateDir, name), { force: true });
+  }
+}
+
+function imageOf([fingerprint, filename, type, isPublic, cached, properties, files, uploadedAt]: ImageRow): Image {
+  return {
+    fingerprint,
+    filename,
+    type: type as ImageType,
+    public: isPublic === 1,
+    cached: cached === 1,
+    properties: JSON.parse(properties),
+    files: JSON.parse(files),
+    uploadedAt,
+  };
+}
