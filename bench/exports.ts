@@ -6,7 +6,7 @@ import { askAll, loadFaults } from './requests.js';
 import { type Bench, loadShare, type Sample, type Server, serverShare, type Trial } from './trial.js';
 import { tools, type Workplace } from './workplace.js';
 
-interface Exports {
+interface ExportQueue {
   readonly readers: number;
   readonly megabytes: number;
   /** how many there are in a round */
@@ -14,7 +14,7 @@ interface Exports {
 }
 
 /** Guests download an image; against cat of the same file into an accepted Unix socket. */
-export function exports({ readers, megabytes, downloads }: Exports): Trial {
+export function exports({ readers, megabytes, downloads }: ExportQueue): Trial {
   const image = once(megabytes);
   return {
     name: `export-${readers}`,

@@ -17,7 +17,7 @@ const options = ['--limit-connections-per-instance', '0'];
 const cached = devlxd({ options, config });
 
 /** devlxd without the answers that it gives again natively: each request reaches JavaScript. */
-const unkept = devlxd({ name: 'devlxd-unkept', options: [...options, '--kept-answers', '0'], config });
+const unkept = devlxd({ name: 'devlxd-unkept', options: [...options, '--response-cache', '0'], config });
 
 const everyone = [cached, unkept, floorPlain, floorIdentify, uws, http];
 

@@ -60,7 +60,7 @@ runTests(
     'guest-events',
     'odd-requests',
     'images',
-    'kept-answers',
+    'response-cache',
     'restarts',
     'native-threads',
     'fuzz',

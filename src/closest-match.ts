@@ -1,5 +1,5 @@
 /** The known word that was probably meant: the one that fewest changes make of it; undefined when none is near. */
-export function nearest(given: string, known: Iterable<string>): string | undefined {
+export function closestMatch(given: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   let fewest = Math.max(1, Math.floor(given.length / 4)) + 1;
   for (const word of known) {

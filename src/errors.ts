@@ -1,4 +1,4 @@
-import type { ReachableLimit } from './limits/limit-hits.js';
+import type { CountedLimit } from './limits/limit-hits.js';
 
 /**
  * Every fault that a caller can meet: a stable code, the HTTP status it becomes, and what to do about it in
@@ -36,7 +36,7 @@ export class Fault extends Error {
   readonly code: FaultCode;
   readonly status: number;
   /** the limit that was reached, until it is counted */
-  limit: ReachableLimit | undefined;
+  limit: CountedLimit | undefined;
 
   constructor(code: FaultCode, sentence: string, cause?: unknown) {
     super(sentence, cause === undefined ? undefined : { cause });
@@ -52,13 +52,13 @@ export function invalid(field: string, sentence: string): Fault {
 }
 
 /** This fault, because a limit was reached. */
-export function beyond(limit: ReachableLimit, fault: Fault): Fault {
+export function beyond(limit: CountedLimit, fault: Fault): Fault {
   fault.limit = limit;
   return fault;
 }
 
 /** The limit because of which this went wrong, once: an operation and its answer may both fail with the same fault. */
-export function takeLimit(error: unknown): ReachableLimit | undefined {
+export function takeLimit(error: unknown): CountedLimit | undefined {
   if (!(error instanceof Fault)) return undefined;
   if (error.limit === undefined) return takeLimit(error.cause);
   const { limit } = error;

@@ -69,7 +69,13 @@ test('everyone answers on kept connections, with as many bytes', () =>
 test('everyone answers on new connections', () =>
   succeeds({
     ...asking,
-    sides: [devlxd({ name: 'devlxd-unkept', options: ['--kept-answers', '0'] }), floorPlain, floorIdentify, uws, http],
+    sides: [
+      devlxd({ name: 'devlxd-unkept', options: ['--response-cache', '0'] }),
+      floorPlain,
+      floorIdentify,
+      uws,
+      http,
+    ],
     measure: requests({ mode: 'connect', connections: 4, path: '/1.0' }),
   }));
 

@@ -16,12 +16,12 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
     unknown
   >;
   assert.deepEqual(Object.keys(addon).sort(), [
+    'ControlListener',
     'Gate',
-    'HostListener',
-    'bestIdentityPath',
+    'bestIdentityMethod',
     'connectUnix',
     'duplicate',
-    'identityPaths',
+    'identityMethods',
     'isConnection',
     'listenUnix',
     'listens',
@@ -32,7 +32,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
   ]);
   const members = (name: string) => Object.getOwnPropertyNames((addon[name] as { prototype: object }).prototype).sort();
   const source = readFileSync(join(packageRoot, 'src/gate/addon.ts'), 'utf8');
-  for (const name of ['Gate', 'HostListener']) {
+  for (const name of ['Gate', 'ControlListener']) {
     const declared = new RegExp(`interface Native${name} \\{([^}]*)\\}`).exec(source)?.[1] ?? '';
     const names = [...declared.matchAll(/^ {2}(\w+)\(/gm)].map(([, member]) => member);
     assert.deepEqual(members(name), [...names, 'constructor'].sort());

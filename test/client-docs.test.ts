@@ -75,7 +75,7 @@ test('the one for a guest, in a guest', async () => {
     before: (pid) => daemon.startInstance('guest', pid),
   });
   await eventually('it listens', async () =>
-    (await daemon.client.metrics()).includes('devlxd_listeners{of="guests"} 1'),
+    (await daemon.client.metrics()).includes('devlxd_listeners{role="guest"} 1'),
   );
   await daemon.set('guest', { 'user.other': '1', 'user.role': 'db' });
   await daemon.set('guest', { 'user.last': 'yes' });

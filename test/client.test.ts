@@ -228,7 +228,7 @@ test("a guest's events: each once, in order, whatever happens to the connection 
   await daemon.register('hears', guest.pid);
   const client = clientOf(guest);
   const { events, end } = heard((signal) => client.events({ signal }));
-  const metrics = async () => (await daemon.client.metrics()).match(/^devlxd_listeners\{of="guests"\} (\d+)$/m)?.[1];
+  const metrics = async () => (await daemon.client.metrics()).match(/^devlxd_listeners\{role="guest"\} (\d+)$/m)?.[1];
   await eventually('it listens', async () => (await metrics()) === '1');
   // Lost before the first event, and twice after it.
   let written = 0;

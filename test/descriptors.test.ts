@@ -86,7 +86,7 @@ test('full: a change is made durable, or refused with a sentence, and is never h
 
 test('full: an operator who is connected is answered, another is dropped like a guest', async () => {
   const measured = await daemon.client.metrics();
-  assert.match(measured, /^devlxd_limit_reached_total\{limit="descriptors"\} [1-9]\d*$/m);
+  assert.match(measured, /^devlxd_limit_hits_total\{limit="descriptors"\} [1-9]\d*$/m);
   assert.match(measured, /^process_max_fds 256$/m);
   await ended(connect(socketPaths(daemon.runDir).control));
 });
@@ -114,8 +114,10 @@ test('full: it does not spin, neither idle nor while newcomers come', async (t) 
 });
 
 test('full: options are read again, and with them what the descriptors leave room for', async () => {
-  assert.deepEqual((await file.reload(daemon, 'DEVLXD_LIMIT_STRANGERS=9'))['changed'], { 'limit-strangers': 9 });
-  assert.match(await daemon.client.metrics(), /^devlxd_connections_room 191$/m); // of 256, 64 are ours and one is an init's
+  assert.deepEqual((await file.reload(daemon, 'DEVLXD_LIMIT_PENDING_CALLERS=9'))['changed'], {
+    'limit-pending-callers': 9,
+  });
+  assert.match(await daemon.client.metrics(), /^devlxd_connections_max 191$/m); // of 256, 64 are ours and one is an init's
 });
 
 test('when descriptors are free again it takes newcomers by itself', async () => {
@@ -134,7 +136,7 @@ test('guests leave room for instances that start, whose inits take descriptors t
     NODE_OPTIONS: `--import=${new URL('./support/few-descriptors.js', import.meta.url).href}`,
   });
   try {
-    const room = async () => Number(/^devlxd_connections_room (\d+)$/m.exec(await few.client.metrics())?.[1]);
+    const room = async () => Number(/^devlxd_connections_max (\d+)$/m.exec(await few.client.metrics())?.[1]);
     const before = await room();
     const inits = Array.from({ length: 20 }, () => guests.one());
     for (const [n, { pid }] of inits.entries()) await few.register(`i${n}`, pid, { 'user.mark': `${n}` });

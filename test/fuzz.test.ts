@@ -6,7 +6,7 @@ import { fuzz } from './fuzz/run.js';
 // A few seconds of "npm run fuzz"; a failure names the seed that repeats it.
 const seed = Date.now() % 2 ** 31;
 
-for (const [label, daemon] of Object.entries({ 'kept answers': [], 'no kept answers': ['--kept-answers', '0'] })) {
+for (const [label, daemon] of Object.entries({ 'kept answers': [], 'no kept answers': ['--response-cache', '0'] })) {
   test(`random streams, ${label} (seed ${seed})`, async () => {
     const { answers, memory } = await fuzz({ seed, streams: 3000, daemon });
     assert.ok(answers > 1000, `${answers} answers`);

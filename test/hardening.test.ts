@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { identityPaths } from '../src/gate/gate.js';
+import { identityMethods } from '../src/gate/gate.js';
 import { packageRoot } from '../src/package-root.js';
 import type { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
@@ -95,7 +95,7 @@ function hardened(
 
 const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root, to become another user' };
 
-for (const path of identityPaths) {
+for (const path of identityMethods) {
   test(`it works under the unit's restrictions, on ${path}`, asRoot, async (t) => {
     if (cannot(t, 'systemd-analyze', 'setpriv')) return;
     const managed = await hardened(['--identity', path]);

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ApiError } from '../src/client/client-errors.js';
-import { bestIdentityPath, identityPaths } from '../src/gate/gate.js';
+import { bestIdentityMethod, identityMethods } from '../src/gate/gate.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests, needsGuestUsers } from './support/guest-processes.js';
@@ -50,7 +50,7 @@ function reusing(name: string, body: () => Promise<void>): void {
 }
 
 /** Every way to identify a caller has to pass the same tests; the kernel's own is one of them. */
-for (const identity of identityPaths.slice(identityPaths.indexOf(bestIdentityPath()))) {
+for (const identity of identityMethods.slice(identityMethods.indexOf(bestIdentityMethod()))) {
   describe(`identity by ${identity}`, () => {
     let daemon: TestDaemon;
     let guests: Guests;

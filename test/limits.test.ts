@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { type ReachableLimit, reachableLimits } from '../src/limits/limit-hits.js';
-import { ReachedLog } from '../src/metrics/limit-log.js';
+import { type CountedLimit, countedLimits } from '../src/limits/limit-hits.js';
+import { LimitLog } from '../src/metrics/limit-log.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
@@ -17,17 +17,17 @@ const limits = {
   'requests-per-second': 200,
   'request-burst': 20,
   'stored-requests-per-second': 4,
-  strangers: 1,
+  'pending-callers': 1,
   'hold-seconds': 1,
   'event-backlog': 65_536,
-  'host-event-backlog': 65_536,
+  'control-event-backlog': 65_536,
   'ping-seconds': 1,
   'drain-seconds': 1,
   'config-keys': 8,
   'config-value': 1_000_000,
   'image-exports': 1,
   'guest-body': 100,
-  'host-body': 2_000_000,
+  'control-body': 2_000_000,
 };
 
 let daemon: TestDaemon;
@@ -63,7 +63,7 @@ function stalled(from: Guest, text = ''): Socket {
 
 async function reached(limit: string): Promise<number> {
   const { body } = await operator.request('GET', '/1.0/metrics');
-  const [, value] = body.match(new RegExp(`^devlxd_limit_reached_total\\{limit="${limit}"\\} (\\d+)$`, 'm')) ?? [];
+  const [, value] = body.match(new RegExp(`^devlxd_limit_hits_total\\{limit="${limit}"\\} (\\d+)$`, 'm')) ?? [];
   assert.ok(value !== undefined, `${limit} has no metric`);
   return Number(value);
 }
@@ -82,8 +82,8 @@ interface Case {
   readonly instance?: string;
 }
 
-/** How each is reached; `descriptors` is in descriptors.test.ts, `host-event-backlog` in host-events.test.ts, `drain-seconds` below. */
-const cases: Partial<Record<ReachableLimit, Case>> = {
+/** How each is reached; `descriptors` is in descriptors.test.ts, `control-event-backlog` in host-events.test.ts, `drain-seconds` below. */
+const cases: Partial<Record<CountedLimit, Case>> = {
   'connections-per-instance': {
     instance: 'c1',
     reach: () =>
@@ -140,7 +140,7 @@ const cases: Partial<Record<ReachableLimit, Case>> = {
       await exchange(guest.connect(daemon.socket), get('/1.0').repeat(3000));
     },
   },
-  strangers: {
+  'pending-callers': {
     reach: async () => {
       const stranger = guests.one();
       await Promise.all([1, 2, 3].map(() => ask(stranger.connect(daemon.socket), '/1.0')));
@@ -169,7 +169,7 @@ const cases: Partial<Record<ReachableLimit, Case>> = {
     instance: 'c1',
     reach: () => ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: 'x'.repeat(1000) }),
   },
-  'host-body': { reach: () => operator.error('PATCH', '/1.0/instances/c1', 'x'.repeat(3_000_000)) },
+  'control-body': { reach: () => operator.error('PATCH', '/1.0/instances/c1', 'x'.repeat(3_000_000)) },
   'config-keys': {
     reach: () =>
       operator.error('PATCH', '/1.0/instances/c1', {
@@ -195,8 +195,8 @@ const cases: Partial<Record<ReachableLimit, Case>> = {
 };
 
 test('every limit is reached by one of these tests', () => {
-  const elsewhere = ['descriptors', 'drain-seconds', 'host-event-backlog'];
-  assert.deepEqual([...Object.keys(cases), ...elsewhere].sort(), [...reachableLimits].sort());
+  const elsewhere = ['descriptors', 'drain-seconds', 'control-event-backlog'];
+  assert.deepEqual([...Object.keys(cases), ...elsewhere].sort(), [...countedLimits].sort());
 });
 
 for (const [limit, { reach, instance }] of Object.entries(cases)) {
@@ -228,7 +228,7 @@ test('a flood by many instances: all that it writes is bounded, and counts each 
     const rest = flood.log.filter(({ msg }) => msg === 'limits reached by more instances');
     const times = [...lines, ...rest].reduce((sum, line) => sum + Number(line['times']), 0);
     assert.equal(times, 30 * 40);
-    assert.ok(lines.length <= 2 * ReachedLog.mostLines, `${lines.length} lines`);
+    assert.ok(lines.length <= 2 * LimitLog.mostLines, `${lines.length} lines`);
     assert.ok(rest.length >= 1 && rest.length <= 2);
     assert.ok(lines.every((line) => /^f\d+$/.test(String(line['instance']))));
   } finally {

@@ -95,13 +95,13 @@ test('requests by endpoint and status, whatever the caller puts into the path', 
     ].map(([endpoint, status]) => values.get(of(String(endpoint), Number(status)))),
     [1, 1, 1, 1, 2],
   );
-  assert.equal(values.get('devlxd_guest_requests_again_total'), 1); // the second time for user.a
+  assert.equal(values.get('devlxd_guest_responses_cached_total'), 1); // the second time for user.a
   await operator.request('GET', '/1.0/instances/none');
   await operator.request('GET', '/1.0/instances/%zz');
   await operator.request('GET', '/1.0/nowhere');
   const host = await measured();
   const asked = (endpoint: string, status: number) =>
-    host.get(`devlxd_host_requests_total{endpoint="${endpoint}",status="${status}"}`);
+    host.get(`devlxd_control_requests_total{endpoint="${endpoint}",status="${status}"}`);
   assert.deepEqual(
     [asked('/1.0/instances/{name}', 404), asked('/1.0/instances/{name}', 400), asked('none', 404)],
     [1, 1, 1],
@@ -124,14 +124,14 @@ test('connections, refused ones, held requests, listeners', async () => {
   for (const socket of sockets) socket.destroy();
   await isMeasured('devlxd_connections', 0);
   const follower = await operator.follow();
-  await isMeasured('devlxd_listeners{of="operators"}', 1);
+  await isMeasured('devlxd_listeners{role="control"}', 1);
   const stream = guest.connect(daemon.socket);
   stream.write('GET /1.0/events HTTP/1.1\r\nHost: x\r\n\r\n');
-  await isMeasured('devlxd_listeners{of="guests"}', 1);
+  await isMeasured('devlxd_listeners{role="guest"}', 1);
   stream.destroy();
   follower.end();
-  await isMeasured('devlxd_listeners{of="guests"}', 0);
-  await isMeasured('devlxd_listeners{of="operators"}', 0);
+  await isMeasured('devlxd_listeners{role="guest"}', 0);
+  await isMeasured('devlxd_listeners{role="control"}', 0);
 });
 
 test('of each running instance, on request', async () => {

@@ -103,7 +103,7 @@ test('for people: a line each, of what is asked for', async () => {
   assert.deepEqual(await counted.closed, [0, null]);
   assert.match(counted.text(), /^---\ntype: lifecycle\n[\s\S]*\n---\ntype: lifecycle\n/);
   // It says nothing of profiles: that it listens is known when there is one listener more.
-  await eventually('all listen', async () => /of="operators"\} 2$/m.test(await daemon.client.metrics()));
+  await eventually('all listen', async () => /role="control"\} 2$/m.test(await daemon.client.metrics()));
   for (const name of ['mine', 'others']) await daemon.create(name);
   await daemon.startInstance('mine', guests.one().pid);
   await daemon.stopInstance('mine');

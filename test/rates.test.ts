@@ -23,14 +23,14 @@ const upgrade = [
 const request = `GET ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`;
 
 for (const kept of ['16384', '0']) {
-  describe(`the rate of an instance, with --kept-answers ${kept}`, () => {
+  describe(`the rate of an instance, with --response-cache ${kept}`, () => {
     let daemon: TestDaemon;
     let guests: Guests;
     const operator = new Operator(() => daemon);
 
     before(async () => {
       const rate = ['--limit-requests-per-second', '100', '--limit-request-burst', String(burst)];
-      daemon = await TestDaemon.start([...rate, '--kept-answers', kept]);
+      daemon = await TestDaemon.start([...rate, '--response-cache', kept]);
       guests = new Guests();
     });
 
@@ -49,7 +49,7 @@ for (const kept of ['16384', '0']) {
 
     async function delayed(): Promise<number> {
       const { body } = await operator.request('GET', '/1.0/metrics');
-      return Number(/^devlxd_guest_reads_delayed_total (\d+)$/m.exec(body)?.[1]);
+      return Number(/^devlxd_guest_reads_throttled_total (\d+)$/m.exec(body)?.[1]);
     }
 
     /** So many requests at once that the next one has to wait; no more than whose answers fit into 16 KiB. */
@@ -147,12 +147,12 @@ function alone(name: string, options: readonly string[], body: (daemon: TestDaem
 /** Reads of this instance's connections that have waited. */
 async function delayedOf(daemon: TestDaemon, name: string): Promise<number> {
   const { body } = await new Operator(() => daemon).request('GET', '/1.0/metrics?per=instance');
-  return Number(new RegExp(`^devlxd_instance_delayed_total{.*instance="${name}"} (\\d+)$`, 'm').exec(body)?.[1]);
+  return Number(new RegExp(`^devlxd_instance_throttled_total{.*instance="${name}"} (\\d+)$`, 'm').exec(body)?.[1]);
 }
 
 for (const kept of ['16384', '0']) {
-  const slow = ['--limit-requests-per-second', '1', '--limit-request-burst', '10', '--kept-answers', kept];
-  alone(`requests one after the other count as well, with --kept-answers ${kept}`, slow, async (daemon, guests) => {
+  const slow = ['--limit-requests-per-second', '1', '--limit-request-burst', '10', '--response-cache', kept];
+  alone(`requests one after the other count as well, with --response-cache ${kept}`, slow, async (daemon, guests) => {
     const guest = guests.one();
     await daemon.register('c1', guest.pid, { 'user.mark': 'mark' });
     const session = new Session(guest.connect(daemon.socket));

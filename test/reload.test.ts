@@ -61,7 +61,7 @@ async function metric(name: string): Promise<number> {
   return Number(line?.split(' ')[1]);
 }
 
-const reached = (limit: string) => metric(`devlxd_limit_reached_total{limit="${limit}"}`);
+const reached = (limit: string) => metric(`devlxd_limit_hits_total{limit="${limit}"}`);
 
 test('connections: who is in stays when fewer may be, listeners hear on, and more come in when more may', async () => {
   await start('DEVLXD_LIMIT_CONNECTIONS_PER_INSTANCE=8');
@@ -94,7 +94,7 @@ test('the rate: whoever waits goes on when it is lifted, and waits again when it
   const waiting = 60; // a minute at that rate
   const asked = Promise.all(Array.from({ length: waiting }, () => ask(guest.connect(daemon.socket), path)));
   const odd = ask(guest.connect(daemon.socket), `http://lxd${path}`);
-  await eventually('nearly all wait', async () => (await metric('devlxd_guest_reads_delayed_total')) >= waiting - 5);
+  await eventually('nearly all wait', async () => (await metric('devlxd_guest_reads_throttled_total')) >= waiting - 5);
   let answered = 0;
   for (const each of [asked, odd]) each.then(() => answered++);
   assert.deepEqual((await file.reload(daemon, slow.replace('=1', '=0')))['changed'], {
@@ -102,10 +102,10 @@ test('the rate: whoever waits goes on when it is lifted, and waits again when it
   });
   await eventually('all are answered', () => answered === 2);
   for (const { body } of [...(await asked), await odd]) assert.equal(body, 'here');
-  const before = await metric('devlxd_guest_reads_delayed_total');
+  const before = await metric('devlxd_guest_reads_throttled_total');
   await file.reload(daemon, slow);
   const again = Array.from({ length: 3 }, () => ask(guest.connect(daemon.socket), path));
-  await eventually('they wait', async () => (await metric('devlxd_guest_reads_delayed_total')) > before);
+  await eventually('they wait', async () => (await metric('devlxd_guest_reads_throttled_total')) > before);
   await file.reload(daemon, '');
   await Promise.all(again);
 });
@@ -117,7 +117,7 @@ test('what a listener may leave unread: for those that are there', async () => {
   const head = get('/1.0/events');
   const odd = head.replace('/1.0', 'http://lxd/1.0');
   const silent = [head, head.replace('\r\n\r\n', `\r\n${upgrade}`), odd].map(stalled);
-  await eventually('they listen', async () => (await metric('devlxd_listeners{of="guests"}')) === silent.length);
+  await eventually('they listen', async () => (await metric('devlxd_listeners{role="guest"}')) === silent.length);
   const change = (n: number) => daemon.set('c1', { 'user.large': String(n).repeat(400_000) });
   for (const n of [1, 2, 3, 4]) await change(n);
   assert.equal(await reached('event-backlog'), 0);
@@ -201,10 +201,10 @@ test('debug on and off: requests show and vanish, also those that were answered 
   await file.reload(daemon, 'DEVLXD_LOG_LEVEL=info');
   assert.equal(requests(), 3);
   await askThrice();
-  assert.equal(await metric('devlxd_guest_requests_again_total'), 4);
-  await file.reload(daemon, 'DEVLXD_KEPT_ANSWERS=0');
+  assert.equal(await metric('devlxd_guest_responses_cached_total'), 4);
+  await file.reload(daemon, 'DEVLXD_RESPONSE_CACHE=0');
   await askThrice();
-  assert.equal(await metric('devlxd_guest_requests_again_total'), 4);
+  assert.equal(await metric('devlxd_guest_responses_cached_total'), 4);
   assert.equal(requests(), 3);
   await session.close();
 });
@@ -231,10 +231,16 @@ test('a mistake changes nothing, and is named', async () => {
 test('what cannot change is named; what a flag or the environment says stays', async () => {
   const environment = { DEVLXD_LIMIT_CONFIG_VALUE: '1000' };
   await start('', ['--limit-config-keys', '7'], environment);
-  const lines = ['BACKLOG=1', 'SOURCE=lxd', 'LIMIT_STRANGERS=2', 'LIMIT_CONFIG_KEYS=8', 'LIMIT_CONFIG_VALUE=2000'];
+  const lines = [
+    'BACKLOG=1',
+    'SOURCE=lxd',
+    'LIMIT_PENDING_CALLERS=2',
+    'LIMIT_CONFIG_KEYS=8',
+    'LIMIT_CONFIG_VALUE=2000',
+  ];
   for (let round = 0; round < 2; round++) {
     const said = await file.reload(daemon, lines.map((line) => `DEVLXD_${line}\n`).join(''));
-    assert.deepEqual(said['changed'], round === 0 ? { 'limit-strangers': 2 } : {});
+    assert.deepEqual(said['changed'], round === 0 ? { 'limit-pending-callers': 2 } : {});
     const warned = () => daemon.log.filter(({ msg }) => msg === 'options that only change with a restart');
     await eventually('the warning', () => warned().length > round);
     assert.deepEqual(warned().at(-1)?.['options'], ['source', 'backlog']);
@@ -287,7 +293,7 @@ test('SIGHUP while another takes over: that one has read its options since, or i
   reader.destroy();
   await eventually('it has ended', () => log.some(({ msg }) => msg === 'handed over'));
   assert.ok(log.some(({ msg }) => msg.startsWith('asked too late to read the options again')));
-  assert.equal((await file.reload(daemon, 'DEVLXD_LIMIT_STRANGERS=2')).msg, 'options read again');
+  assert.equal((await file.reload(daemon, 'DEVLXD_LIMIT_PENDING_CALLERS=2')).msg, 'options read again');
 });
 
 test('SIGHUP while another is about to take over, and fails: heeded when this one goes on', async () => {
@@ -295,11 +301,11 @@ test('SIGHUP while another is about to take over, and fails: heeded when this on
   const other = connect(socketPaths(daemon.runDir).control).setEncoding('utf8');
   other.write('GET /1.0/takeover HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: devlxd-takeover\r\n\r\n');
   for await (const text of other) if (String(text).includes('{"count":0}')) break; // that is all; now it is closed
-  file.write('DEVLXD_LIMIT_STRANGERS=2');
+  file.write('DEVLXD_LIMIT_PENDING_CALLERS=2');
   process.kill(daemon.pid, 'SIGHUP');
   const changed = () => daemon.log.find(({ msg }) => msg === 'options read again')?.['changed'];
   await eventually('read again', () => changed() !== undefined);
-  assert.deepEqual(changed(), { 'limit-strangers': 2 });
+  assert.deepEqual(changed(), { 'limit-pending-callers': 2 });
   assert.equal((await ask(guest.connect(daemon.socket), path)).body, 'here');
 });
 

@@ -248,7 +248,7 @@ test('who waits because it asks too often goes along as well', async () => {
     const waiting = ask();
     await eventually('they wait', async () => {
       const { body } = await new Operator(() => daemon).request('GET', '/1.0/metrics');
-      return Number(/^devlxd_guest_reads_delayed_total (\d+)$/m.exec(body)?.[1]) >= 5;
+      return Number(/^devlxd_guest_reads_throttled_total (\d+)$/m.exec(body)?.[1]) >= 5;
     });
     const leaving = daemon.takeOver();
     await waiting;

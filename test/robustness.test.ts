@@ -89,8 +89,8 @@ test('a caller that leaves while it is held is forgotten', async () => {
   await lives();
 });
 
-test('more strangers than may wait are told so at once; the others wait on', async () => {
-  const crowded = await TestDaemon.start(['--limit-strangers', '3', '--limit-hold-seconds', '60']);
+test('more pendingCallers than may wait are told so at once; the others wait on', async () => {
+  const crowded = await TestDaemon.start(['--limit-pending-callers', '3', '--limit-hold-seconds', '60']);
   try {
     const stranger = guests.one();
     const waiting = [1, 2, 3].map(() => ask(stranger.connect(crowded.socket), '/1.0'));

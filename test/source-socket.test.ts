@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, syml
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { bestIdentityPath, identityPaths } from '../src/gate/gate.js';
+import { bestIdentityMethod, identityMethods } from '../src/gate/gate.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { FakeLxd } from './support/fake-lxd.js';
@@ -91,7 +91,7 @@ test("the guests' socket is taken and given back while a guest asks: every reque
   assert.deepEqual([...counted.keys()].sort(), ['of LXD', 'of devlxd']);
 });
 
-for (const path of identityPaths.slice(identityPaths.indexOf(bestIdentityPath()))) {
+for (const path of identityMethods.slice(identityMethods.indexOf(bestIdentityMethod()))) {
   test(`both sockets tell guests apart by ${path}`, async () => {
     const other = guests.one();
     const work = async (daemon: TestDaemon) => {

@@ -23,7 +23,8 @@ using devlxd::bench::read_count;
 constexpr const char* kHelp =
     "Usage: bench_floor --socket PATH [options]\n"
     "\n"
-    "Answers every HTTP request with the same bytes. Prints ready; ends when standard input does.\n"
+    "ResponseCache every HTTP request with the same bytes. Prints ready; ends when standard input "
+    "does.\n"
     "\n"
     "  --mode MODE       plain: accept4 and SO_PEERCRED; identify: also SO_PEERPIDFD,\n"
     "                    PIDFD_GET_PID_NAMESPACE, NS_GET_ID and a look-up (plain)\n"

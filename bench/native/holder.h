@@ -49,7 +49,7 @@ class Holder {
     bool held = false;
   };
 
-  bool settled() const { return opened_ == connections_.size() && under_way_ == 0; }
+  bool at_request_boundary() const { return opened_ == connections_.size() && under_way_ == 0; }
   void announce_heard();
   void forget_messages();
   void open_some();

@@ -35,7 +35,7 @@ constexpr const char* kHelp =
 
 struct Options {
   std::string socket;
-  IdentityPath path = IdentityPath::kPidfdIoctl;
+  IdentityMethod path = IdentityMethod::kPidfdIoctl;
   int nested = 0;
   bool known = false;
   int count = 20000;
@@ -46,11 +46,11 @@ int usage(const char* problem) {
   return 2;
 }
 
-bool read_path(const char* text, IdentityPath& path) {
+bool read_path(const char* text, IdentityMethod& path) {
   const char* names[] = {"pidfd-ioctl", "peer-pidfd", "procfs"};
   for (int i = 0; i < 3; i++) {
     if (strcmp(text, names[i]) != 0) continue;
-    path = static_cast<IdentityPath>(i);
+    path = static_cast<IdentityMethod>(i);
     return true;
   }
   return false;
@@ -67,17 +67,17 @@ bool read_path(const char* text, IdentityPath& path) {
 }
 
 // Nanoseconds for each, or 0 when the guest was not recognised.
-uint64_t time_of_identify(int connection, const Options& options, const Instances& instances) {
+uint64_t time_of_identify(int connection, const Options& options, const InstanceTable& instances) {
   // The caller has to be older than the clock, by more than the 10 ms in which its age is told.
   usleep(20'000);
   const AcceptClock clock;
-  KnownProcesses nobody(IdentityPath::kProcfs);
-  KnownProcesses somebody(options.path);
-  KnownProcesses& known = options.known ? somebody : nobody;
+  NamespaceCache nobody(IdentityMethod::kProcfs);
+  NamespaceCache somebody(options.path);
+  NamespaceCache& known = options.known ? somebody : nobody;
   const uint64_t began = now();
   for (int i = 0; i < options.count; i++) {
     const Caller caller = identify(connection, options.path, instances, {clock}, known);
-    if (caller.standing != Standing::kInstance) return 0;
+    if (caller.kind != CallerKind::kInstance) return 0;
   }
   return (now() - began) / options.count;
 }
@@ -93,8 +93,8 @@ int run(const Options& options) {
   guests::Message message;
   if (!failure && guest.pid > 0 && guests::receive_message(guest.socket.get(), message)) {
     const OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    Instances instances;
-    instances.honour(instances.add(options.path, guest.pid).slot);
+    InstanceTable instances;
+    instances.activate(instances.add(options.path, guest.pid).slot);
     nanoseconds = time_of_identify(connection.get(), options, instances);
   }
   if (guest.pid > 0) {

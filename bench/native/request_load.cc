@@ -55,7 +55,7 @@ const LoadResult& RequestLoad::run() {
     time = now();
   }
   result_.busy = static_cast<double>(cpu_time() - used) / static_cast<double>(time - began_);
-  give_up(time);
+  time_out(time);
   result_.seconds = static_cast<double>(std::min(time, end_) - std::min(time, measured_from_)) /
                     kNanosecondsPerSecond;
   return result_;
@@ -145,7 +145,7 @@ void RequestLoad::receive(Connection& connection) {
     return;
   }
   const std::string_view received(buffer_.data(), std::max<ssize_t>(size, 0));
-  if (connection.busy && connection.answer.untouched() && known_.equals(received)) {
+  if (connection.busy && connection.answer.untouched() && namespace_cache_.equals(received)) {
     return right(connection, received.size());
   }
   std::string_view rest = received;
@@ -167,7 +167,7 @@ void RequestLoad::receive(Connection& connection) {
 void RequestLoad::judge(Connection& connection, std::string_view received) {
   const AnswerParser& answer = connection.answer;
   if (answer.status() == options_.status() && answer.body_matches()) {
-    if (answer.bytes() == received.size()) known_.remember(received);
+    if (answer.bytes() == received.size()) namespace_cache_.remember(received);
     return right(connection, answer.bytes());
   }
   tally_.mismatch(answer, received);
@@ -206,7 +206,7 @@ void RequestLoad::record(const Connection& connection, uint64_t time, uint64_t b
 }
 
 // What has no answer by now never gets one; an open loop also owes what it could not send.
-void RequestLoad::give_up(uint64_t time) {
+void RequestLoad::time_out(uint64_t time) {
   for (uint64_t i = 0; i < under_way_; i++) tally_.error("a request was not answered in 5 s");
   if (!is_open_loop() || tally_.hopeless()) return;
   for (; next_due() < std::min(end_, time); scheduled_++) {

@@ -59,7 +59,7 @@ class RequestLoad {
   void answered(Connection& connection, uint64_t time);
   void failed(Connection& connection);
   void record(const Connection& connection, uint64_t time, uint64_t bytes);
-  void give_up(uint64_t time);
+  void time_out(uint64_t time);
 
   const LoadOptions& options_;
   const sockaddr_un address_;
@@ -70,7 +70,7 @@ class RequestLoad {
   std::deque<Connection*> idle_;      // who was idle longest asks next
   std::vector<Connection*> waiting_;  // could not connect; tried again in a moment
   std::vector<char> buffer_;
-  KnownAnswer known_;
+  KnownAnswer namespace_cache_;
   uint64_t began_ = 0;
   uint64_t measured_from_ = 0;
   uint64_t end_ = 0;

@@ -24,8 +24,8 @@ constexpr const char* kOutcomeNames[] = {"registered", "gone",  "own-namespace",
                                          "no-root",    "taken", "denied",        "failed"};
 
 // What callerOf() gives for a caller without an instance; slot * 2 + (is root) otherwise.
-constexpr int kCodeStranger = -1;
-constexpr int kCodeNobody = -2;
+constexpr int kCodeUnregistered = -1;
+constexpr int kCodeUnidentified = -2;
 constexpr int kCodeNoConnection = -3;  // the response has ended, or is another app's
 
 // The object of uWebSockets.js behind a Napi::Value. Node-API has no way to an internal field or to
@@ -47,12 +47,12 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::listen>("listen"),
                         InstanceMethod<&GateWrap::stop_listening>("stopListening"),
                         InstanceMethod<&GateWrap::add>("register"),
-                        InstanceMethod<&GateWrap::honour>("honour"),
+                        InstanceMethod<&GateWrap::activate>("activate"),
                         InstanceMethod<&GateWrap::remove>("unregister"),
                         InstanceMethod<&GateWrap::caller_of>("callerOf"),
                         InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
-                        InstanceMethod<&GateWrap::keep_answer>("keepAnswer"),
-                        InstanceMethod<&GateWrap::forget_answers>("forgetAnswers"),
+                        InstanceMethod<&GateWrap::cache_response>("cacheResponse"),
+                        InstanceMethod<&GateWrap::forget_responses>("forgetResponses"),
                         InstanceMethod<&GateWrap::detach>("detach"),
                         InstanceMethod<&GateWrap::take>("take"),
                         InstanceMethod<&GateWrap::release>("release"),
@@ -65,7 +65,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
                         InstanceMethod<&GateWrap::counters>("counters"),
                         InstanceMethod<&GateWrap::counters_of>("countersOf"),
-                        InstanceMethod<&GateWrap::take_restrained>("takeRestrained")});
+                        InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
   }
 
   // new Gate(identity path number, limits, onInitExit(slots), onOddRequest(fd, data, ticket))
@@ -74,7 +74,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
         context_(info.Env(), "devlxd:gate"),
         on_init_exit_(Napi::Persistent(info[2].As<Napi::Function>())),
         on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
-    const auto path = static_cast<IdentityPath>(info[0].As<Napi::Number>().Int32Value());
+    const auto path = static_cast<IdentityMethod>(info[0].As<Napi::Number>().Int32Value());
     gate_ = std::make_unique<Gate>(
         loop_of(info.Env()), path, limits_in(info[1]),
         [this](const std::vector<Slot>& slots) { exited(slots); },
@@ -121,8 +121,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return result;
   }
 
-  void honour(const Napi::CallbackInfo& info) {
-    gate_->honour(info[0].As<Napi::Number>().Uint32Value());
+  void activate(const Napi::CallbackInfo& info) {
+    gate_->activate(info[0].As<Napi::Number>().Uint32Value());
   }
 
   void remove(const Napi::CallbackInfo& info) {
@@ -141,8 +141,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
   static int code_of(const Caller* caller) {
     if (caller == nullptr) return kCodeNoConnection;
-    if (caller->standing == Standing::kStranger) return kCodeStranger;
-    if (caller->standing == Standing::kNobody) return kCodeNobody;
+    if (caller->kind == CallerKind::kUnregistered) return kCodeUnregistered;
+    if (caller->kind == CallerKind::kUnidentified) return kCodeUnidentified;
     return static_cast<int>(caller->slot * 2 + (caller->root ? 1 : 0));
   }
 
@@ -182,16 +182,16 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return result;
   }
 
-  void keep_answer(const Napi::CallbackInfo& info) {
+  void cache_response(const Napi::CallbackInfo& info) {
     Connection* connection = connection_in(info);
     if (connection == nullptr) return;
     const std::string head = info[1].As<Napi::String>();
     const std::string body = info[2].As<Napi::String>();
-    gate_->keep_answer(*connection, head, body);
+    gate_->cache_response(*connection, head, body);
   }
 
-  void forget_answers(const Napi::CallbackInfo& info) {
-    gate_->forget_answers(info[0].As<Napi::Number>().Uint32Value());
+  void forget_responses(const Napi::CallbackInfo& info) {
+    gate_->forget_responses(info[0].As<Napi::Number>().Uint32Value());
   }
 
   void detach(const Napi::CallbackInfo& info) {
@@ -216,10 +216,10 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
   // [fd, slot, is root, start ticks, fd, slot, ...]
   Napi::Value part(const Napi::CallbackInfo& info) {
-    std::vector<Parting> kept = gate_->part(info[0].As<Napi::Boolean>());
+    std::vector<HandoverConnection> kept = gate_->part(info[0].As<Napi::Boolean>());
     Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 4);
     uint32_t at = 0;
-    for (Parting& parting : kept) {
+    for (HandoverConnection& parting : kept) {
       result[at++] = parting.fd.release();
       result[at++] = parting.slot == kNoSlot ? -1 : static_cast<double>(parting.slot);
       result[at++] = parting.root ? 1 : 0;
@@ -262,16 +262,16 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["overLimit"] = static_cast<double>(counters.over_limit);
     result["overUnregistered"] = static_cast<double>(counters.over_unregistered);
     result["unidentified"] = static_cast<double>(counters.unidentified);
-    result["delayed"] = static_cast<double>(counters.delayed);
+    result["throttled"] = static_cast<double>(counters.throttled);
     result["sentAhead"] = static_cast<double>(counters.sent_ahead);
-    result["overStrangers"] = static_cast<double>(counters.over_strangers);
-    result["answeredAgain"] = static_cast<double>(counters.answered_again);
+    result["overPendingCallers"] = static_cast<double>(counters.over_pending_callers);
+    result["cacheHits"] = static_cast<double>(counters.cache_hits);
     result["shed"] = static_cast<double>(gate_->shed());
     result["connections"] = gate_->connections();
     result["room"] = gate_->room();
     result["running"] = static_cast<double>(gate_->running());
-    result["held"] = gate_->strangers().asking();
-    result["everHeld"] = static_cast<double>(gate_->strangers().asked());
+    result["held"] = gate_->pending_callers().asking();
+    result["everHeld"] = static_cast<double>(gate_->pending_callers().asked());
     return result;
   }
 
@@ -279,16 +279,16 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     const Instance& instance = *gate_->instance(info[0].As<Napi::Number>().Uint32Value());
     Napi::Object result = Napi::Object::New(info.Env());
     result["connections"] = instance.connections;
-    result["answeredAgain"] = static_cast<double>(instance.counters.answered_again);
+    result["cacheHits"] = static_cast<double>(instance.counters.cache_hits);
     result["refused"] = static_cast<double>(instance.counters.refused);
-    result["delayed"] = static_cast<double>(instance.counters.delayed);
+    result["throttled"] = static_cast<double>(instance.counters.throttled);
     result["overLimit"] = static_cast<double>(instance.counters.over_limit);
     result["sentAhead"] = static_cast<double>(instance.counters.sent_ahead);
     return result;
   }
 
-  Napi::Value take_restrained(const Napi::CallbackInfo& info) {
-    return list_of(info.Env(), gate_->take_restrained());
+  Napi::Value take_slots_with_hits(const Napi::CallbackInfo& info) {
+    return list_of(info.Env(), gate_->take_slots_with_hits());
   }
 
   static Napi::Array list_of(const Napi::Env& env, const std::vector<Slot>& slots) {
@@ -333,8 +333,8 @@ Napi::Value best_identity_path_js(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   Napi::Array paths = Napi::Array::New(env);
   for (uint32_t i = 0; i < std::size(kPathNames); i++) paths[i] = kPathNames[i];
-  exports["identityPaths"] = paths;
-  exports["bestIdentityPath"] = Napi::Function::New(env, best_identity_path_js);
+  exports["identityMethods"] = paths;
+  exports["bestIdentityMethod"] = Napi::Function::New(env, best_identity_path_js);
   exports["listenUnix"] = Napi::Function::New(env, listen_unix_js);
   exports["duplicate"] = Napi::Function::New(env, duplicate_js);
   exports["listens"] = Napi::Function::New(env, listens_js);
@@ -345,7 +345,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["notifyManager"] = Napi::Function::New(env, notify_manager_js);
   exports["sendFile"] = Napi::Function::New(env, SendFileWorker::queue);
   exports["Gate"] = GateWrap::constructor(env);
-  exports["HostListener"] = HostListenerWrap::constructor(env);
+  exports["ControlListener"] = ControlListenerWrap::constructor(env);
   return exports;
 }
 

@@ -10,17 +10,17 @@
 namespace devlxd {
 
 // Accepts the operators' connections and hands each to JavaScript: onConnection(fd, pid, uid, gid).
-class HostListenerWrap : public Napi::ObjectWrap<HostListenerWrap> {
+class ControlListenerWrap : public Napi::ObjectWrap<ControlListenerWrap> {
  public:
   static Napi::Function constructor(Napi::Env env) {
-    return DefineClass(env, "HostListener",
-                       {InstanceMethod<&HostListenerWrap::listen>("listen"),
-                        InstanceMethod<&HostListenerWrap::admit>("admit"),
-                        InstanceMethod<&HostListenerWrap::stop>("stop")});
+    return DefineClass(env, "ControlListener",
+                       {InstanceMethod<&ControlListenerWrap::listen>("listen"),
+                        InstanceMethod<&ControlListenerWrap::admit>("admit"),
+                        InstanceMethod<&ControlListenerWrap::stop>("stop")});
   }
 
-  explicit HostListenerWrap(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<HostListenerWrap>(info),
+  explicit ControlListenerWrap(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<ControlListenerWrap>(info),
         context_(info.Env(), "devlxd:host"),
         on_connection_(Napi::Persistent(info[0].As<Napi::Function>())),
         listener_(loop_of(info.Env()), [this](OwnFd fd) { accepted(std::move(fd)); }, [] {}) {}

@@ -13,7 +13,7 @@
 
 namespace {
 
-using devlxd::Answers;
+using devlxd::ResponseCache;
 using devlxd::Slot;
 
 constexpr Slot kSlots = 3;
@@ -36,7 +36,7 @@ bool is_answer(std::string_view answer, const Kept& kept) {
 }
 
 // What is found was kept for these bytes of this instance, and not forgotten since.
-void check_found(Answers& answers, const Model& model, Slot slot, std::string_view request) {
+void check_found(ResponseCache& answers, const Model& model, Slot slot, std::string_view request) {
   const std::string_view answer = answers.find(slot, request);
   if (answer.empty()) return;
   const auto known = model.find({slot, std::string(request)});
@@ -46,7 +46,7 @@ void check_found(Answers& answers, const Model& model, Slot slot, std::string_vi
                       [answer](const Kept& kept) { return is_answer(answer, kept); }));
 }
 
-void keep(Answers& answers, Model& model, Slot slot, devlxd::fuzz::Steps& steps) {
+void keep(ResponseCache& answers, Model& model, Slot slot, devlxd::fuzz::Steps& steps) {
   const std::string_view request = steps.text(steps.number() * 8);
   const Kept kept = {std::string(steps.text(steps.number())),
                      std::string(steps.text(steps.number() * 8))};
@@ -55,13 +55,13 @@ void keep(Answers& answers, Model& model, Slot slot, devlxd::fuzz::Steps& steps)
   model[{slot, std::string(request)}].push_back(kept);
   const size_t least = request.size() + kept.head.size() + kept.body.size();
   REQUIRE(least <= kMost || again || answers.find(slot, request).empty());
-  REQUIRE(request.size() <= Answers::kLongestRequest || answers.find(slot, request).empty());
-  REQUIRE(least > kMost / 2 || request.size() > Answers::kLongestRequest ||
+  REQUIRE(request.size() <= ResponseCache::kLongestRequest || answers.find(slot, request).empty());
+  REQUIRE(least > kMost / 2 || request.size() > ResponseCache::kLongestRequest ||
           !answers.find(slot, request).empty());
   check_found(answers, model, slot, request);
 }
 
-void forget(Answers& answers, Model& model, Slot slot) {
+void forget(ResponseCache& answers, Model& model, Slot slot) {
   answers.forget(slot);
   std::erase_if(model, [slot](const auto& entry) { return entry.first.first == slot; });
 }
@@ -70,7 +70,7 @@ void forget(Answers& answers, Model& model, Slot slot) {
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   devlxd::fuzz::Steps steps(data, size);
-  Answers answers(kMost);
+  ResponseCache answers(kMost);
   Model model;
   while (!steps.done()) {
     const unsigned step = steps.number();

@@ -24,54 +24,56 @@ constexpr uint64_t kProcfsTickMilliseconds = 50;
 
 }  // namespace
 
-Gate::Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit,
+Gate::Gate(uv_loop_t* loop, IdentityMethod path, GateLimits limits, OnInitExit on_init_exit,
            OnOddRequest on_odd_request)
     : loop_(loop),
       path_(path),
       limits_(limits),
       on_init_exit_(std::move(on_init_exit)),
       on_odd_request_(std::move(on_odd_request)),
-      known_(path),
+      namespace_cache_(path),
       bridge_([this](Connection& connection) { closed(connection); },
               {.before = [this](Connection& connection,
                                 std::string_view data) { return take_data(connection, data); },
                .after = [this] { data_taken(); }}),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
-      strangers_(loop, limits.strangers, limits.hold_milliseconds,
-                 [this](Waiting waiting) { give_up(std::move(waiting)); }),
-      answers_(limits.kept_answers),
-      rates_(limits.requests_per_second, limits.request_burst) {
+      pending_(loop, limits.pending_callers, limits.hold_milliseconds,
+               [this](PendingCaller waiting) { time_out(std::move(waiting)); }),
+      response_cache_(limits.response_cache_bytes),
+      rate_limiter_(limits.requests_per_second, limits.request_burst) {
   exits_poll_ = new uv_poll_t;
   uv_poll_init(loop, exits_poll_, exits_.get());
   exits_poll_->data = this;
   uv_poll_start(exits_poll_, UV_READABLE,
                 [](uv_poll_t* poll, int, int) { static_cast<Gate*>(poll->data)->reap_inits(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(exits_poll_));
-  delay_timer_ = new uv_timer_t;
-  uv_timer_init(loop, delay_timer_);
-  delay_timer_->data = this;
-  uv_unref(reinterpret_cast<uv_handle_t*>(delay_timer_));
+  throttle_timer_ = new uv_timer_t;
+  uv_timer_init(loop, throttle_timer_);
+  throttle_timer_->data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(throttle_timer_));
 }
 
 Gate::~Gate() {
   uv_close(reinterpret_cast<uv_handle_t*>(exits_poll_),
            [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
-  uv_close(reinterpret_cast<uv_handle_t*>(delay_timer_),
+  uv_close(reinterpret_cast<uv_handle_t*>(throttle_timer_),
            [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
 }
 
 void Gate::set_limits(GateLimits limits) {
-  if (limits.kept_answers != limits_.kept_answers) answers_.set_most(limits.kept_answers);
+  if (limits.response_cache_bytes != limits_.response_cache_bytes)
+    response_cache_.set_most(limits.response_cache_bytes);
   limits_ = limits;
-  strangers_.set(limits.strangers, limits.hold_milliseconds);
-  rates_.set(limits.requests_per_second, limits.request_burst);  // who waits is looked at soon
+  pending_.set(limits.pending_callers, limits.hold_milliseconds);
+  rate_limiter_.set(limits.requests_per_second,
+                    limits.request_burst);  // who waits is looked at soon
 }
 
 Gate::Entrance::Entrance(Gate& gate, uv_loop_t* loop)
     : listener(
           loop, [this, &gate](OwnFd fd) { gate.admit(std::move(fd), PeerProof{clock}); },
           [this] { clock.queue_was_empty(); }) {
-  if (gate.path_ == IdentityPath::kProcfs) listener.set_tick(kProcfsTickMilliseconds);
+  if (gate.path_ == IdentityMethod::kProcfs) listener.set_tick(kProcfsTickMilliseconds);
 }
 
 Failure Gate::listen(OwnFd listening) {
@@ -95,13 +97,13 @@ Registration Gate::add(pid_t pid) {
   Registration result = instances_.add(path_, pid);
   if (result.outcome != RegisterOutcome::kRegistered) return result;
   watch(result.slot);
-  rates_.reset(result.slot);
+  rate_limiter_.reset(result.slot);
   return result;
 }
 
-void Gate::honour(Slot slot) {
-  instances_.honour(slot);
-  for (Waiting& known : strangers_.take_known(instances_)) {
+void Gate::activate(Slot slot) {
+  instances_.activate(slot);
+  for (PendingCaller& known : pending_.take_known(instances_)) {
     admit_as(std::move(known.fd), std::move(known.caller));
   }
 }
@@ -110,26 +112,26 @@ void Gate::remove(Slot slot) {
   Instance* instance = instances_.at(slot);
   if (instance == nullptr || !instance->running) return;
   while (instance->first != nullptr) bridge_.close(*instance->first);
-  answers_.forget(slot);
+  response_cache_.forget(slot);
   instances_.remove(slot);
 }
 
 void Gate::admit(OwnFd fd, const PeerProof& proof) {
   counters_.accepted++;
-  Caller caller = identify(fd.get(), path_, instances_, proof, known_);
+  Caller caller = identify(fd.get(), path_, instances_, proof, namespace_cache_);
   if (!has_room_for(caller)) return;
-  if (caller.standing == Standing::kStranger) {
-    if (strangers_.has_room()) return strangers_.add(std::move(fd), std::move(caller));
-    if (limits_.hold_milliseconds != 0) counters_.over_strangers++;
-    caller.standing = Standing::kNobody;
-    caller.lineage.reset();
+  if (caller.kind == CallerKind::kUnregistered) {
+    if (pending_.has_room()) return pending_.add(std::move(fd), std::move(caller));
+    if (limits_.hold_milliseconds != 0) counters_.over_pending_callers++;
+    caller.kind = CallerKind::kUnidentified;
+    caller.chain.reset();
   }
   admit_as(std::move(fd), std::move(caller));
 }
 
 // It is told that nobody knows it.
-void Gate::give_up(Waiting waiting) {
-  waiting.caller.lineage.reset();
+void Gate::time_out(PendingCaller waiting) {
+  waiting.caller.chain.reset();
   admit_as(std::move(waiting.fd), std::move(waiting.caller));
 }
 
@@ -150,12 +152,12 @@ uint32_t Gate::room() const {
 bool Gate::has_room_for(const Caller& caller) {
   if (connections() >= room()) {
     counters_.over_limit++;
-    if (caller.standing == Standing::kInstance) {
-      restrain(caller.slot, &InstanceCounters::over_limit);
+    if (caller.kind == CallerKind::kInstance) {
+      count_hit(caller.slot, &InstanceCounters::over_limit);
     }
     return false;
   }
-  if (caller.standing != Standing::kInstance) {
+  if (caller.kind != CallerKind::kInstance) {
     if (limits_.unregistered == 0 || unregistered() < limits_.unregistered) return true;
     counters_.over_unregistered++;
     return false;
@@ -163,36 +165,36 @@ bool Gate::has_room_for(const Caller& caller) {
   if (limits_.connections_per_instance == 0) return true;
   if (instances_.at(caller.slot)->connections < limits_.connections_per_instance) return true;
   counters_.over_instance_limit++;
-  restrain(caller.slot, &InstanceCounters::refused);
+  count_hit(caller.slot, &InstanceCounters::refused);
   return false;
 }
 
-void Gate::restrain(Slot slot, uint64_t InstanceCounters::* counter) {
+void Gate::count_hit(Slot slot, uint64_t InstanceCounters::* counter) {
   Instance& instance = *instances_.at(slot);
   (instance.counters.*counter)++;
-  if (!instance.restrained) restrained_.push_back(slot);
-  instance.restrained = true;
+  if (!instance.has_unreported_hits) slots_with_hits_.push_back(slot);
+  instance.has_unreported_hits = true;
 }
 
-std::vector<Slot> Gate::take_restrained() {
-  for (const Slot slot : restrained_) instances_.at(slot)->restrained = false;
-  return std::exchange(restrained_, {});
+std::vector<Slot> Gate::take_slots_with_hits() {
+  for (const Slot slot : slots_with_hits_) instances_.at(slot)->has_unreported_hits = false;
+  return std::exchange(slots_with_hits_, {});
 }
 
 Connection*& Gate::head_for(const Connection& connection) {
-  if (connection.caller.standing != Standing::kInstance) return unowned_;
+  if (connection.caller.kind != CallerKind::kInstance) return without_instance_;
   return instances_.at(connection.caller.slot)->first;
 }
 
 void Gate::link(Connection& connection) {
   const Caller& caller = connection.caller;
   connections_++;
-  if (caller.standing == Standing::kInstance) {
+  if (caller.kind == CallerKind::kInstance) {
     instances_.charge(caller.slot);
   } else {
     unregistered_++;
   }
-  if (caller.standing == Standing::kNobody) counters_.unidentified++;
+  if (caller.kind == CallerKind::kUnidentified) counters_.unidentified++;
   Connection*& head = head_for(connection);
   connection.previous = nullptr;
   connection.next = head;
@@ -201,7 +203,7 @@ void Gate::link(Connection& connection) {
 }
 
 void Gate::unlink(Connection& connection) {
-  if (parting_ == &connection) parting_ = connection.next;
+  if (drain_cursor_ == &connection) drain_cursor_ = connection.next;
   if (connection.next != nullptr) connection.next->previous = connection.previous;
   if (connection.previous != nullptr) {
     connection.previous->next = connection.next;
@@ -213,15 +215,15 @@ void Gate::unlink(Connection& connection) {
 
 void Gate::closed(Connection& connection) {
   if (chunk_.connection == &connection) drop_chunk();
-  if (connection.delayed) undelay(connection);
+  if (connection.throttled) unthrottle(connection);
   unlink(connection);
   discharge(connection.caller.slot);
 }
 
 void Gate::detach(Connection& connection) {
   if (chunk_.connection == &connection) drop_chunk();
-  if (connection.delayed) {
-    undelay(connection);
+  if (connection.throttled) {
+    unthrottle(connection);
     bridge_.read_again(connection);
   }
   connection.held.reset();  // sent before the answer: an upgrade moves the socket, and forgets this
@@ -243,20 +245,20 @@ Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
   if (must_wait(connection.caller)) {
     if (data.size() > kLongestDelayed) {
       counters_.sent_ahead++;
-      restrain(connection.caller.slot, &InstanceCounters::sent_ahead);
+      count_hit(connection.caller.slot, &InstanceCounters::sent_ahead);
       bridge_.close(connection);
       return kDone;
     }
-    delay(connection);
+    throttle(connection);
     return kHold;
   }
-  if (!connection.settled) return kPass;
-  if (answer_again(connection, data)) return kDone;
+  if (!connection.at_request_boundary) return kPass;
+  if (answer_from_cache(connection, data)) return kDone;
   // uWebSockets mistakes a request line that comes in two pieces for one of another version.
   if (!has_whole_line(data) && data.size() < kLongestHeld) return kHold;
   if (hand_over_if_odd(connection, data)) return kDone;
-  connection.settled = false;
-  if (data.size() <= Answers::kLongestRequest) {
+  connection.at_request_boundary = false;
+  if (data.size() <= ResponseCache::kLongestRequest) {
     chunk_.connection = &connection;
     chunk_.data = data;
   }
@@ -271,28 +273,28 @@ void Gate::drop_chunk() {
 void Gate::data_taken() {
   Connection* connection = chunk_.connection;
   if (connection != nullptr && chunk_.answered) {
-    connection->settled = !bridge_.is_backed_up(*connection);
+    connection->at_request_boundary = !bridge_.is_backed_up(*connection);
   }
   drop_chunk();
 }
 
-bool Gate::answer_again(Connection& connection, std::string_view data) {
+bool Gate::answer_from_cache(Connection& connection, std::string_view data) {
   const Caller& caller = connection.caller;
-  if (caller.standing != Standing::kInstance || !caller.root) return false;
-  const std::string_view answer = answers_.find(caller.slot, data);
+  if (caller.kind != CallerKind::kInstance || !caller.root) return false;
+  const std::string_view answer = response_cache_.find(caller.slot, data);
   if (answer.empty() || !bridge_.send(connection, answer)) return false;
-  counters_.answered_again++;
-  instances_.at(caller.slot)->counters.answered_again++;
+  counters_.cache_hits++;
+  instances_.at(caller.slot)->counters.cache_hits++;
   charge_request(caller);
   return true;
 }
 
-void Gate::keep_answer(Connection& connection, std::string_view head, std::string_view body) {
+void Gate::cache_response(Connection& connection, std::string_view head, std::string_view body) {
   if (chunk_.connection != &connection || !is_repeatable_request(chunk_.data)) return;
   chunk_.answered = true;
   const Caller& caller = connection.caller;
-  if (caller.standing == Standing::kInstance && caller.root) {
-    answers_.keep(caller.slot, chunk_.data, head, body);
+  if (caller.kind == CallerKind::kInstance && caller.root) {
+    response_cache_.keep(caller.slot, chunk_.data, head, body);
   }
 }
 

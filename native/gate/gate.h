@@ -25,29 +25,29 @@ namespace devlxd {
 struct GateLimits {
   uint32_t connections_per_instance = 0;  // 0: no limit
   uint32_t connections = 0;               // of all instances together; 0: no limit
-  uint32_t unregistered = 0;              // connections of strangers and nobodies; 0: no limit
-  uint32_t descriptors = 0;               // of connections and running inits; 0: no limit
-  uint32_t strangers = 0;                 // callers whose namespace is held open; 0: none are
-  uint32_t hold_milliseconds = 0;         // that a request of such a caller waits
-  uint32_t kept_answers = 0;              // bytes of ready answers for one instance; 0: none
-  uint32_t requests_per_second = 0;       // of one instance, in the long run; 0: no limit
-  uint32_t request_burst = 0;             // of one instance, at once
+  uint32_t unregistered = 0;          // connections of pending_callers and nobodies; 0: no limit
+  uint32_t descriptors = 0;           // of connections and running inits; 0: no limit
+  uint32_t pending_callers = 0;       // callers whose namespace is held open; 0: none are
+  uint32_t hold_milliseconds = 0;     // that a request of such a caller waits
+  uint32_t response_cache_bytes = 0;  // bytes of ready answers for one instance; 0: none
+  uint32_t requests_per_second = 0;   // of one instance, in the long run; 0: no limit
+  uint32_t request_burst = 0;         // of one instance, at once
 };
 
 struct GateCounters {
   uint64_t accepted = 0;
-  uint64_t over_instance_limit = 0;  // closed at once: the instance has its share
-  uint64_t over_limit = 0;           // closed at once: the daemon is full
-  uint64_t over_unregistered = 0;    // closed at once: no instance's, and such have their share
-  uint64_t unidentified = 0;         // served, but as nobody
-  uint64_t answered_again = 0;       // requests answered with a kept answer
-  uint64_t delayed = 0;              // reads that had to wait: the instance asks too often
-  uint64_t sent_ahead = 0;           // closed: too much sent ahead of the instance's rate
-  uint64_t over_strangers = 0;       // served as nobody: one stranger too many
+  uint64_t over_instance_limit = 0;   // closed at once: the instance has its share
+  uint64_t over_limit = 0;            // closed at once: the daemon is full
+  uint64_t over_unregistered = 0;     // closed at once: no instance's, and such have their share
+  uint64_t unidentified = 0;          // served, but as nobody
+  uint64_t cache_hits = 0;            // requests answered with a kept answer
+  uint64_t throttled = 0;             // reads that had to wait: the instance asks too often
+  uint64_t sent_ahead = 0;            // closed: too much sent ahead of the instance's rate
+  uint64_t over_pending_callers = 0;  // served as nobody: one stranger too many
 };
 
 // A connection with which another process goes on.
-struct Parting {
+struct HandoverConnection {
   OwnFd fd;
   Slot slot;  // kNoSlot: it has been answered nothing yet, and is to be admitted anew
   bool root;
@@ -63,14 +63,14 @@ class Gate {
   // by its ticket from here on, until forget().
   using OnOddRequest = std::function<void(OwnFd, std::string_view data, uint32_t ticket)>;
 
-  Gate(uv_loop_t* loop, IdentityPath path, GateLimits limits, OnInitExit on_init_exit,
+  Gate(uv_loop_t* loop, IdentityMethod path, GateLimits limits, OnInitExit on_init_exit,
        OnOddRequest on_odd_request);
   ~Gate();
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
   Bridge& bridge() { return bridge_; }
-  IdentityPath path() const { return path_; }
+  IdentityMethod path() const { return path_; }
 
   // From now on, for those that are there as well; whom they are too many for may stay.
   void set_limits(GateLimits limits);
@@ -80,14 +80,15 @@ class Gate {
   // On none of them any more.
   void stop_listening();
 
-  // Holds a running init. Nobody is its guest before honour().
+  // Holds a running init. Nobody is its guest before activate().
   Registration add(pid_t pid);
-  void honour(Slot slot);
+  void activate(Slot slot);
 
   // Closes the instance's connections, then forgets its namespace.
   void remove(Slot slot);
 
-  // Takes in a connection that another process has accepted, or closes it. start_ticks: Parting's
+  // Takes in a connection that another process has accepted, or closes it. start_ticks:
+  // HandoverConnection's
   void admit(OwnFd fd, uint64_t start_ticks) { admit(std::move(fd), {clock_, start_ticks}); }
 
   // The same with a caller made up: the self-test's.
@@ -104,10 +105,10 @@ class Gate {
 
   // Before this process ends: closes each connection on which nothing is under way, or, with keep,
   // gives it away if the next process can go on with it. Those left over are to be asked for again.
-  std::vector<Parting> part(bool keep);
+  std::vector<HandoverConnection> part(bool keep);
 
-  // Takes such a connection in, as one of this slot's instance: who it is was settled when it was
-  // accepted. False: closed.
+  // Takes such a connection in, as one of this slot's instance: who it is was at_request_boundary
+  // when it was accepted. False: closed.
   bool readmit(OwnFd fd, Slot slot, bool root);
 
   // To be called once for each request that reaches JavaScript.
@@ -118,25 +119,25 @@ class Gate {
 
   // Keeps the answer that is just being given to a connection's root, when the request is one that
   // can come again; to be called before the handler of the request returns.
-  void keep_answer(Connection& connection, std::string_view head, std::string_view body);
+  void cache_response(Connection& connection, std::string_view head, std::string_view body);
 
   // Nothing that was answered for this slot may be answered again.
-  void forget_answers(Slot slot) { answers_.forget(slot); }
+  void forget_responses(Slot slot) { response_cache_.forget(slot); }
 
   GateCounters counters() const { return counters_; }
   uint64_t shed() const;
-  uint32_t connections() const { return connections_ + strangers_.size(); }
-  const Strangers& strangers() const { return strangers_; }
+  uint32_t connections() const { return connections_ + pending_.size(); }
+  const PendingCallers& pending_callers() const { return pending_; }
   // The connections that there may be, as long as no instance starts or stops.
   uint32_t room() const;
   const Instance* instance(Slot slot) const { return instances_.at(slot); }
   size_t running() const { return instances_.running(); }
 
-  // The slots of which something was refused or delayed since the last call.
-  std::vector<Slot> take_restrained();
+  // The slots of which something was refused or throttled since the last call.
+  std::vector<Slot> take_slots_with_hits();
 
  private:
-  // What uWebSockets is looking at, on a connection that was settled before.
+  // What uWebSockets is looking at, on a connection that was at_request_boundary before.
   struct Chunk {
     Connection* connection = nullptr;
     std::string data;       // a copy: uWebSockets' parser writes into what it is given
@@ -154,48 +155,49 @@ class Gate {
   Bridge::Verdict take_data(Connection& connection, std::string_view data);
   void data_taken();
   void drop_chunk();
-  bool answer_again(Connection& connection, std::string_view data);
+  bool answer_from_cache(Connection& connection, std::string_view data);
   bool hand_over_if_odd(Connection& connection, std::string_view data);
   bool has_room_for(const Caller& caller);
-  uint32_t unregistered() const { return unregistered_ + strangers_.size(); }
+  uint32_t unregistered() const { return unregistered_ + pending_.size(); }
   void link(Connection& connection);
   void unlink(Connection& connection);
-  void part_from(Connection* first, bool keep, std::vector<Parting>& kept);
-  void give_up(Waiting waiting);
+  void part_from(Connection* first, bool keep, std::vector<HandoverConnection>& kept);
+  void time_out(PendingCaller waiting);
   Connection*& head_for(const Connection& connection);
   void closed(Connection& connection);
   void watch(Slot slot);
   void reap_inits();
-  void restrain(Slot slot, uint64_t InstanceCounters::* counter);
-  void delay(Connection& connection);
-  void undelay(Connection& connection);
-  void resume_delayed();
-  void answer_delayed();
+  void count_hit(Slot slot, uint64_t InstanceCounters::* counter);
+  void throttle(Connection& connection);
+  void unthrottle(Connection& connection);
+  void resume_throttled();
+  void answer_throttled();
 
   uv_loop_t* loop_;
-  IdentityPath path_;
+  IdentityMethod path_;
   GateLimits limits_;
   OnInitExit on_init_exit_;
   OnOddRequest on_odd_request_;
   AcceptClock clock_;  // for those that another process has accepted
-  KnownProcesses known_;
-  Instances instances_;
+  NamespaceCache namespace_cache_;
+  InstanceTable instances_;
   Bridge bridge_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   OwnFd exits_;                      // epoll over the pidfds of all inits
   uv_poll_t* exits_poll_ = nullptr;  // freed by uv_close's callback
-  Connection* unowned_ = nullptr;    // connections of nobodies, and of strangers given up
-  Strangers strangers_;
-  uint32_t connections_ = 0;      // adopted or detached, of everyone
-  uint32_t unregistered_ = 0;     // of these, those of no instance; beside strangers_
-  std::vector<Slot> restrained_;  // each once
+  Connection* without_instance_ =
+      nullptr;  // connections of nobodies, and of pending_callers given up
+  PendingCallers pending_;
+  uint32_t connections_ = 0;           // adopted or detached, of everyone
+  uint32_t unregistered_ = 0;          // of these, those of no instance; beside pending_
+  std::vector<Slot> slots_with_hits_;  // each once
   std::unordered_map<uint32_t, Caller> departed_;  // by ticket
   uint32_t last_ticket_ = 0;
-  Connection* parting_ = nullptr;  // where part() goes on
-  Answers answers_;
-  Rates rates_;
-  std::unordered_map<Slot, std::deque<Connection*>> delayed_;  // first come, first served
-  uv_timer_t* delay_timer_ = nullptr;                          // freed by uv_close's callback
+  Connection* drain_cursor_ = nullptr;  // where part() goes on
+  ResponseCache response_cache_;
+  RateLimiter rate_limiter_;
+  std::unordered_map<Slot, std::deque<Connection*>> throttled_;  // first come, first served
+  uv_timer_t* throttle_timer_ = nullptr;                         // freed by uv_close's callback
   Chunk chunk_;
   GateCounters counters_;
 };

@@ -22,35 +22,35 @@ bool shut_quiet(int fd) {
 
 }  // namespace
 
-std::vector<Parting> Gate::part(bool keep) {
-  if (keep) answer_delayed();
-  std::vector<Parting> kept;
-  for (Waiting& waiting : strangers_.take_all()) {
+std::vector<HandoverConnection> Gate::part(bool keep) {
+  if (keep) answer_throttled();
+  std::vector<HandoverConnection> kept;
+  for (PendingCaller& waiting : pending_.take_all()) {
     if (keep) {
       kept.push_back({std::move(waiting.fd), kNoSlot, false, waiting.caller.start_ticks});
     } else {
-      give_up(std::move(waiting));
+      time_out(std::move(waiting));
     }
   }
   for (Slot slot = 0; instances_.at(slot) != nullptr; slot++) {
     part_from(instances_.at(slot)->first, keep, kept);
   }
-  part_from(unowned_, keep, kept);
+  part_from(without_instance_, keep, kept);
   return kept;
 }
 
-void Gate::part_from(Connection* first, bool keep, std::vector<Parting>& kept) {
-  parting_ = first;
-  while (parting_ != nullptr) {
-    Connection& connection = *parting_;
-    parting_ = connection.next;  // unlink() moves it on when closing one closes another
-    if (bridge_.is_backed_up(connection) || connection.delayed) continue;
+void Gate::part_from(Connection* first, bool keep, std::vector<HandoverConnection>& kept) {
+  drain_cursor_ = first;
+  while (drain_cursor_ != nullptr) {
+    Connection& connection = *drain_cursor_;
+    drain_cursor_ = connection.next;  // unlink() moves it on when closing one closes another
+    if (bridge_.is_backed_up(connection) || connection.throttled) continue;
     const Caller& caller = connection.caller;
-    const bool instance = caller.standing == Standing::kInstance;
+    const bool instance = caller.kind == CallerKind::kInstance;
     // A number that was known when the connection was accepted may be another process's by now.
-    const bool known = instance || path_ != IdentityPath::kProcfs;
+    const bool known = instance || path_ != IdentityMethod::kProcfs;
     const int fd = bridge_.fd_of(connection);
-    if (keep && known && connection.settled && connection.held == nullptr) {
+    if (keep && known && connection.at_request_boundary && connection.held == nullptr) {
       OwnFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
       const Slot slot = instance ? caller.slot : kNoSlot;
       if (copy.valid()) kept.push_back({std::move(copy), slot, caller.root, 0});
@@ -66,7 +66,7 @@ bool Gate::readmit(OwnFd fd, Slot slot, bool root) {
   socklen_t size = sizeof peer;
   getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
   Caller caller;
-  caller.standing = Standing::kInstance;
+  caller.kind = CallerKind::kInstance;
   caller.slot = slot;
   caller.root = root;
   caller.pid = peer.pid;

@@ -10,13 +10,13 @@ constexpr double kMillisecondsPerSecond = 1000;
 
 }  // namespace
 
-void Rates::set(uint32_t per_second, uint32_t burst) {
+void RateLimiter::set(uint32_t per_second, uint32_t burst) {
   per_millisecond_ = per_second / kMillisecondsPerSecond;
   burst_ = std::max(burst, 1u);
 }
 
 // Also where there is no limit: there may be one before the slot is another's again.
-void Rates::reset(Slot slot) {
+void RateLimiter::reset(Slot slot) {
   if (slot >= buckets_.size()) buckets_.resize(slot + 1);
   // Since 0, so that the first refill fills it.
   buckets_[slot] = {burst_, 0};

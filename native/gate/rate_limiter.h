@@ -11,10 +11,10 @@ namespace devlxd {
 // A token bucket for each slot: how many requests an instance may make. A request is charged when
 // it is answered or goes on to JavaScript, and may take the bucket below zero; who finds it empty
 // waits.
-class Rates {
+class RateLimiter {
  public:
   // per_second 0: no limit. burst: what a bucket holds, at least 1.
-  Rates(uint32_t per_second, uint32_t burst) { set(per_second, burst); }
+  RateLimiter(uint32_t per_second, uint32_t burst) { set(per_second, burst); }
 
   // The same, from now on. What has been asked already counts.
   void set(uint32_t per_second, uint32_t burst);

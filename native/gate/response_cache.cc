@@ -29,7 +29,7 @@ std::string_view date_now() {
 
 }  // namespace
 
-std::string_view Answers::find(Slot slot, std::string_view request) {
+std::string_view ResponseCache::find(Slot slot, std::string_view request) {
   if (slot >= of_slot_.size() || of_slot_[slot] == nullptr) return {};
   auto& answers = of_slot_[slot]->answers;
   const auto found = answers.find(request);
@@ -39,8 +39,8 @@ std::string_view Answers::find(Slot slot, std::string_view request) {
   return answer.bytes;
 }
 
-void Answers::keep(Slot slot, std::string_view request, std::string_view head,
-                   std::string_view body) {
+void ResponseCache::keep(Slot slot, std::string_view request, std::string_view head,
+                         std::string_view body) {
   if (request.size() > kLongestRequest || head.size() + body.size() + 128 > kLongestAnswer) return;
   Answer answer;
   answer.bytes.append(head).append("Date: ");
@@ -55,7 +55,7 @@ void Answers::keep(Slot slot, std::string_view request, std::string_view head,
   if (kept->answers.emplace(request, std::move(answer)).second) kept->bytes += cost;
 }
 
-void Answers::forget(Slot slot) {
+void ResponseCache::forget(Slot slot) {
   if (slot < of_slot_.size()) of_slot_[slot].reset();
 }
 

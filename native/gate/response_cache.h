@@ -12,15 +12,15 @@
 
 namespace devlxd {
 
-// Answers that JavaScript has given to the root of an instance, ready to be given again to the very
-// same bytes until the instance changes. What a request means is not looked at: that the same bytes
-// mean the same is all that has to be true.
-class Answers {
+// ResponseCache that JavaScript has given to the root of an instance, ready to be given again to
+// the very same bytes until the instance changes. What a request means is not looked at: that the
+// same bytes mean the same is all that has to be true.
+class ResponseCache {
  public:
   static constexpr size_t kLongestRequest = 1024;
 
   // most: bytes kept for one instance; 0: nothing is
-  explicit Answers(size_t most) : most_(most) {}
+  explicit ResponseCache(size_t most) : most_(most) {}
 
   // Everything is forgotten.
   void set_most(size_t most) {

@@ -29,8 +29,8 @@ bool proves(const PeerProof& proof, uint64_t start_ticks) {
 }
 
 // pidfd of the process that called connect(2); invalid when it cannot be known any more.
-OwnFd pidfd_of_peer(int fd, IdentityPath path, Caller& caller, const PeerProof& proof) {
-  if (path != IdentityPath::kProcfs) {
+OwnFd pidfd_of_peer(int fd, IdentityMethod path, Caller& caller, const PeerProof& proof) {
+  if (path != IdentityMethod::kProcfs) {
     int pidfd = -1;
     socklen_t size = sizeof pidfd;
     if (getsockopt(fd, SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) != 0) return OwnFd();
@@ -47,7 +47,8 @@ OwnFd pidfd_of_peer(int fd, IdentityPath path, Caller& caller, const PeerProof& 
 
 // Finds the instance whose namespace lies around this one: a container inside the container is its
 // host's guest. ids gets the namespaces passed on the way, for the case that there is none.
-Slot climb(const PidNamespace& innermost, const Instances& instances, std::vector<uint64_t>& ids) {
+Slot climb(const PidNamespace& innermost, const InstanceTable& instances,
+           std::vector<uint64_t>& ids) {
   ids.push_back(innermost.id);
   PidNamespace outer;
   PidNamespace inner;
@@ -77,8 +78,8 @@ bool AcceptClock::may_be_another(uint64_t start_ticks) const {
   return latest_start > empty_at_ && nanoseconds_since_boot() - empty_at_ > longest_standstill_;
 }
 
-Caller identify(int fd, IdentityPath path, const Instances& instances, const PeerProof& proof,
-                KnownProcesses& known) {
+Caller identify(int fd, IdentityMethod path, const InstanceTable& instances, const PeerProof& proof,
+                NamespaceCache& known) {
   Caller caller;
   ucred credentials;
   socklen_t size = sizeof credentials;
@@ -93,7 +94,7 @@ Caller identify(int fd, IdentityPath path, const Instances& instances, const Pee
   const uint64_t key = known.key_of(pidfd.get());
   Slot slot = instances.find(known.find(key));
   if (slot != kNoSlot) {
-    settle(caller, slot, instances);
+    assign_instance(caller, slot, instances);
     return caller;
   }
   PidNamespace space;
@@ -108,27 +109,28 @@ Caller identify(int fd, IdentityPath path, const Instances& instances, const Pee
   slot = instances.find(space.id);
   if (slot == kNoSlot) slot = climb(space, instances, ids);
   if (slot != kNoSlot) {
-    settle(caller, slot, instances);
+    assign_instance(caller, slot, instances);
   } else {
-    caller.standing = Standing::kStranger;
-    caller.lineage = std::make_unique<Lineage>(Lineage{std::move(space.fd), std::move(ids)});
+    caller.kind = CallerKind::kUnregistered;
+    caller.chain =
+        std::make_unique<NamespaceChain>(NamespaceChain{std::move(space.fd), std::move(ids)});
   }
   return caller;
 }
 
-Slot owner_of(const Lineage& lineage, const Instances& instances) {
-  for (const uint64_t id : lineage.ids) {
+Slot owner_of(const NamespaceChain& chain, const InstanceTable& instances) {
+  for (const uint64_t id : chain.ids) {
     const Slot slot = instances.find(id);
     if (slot != kNoSlot) return slot;
   }
   return kNoSlot;
 }
 
-void settle(Caller& caller, Slot slot, const Instances& instances) {
-  caller.standing = Standing::kInstance;
+void assign_instance(Caller& caller, Slot slot, const InstanceTable& instances) {
+  caller.kind = CallerKind::kInstance;
   caller.slot = slot;
   caller.root = caller.uid == instances.at(slot)->root_uid;
-  caller.lineage.reset();
+  caller.chain.reset();
 }
 
 }  // namespace devlxd

@@ -13,29 +13,30 @@
 
 namespace devlxd {
 
-// Who connected is settled once, when the connection is accepted.
-enum class Standing {
-  kInstance,  // of a running instance, in slot
-  kStranger,  // of a pid namespace that no instance has, or not yet
-  kNobody,    // of no namespace that an instance could have: the host's own, or it cannot be known
+// Who connected is at_request_boundary once, when the connection is accepted.
+enum class CallerKind {
+  kInstance,      // of a running instance, in slot
+  kUnregistered,  // of a pid namespace that no instance has, or not yet
+  kUnidentified,  // of no namespace that an instance could have: the host's own, or it cannot be
+                  // known
 };
 
 // The pid namespaces around a stranger, innermost first. The open one pins all of them.
-struct Lineage {
+struct NamespaceChain {
   OwnFd innermost;
   std::vector<uint64_t> ids;
 };
 
 // The caller of a connection.
 struct Caller {
-  Standing standing = Standing::kNobody;
+  CallerKind kind = CallerKind::kUnidentified;
   Slot slot = kNoSlot;
   pid_t pid = 0;  // in the daemon's pid namespace, when it called connect(2)
   uid_t uid = 0;
   gid_t gid = 0;
-  uint64_t start_ticks = 0;          // of that process, on IdentityPath::kProcfs
-  bool root = false;                 // is uid 0 of the instance
-  std::unique_ptr<Lineage> lineage;  // of a stranger
+  uint64_t start_ticks = 0;               // of that process, on IdentityMethod::kProcfs
+  bool root = false;                      // is uid 0 of the instance
+  std::unique_ptr<NamespaceChain> chain;  // of a stranger
 };
 
 // Knows how long a connection can have waited to be accepted. Only the kProcfs path needs it: there
@@ -59,21 +60,21 @@ class AcceptClock {
   uint64_t longest_standstill_;  // nanoseconds
 };
 
-// On IdentityPath::kProcfs, whether the process that has the caller's pid is the caller.
+// On IdentityMethod::kProcfs, whether the process that has the caller's pid is the caller.
 struct PeerProof {
   const AcceptClock& clock;
   uint64_t start_ticks = 0;  // as found when the connection was accepted, by another process; or 0
 };
 
 // Asks the kernel who is at the other end of fd, and the table whose that is.
-Caller identify(int fd, IdentityPath path, const Instances& instances, const PeerProof& proof,
-                KnownProcesses& known);
+Caller identify(int fd, IdentityMethod path, const InstanceTable& instances, const PeerProof& proof,
+                NamespaceCache& known);
 
 // The instance that a stranger belongs to by now, or kNoSlot.
-Slot owner_of(const Lineage& lineage, const Instances& instances);
+Slot owner_of(const NamespaceChain& chain, const InstanceTable& instances);
 
-// Makes the caller one of the instance in slot; a stranger's lineage is closed.
-void settle(Caller& caller, Slot slot, const Instances& instances);
+// Makes the caller one of the instance in slot; a stranger's chain is closed.
+void assign_instance(Caller& caller, Slot slot, const InstanceTable& instances);
 
 }  // namespace devlxd
 

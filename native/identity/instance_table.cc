@@ -29,7 +29,7 @@ bool has_exited(int pidfd) {
 
 }  // namespace
 
-Registration Instances::add(IdentityPath path, pid_t pid) {
+Registration InstanceTable::add(IdentityMethod path, pid_t pid) {
   Registration result;
   OwnFd init(pidfd_open(pid));
   if (!init.valid()) {
@@ -71,30 +71,30 @@ Registration Instances::add(IdentityPath path, pid_t pid) {
   return result;
 }
 
-void Instances::remove(Slot slot) {
+void InstanceTable::remove(Slot slot) {
   Instance& instance = slots_[slot];
   if (!instance.running) return;
   instance.running = false;
-  instance.honoured = false;
+  instance.active = false;
   by_namespace_.erase(instance.namespace_id);
   instance.init.reset();
   free_if_unused(slot);
 }
 
-Slot Instances::find(uint64_t namespace_id) const {
+Slot InstanceTable::find(uint64_t namespace_id) const {
   const auto found = by_namespace_.find(namespace_id);
-  const bool honoured = found != by_namespace_.end() && slots_[found->second].honoured;
-  return honoured ? found->second : kNoSlot;
+  const bool active = found != by_namespace_.end() && slots_[found->second].active;
+  return active ? found->second : kNoSlot;
 }
 
-void Instances::discharge(Slot slot) {
+void InstanceTable::discharge(Slot slot) {
   Instance& instance = slots_[slot];
   if (instance.connections == 0) return;
   instance.connections--;
   free_if_unused(slot);
 }
 
-Slot Instances::take_slot() {
+Slot InstanceTable::take_slot() {
   if (!free_.empty()) {
     const Slot slot = free_.back();
     free_.pop_back();
@@ -104,7 +104,7 @@ Slot Instances::take_slot() {
   return static_cast<Slot>(slots_.size() - 1);
 }
 
-void Instances::free_if_unused(Slot slot) {
+void InstanceTable::free_if_unused(Slot slot) {
   const Instance& instance = slots_[slot];
   if (!instance.running && instance.connections == 0) free_.push_back(slot);
 }

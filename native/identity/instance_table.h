@@ -24,11 +24,11 @@ constexpr size_t kMostSlots = 1u << 28;  // so that slot * 2 + 1 stays a small i
 
 // What has happened to an instance since it was started.
 struct InstanceCounters {
-  uint64_t answered_again = 0;  // requests answered with a kept answer
-  uint64_t refused = 0;         // connections closed at once: it had its share
-  uint64_t delayed = 0;         // reads that had to wait for its rate
-  uint64_t over_limit = 0;      // connections closed at once: the daemon was full
-  uint64_t sent_ahead = 0;      // connections closed: too much sent ahead of its rate
+  uint64_t cache_hits = 0;  // requests answered with a kept answer
+  uint64_t refused = 0;     // connections closed at once: it had its share
+  uint64_t throttled = 0;   // reads that had to wait for its rate
+  uint64_t over_limit = 0;  // connections closed at once: the daemon was full
+  uint64_t sent_ahead = 0;  // connections closed: too much sent ahead of its rate
 };
 
 // A running instance, as far as the gate knows it.
@@ -42,8 +42,9 @@ struct Instance {
   Connection* first = nullptr;  // of those, the ones that uSockets owns now
   InstanceCounters counters;
   bool running = false;
-  bool honoured = false;    // who is of its namespace is its guest
-  bool restrained = false;  // counted something that Gate::take_restrained has not told of yet
+  bool active = false;  // who is of its namespace is its guest
+  bool has_unreported_hits =
+      false;  // counted something that Gate::take_slots_with_hits has not told of yet
 };
 
 enum class RegisterOutcome {
@@ -67,20 +68,20 @@ struct Registration {
 };
 
 // Which pid namespace belongs to which running instance.
-class Instances {
+class InstanceTable {
  public:
   // Opens a pidfd for pid and reads everything through or guarded by it: what comes out is one
   // process's, or kGone.
-  Registration add(IdentityPath path, pid_t pid);
+  Registration add(IdentityMethod path, pid_t pid);
 
   // From here on it has guests: find() finds it.
-  void honour(Slot slot) { slots_[slot].honoured = true; }
+  void activate(Slot slot) { slots_[slot].active = true; }
 
-  // Ends the instance: its namespace is not honoured from here on. The slot stays taken until the
+  // Ends the instance: its namespace is not active from here on. The slot stays taken until the
   // last connection is discharged.
   void remove(Slot slot);
 
-  // The slot of an honoured instance's namespace id, or kNoSlot.
+  // The slot of an active instance's namespace id, or kNoSlot.
   Slot find(uint64_t namespace_id) const;
 
   // Null for a slot that was never given out.

@@ -22,21 +22,21 @@ bool pidfds_have_inodes() {
 
 }  // namespace
 
-KnownProcesses::KnownProcesses(IdentityPath path)
-    : entries_(path == IdentityPath::kPidfdIoctl && pidfds_have_inodes() ? kPlaces : 0) {}
+NamespaceCache::NamespaceCache(IdentityMethod path)
+    : entries_(path == IdentityMethod::kPidfdIoctl && pidfds_have_inodes() ? kPlaces : 0) {}
 
-uint64_t KnownProcesses::key_of(int pidfd) const {
+uint64_t NamespaceCache::key_of(int pidfd) const {
   struct stat status;
   return !entries_.empty() && fstat(pidfd, &status) == 0 ? status.st_ino : 0;
 }
 
-uint64_t KnownProcesses::find(uint64_t key) const {
+uint64_t NamespaceCache::find(uint64_t key) const {
   if (key == 0) return 0;
   const Entry& entry = entries_[key % kPlaces];
   return entry.key == key ? entry.namespace_id : 0;
 }
 
-void KnownProcesses::remember(uint64_t key, uint64_t namespace_id) {
+void NamespaceCache::remember(uint64_t key, uint64_t namespace_id) {
   if (key != 0) entries_[key % kPlaces] = {key, namespace_id};
 }
 

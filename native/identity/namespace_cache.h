@@ -12,11 +12,11 @@ namespace devlxd {
 // again is asked for its own only once. The key is the inode number of a pidfd, which pidfs gives
 // to one process and, until the next boot, to no other; a process never changes its pid namespace,
 // so an entry cannot become wrong. Two processes may want the same place: the later one has it.
-class KnownProcesses {
+class NamespaceCache {
  public:
   // Knows nobody, ever, on the older paths: before Linux 6.9 pidfds have no inode number of their
   // own, and with a pid alone the pidfd has to be proven the caller's each time.
-  explicit KnownProcesses(IdentityPath path);
+  explicit NamespaceCache(IdentityMethod path);
 
   // The inode number of a pidfd, by which to ask for its process; 0 when there is none.
   uint64_t key_of(int pidfd) const;

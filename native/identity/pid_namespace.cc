@@ -47,25 +47,26 @@ NamespaceOutcome open_by_ioctl(int pidfd, pid_t pid, OwnFd& fd, Failure& failure
 
 }  // namespace
 
-IdentityPath best_identity_path() {
+IdentityMethod best_identity_path() {
   OwnFd self(pidfd_open(getpid()));
-  if (OwnFd(ioctl(self.get(), kPidfdGetPidNamespace, 0)).valid()) return IdentityPath::kPidfdIoctl;
+  if (OwnFd(ioctl(self.get(), kPidfdGetPidNamespace, 0)).valid())
+    return IdentityMethod::kPidfdIoctl;
   int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return IdentityPath::kProcfs;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return IdentityMethod::kProcfs;
   OwnFd one(pair[0]);
   OwnFd other(pair[1]);
   int pidfd = -1;
   socklen_t size = sizeof pidfd;
   if (getsockopt(one.get(), SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) != 0) {
-    return IdentityPath::kProcfs;
+    return IdentityMethod::kProcfs;
   }
   OwnFd peer(pidfd);
-  return IdentityPath::kPeerPidfd;
+  return IdentityMethod::kPeerPidfd;
 }
 
-NamespaceOutcome open_pid_namespace(IdentityPath path, int pidfd, pid_t pid, PidNamespace& result,
+NamespaceOutcome open_pid_namespace(IdentityMethod path, int pidfd, pid_t pid, PidNamespace& result,
                                     Failure& failure) {
-  const NamespaceOutcome outcome = path == IdentityPath::kPidfdIoctl
+  const NamespaceOutcome outcome = path == IdentityMethod::kPidfdIoctl
                                        ? open_by_ioctl(pidfd, pid, result.fd, failure)
                                        : open_by_number(pidfd, pid, result.fd, failure);
   if (outcome != NamespaceOutcome::kOpened) return outcome;

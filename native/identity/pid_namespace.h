@@ -13,14 +13,14 @@ namespace devlxd {
 // How this kernel lets us find a caller's pid namespace. The first is free of races by
 // construction, the second because a pidfd proves that the pid number still meant the caller, the
 // third has the caller only as a number (see AcceptClock in peer.h).
-enum class IdentityPath {
+enum class IdentityMethod {
   kPidfdIoctl,  // Linux 6.11: SO_PEERPIDFD + PIDFD_GET_PID_NAMESPACE
   kPeerPidfd,   // Linux 6.5: SO_PEERPIDFD + /proc/PID/ns/pid
   kProcfs,      // older: SO_PEERCRED + pidfd_open + /proc/PID/ns/pid
 };
 
 // What the running kernel offers, found by trying it on ourselves.
-IdentityPath best_identity_path();
+IdentityMethod best_identity_path();
 
 // A pid namespace held open: while it is, its id is not given to another one.
 struct PidNamespace {
@@ -38,7 +38,7 @@ enum class NamespaceOutcome {
 
 // Opens the pid namespace in which the process of pidfd lives. pid is its number here, used only
 // where the kernel has no ioctl for it, and for zombies, for which the ioctl answers ESRCH.
-NamespaceOutcome open_pid_namespace(IdentityPath path, int pidfd, pid_t pid, PidNamespace& result,
+NamespaceOutcome open_pid_namespace(IdentityMethod path, int pidfd, pid_t pid, PidNamespace& result,
                                     Failure& failure);
 
 // The id of an open namespace: NS_GET_ID where there is one (64 bits, never reused), else the inode

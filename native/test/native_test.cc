@@ -139,43 +139,43 @@ void test_parsers_with_noise() {
   }
 }
 
-void test_identity(IdentityPath path, const std::string& socket_path) {
+void test_identity(IdentityMethod path, const std::string& socket_path) {
   unlink(socket_path.c_str());
   const OwnFd listening = listen_at(socket_path);
   const int before = open_descriptors();
   {
-    Instances instances;
+    InstanceTable instances;
     AcceptClock clock;
-    KnownProcesses known(path);
+    NamespaceCache known(path);
     const pid_t guest = spawn_connecting_guest(socket_path);
     OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
     CHECK(connection.valid());
 
     Caller stranger = identify(connection.get(), path, instances, {clock}, known);
-    CHECK(stranger.standing == Standing::kStranger);
+    CHECK(stranger.kind == CallerKind::kUnregistered);
     CHECK(stranger.pid == guest);
-    CHECK(owner_of(*stranger.lineage, instances) == kNoSlot);
+    CHECK(owner_of(*stranger.chain, instances) == kNoSlot);
 
     const Registration made = instances.add(path, guest);
     CHECK(made.outcome == RegisterOutcome::kRegistered);
     CHECK(instances.add(path, guest).outcome == RegisterOutcome::kTaken);
     CHECK(instances.add(path, getpid()).outcome == RegisterOutcome::kOwnNamespace);
-    CHECK(owner_of(*stranger.lineage, instances) == kNoSlot);
-    instances.honour(made.slot);
-    CHECK(owner_of(*stranger.lineage, instances) == made.slot);
-    settle(stranger, made.slot, instances);
+    CHECK(owner_of(*stranger.chain, instances) == kNoSlot);
+    instances.activate(made.slot);
+    CHECK(owner_of(*stranger.chain, instances) == made.slot);
+    assign_instance(stranger, made.slot, instances);
     CHECK(stranger.root);
 
     Caller caller = identify(connection.get(), path, instances, {clock}, known);
-    CHECK(caller.standing == Standing::kInstance && caller.slot == made.slot && caller.root);
+    CHECK(caller.kind == CallerKind::kInstance && caller.slot == made.slot && caller.root);
 
     // The slot is not given away while a connection is charged to it.
     instances.charge(made.slot);
     end(guest);
     instances.remove(made.slot);
     CHECK(instances.add(path, guest).outcome == RegisterOutcome::kGone);
-    CHECK(identify(connection.get(), path, instances, {clock}, known).standing ==
-          Standing::kNobody);
+    CHECK(identify(connection.get(), path, instances, {clock}, known).kind ==
+          CallerKind::kUnidentified);
     const pid_t next = spawn_connecting_guest(socket_path);
     const Registration other = instances.add(path, next);
     CHECK(other.outcome == RegisterOutcome::kRegistered && other.slot != made.slot);
@@ -207,27 +207,27 @@ void test_known_process(const std::string& socket_path) {
   const pid_t outer = spawn_nested_connecting_guest(socket_path);
   const OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
   CHECK(connection.valid());
-  constexpr IdentityPath kPath = IdentityPath::kPidfdIoctl;
-  Instances instances;
+  constexpr IdentityMethod kPath = IdentityMethod::kPidfdIoctl;
+  InstanceTable instances;
   AcceptClock clock;
-  KnownProcesses known(kPath);
+  NamespaceCache known(kPath);
   const auto identified = [&] {
     return identify(connection.get(), kPath, instances, {clock}, known);
   };
   const auto is_of = [&](Slot slot) {
     const Caller caller = identified();
-    return caller.standing == Standing::kInstance && caller.slot == slot && caller.root;
+    return caller.kind == CallerKind::kInstance && caller.slot == slot && caller.root;
   };
 
   const pid_t inner = identified().pid;
   const uint64_t key = known.key_of(OwnFd(pidfd_open(inner)).get());
   CHECK(key != 0 && key != known.key_of(OwnFd(pidfd_open(outer)).get()));
   CHECK(known.find(key) != 0 && known.find(key + 1) == 0 && known.find(0) == 0);
-  CHECK(identified().standing == Standing::kStranger);
+  CHECK(identified().kind == CallerKind::kUnregistered);
 
   const auto started = [&](pid_t pid) {
     const Slot slot = instances.add(kPath, pid).slot;
-    instances.honour(slot);
+    instances.activate(slot);
     return slot;
   };
   const Slot outer_slot = started(outer);
@@ -237,7 +237,7 @@ void test_known_process(const std::string& socket_path) {
   instances.remove(inner_slot);
   CHECK(is_of(outer_slot));
   instances.remove(outer_slot);
-  CHECK(identified().standing == Standing::kStranger);
+  CHECK(identified().kind == CallerKind::kUnregistered);
   const Slot again = started(inner);
   CHECK(is_of(again));
   instances.remove(again);
@@ -302,7 +302,7 @@ void test_whole_lines() {
 }
 
 void test_answers() {
-  Answers answers(2000);
+  ResponseCache answers(2000);
   const std::string_view head = "HTTP/1.1 200 OK\r\n";
   CHECK(answers.find(3, "a").empty());
   answers.keep(3, "a", head, "one");
@@ -321,7 +321,7 @@ void test_answers() {
   answers.forget(4);
   CHECK(answers.find(4, "a").empty());
   answers.forget(1000);
-  Answers none(0);
+  ResponseCache none(0);
   none.keep(0, "a", head, "x");
   CHECK(none.find(0, "a").empty());
   answers.keep(4, "a", head, "four");
@@ -334,7 +334,7 @@ void test_answers() {
   CHECK(answers.find(4, "a").ends_with("four"));
 }
 
-int tokens(Rates& rates, Slot slot, uint64_t now) {
+int tokens(RateLimiter& rates, Slot slot, uint64_t now) {
   int taken = 0;
   for (; taken < 1000 && rates.has_token(slot, now); taken++) rates.charge(slot, now);
   return taken;
@@ -343,7 +343,7 @@ int tokens(Rates& rates, Slot slot, uint64_t now) {
 void test_rates() {
   constexpr int kAny = 1000;  // more than tokens() takes
   uint64_t now = 10'000'000;
-  Rates rates(10, 20);
+  RateLimiter rates(10, 20);
   rates.reset(0);
   CHECK(tokens(rates, 0, now) == 20 && tokens(rates, 0, now + 100) == 1);
   CHECK(tokens(rates, 7, now) == 20);  // a slot that was never reset
@@ -362,7 +362,7 @@ void test_rates() {
   rates.set(100, 50);
   CHECK(tokens(rates, 0, now) == 0 && tokens(rates, 0, now + 100) == 10);
   CHECK(tokens(rates, 0, now + 60'000) == 50);
-  Rates off(0, 0);
+  RateLimiter off(0, 0);
   off.reset(3);
   CHECK(tokens(off, 3, now) == kAny);
   off.set(10, 20);
@@ -448,10 +448,10 @@ int run() {
   test_rates();
   test_hook_answers();
   const int best = static_cast<int>(best_identity_path());
-  for (int path = best; path <= static_cast<int>(IdentityPath::kProcfs); path++) {
-    test_identity(static_cast<IdentityPath>(path), socket_path);
+  for (int path = best; path <= static_cast<int>(IdentityMethod::kProcfs); path++) {
+    test_identity(static_cast<IdentityMethod>(path), socket_path);
   }
-  if (best_identity_path() == IdentityPath::kPidfdIoctl) test_known_process(socket_path);
+  if (best_identity_path() == IdentityMethod::kPidfdIoctl) test_known_process(socket_path);
   test_held_pidfd_pins_namespace();
   test_send_file();
   test_handover();

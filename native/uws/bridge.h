@@ -24,10 +24,10 @@ struct Connection {
   bool detached = false;  // no longer the gate's: an upgrade or a hand-over took it
   // Every request on it so far has been answered, and all of the answers are with the kernel: what
   // comes next begins a request, and may be answered without uWebSockets.
-  bool settled = true;
-  bool delayed = false;  // not read: its instance asks too often
+  bool at_request_boundary = true;
+  bool throttled = false;  // not read: its instance asks too often
   // What has been read and uWebSockets has not seen: the beginning of a request line whose end has
-  // not come yet, or what is delayed.
+  // not come yet, or what is throttled.
   std::unique_ptr<std::string> held;
 };
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
-import { nearest } from '../closest-match.js';
+import { closestMatch } from '../closest-match.js';
 import { OptionError } from '../config/options.js';
 
 const sections = ['profiles', 'instances'];
@@ -130,7 +130,7 @@ function checked<Schema extends typeof instance | typeof profile>(
 }
 
 function suggested(given: string, known: readonly string[]): string {
-  const near = nearest(given, known);
+  const near = closestMatch(given, known);
   return near === undefined ? '' : `; do you mean ${near}?`;
 }
 

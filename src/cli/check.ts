@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ConnectionError } from '../client/client-errors.js';
 import { descriptorLimit, descriptorRoom } from '../daemon/file-descriptors.js';
-import { bestIdentityPath } from '../gate/gate.js';
+import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
 import { version } from '../package-root.js';
 import { healthOf, measurementsOf } from './daemon-health.js';
@@ -58,7 +58,7 @@ function kernel(): Finding {
 }
 
 function identity(): Finding {
-  const path = bestIdentityPath();
+  const path = bestIdentityMethod();
   return { what: 'identity path', value: path, meaning: identityMeanings[path] ?? '', state: 'ok' };
 }
 

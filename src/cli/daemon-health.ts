@@ -46,7 +46,7 @@ function finding(what: string, value: string, ok: boolean, well: string, otherwi
 
 function store(of: Value, now: number): Finding {
   const [done, failed] = ['done', 'failed'].map((outcome) =>
-    of(`devlxd_store_last_commit_seconds{outcome="${outcome}"}`),
+    of(`devlxd_store_last_commit_timestamp_seconds{outcome="${outcome}"}`),
   );
   const what = 'store';
   if ((failed ?? 0) > (done ?? 0)) {
@@ -66,7 +66,7 @@ function disk(of: Value): Finding {
 }
 
 function queue(of: Value): Finding {
-  const waiting = of('devlxd_store_changes_waiting');
+  const waiting = of('devlxd_store_transactions_pending');
   const otherwise = 'the disk is slower than the changes come; they wait, guests do not';
   return finding('changes', `${waiting} waiting`, waiting < longQueue, 'the disk keeps up', otherwise);
 }
@@ -79,7 +79,7 @@ function loop(of: Value): Finding {
 }
 
 function watchdog(of: Value): Finding {
-  const seconds = of('devlxd_watchdog_seconds');
+  const seconds = of('devlxd_watchdog_interval_seconds');
   const value = seconds === 0 ? 'none' : `${seconds} s`;
   const well =
     seconds === 0 ? 'nobody restarts a daemon that hangs; systemd would' : 'systemd restarts a daemon that hangs';
@@ -94,7 +94,7 @@ function openFiles(of: Value): Finding {
 }
 
 function connections(of: Value): Finding {
-  const [open, most] = [of('devlxd_connections'), of('devlxd_connections_room')];
+  const [open, most] = [of('devlxd_connections'), of('devlxd_connections_max')];
   const otherwise =
     'newcomers are refused when it is full: raise LimitNOFILE= of the unit; `devlxd top` says who has most';
   return finding('connections', `${open} of ${most}`, open < most * fullShare, 'of guests, open now', otherwise);
@@ -102,7 +102,7 @@ function connections(of: Value): Finding {
 
 function limits(measured: Measurements, now: number): Finding {
   const reached = [...measured].flatMap(([name, at]) => {
-    const [, limit] = /^devlxd_limit_last_reached_seconds\{limit="(.*)"\}$/.exec(name) ?? [];
+    const [, limit] = /^devlxd_limit_last_hit_timestamp_seconds\{limit="(.*)"\}$/.exec(name) ?? [];
     return limit === undefined || now - at > latelySeconds ? [] : [limit];
   });
   const otherwise =

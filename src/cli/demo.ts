@@ -7,7 +7,7 @@ import type { Settings } from '../config/options.js';
 import { readSettingsAndFile } from '../config/options-file.js';
 import { Daemon } from '../daemon/daemon.js';
 import { type DemoGuest, spawnGuest } from '../demo/spawn-guests.js';
-import { Sockets, socketPaths } from '../handover/listening-sockets.js';
+import { ListeningSockets, socketPaths } from '../handover/listening-sockets.js';
 import { createLog, type Log, LogLines } from '../log.js';
 import { print } from './output.js';
 import { addOptions, flagsOf, stopSignal } from './serve.js';
@@ -51,7 +51,7 @@ export function addDemo(program: Command): void {
 /** The daemon of `devlxd serve`, in this process, with a store that ends with the demo, and its guests. */
 class Demo {
   readonly #settings: Settings;
-  readonly #sockets: Sockets;
+  readonly #sockets: ListeningSockets;
   readonly #daemon: Daemon;
   readonly #client: HostClient;
   readonly #guests: DemoGuest[] = [];
@@ -62,7 +62,7 @@ class Demo {
     this.#leftovers.push(stateDir);
     if (!existsSync(settings.runDir)) this.#leftovers.push(settings.runDir);
     this.#settings = { ...settings, stateDir };
-    this.#sockets = new Sockets(this.#settings);
+    this.#sockets = new ListeningSockets(this.#settings);
     this.#daemon = new Daemon(this.#settings, log, lines, this.#sockets);
     this.#client = new HostClient(settings.runDir);
   }

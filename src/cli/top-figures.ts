@@ -54,7 +54,7 @@ export function differenceOf(
 
 function totalsLine(before: Figures | undefined, { totals }: Figures, seconds: number | undefined): string {
   const of = (name: string): number => totals.get(name) ?? 0;
-  const answered = ['devlxd_guest_requests_total', 'devlxd_guest_requests_again_total'];
+  const answered = ['devlxd_guest_requests_total', 'devlxd_guest_responses_cached_total'];
   const sum = (figures: Figures['totals'] | undefined) =>
     answered.reduce((all, name) => all + (figures?.get(name) ?? 0), 0);
   const rate = rateOf(sum(before?.totals), sum(totals), seconds);

@@ -63,7 +63,7 @@ export class Images {
     await this.#requests.request('PATCH', pathOf('images', fingerprint), changed);
   }
 
-  /** Exports that run go on. @throws ApiError 404 */
+  /** ExportQueue that run go on. @throws ApiError 404 */
   async delete(fingerprint: string): Promise<void> {
     await this.#requests.request('DELETE', pathOf('images', fingerprint));
   }

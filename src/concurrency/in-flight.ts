@@ -1,5 +1,5 @@
 /** Work that is under way, and whoever waits for its end. */
-export class UnderWay {
+export class InFlight {
   #count = 0;
   readonly #waiting: (() => void)[] = [];
 

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Limits } from '../limits/limits.js';
-import { Turns } from './semaphore.js';
+import { Semaphore } from './semaphore.js';
 
 /** So many seconds' worth may be done at once. */
 const burstSeconds = 10;
 
 interface Line {
-  readonly turns: Turns;
+  readonly turns: Semaphore;
   /** when its next one would be due, had they come evenly; milliseconds */
   due: number;
 }
@@ -15,7 +15,7 @@ interface Line {
  * Lets each instance do something so often, one at a time and in the order of their coming; who comes too soon waits.
  * For what costs more than an answer from memory.
  */
-export class Paces {
+export class PacedQueue {
   readonly #limits: Pick<Limits, 'stored-requests-per-second'>;
   readonly #waits: (instanceId: number) => void;
   readonly #lines = new Map<number, Line>();
@@ -30,7 +30,7 @@ export class Paces {
   /** Runs work, which never throws, when its time has come, unless it is not wanted any more by then. */
   async take(instanceId: number, wanted: () => boolean, work: () => Promise<void>): Promise<void> {
     if (this.#limits['stored-requests-per-second'] === 0) return work();
-    const line = this.#lines.get(instanceId) ?? { turns: new Turns(() => 1), due: Number.NEGATIVE_INFINITY };
+    const line = this.#lines.get(instanceId) ?? { turns: new Semaphore(() => 1), due: Number.NEGATIVE_INFINITY };
     this.#lines.set(instanceId, line);
     await line.turns.take(async () => {
       if (wanted()) await this.#wait(instanceId, line);

@@ -1,7 +1,7 @@
 import { exceeds } from '../limits/limits.js';
 
 /** Lets so many in at a time; the others wait, in the order of their coming. */
-export class Turns {
+export class Semaphore {
   readonly #most: () => number;
   readonly #waiting: (() => void)[] = [];
   #inside = 0;

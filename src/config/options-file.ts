@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { nearest } from '../closest-match.js';
+import { closestMatch } from '../closest-match.js';
 import { allOptions, OptionError, readSettings, type Settings, variableOf } from './options.js';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -34,7 +34,7 @@ function checkName(file: string, name: string): void {
   const itself = variableOf('options-file');
   if (name === itself) throw new OptionError(`${file}: ${itself} has no meaning inside the file that it names.`);
   if (known.includes(name)) return;
-  const meant = nearest(name, known);
+  const meant = closestMatch(name, known);
   throw new OptionError(`${file}: there is no option ${name}${meant === undefined ? '.' : `; do you mean ${meant}?`}`);
 }
 

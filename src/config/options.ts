@@ -43,7 +43,7 @@ export const optionDeclarations = {
     help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own',
   },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
-  'kept-answers': {
+  'response-cache': {
     kind: 'count',
     default: '16384',
     help: 'bytes of answers kept for each instance, to be given again until it changes; 0: none',
@@ -65,7 +65,7 @@ export const optionDeclarations = {
   },
 } as const satisfies Record<string, OptionDeclaration>;
 
-/** logLevel, keptAnswers and limits may change while the daemon runs (adopt.ts); nobody keeps a copy of them. */
+/** logLevel, responseCacheBytes and limits may change while the daemon runs (adopt.ts); nobody keeps a copy of them. */
 export interface Settings {
   readonly runDir: string;
   readonly stateDir: string;
@@ -74,7 +74,7 @@ export interface Settings {
   /** undefined: there is no source */
   readonly source: SourceSetting | undefined;
   readonly backlog: number;
-  readonly keptAnswers: number;
+  readonly responseCacheBytes: number;
   readonly logLevel: string;
   readonly logFormat: string;
   /** '': there is none */
@@ -120,7 +120,7 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     identity: option('identity'),
     source: sourceOf(option('source')),
     backlog: Number(option('backlog')),
-    keptAnswers: Number(option('kept-answers')),
+    responseCacheBytes: Number(option('response-cache')),
     logLevel: option('log-level'),
     logFormat: option('log-format'),
     optionsFile: option('options-file'),

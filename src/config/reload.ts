@@ -16,8 +16,8 @@ export interface Changes {
 export function adopt(settings: Settings, next: Settings): Changes {
   const names = allOptions().map(([name]) => name);
   const different = names.filter((name) => !isDeepStrictEqual(said(settings, name), said(next, name)));
-  const { logLevel, keptAnswers, limits } = next;
-  Object.assign(settings, { logLevel, keptAnswers });
+  const { logLevel, responseCacheBytes, limits } = next;
+  Object.assign(settings, { logLevel, responseCacheBytes });
   Object.assign(settings.limits, limits);
   return {
     changed: Object.fromEntries(different.filter(canChange).map((name) => [name, said(next, name)])),
@@ -26,10 +26,10 @@ export function adopt(settings: Settings, next: Settings): Changes {
 }
 
 function canChange(name: string): boolean {
-  return name === 'log-level' || name === 'kept-answers' || name.startsWith(limitPrefix);
+  return name === 'log-level' || name === 'response-cache' || name.startsWith(limitPrefix);
 }
 
-/** log-level -> logLevel, limit-strangers -> limits.strangers */
+/** log-level -> logLevel, limit-pending-callers -> limits['pending-callers'] */
 function said({ limits, ...others }: Settings, name: string): unknown {
   if (name.startsWith(limitPrefix)) return limits[name.slice(limitPrefix.length) as LimitName];
   return others[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()) as keyof typeof others];

@@ -1,12 +1,12 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Store } from '../store/store.js';
-import type { HostHandler } from './control-reply.js';
+import type { ControlHandler } from './control-reply.js';
 
 const sqliteType = 'application/vnd.sqlite3';
 
 /** GET /1.0/backup: the store as it is, as one file, while everything goes on. */
-export function backup(store: Store, stateDir: string): HostHandler {
+export function backup(store: Store, stateDir: string): ControlHandler {
   let count = 0;
   return async () => {
     const path = join(stateDir, `devlxd.db.copy-${process.pid}-${++count}`);

@@ -2,7 +2,7 @@ import { Fault, invalid } from '../errors.js';
 import type { Registry } from '../instances/registry.js';
 import { defaultProject } from '../model/instance.js';
 import { type BatchedRequest, type Step, writeBatch } from './batch-lines.js';
-import type { HostHandler } from './control-reply.js';
+import type { ControlHandler } from './control-reply.js';
 import { Lines, linesType } from './ndjson.js';
 import type { Operations, Work } from './operations.js';
 import { batchLine, parseBody } from './request-body.js';
@@ -25,7 +25,7 @@ export class BatchHandlers {
     this.#collections = collections;
   }
 
-  readonly create: HostHandler = ({ body, requestor }) => {
+  readonly create: ControlHandler = ({ body, requestor }) => {
     if (!(body instanceof Lines)) throw invalid('Content-Type', `${linesType} is what a batch is sent as`);
     const work: Work = (report) =>
       writeBatch(

@@ -1,6 +1,6 @@
 import { Fault } from '../errors.js';
 import type { Transaction } from '../instances/registry.js';
-import type { HostRequest } from './control-reply.js';
+import type { ControlRequest } from './control-reply.js';
 import type { Lines } from './ndjson.js';
 
 /** What one line asks for, checked as far as it can be on its own. */
@@ -18,7 +18,7 @@ export interface BatchedRequest {
   readonly project: string;
   /** '' where the path names a collection */
   readonly name: string;
-  readonly headers: HostRequest['headers'];
+  readonly headers: ControlRequest['headers'];
   readonly body: unknown;
 }
 

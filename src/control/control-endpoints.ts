@@ -1,6 +1,6 @@
 import { Fault, invalid } from '../errors.js';
 import type { BatchHandlers } from './batch-handlers.js';
-import { type HostHandler, type HostReply, type HostRequest, sync } from './control-reply.js';
+import { type ControlHandler, type ControlReply, type ControlRequest, sync } from './control-reply.js';
 import type { HookHandlers } from './hook-handlers.js';
 import type { ImageHandlers } from './image-handlers.js';
 import type { InstanceHandlers } from './instance-handlers.js';
@@ -10,15 +10,15 @@ import type { ProjectHandlers } from './project-handlers.js';
 import { serverInfo } from './server-info.js';
 
 /** One path of the host API; {name} stands for one segment. */
-export interface HostEndpoint {
+export interface ControlEndpoint {
   readonly path: string;
-  readonly methods: Readonly<Record<string, HostHandler>>;
+  readonly methods: Readonly<Record<string, ControlHandler>>;
   /** its POST reads the body itself */
   readonly upload?: true;
 }
 
 /** The host API, in LXD's dialect: docs/host-api.md describes it. */
-export function hostEndpoints(
+export function controlEndpoints(
   instances: InstanceHandlers,
   images: ImageHandlers,
   profiles: ProfileHandlers,
@@ -26,9 +26,9 @@ export function hostEndpoints(
   batches: BatchHandlers,
   operations: Operations,
   hooks: HookHandlers,
-  backup: HostHandler,
+  backup: ControlHandler,
   metrics: Metrics,
-): readonly HostEndpoint[] {
+): readonly ControlEndpoint[] {
   return [
     { path: '/', methods: { GET: () => sync(['/1.0']) } },
     { path: '/1.0', methods: { GET: serverInfo } },
@@ -90,7 +90,7 @@ export function hostEndpoints(
 /** What is measured, as Prometheus reads it; of each running instance as well, or of all together only. */
 export type Metrics = (perInstance: boolean) => Promise<{ readonly contentType: string; readonly text: string }>;
 
-async function metricsText(metrics: Metrics, query: URLSearchParams): Promise<HostReply> {
+async function metricsText(metrics: Metrics, query: URLSearchParams): Promise<ControlReply> {
   const per = query.get('per') || 'none';
   if (per !== 'none' && per !== 'instance') throw invalid('per', `"${per}" is not instance`);
   const { contentType, text } = await metrics(per === 'instance');
@@ -105,7 +105,7 @@ function noAliases(): never {
   throw new Fault('not-implemented', 'devlxd has no aliases of images; use the fingerprint, or the beginning of it');
 }
 
-function noSuchAlias({ parameters }: HostRequest): never {
+function noSuchAlias({ parameters }: ControlRequest): never {
   throw new Fault('not-found', `Image alias "${parameters['name']}" not found: devlxd has no aliases of images`);
 }
 
@@ -113,13 +113,13 @@ function noWebSocket(): never {
   throw invalid('Upgrade', 'is missing: events come over a WebSocket');
 }
 
-function operation(operations: Operations): HostHandler {
+function operation(operations: Operations): ControlHandler {
   return ({ parameters }) => sync(operations.need(parameters['id'] ?? '').render());
 }
 
 /** Waits for the end, or for ?timeout= seconds (-1: for as long as it takes). */
-function wait(operations: Operations): HostHandler {
-  return async ({ parameters, query }: HostRequest) => {
+function wait(operations: Operations): ControlHandler {
+  return async ({ parameters, query }: ControlRequest) => {
     const found = operations.need(parameters['id'] ?? '');
     const seconds = Number(query.get('timeout') ?? '-1');
     if (seconds < 0 || Number.isNaN(seconds)) await found.finished;
@@ -135,7 +135,7 @@ function after(seconds: number): Promise<void> {
 }
 
 /** Nothing here takes long enough to be stopped half-way. */
-function cancel(operations: Operations): HostHandler {
+function cancel(operations: Operations): ControlHandler {
   return ({ parameters }) => {
     operations.need(parameters['id'] ?? '');
     throw new Fault('invalid-value', "This operation can't be cancelled");

@@ -5,7 +5,7 @@ import { type Lifecycle, lifecycleOf } from './lifecycle.js';
 import type { Operation } from './operations.js';
 
 const eventTypes = ['lifecycle', 'operation', 'logging'] as const;
-export type HostEventType = (typeof eventTypes)[number];
+export type ControlEventType = (typeof eventTypes)[number];
 
 /** What a listener wants to hear of. */
 export interface Interest {
@@ -26,7 +26,7 @@ export interface HostListener {
  * The events of the host, in LXD's shape (doc/events.md), to all who follow them, in the order in which they
  * happened: lifecycle events in that of the durable writes.
  */
-export class HostEvents {
+export class ControlEvents {
   readonly #listeners = new Set<HostListener>();
   readonly #clock = new EventClock();
   /** listeners that did not read */
@@ -70,7 +70,7 @@ export class HostEvents {
   }
 
   /** project undefined: for the listeners of all projects */
-  #send(type: HostEventType, project: string | undefined, metadata: () => object): void {
+  #send(type: ControlEventType, project: string | undefined, metadata: () => object): void {
     const interested = [...this.#listeners].filter(({ interest }) => {
       const near = project === undefined || interest.project === undefined || interest.project === project;
       return near && interest.types.has(type);

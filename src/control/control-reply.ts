@@ -8,14 +8,14 @@ import type { Requestor } from '../model/changes.js';
 import type { Operation } from './operations.js';
 
 /** What a handler of the host API answers; errors are thrown as Fault. */
-export type HostReply =
+export type ControlReply =
   | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
   | { readonly kind: 'async'; readonly operation: Operation }
   | { readonly kind: 'text'; readonly type: string; readonly text: string }
   | { readonly kind: 'stream'; readonly type: string; readonly length: number; readonly stream: Readable }
   | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };
 
-export interface HostRequest {
+export interface ControlRequest {
   /** segments of the path that stood for {names}, percent-decoded */
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
@@ -27,14 +27,14 @@ export interface HostRequest {
   readonly requestor: Requestor;
 }
 
-export type HostHandler = (request: HostRequest) => HostReply | Promise<HostReply>;
+export type ControlHandler = (request: ControlRequest) => ControlReply | Promise<ControlReply>;
 
-export function sync(metadata: unknown, etag?: string): HostReply {
+export function sync(metadata: unknown, etag?: string): ControlReply {
   return { kind: 'sync', metadata, ...(etag === undefined ? {} : { etag }) };
 }
 
 /** A thing was made, and this is where. */
-export function created(location: string): HostReply {
+export function created(location: string): ControlReply {
   return { kind: 'sync', metadata: {}, location };
 }
 
@@ -44,7 +44,7 @@ export function etagOf(value: unknown): string {
 }
 
 /** @throws Fault etag-mismatch, when the request is meant for another version than that of the tag */
-export function checkIfMatch(headers: HostRequest['headers'], etagNow: () => string): void {
+export function checkIfMatch(headers: ControlRequest['headers'], etagNow: () => string): void {
   const ifMatch = headers['if-match'];
   if (ifMatch === undefined) return;
   const etag = etagNow();

@@ -2,48 +2,48 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { UnderWay } from '../concurrency/in-flight.js';
+import { InFlight } from '../concurrency/in-flight.js';
 import { beyond, Fault, takeLimit } from '../errors.js';
-import { type Credentials, HostListener } from '../gate/gate.js';
+import { ControlListener, type Credentials } from '../gate/gate.js';
 import { type Successors, takeoverPath } from '../handover/give.js';
-import type { KeptConnection } from '../handover/protocol.js';
-import type { ReachedLimits } from '../limits/limit-hits.js';
+import type { HandoverConnection } from '../handover/protocol.js';
+import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../metrics/request-counts.js';
-import type { HostEndpoint } from './control-endpoints.js';
-import { errorEnvelope, type HostReply, type HostRequest } from './control-reply.js';
-import { OperatorSocket } from './control-socket.js';
-import type { EventSockets } from './event-stream.js';
+import type { ControlEndpoint } from './control-endpoints.js';
+import { type ControlReply, type ControlRequest, errorEnvelope } from './control-reply.js';
+import { ControlSocket } from './control-socket.js';
+import type { EventStreams } from './event-stream.js';
 import { Lines, linesType } from './ndjson.js';
 import { send, write, writeEarly } from './send-reply.js';
 
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
-export class HostServer {
+export class ControlServer {
   readonly requests = new RequestCounts();
   readonly #server: Server;
-  readonly #listener: HostListener;
-  readonly #endpoints: readonly HostEndpoint[];
-  readonly #sockets: EventSockets;
+  readonly #listener: ControlListener;
+  readonly #endpoints: readonly ControlEndpoint[];
+  readonly #sockets: EventStreams;
   readonly #successors: Successors;
   readonly #limits: Limits;
   readonly #groupIsAllowed: boolean;
-  readonly #reached: ReachedLimits;
+  readonly #limitHits: LimitHits;
   readonly #log: Log;
-  readonly #underWay = new UnderWay();
-  readonly #open = new Set<OperatorSocket>();
+  readonly #inFlight = new InFlight();
+  readonly #open = new Set<ControlSocket>();
 
   /** groupIsAllowed: the socket's mode lets a group in, so its permissions decide, and not the uid alone */
   constructor(
-    endpoints: readonly HostEndpoint[],
-    sockets: EventSockets,
+    endpoints: readonly ControlEndpoint[],
+    sockets: EventStreams,
     successors: Successors,
     limits: Limits,
     groupIsAllowed: boolean,
     log: Log,
-    reached: ReachedLimits,
+    limitHits: LimitHits,
   ) {
-    this.#reached = reached;
+    this.#limitHits = limitHits;
     this.#endpoints = endpoints;
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
@@ -52,7 +52,7 @@ export class HostServer {
     this.#successors = successors;
     this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
-    this.#listener = new HostListener((fd, peer) => this.#connected(fd, peer));
+    this.#listener = new ControlListener((fd, peer) => this.#connected(fd, peer));
   }
 
   /** fd: a listening Unix socket, the server's from here on. */
@@ -67,10 +67,10 @@ export class HostServer {
   }
 
   /** Requests that are being answered are; then idle connections are given away, and everything else is closed. */
-  async stop(): Promise<KeptConnection[]> {
+  async stop(): Promise<HandoverConnection[]> {
     this.#listener.stop();
-    await this.#underWay.ended(this.#limits['drain-seconds']);
-    const kept = [...this.#open].flatMap((socket): KeptConnection[] => {
+    await this.#inFlight.ended(this.#limits['drain-seconds']);
+    const kept = [...this.#open].flatMap((socket): HandoverConnection[] => {
       const fd = socket.part();
       return fd === undefined ? [] : [{ fd, socket: 'control', caller: undefined }];
     });
@@ -81,7 +81,7 @@ export class HostServer {
   }
 
   #connected(fd: number, peer: Credentials): void {
-    const socket = new OperatorSocket(fd, peer);
+    const socket = new ControlSocket(fd, peer);
     if (!this.#groupIsAllowed && peer.uid !== 0 && peer.uid !== process.getuid?.()) {
       this.#log.warn({ ...peer }, 'operator refused');
       socket.destroy();
@@ -93,8 +93,8 @@ export class HostServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    (request.socket as OperatorSocket).asked(response);
-    this.#underWay.add(once(response, 'close')); // its answer is with the kernel then
+    (request.socket as ControlSocket).asked(response);
+    this.#inFlight.add(once(response, 'close')); // its answer is with the kernel then
     try {
       await send(response, await this.#answer(request));
     } catch (error) {
@@ -106,10 +106,10 @@ export class HostServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => undefined); // it closes, which is what counts
-    (socket as OperatorSocket).upgraded();
+    (socket as ControlSocket).upgraded();
     try {
       const url = urlOf(request);
-      if (url.pathname === takeoverPath) this.#successors.accept(request, socket, socket as OperatorSocket);
+      if (url.pathname === takeoverPath) this.#successors.accept(request, socket, socket as ControlSocket);
       else this.#sockets.accept(url, request, socket, head);
       this.requests.add(url.pathname, '101');
     } catch (error) {
@@ -121,7 +121,7 @@ export class HostServer {
     }
   }
 
-  async #answer(request: IncomingMessage): Promise<HostReply> {
+  async #answer(request: IncomingMessage): Promise<ControlReply> {
     const url = urlOf(request);
     const endpoint = this.#find(url.pathname);
     if (endpoint === undefined)
@@ -132,13 +132,13 @@ export class HostServer {
       throw new Fault('not-implemented', `devlxd has no ${request.method} of "${url.pathname}"`);
     const reads = endpoint.upload === undefined || method !== 'POST';
     const body = reads ? await this.#body(request) : undefined;
-    const asked: HostRequest = {
+    const asked: ControlRequest = {
       parameters: parametersOf(endpoint, url.pathname),
       query: url.searchParams,
       headers: request.headers,
       body,
       incoming: request,
-      requestor: (request.socket as OperatorSocket).requestor,
+      requestor: (request.socket as ControlSocket).requestor,
     };
     return handler(asked);
   }
@@ -149,12 +149,12 @@ export class HostServer {
   }
 
   async #body(request: IncomingMessage): Promise<unknown> {
-    const text = await readBody(request, this.#limits['host-body']);
+    const text = await readBody(request, this.#limits['control-body']);
     const [type = ''] = (request.headers['content-type'] ?? '').split(';', 1); // charset: it is UTF-8 anyway
     return type.trim() === linesType ? new Lines(text) : parseJson(text);
   }
 
-  #find(path: string): HostEndpoint | undefined {
+  #find(path: string): ControlEndpoint | undefined {
     const segments = segmentsOf(path);
     return this.#endpoints.find((endpoint) => fits(endpoint.path.split('/'), segments));
   }
@@ -163,7 +163,7 @@ export class HostServer {
     const expected = error instanceof Fault;
     if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
     const limit = takeLimit(error);
-    if (limit !== undefined) this.#reached.add(limit);
+    if (limit !== undefined) this.#limitHits.add(limit);
     if (response.headersSent) return;
     const status = expected ? error.status : 500;
     const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';
@@ -190,7 +190,7 @@ function fits(pattern: readonly string[], segments: readonly string[]): boolean 
 }
 
 /** The segments that stand for {names}. */
-function parametersOf({ path: pattern }: HostEndpoint, path: string): Record<string, string> {
+function parametersOf({ path: pattern }: ControlEndpoint, path: string): Record<string, string> {
   const segments = segmentsOf(path);
   const entries = pattern.split('/').flatMap((part, index) => {
     return part.startsWith('{') ? [[part.slice(1, -1), decode(segments[index] ?? '')]] : [];
@@ -219,7 +219,10 @@ function readBody(request: IncomingMessage, limit: number): Promise<string> {
       }
       request.removeAllListeners('data').pause();
       reject(
-        beyond('host-body', new Fault('body-too-large', `The body is longer than ${limit} bytes (--limit-host-body)`)),
+        beyond(
+          'control-body',
+          new Fault('body-too-large', `The body is longer than ${limit} bytes (--limit-control-body)`),
+        ),
       );
     });
     request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));

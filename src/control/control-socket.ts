@@ -6,13 +6,13 @@ import { duplicate } from '../handover/protocol.js';
 import type { Requestor } from '../model/changes.js';
 
 /** A connection, and who has opened it, as LXD says it of its own socket. */
-export class OperatorSocket extends Socket {
+export class ControlSocket extends Socket {
   readonly fd: number;
   readonly uid: number;
   readonly requestor: Requestor;
   /** what has been read of it, when everything that had been read was answered */
   #answeredBytes = 0;
-  #underWay = 0;
+  #inFlight = 0;
 
   constructor(fd: number, { uid }: Credentials) {
     super({ fd, readable: true, writable: true });
@@ -27,16 +27,16 @@ export class OperatorSocket extends Socket {
 
   /** A request has come on it; response: what it will be answered with */
   asked(response: ServerResponse): void {
-    this.#underWay++;
+    this.#inFlight++;
     response.once('close', () => {
-      this.#underWay--;
+      this.#inFlight--;
       this.#answeredBytes = this.bytesRead;
     });
   }
 
   /** It is no connection for requests any more. */
   upgraded(): void {
-    this.#underWay++;
+    this.#inFlight++;
   }
 
   /**
@@ -44,7 +44,7 @@ export class OperatorSocket extends Socket {
    * What has not been read of it yet goes along.
    */
   part(): number | undefined {
-    if (this.destroyed || this.#underWay > 0 || this.bytesRead !== this.#answeredBytes) return undefined;
+    if (this.destroyed || this.#inFlight > 0 || this.bytesRead !== this.#answeredBytes) return undefined;
     const copy = duplicate(this.fd);
     this.destroy();
     return copy;

@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { invalid } from '../errors.js';
 import type { Registry } from '../instances/registry.js';
-import type { ReachedLimits } from '../limits/limit-hits.js';
+import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
-import { type HostEvents, type HostListener, type Interest, typesOf } from './control-events.js';
+import { type ControlEvents, type HostListener, type Interest, typesOf } from './control-events.js';
 import { listedProject } from './request-project.js';
 
 const tooSlow = 1013;
@@ -15,18 +15,18 @@ const closeMilliseconds = 5000;
 const maxPayload = 4096;
 
 /** GET /1.0/events: WebSockets that follow the host. */
-export class EventSockets {
-  readonly #events: HostEvents;
+export class EventStreams {
+  readonly #events: ControlEvents;
   readonly #registry: Registry;
   readonly #limits: Limits;
-  readonly #reached: ReachedLimits;
+  readonly #limitHits: LimitHits;
   readonly #server = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
 
-  constructor(events: HostEvents, registry: Registry, limits: Limits, reached: ReachedLimits) {
+  constructor(events: ControlEvents, registry: Registry, limits: Limits, limitHits: LimitHits) {
     this.#events = events;
     this.#registry = registry;
     this.#limits = limits;
-    this.#reached = reached;
+    this.#limitHits = limitHits;
   }
 
   /**
@@ -41,7 +41,7 @@ export class EventSockets {
       const listener = new SocketListener(webSocket, interest, this.#limits, () => {
         leave();
         this.#events.dropped++;
-        this.#reached.add('host-event-backlog');
+        this.#limitHits.add('control-event-backlog');
       });
       const leave = this.#events.add(listener);
       webSocket.on('close', leave);
@@ -71,7 +71,7 @@ class SocketListener implements HostListener {
   send(text: string): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     this.#socket.send(text);
-    if (!exceeds(this.#limits['host-event-backlog'], this.#socket.bufferedAmount)) return;
+    if (!exceeds(this.#limits['control-event-backlog'], this.#socket.bufferedAmount)) return;
     this.end(tooSlow, 'too many unread events');
     this.#dropped();
   }

@@ -4,11 +4,11 @@ import { Fault } from '../errors.js';
 import { edited, newInstance, withoutEmpty } from '../instances/edit.js';
 import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
-import type { Running } from '../instances/running-instances.js';
+import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
 import type { Requestor } from '../model/changes.js';
 import { defaultProfile, defaultProject, type Instance } from '../model/instance.js';
-import type { HostHandler } from './control-reply.js';
+import type { ControlHandler } from './control-reply.js';
 import { findInit } from './find-init.js';
 import { type Happening, type HookCall, lxcHappening, nspawnHappening, ociHappening } from './hook-calls.js';
 import { parseBody } from './request-body.js';
@@ -37,17 +37,17 @@ const stepMilliseconds = 20;
 /** What container runtimes tell of their containers, by way of devlxd-hook. */
 export class HookHandlers {
   readonly #registry: Registry;
-  readonly #running: Running;
+  readonly #running: RunningInstances;
   readonly #limits: Limits;
 
-  constructor(registry: Registry, running: Running, limits: Limits) {
+  constructor(registry: Registry, running: RunningInstances, limits: Limits) {
     this.#registry = registry;
     this.#running = running;
     this.#limits = limits;
   }
 
   /** In a text of one line: "ok", or "error: " and what to do, for a reader that knows no JSON. */
-  readonly run: HostHandler = async ({ parameters, body, requestor }) => {
+  readonly run: ControlHandler = async ({ parameters, body, requestor }) => {
     const understand = runtimes[parameters['runtime'] ?? ''];
     if (understand === undefined) throw new Fault('not-found', `There is no hook for "${parameters['runtime']}"`);
     const call = parseBody(hookCall, body);

@@ -3,42 +3,42 @@ import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
 import type { Requestor } from '../model/changes.js';
 import { fingerprintPattern, type Image, sizeOf } from '../model/image.js';
-import type { HostEvents } from './control-events.js';
-import { checkIfMatch, etagOf, type HostHandler, type HostRequest, sync } from './control-reply.js';
+import type { ControlEvents } from './control-events.js';
+import { type ControlHandler, type ControlRequest, checkIfMatch, etagOf, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
 import { receiveImage } from './image-upload.js';
 import type { Operations } from './operations.js';
 import { architecture } from './render.js';
 import { imagePut, parseBody } from './request-body.js';
 
-type Headers = HostRequest['headers'];
+type Headers = ControlRequest['headers'];
 
 /** The handlers of /1.0/images. Images belong to no project: ?project= means nothing here. */
 export class ImageHandlers {
   readonly #images: Images;
   readonly #operations: Operations;
-  readonly #events: HostEvents;
+  readonly #events: ControlEvents;
 
-  constructor(images: Images, operations: Operations, events: HostEvents) {
+  constructor(images: Images, operations: Operations, events: ControlEvents) {
     this.#images = images;
     this.#operations = operations;
     this.#events = events;
   }
 
-  readonly list: HostHandler = ({ query }) => {
+  readonly list: ControlHandler = ({ query }) => {
     const matches = filterOf(query);
     const images = this.#images.list().filter((image) => matches === undefined || matches(renderImage(image)));
     if ((query.get('recursion') || '0') === '0') return sync(images.map(pathOf));
     return sync(images.map(renderImage));
   };
 
-  readonly get: HostHandler = (request) => {
+  readonly get: ControlHandler = (request) => {
     const image = this.#need(request);
     return sync(renderImage(image), imageEtag(image));
   };
 
   /** The body is read first, so that the operation is only the storing of what has come. */
-  readonly create: HostHandler = async ({ incoming, headers, requestor }) => {
+  readonly create: ControlHandler = async ({ incoming, headers, requestor }) => {
     const upload = this.#images.upload();
     try {
       const details = detailsOf(headers);
@@ -59,12 +59,12 @@ export class ImageHandlers {
   };
 
   /** PUT replaces what may be changed, PATCH changes what is named. */
-  readonly replace: HostHandler = async (request) => {
+  readonly replace: ControlHandler = async (request) => {
     const { public: isPublic = false, properties } = parseBody(imagePut, request.body);
     return this.#edit(request, (before) => ({ ...before, public: isPublic, properties: properties ?? {} }));
   };
 
-  readonly patch: HostHandler = async (request) => {
+  readonly patch: ControlHandler = async (request) => {
     const { public: isPublic, properties } = parseBody(imagePut, request.body);
     return this.#edit(request, (before) => ({
       ...before,
@@ -73,13 +73,13 @@ export class ImageHandlers {
     }));
   };
 
-  readonly remove: HostHandler = (request) => {
+  readonly remove: ControlHandler = (request) => {
     const { fingerprint } = this.#need(request);
     const work = this.#images.remove(fingerprint).then(() => this.#tell('deleted', fingerprint, request.requestor));
     return { kind: 'async', operation: this.#operations.start('Deleting image', [], work, { fingerprint }) };
   };
 
-  readonly export: HostHandler = async (request) => {
+  readonly export: ControlHandler = async (request) => {
     const image = this.#need(request);
     const { range = '', 'if-range': ifRange = '', 'if-none-match': ifNoneMatch = '' } = request.headers;
     const download = downloadOf(image, {
@@ -90,7 +90,7 @@ export class ImageHandlers {
     return { kind: 'download', download, opened: await this.#images.open(image) };
   };
 
-  async #edit(request: HostRequest, change: (before: Image) => Image) {
+  async #edit(request: ControlRequest, change: (before: Image) => Image) {
     const { fingerprint } = this.#need(request);
     await this.#images.change(fingerprint, (before) => {
       checkIfMatch(request.headers, () => imageEtag(before));
@@ -105,7 +105,7 @@ export class ImageHandlers {
     this.#events.lifecycle({ project: undefined, action: `image-${done}`, source, context: {} }, requestor);
   }
 
-  #need({ parameters }: HostRequest): Image {
+  #need({ parameters }: ControlRequest): Image {
     return this.#images.need(parameters['fingerprint'] ?? '');
   }
 }

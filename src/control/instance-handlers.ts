@@ -2,12 +2,12 @@ import { Fault, invalid } from '../errors.js';
 import { edited, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
 import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
-import type { Running } from '../instances/running-instances.js';
+import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
 import { defaultProfile, type Instance } from '../model/instance.js';
 import { dialects } from '../sources/dialects.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
-import { checkIfMatch, type HostHandler, type HostReply, type HostRequest, sync } from './control-reply.js';
+import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
@@ -22,18 +22,18 @@ type Change = (transaction: Transaction, before: Instance) => void;
 /** The handlers of /1.0/instances. */
 export class InstanceHandlers {
   readonly #registry: Registry;
-  readonly #running: Running;
+  readonly #running: RunningInstances;
   readonly #operations: Operations;
   readonly #limits: Limits;
 
-  constructor(registry: Registry, running: Running, operations: Operations, limits: Limits) {
+  constructor(registry: Registry, running: RunningInstances, operations: Operations, limits: Limits) {
     this.#registry = registry;
     this.#running = running;
     this.#operations = operations;
     this.#limits = limits;
   }
 
-  readonly list: HostHandler = (request) => {
+  readonly list: ControlHandler = (request) => {
     const { query } = request;
     const matches = filterOf(query);
     const instances = this.#registry.list(listedProject(request, this.#registry)).filter((instance) => {
@@ -44,13 +44,13 @@ export class InstanceHandlers {
     return sync(instances.map((instance) => render(instance, recursion === '2')));
   };
 
-  readonly get: HostHandler = (request) => {
+  readonly get: ControlHandler = (request) => {
     const instance = this.#need(request);
     const full = request.query.get('recursion') === '1';
     return sync(render(instance, full), instanceEtag(instance));
   };
 
-  readonly create: HostHandler = (request) => {
+  readonly create: ControlHandler = (request) => {
     const project = projectOf(request, this.#registry);
     const { body } = request;
     if (body instanceof Lines)
@@ -60,7 +60,7 @@ export class InstanceHandlers {
   };
 
   /** Many at once, one a line; each is what a PATCH of the instance of that name would do. */
-  readonly patchMany: HostHandler = (request) => {
+  readonly patchMany: ControlHandler = (request) => {
     const project = projectOf(request, this.#registry);
     if (!(request.body instanceof Lines)) {
       throw invalid('Content-Type', 'application/x-ndjson is what many instances are changed by');
@@ -87,7 +87,7 @@ export class InstanceHandlers {
    * What is not given is empty from then on, but for `volatile.` keys. LXD's client expects an operation here, but an
    * operation could not say 412: so it is answered when it has ended, and what is wrong is an error at once.
    */
-  readonly replace: HostHandler = async (request) => {
+  readonly replace: ControlHandler = async (request) => {
     const given = parseBody(instancePut, request.body);
     await this.#edit(request, (transaction, before) => this.#replace(transaction, before, given));
     const operation = this.#operations.start('Updating instance', [this.#need(request)], Promise.resolve());
@@ -96,13 +96,13 @@ export class InstanceHandlers {
   };
 
   /** Keys and devices that are not named stay; an empty value unsets a key, a null config or device map nothing. */
-  readonly patch: HostHandler = async (request) => {
+  readonly patch: ControlHandler = async (request) => {
     const given = parseBody(instancePut, request.body);
     await this.#edit(request, (transaction, before) => this.#patch(transaction, before, given));
     return sync({});
   };
 
-  readonly rename: HostHandler = (request) => {
+  readonly rename: ControlHandler = (request) => {
     const { name: newName } = parseBody(instanceRename, request.body);
     const { name, project } = own(this.#need(request));
     const work = this.#registry.transact((transaction) => {
@@ -113,7 +113,7 @@ export class InstanceHandlers {
     return this.#operation('Renaming instance', { name, project }, work);
   };
 
-  readonly remove: HostHandler = (request) => {
+  readonly remove: ControlHandler = (request) => {
     const { name, project } = own(this.#need(request));
     const work = this.#registry.transact((transaction) => {
       remove(transaction, own(transaction.need(project, name)));
@@ -122,14 +122,14 @@ export class InstanceHandlers {
   };
 
   /** Snapshots and backups, which clients ask for to show an instance. */
-  readonly noneOfThem: HostHandler = (request) => {
+  readonly noneOfThem: ControlHandler = (request) => {
     this.#need(request);
     return sync([]);
   };
 
-  readonly getState: HostHandler = (request) => sync(renderState(this.#need(request)));
+  readonly getState: ControlHandler = (request) => sync(renderState(this.#need(request)));
 
-  readonly putState: HostHandler = (request) => {
+  readonly putState: ControlHandler = (request) => {
     const { action, pid } = parseBody(statePut, request.body);
     const { name, project } = own(this.#need(request));
     const { requestor } = request;
@@ -182,7 +182,7 @@ export class InstanceHandlers {
     transaction.replace(before, edited(before, wanted, this.#limits));
   }
 
-  #edit(request: HostRequest, change: Change): Promise<void> {
+  #edit(request: ControlRequest, change: Change): Promise<void> {
     const { name, project } = this.#need(request);
     return this.#registry.transact((transaction) => {
       const before = own(transaction.need(project, name));
@@ -191,17 +191,17 @@ export class InstanceHandlers {
     }, request.requestor);
   }
 
-  #batch(description: string, { body, requestor }: HostRequest, prepare: (line: unknown) => Step): HostReply {
+  #batch(description: string, { body, requestor }: ControlRequest, prepare: (line: unknown) => Step): ControlReply {
     const work: Work = (report) =>
       writeBatch(body as Lines, prepare, report, (steps) => this.#registry.transact(steps, requestor));
     return { kind: 'async', operation: this.#operations.start(description, [], work) };
   }
 
-  #need(request: HostRequest): Instance {
+  #need(request: ControlRequest): Instance {
     return this.#registry.need(projectOf(request, this.#registry), request.parameters['name'] ?? '');
   }
 
-  #operation(description: string, concerned: Concerned, work: Promise<unknown>): HostReply {
+  #operation(description: string, concerned: Concerned, work: Promise<unknown>): ControlReply {
     return { kind: 'async', operation: this.#operations.start(description, [concerned], work) };
   }
 }

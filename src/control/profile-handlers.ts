@@ -11,7 +11,14 @@ import type { Registry, Transaction } from '../instances/registry.js';
 import type { Limits } from '../limits/limits.js';
 import type { Profile } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step } from './batch-lines.js';
-import { checkIfMatch, created, type HostHandler, type HostReply, type HostRequest, sync } from './control-reply.js';
+import {
+  type ControlHandler,
+  type ControlReply,
+  type ControlRequest,
+  checkIfMatch,
+  created,
+  sync,
+} from './control-reply.js';
 import { filterOf } from './filter.js';
 import { profileEtag, profileUrl, renderProfile } from './render.js';
 import { parseBody, profilePost, profilePut, rename } from './request-body.js';
@@ -29,7 +36,7 @@ export class ProfileHandlers {
     this.#limits = limits;
   }
 
-  readonly list: HostHandler = (request) => {
+  readonly list: ControlHandler = (request) => {
     const project = listedProject(request, this.#registry);
     const matches = filterOf(request.query);
     const users = usersOfEach(this.#registry.list(project));
@@ -39,23 +46,23 @@ export class ProfileHandlers {
     return sync(profiles.map((profile) => (recursive ? render(profile) : profileUrl(profile.name, profile.project))));
   };
 
-  readonly get: HostHandler = (request) => {
+  readonly get: ControlHandler = (request) => {
     const profile = this.#registry.needProfile(projectOf(request, this.#registry), request.parameters['name'] ?? '');
     const users = usersOf(this.#registry.list(profile.project), profile);
     return sync(renderProfile(profile, users), profileEtag(profile));
   };
 
-  readonly create: HostHandler = async (request) => {
+  readonly create: ControlHandler = async (request) => {
     const project = projectOf(request, this.#registry);
     const { name, run } = this.#creation(project, request.body);
     await this.#registry.transact(run, request.requestor);
     return created(profileUrl(name, project));
   };
 
-  readonly replace: HostHandler = (request) => this.#edit(request, this.#changeOf('PUT', request.body));
+  readonly replace: ControlHandler = (request) => this.#edit(request, this.#changeOf('PUT', request.body));
 
   /** Keys and devices that are not named stay; an empty value unsets a key. */
-  readonly patch: HostHandler = (request) => this.#edit(request, this.#changeOf('PATCH', request.body));
+  readonly patch: ControlHandler = (request) => this.#edit(request, this.#changeOf('PATCH', request.body));
 
   /**
    * What a request would do that is a line of a batch.
@@ -72,13 +79,13 @@ export class ProfileHandlers {
     };
   }
 
-  readonly rename: HostHandler = async (request) => {
+  readonly rename: ControlHandler = async (request) => {
     const { name } = parseBody(rename, request.body);
     const { project } = await this.#change(request, (transaction, before) => renameProfile(transaction, before, name));
     return created(profileUrl(name, project));
   };
 
-  readonly remove: HostHandler = async (request) => {
+  readonly remove: ControlHandler = async (request) => {
     await this.#change(request, removeProfile);
     return sync({});
   };
@@ -99,7 +106,7 @@ export class ProfileHandlers {
     };
   }
 
-  async #edit(request: HostRequest, change: Change): Promise<HostReply> {
+  async #edit(request: ControlRequest, change: Change): Promise<ControlReply> {
     await this.#change(request, (transaction, before) => {
       checkIfMatch(request.headers, () => profileEtag(before));
       change(transaction, before);
@@ -107,7 +114,7 @@ export class ProfileHandlers {
     return sync({});
   }
 
-  #change(request: HostRequest, work: Change): Promise<Profile> {
+  #change(request: ControlRequest, work: Change): Promise<Profile> {
     const project = projectOf(request, this.#registry);
     return this.#registry.transact((transaction) => {
       const before = transaction.profiles.need(project, request.parameters['name'] ?? '');

@@ -7,7 +7,14 @@ import {
 } from '../instances/project-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { Project } from '../model/instance.js';
-import { checkIfMatch, created, type HostHandler, type HostReply, type HostRequest, sync } from './control-reply.js';
+import {
+  type ControlHandler,
+  type ControlReply,
+  type ControlRequest,
+  checkIfMatch,
+  created,
+  sync,
+} from './control-reply.js';
 import { filterOf } from './filter.js';
 import type { Operations } from './operations.js';
 import { instanceUrl, profileUrl, projectEtag, projectUrl, renderProject } from './render.js';
@@ -24,7 +31,7 @@ export class ProjectHandlers {
     this.#operations = operations;
   }
 
-  readonly list: HostHandler = ({ query }) => {
+  readonly list: ControlHandler = ({ query }) => {
     const matches = filterOf(query);
     const projects = this.#registry.projects().filter((project) => {
       return matches === undefined || matches(this.#render(project));
@@ -33,25 +40,25 @@ export class ProjectHandlers {
     return sync(projects.map((project) => (recursive ? this.#render(project) : projectUrl(project.name))));
   };
 
-  readonly get: HostHandler = ({ parameters }) => {
+  readonly get: ControlHandler = ({ parameters }) => {
     const project = this.#registry.needProject(parameters['name'] ?? '');
     return sync(this.#render(project), projectEtag(project));
   };
 
-  readonly create: HostHandler = async ({ body, requestor }) => {
+  readonly create: ControlHandler = async ({ body, requestor }) => {
     const { name, description = '', config } = parseBody(projectPost, body);
     const wanted = { description, config: mapOf(config) };
     await this.#registry.transact((transaction) => createProject(transaction, name, wanted), requestor);
     return created(projectUrl(name));
   };
 
-  readonly replace: HostHandler = (request) => {
+  readonly replace: ControlHandler = (request) => {
     const { description = '', config } = parseBody(projectPut, request.body);
     return this.#edit(request, () => ({ description, config: mapOf(config) }));
   };
 
   /** Keys that are not named stay; an empty value unsets a key. */
-  readonly patch: HostHandler = (request) => {
+  readonly patch: ControlHandler = (request) => {
     const { description, config } = parseBody(projectPut, request.body);
     return this.#edit(request, (before) => ({
       description: description ?? before.description,
@@ -59,18 +66,18 @@ export class ProjectHandlers {
     }));
   };
 
-  readonly rename: HostHandler = (request) => {
+  readonly rename: ControlHandler = (request) => {
     const { name } = parseBody(rename, request.body);
     const work = this.#change(request, (transaction, before) => renameProject(transaction, before, name));
     return { kind: 'async', operation: this.#operations.start('Renaming project', [], work) };
   };
 
-  readonly remove: HostHandler = async (request) => {
+  readonly remove: ControlHandler = async (request) => {
     await this.#change(request, removeProject);
     return sync({});
   };
 
-  async #edit(request: HostRequest, wantedOf: (before: Project) => WantedProject): Promise<HostReply> {
+  async #edit(request: ControlRequest, wantedOf: (before: Project) => WantedProject): Promise<ControlReply> {
     await this.#change(request, (transaction, before) => {
       checkIfMatch(request.headers, () => projectEtag(before));
       editProject(transaction, before, wantedOf(before));
@@ -79,7 +86,7 @@ export class ProjectHandlers {
   }
 
   #change(
-    { parameters, requestor }: HostRequest,
+    { parameters, requestor }: ControlRequest,
     work: (transaction: Transaction, before: Project) => void,
   ): Promise<void> {
     return this.#registry.transact((transaction) => {

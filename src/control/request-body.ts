@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { nearest } from '../closest-match.js';
+import { closestMatch } from '../closest-match.js';
 import { invalid } from '../errors.js';
 
 // valibot takes a list for a record.
@@ -119,7 +119,7 @@ export function parseBody<Schema extends v.GenericSchema>(schema: Schema, body: 
 
 /** For a field of the object itself, and not of something in it. */
 function suggestionFor(field: string, schema: v.GenericSchema): string {
-  const near = 'entries' in schema ? nearest(field, Object.keys(schema.entries as object)) : undefined;
+  const near = 'entries' in schema ? closestMatch(field, Object.keys(schema.entries as object)) : undefined;
   return near === undefined ? '' : `; do you mean ${near}?`;
 }
 

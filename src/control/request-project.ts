@@ -1,9 +1,9 @@
 import { withoutEmpty } from '../instances/edit.js';
 import type { Registry } from '../instances/registry.js';
 import { type Device, defaultProject } from '../model/instance.js';
-import type { HostRequest } from './control-reply.js';
+import type { ControlRequest } from './control-reply.js';
 
-type Asked = Pick<HostRequest, 'query'>;
+type Asked = Pick<ControlRequest, 'query'>;
 
 /**
  * The project that a request is about.

@@ -4,10 +4,10 @@ import { finished, pipeline } from 'node:stream/promises';
 import type { Download } from '../images/download.js';
 import type { OpenImage } from '../images/image-files.js';
 import { bytesOf } from '../images/pieces.js';
-import { asyncEnvelope, type HostReply, syncEnvelope } from './control-reply.js';
+import { asyncEnvelope, type ControlReply, syncEnvelope } from './control-reply.js';
 
 /** Writes what a handler has answered. */
-export async function send(response: ServerResponse, reply: HostReply): Promise<void> {
+export async function send(response: ServerResponse, reply: ControlReply): Promise<void> {
   if (reply.kind === 'download') {
     await sendDownload(response, reply.download, reply.opened);
     return;

@@ -1,7 +1,7 @@
 import { hostname, release, type } from 'node:os';
 import { defaultProject } from '../model/instance.js';
 import { version } from '../package-root.js';
-import { type HostHandler, sync } from './control-reply.js';
+import { type ControlHandler, sync } from './control-reply.js';
 import { architecture } from './render.js';
 
 /** LXD's API extensions that are really there (its doc/api-extensions.md): clients look here before they ask. */
@@ -23,7 +23,7 @@ const extensions = [
 ];
 
 /** GET /1.0: what the server is. */
-export const serverInfo: HostHandler = ({ query }) =>
+export const serverInfo: ControlHandler = ({ query }) =>
   sync({
     api_extensions: extensions,
     api_status: 'stable',

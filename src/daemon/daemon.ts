@@ -2,10 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Settings } from '../config/options.js';
 import { backup } from '../control/backup-handler.js';
 import { BatchHandlers } from '../control/batch-handlers.js';
-import { hostEndpoints, type Metrics } from '../control/control-endpoints.js';
-import { HostEvents } from '../control/control-events.js';
-import { HostServer } from '../control/control-server.js';
-import { EventSockets } from '../control/event-stream.js';
+import { controlEndpoints, type Metrics } from '../control/control-endpoints.js';
+import { ControlEvents } from '../control/control-events.js';
+import { ControlServer } from '../control/control-server.js';
+import { EventStreams } from '../control/event-stream.js';
 import { HookHandlers } from '../control/hook-handlers.js';
 import { ImageHandlers } from '../control/image-handlers.js';
 import { InstanceHandlers } from '../control/instance-handlers.js';
@@ -13,24 +13,24 @@ import { Operations } from '../control/operations.js';
 import { ProfileHandlers } from '../control/profile-handlers.js';
 import { ProjectHandlers } from '../control/project-handlers.js';
 import { takeLimit } from '../errors.js';
-import { bestIdentityPath, Gate } from '../gate/gate.js';
+import { bestIdentityMethod, Gate } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
-import { Desk } from '../guest/dispatcher.js';
+import { GuestDispatcher } from '../guest/dispatcher.js';
 import { Listeners } from '../guest/events/listeners.js';
-import { OddEdge } from '../guest/fallback-server.js';
-import { GuestEdge } from '../guest/uws-server.js';
-import { admitGuests, admitOperators, keptOf } from '../handover/connections.js';
+import { FallbackServer } from '../guest/fallback-server.js';
+import { UwsServer } from '../guest/uws-server.js';
+import { admitGuests, admitOperators, takeGuestConnections } from '../handover/connections.js';
 import { Successors } from '../handover/give.js';
-import type { Sockets } from '../handover/listening-sockets.js';
-import { closeAll, duplicate, type KeptConnection } from '../handover/protocol.js';
+import type { ListeningSockets } from '../handover/listening-sockets.js';
+import { closeAll, duplicate, type HandoverConnection } from '../handover/protocol.js';
 import { Images } from '../images/image-library.js';
 import { Registry } from '../instances/registry.js';
-import { Running } from '../instances/running-instances.js';
+import { RunningInstances } from '../instances/running-instances.js';
 import { gateLimits } from '../limits/gate-limits.js';
 import type { Log, LogLines } from '../log.js';
-import { LoopDelay } from '../metrics/event-loop-delay.js';
-import { ReachedAtGate } from '../metrics/gate-limit-hits.js';
-import { ReachedLog } from '../metrics/limit-log.js';
+import { EventLoopDelay } from '../metrics/event-loop-delay.js';
+import { GateLimitHits } from '../metrics/gate-limit-hits.js';
+import { LimitLog } from '../metrics/limit-log.js';
 import { version } from '../package-root.js';
 import type { SourceSetting } from '../sources/dialects.js';
 import type { SourceImages } from '../sources/exported-images.js';
@@ -48,13 +48,13 @@ export class Daemon {
   readonly #settings: Settings;
   readonly #log: Log;
   readonly #logLines: LogLines;
-  readonly #sockets: Sockets;
+  readonly #sockets: ListeningSockets;
   readonly #watchdogSeconds: number;
   /** who asks to go on in this one's place */
   readonly successors: Successors;
-  readonly #operators: KeptConnection[] = [];
+  readonly #operators: HandoverConnection[] = [];
   #sync: Sync | undefined;
-  #kept: () => KeptConnection[] = () => [];
+  #kept: () => HandoverConnection[] = () => [];
   #spare: SpareDescriptors | undefined;
   readonly #adjustments: (() => void)[] = [];
   readonly #stops: Step[] = [];
@@ -66,7 +66,7 @@ export class Daemon {
     settings: Settings,
     log: Log,
     logLines: LogLines,
-    sockets: Sockets,
+    sockets: ListeningSockets,
     managed = false,
     watchdogSeconds = 0,
   ) {
@@ -109,7 +109,7 @@ export class Daemon {
    * open it. What is being read slowly goes on until `linger`.
    * @param keep false: connections on which nothing is under way are closed; true: they are given back, to be gone on with
    */
-  async stop(keep = false): Promise<readonly KeptConnection[]> {
+  async stop(keep = false): Promise<readonly HandoverConnection[]> {
     for (const stop of this.#stops.splice(0).reverse()) await stop(keep);
     const operators = this.#operators.splice(0);
     if (!keep) closeAll(operators);
@@ -145,51 +145,53 @@ export class Daemon {
 
     const gate = new Gate(settings.identity, gateLimits(settings, log), {
       onInitExit: (slots) => running.initsExited(slots),
-      onOddRequest: (fd, data, ticket) => oddEdge.admit(fd, data, ticket),
+      onOddRequest: (fd, data, ticket) => fallbackServer.admit(fd, data, ticket),
     });
     this.#adjustments.push(() => gate.setLimits(gateLimits(settings, log)));
-    const running = new Running(gate, registry, log);
+    const running = new RunningInstances(gate, registry, log);
     const listeners = new Listeners();
     registry.on('changes', (changes) => listeners.deliver(changes));
 
     const sourceImages = await this.#sourceImages();
-    const desk = new Desk(registry, running, listeners, images, limits, log, sourceImages);
-    const oddEdge = new OddEdge(gate, desk, running, listeners, limits);
-    const atGate = new ReachedAtGate(gate, running, desk.reached);
-    const reachedLog = new ReachedLog(
-      desk.reached,
+    const dispatcher = new GuestDispatcher(registry, running, listeners, images, limits, log, sourceImages);
+    const fallbackServer = new FallbackServer(gate, dispatcher, running, listeners, limits);
+    const gateLimitHits = new GateLimitHits(gate, running, dispatcher.limitHits);
+    const limitLog = new LimitLog(
+      dispatcher.limitHits,
       (id) => registry.byId(id),
       log,
-      () => atGate.look(),
+      () => gateLimitHits.look(),
     );
-    reachedLog.run();
-    const loopDelay = new LoopDelay();
-    loopDelay.run();
-    this.#closes.push(() => loopDelay.stop());
-    this.#ends.push(() => reachedLog.stop());
-    oddEdge.run();
-    const guestEdge = new GuestEdge(gate, desk, running, listeners, limits);
-    await guestEdge.run();
-    this.#adjustments.push(() => desk.limitsChanged());
-    this.#adjustments.push(() => guestEdge.limitsChanged());
+    limitLog.run();
+    const eventLoopDelay = new EventLoopDelay();
+    eventLoopDelay.run();
+    this.#closes.push(() => eventLoopDelay.stop());
+    this.#ends.push(() => limitLog.stop());
+    fallbackServer.run();
+    const uwsServer = new UwsServer(gate, dispatcher, running, listeners, limits);
+    await uwsServer.run();
+    this.#adjustments.push(() => dispatcher.limitsChanged());
+    this.#adjustments.push(() => uwsServer.limitsChanged());
     this.#ends.push(() => running.letGo());
-    this.#ends.push(() => oddEdge.close());
-    this.#ends.push(async () => void (await Promise.all([guestEdge.linger(), desk.linger(limits['drain-seconds'])])));
+    this.#ends.push(() => fallbackServer.close());
+    this.#ends.push(
+      async () => void (await Promise.all([uwsServer.linger(), dispatcher.linger(limits['drain-seconds'])])),
+    );
     this.#closes.push(() => running.close());
-    this.#stops.push(() => oddEdge.stop());
-    this.#stops.push(() => guestEdge.stop());
-    this.#stops.push(() => desk.stop());
+    this.#stops.push(() => fallbackServer.stop());
+    this.#stops.push(() => uwsServer.stop());
+    this.#stops.push(() => dispatcher.stop());
     await running.reattach();
-    this.#kept = () => keptOf(gate, running);
+    this.#kept = () => takeGuestConnections(gate, running);
     const inherited = this.#sockets.takeConnections();
     admitGuests(gate, running, inherited);
 
     const operations = new Operations();
     operations.on('changed', ({ error }) => {
       const limit = takeLimit(error);
-      if (limit !== undefined) desk.reached.add(limit);
+      if (limit !== undefined) dispatcher.limitHits.add(limit);
     });
-    const events = new HostEvents();
+    const events = new ControlEvents();
     registry.on('written', (change, requestor) => events.written(change, requestor));
     operations.on('changed', (operation) => events.operation(operation));
     const logging = (line: string): void => events.logging(line);
@@ -199,7 +201,16 @@ export class Daemon {
     const profiles = new ProfileHandlers(registry, limits);
     const projects = new ProjectHandlers(registry, operations);
     const batches = new BatchHandlers(registry, operations, { instances, profiles });
-    const measured = { registry, gate, desk, listeners, running, atGate, hostEvents: events, host: () => host };
+    const measured = {
+      registry,
+      gate,
+      dispatcher,
+      listeners,
+      running,
+      gateLimitHits,
+      controlEvents: events,
+      host: () => host,
+    };
     const watchdogSeconds = this.#watchdogSeconds;
     const spare = new SpareDescriptors();
     this.#spare = spare;
@@ -208,11 +219,11 @@ export class Daemon {
       spare.lend(async () => {
         // Loaded when somebody asks: most hosts of few instances never do.
         const { metricsText } = await import('../metrics/daemon-metrics.js');
-        const more = { stateDir: settings.stateDir, watchdogSeconds, loopDelay, source: () => this.#sync };
+        const more = { stateDir: settings.stateDir, watchdogSeconds, eventLoopDelay, source: () => this.#sync };
         return metricsText({ ...measured, ...more }, perInstance);
       });
-    const host: HostServer = new HostServer(
-      hostEndpoints(
+    const host: ControlServer = new ControlServer(
+      controlEndpoints(
         instances,
         new ImageHandlers(images, operations, events),
         profiles,
@@ -223,12 +234,12 @@ export class Daemon {
         backup(store, settings.stateDir),
         metrics,
       ),
-      new EventSockets(events, registry, limits, desk.reached),
+      new EventStreams(events, registry, limits, dispatcher.limitHits),
       this.successors,
       limits,
       settings.group !== '',
       log,
-      desk.reached,
+      dispatcher.limitHits,
     );
     host.run(this.#sockets.listening('control'));
     admitOperators(host, inherited);
@@ -240,7 +251,7 @@ export class Daemon {
       if (!keep && gate.counters().connections > 0) await pause(acceptedMilliseconds);
     });
     if (settings.source !== undefined) await this.#follow(settings.source, registry, running, gate);
-    const identity = settings.identity === 'auto' ? bestIdentityPath() : settings.identity;
+    const identity = settings.identity === 'auto' ? bestIdentityMethod() : settings.identity;
     log.info({ guest: this.#sockets.path('guest'), control: this.#sockets.path('control'), identity }, 'listening');
   }
 
@@ -265,7 +276,7 @@ export class Daemon {
     return images;
   }
 
-  async #follow(source: SourceSetting, registry: Registry, running: Running, gate: Gate): Promise<void> {
+  async #follow(source: SourceSetting, registry: Registry, running: RunningInstances, gate: Gate): Promise<void> {
     const [{ Lxd }, { Sync }] = await Promise.all([import('../sources/lxd.js'), import('../sources/sync.js')]);
     const lxd = new Lxd(source, this.#settings.limits);
     const sync = new Sync(lxd, registry, running, this.#log);

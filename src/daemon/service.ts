@@ -4,7 +4,7 @@ import { OptionError, type Settings } from '../config/options.js';
 import { adopt } from '../config/reload.js';
 import { testBridge } from '../gate/self-test.js';
 import type { Successor } from '../handover/give.js';
-import { Sockets } from '../handover/listening-sockets.js';
+import { ListeningSockets } from '../handover/listening-sockets.js';
 import type { Inheritance } from '../handover/protocol.js';
 import { type Predecessor, takeOver } from '../handover/receive.js';
 import type { Log, LogLines } from '../log.js';
@@ -46,7 +46,7 @@ export class Service {
     const stopped = stopSignal(); // also one that comes while it starts
     const predecessor = takeover ? await this.#takeOver() : undefined;
     const inherited = predecessor?.inheritance ?? inheritedFromManager();
-    const sockets = new Sockets(this.#settings, inherited, this.#manager);
+    const sockets = new ListeningSockets(this.#settings, inherited, this.#manager);
     let daemon = await this.#started(sockets, predecessor !== undefined);
     this.#ready(predecessor, inherited);
     // It may have been the predecessor that was asked to, when it could not any more.
@@ -112,7 +112,7 @@ export class Service {
   }
 
   /** othersGoOn: should it not start, somebody else needs the files of the sockets */
-  async #started(sockets: Sockets, othersGoOn: boolean): Promise<Daemon> {
+  async #started(sockets: ListeningSockets, othersGoOn: boolean): Promise<Daemon> {
     const manager = this.#manager;
     const daemon = new Daemon(
       this.#settings,
@@ -135,7 +135,7 @@ export class Service {
   }
 
   /** False: the successor has failed, and everything is here again. */
-  async #handedOver(daemon: Daemon, sockets: Sockets, successor: Successor): Promise<boolean> {
+  async #handedOver(daemon: Daemon, sockets: ListeningSockets, successor: Successor): Promise<boolean> {
     this.#log.info('another devlxd takes over');
     sockets.keep(await daemon.stop(true));
     const lingering = daemon.linger();
@@ -152,7 +152,7 @@ export class Service {
     return true;
   }
 
-  async #stop(daemon: Daemon, sockets: Sockets, signal: NodeJS.Signals): Promise<void> {
+  async #stop(daemon: Daemon, sockets: ListeningSockets, signal: NodeJS.Signals): Promise<void> {
     this.#log.info({ signal }, 'devlxd stops');
     this.#manager.stopping();
     if (sockets.source !== undefined) {

@@ -1,13 +1,13 @@
 import { closeSync } from 'node:fs';
 import { Fault } from '../errors.js';
 import {
-  byKeptName,
+  byDescriptorName,
+  connectionsNamed,
+  descriptorName,
   duplicate,
+  type HandoverConnection,
   type Inheritance,
-  isKeptName,
-  type KeptConnection,
-  keptAs,
-  keptName,
+  isConnectionName,
   listens,
   notifyManager,
   type SocketName,
@@ -33,7 +33,7 @@ export function inheritedFromManager(environment: Environment = process.env): In
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name];
   const sockets = new Map<SocketName, number>();
   const bound = new Set<SocketName>();
-  const connections: KeptConnection[] = [];
+  const connections: HandoverConnection[] = [];
   if (pid !== String(process.pid)) return { sockets, bound, connections };
   const given = names.split(':');
   // Before any is touched: what nobody has passed may be Node's own.
@@ -42,7 +42,7 @@ export function inheritedFromManager(environment: Environment = process.env): In
   for (let i = 0; i < Number(count); i++) {
     const name = given[i] as string;
     const fd = closedOnExec(firstDescriptor + i);
-    if (isKeptName(name)) connections.push(...keptAs(name, [fd]));
+    if (isConnectionName(name)) connections.push(...connectionsNamed(name, [fd]));
     else sockets.set(nameOf(name, fd, sockets), fd);
   }
   return { sockets, bound, connections };
@@ -100,8 +100,8 @@ export class ServiceManager {
    * Guests and operators are answered.
    * inherited: what it need not keep any longer; status: one line for whoever asks how the service is
    */
-  ready(inherited: readonly KeptConnection[] = [], status = 'Answering'): void {
-    for (const name of new Set(inherited.map(keptName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+  ready(inherited: readonly HandoverConnection[] = [], status = 'Answering'): void {
+    for (const name of new Set(inherited.map(descriptorName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
     this.#tell(`READY=1\nSTATUS=${status}`);
     if (this.#watchdogMilliseconds === 0 || !this.present) return;
     // By the event loop itself: when that stands still, so does this. Twice in each period, as sd_watchdog_enabled(3) says.
@@ -123,8 +123,8 @@ export class ServiceManager {
   }
 
   /** Gives connections to the service manager, which gives them to the next process. */
-  keep(connections: readonly KeptConnection[]): void {
-    for (const [name, fds] of byKeptName(connections, mostStored)) this.#tell(`FDSTORE=1\nFDNAME=${name}`, fds);
+  keep(connections: readonly HandoverConnection[]): void {
+    for (const [name, fds] of byDescriptorName(connections, mostStored)) this.#tell(`FDSTORE=1\nFDNAME=${name}`, fds);
   }
 
   #tell(text: string, descriptors: readonly number[] = []): void {

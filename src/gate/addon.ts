@@ -36,12 +36,12 @@ export interface NativeGate {
   listen(fd: number): Failure;
   stopListening(): void;
   register(pid: number): NativeRegistration;
-  honour(slot: number): void;
+  activate(slot: number): void;
   unregister(slot: number): void;
   callerOf(response: HttpResponse): number;
   credentialsOf(response: HttpResponse): Credentials | undefined;
-  keepAnswer(response: HttpResponse, head: string, body: string): void;
-  forgetAnswers(slot: number): void;
+  cacheResponse(response: HttpResponse, head: string, body: string): void;
+  forgetResponses(slot: number): void;
   detach(response: HttpResponse): void;
   take(response: HttpResponse): number;
   release(slot: number): void;
@@ -54,7 +54,7 @@ export interface NativeGate {
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
   countersOf(slot: number): InstanceCounters;
-  takeRestrained(): number[];
+  takeSlotsWithHits(): number[];
 }
 
 export interface NativeSent extends Failure {
@@ -66,15 +66,15 @@ export interface NativeMessage extends Failure {
   readonly descriptors: number[];
 }
 
-export interface NativeHostListener {
+export interface NativeControlListener {
   listen(fd: number): Failure;
   admit(fd: number): void;
   stop(): void;
 }
 
 interface Addon {
-  readonly identityPaths: readonly string[];
-  bestIdentityPath(): number;
+  readonly identityMethods: readonly string[];
+  bestIdentityMethod(): number;
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
   duplicate(fd: number): number | Failure;
   listens(fd: number): boolean;
@@ -90,9 +90,9 @@ interface Addon {
     onInitExit: (slots: number[]) => void,
     onOddRequest: (fd: number, data: Buffer, ticket: number) => void,
   ) => NativeGate;
-  readonly HostListener: new (
+  readonly ControlListener: new (
     onConnection: (fd: number, pid: number, uid: number, gid: number) => void,
-  ) => NativeHostListener;
+  ) => NativeControlListener;
 }
 
 const require = createRequire(import.meta.url);
@@ -108,10 +108,10 @@ export interface Credentials {
 /** Of one instance since it was started, except connections, which are now. */
 export interface InstanceCounters {
   readonly connections: number;
-  readonly answeredAgain: number;
+  readonly cacheHits: number;
   /** closed at once: the instance had its share of connections */
   readonly refused: number;
-  readonly delayed: number;
+  readonly throttled: number;
   /** closed at once: the daemon had all the connections it takes */
   readonly overLimit: number;
   /** closed: more was sent ahead of the instance's rate than is held */
@@ -130,13 +130,13 @@ export interface GateCounters {
   /** served as nobody: of the host, exited before the accept, or one stranger too many */
   readonly unidentified: number;
   /** reads of guests' connections that waited for their instance's rate */
-  readonly delayed: number;
+  readonly throttled: number;
   /** closed: more was sent ahead of the instance's rate than is held */
   readonly sentAhead: number;
   /** of those served as nobody: one stranger too many */
-  readonly overStrangers: number;
+  readonly overPendingCallers: number;
   /** requests that came again and were answered without JavaScript */
-  readonly answeredAgain: number;
+  readonly cacheHits: number;
   /** accepted and dropped because no file descriptor was left */
   readonly shed: number;
   readonly connections: number;

@@ -6,8 +6,8 @@ import {
   type Failure,
   type GateCounters,
   type InstanceCounters,
+  type NativeControlListener,
   type NativeGate,
-  type NativeHostListener,
   type NativeRegistration,
   type RegisterOutcome,
 } from './addon.js';
@@ -17,12 +17,12 @@ export type { Credentials, GateCounters, InstanceCounters } from './addon.js';
 
 /**
  * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf` and `isRoot` read it.
- * Negative: `stranger` (its namespace was not registered in time) or `nobody` (it never will be).
+ * Negative: `unregistered` (its namespace was not registered in time) or `unidentified` (it never will be).
  */
 export type Caller = number & { readonly caller: unique symbol };
 
-export const stranger = -1;
-export const nobody = -2;
+export const unregistered = -1;
+export const unidentified = -2;
 const noConnection = -3;
 
 /** Only for a caller >= 0. */
@@ -36,11 +36,11 @@ export function isRoot(caller: Caller): boolean {
 }
 
 /** The ways to identify a caller, best first (docs/architecture.md, "Who is calling"). */
-export const identityPaths = addon.identityPaths;
+export const identityMethods = addon.identityMethods;
 
 /** The best way that the running kernel has. */
-export function bestIdentityPath(): string {
-  return identityPaths[addon.bestIdentityPath()] as string;
+export function bestIdentityMethod(): string {
+  return identityMethods[addon.bestIdentityMethod()] as string;
 }
 
 /** An init that was registered; from now on the gate holds one descriptor for it. */
@@ -71,11 +71,11 @@ export interface GateLimits {
   readonly unregistered: number;
   /** of connections and of running instances together; 0: any number */
   readonly descriptors: number;
-  readonly strangers: number;
+  readonly pendingCallers: number;
   /** how long a request of such a caller waits */
   readonly holdMilliseconds: number;
   /** bytes of answers kept for one instance; 0: none are */
-  readonly keptAnswers: number;
+  readonly responseCacheBytes: number;
   /** of one instance, in the long run; 0: any number */
   readonly requestsPerSecond: number;
   /** of one instance, at once */
@@ -95,18 +95,18 @@ export interface GateEvents {
 
 /**
  * The guests' side of the addon: accepts, asks the kernel who it is, counts, and hands the connection to a
- * uWebSockets.js app. A connection accepted before `honour` of its namespace waits for that.
+ * uWebSockets.js app. A connection accepted before `activate` of its namespace waits for that.
  */
 export class Gate {
   readonly #native: NativeGate;
 
   constructor(identityPath: string, limits: GateLimits, events: GateEvents) {
-    const best = addon.bestIdentityPath();
-    const path = identityPath === 'auto' ? best : identityPaths.indexOf(identityPath);
+    const best = addon.bestIdentityMethod();
+    const path = identityPath === 'auto' ? best : identityMethods.indexOf(identityPath);
     if (path < best) {
       throw new Fault(
         'invalid-value',
-        `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityPath()}.`,
+        `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityMethod()}.`,
       );
     }
     this.#native = new addon.Gate(path, numbersOf(limits), events.onInitExit, events.onOddRequest);
@@ -137,7 +137,7 @@ export class Gate {
   }
 
   /**
-   * Registers a running init. Nobody is its guest before `honour`.
+   * Registers a running init. Nobody is its guest before `activate`.
    * @throws Fault cannot-register, with the reason
    */
   register(pid: number): Registration {
@@ -147,8 +147,8 @@ export class Gate {
   }
 
   /** Whoever is of its namespace is its guest from here on, also those who wait. */
-  honour(slot: number): void {
-    this.#native.honour(slot);
+  activate(slot: number): void {
+    this.#native.activate(slot);
   }
 
   /** Closes the instance's connections and forgets its namespace. */
@@ -173,16 +173,16 @@ export class Gate {
 
   /**
    * Before res.end(), in the request's own handler: the answer is given again to the instance's root, without
-   * JavaScript, when the same bytes come again, until `forgetAnswers`. head: status line and headers, each with its
+   * JavaScript, when the same bytes come again, until `forgetResponses`. head: status line and headers, each with its
    * CRLF, without Date and Content-Length. Nothing happens where a request cannot come again as the same.
    */
-  keepAnswer(response: HttpResponse, head: string, body: string): void {
-    this.#native.keepAnswer(response, head, body);
+  cacheResponse(response: HttpResponse, head: string, body: string): void {
+    this.#native.cacheResponse(response, head, body);
   }
 
   /** At once when anything changes on which an answer to this slot's instance depends. */
-  forgetAnswers(slot: number): void {
-    this.#native.forgetAnswers(slot);
+  forgetResponses(slot: number): void {
+    this.#native.forgetResponses(slot);
   }
 
   /** Before res.upgrade(). The connection stays charged to its instance until `release(slot)`. */
@@ -228,7 +228,7 @@ export class Gate {
   /** Like `callerOf`, for a connection that came by `onOddRequest`. */
   callerOfTicket(ticket: number): Caller {
     const caller = this.#native.callerOfTicket(ticket);
-    return (caller === noConnection ? nobody : caller) as Caller;
+    return (caller === noConnection ? unidentified : caller) as Caller;
   }
 
   /** May the instance of such a connection make a request now? If so, it is charged for one. */
@@ -251,8 +251,8 @@ export class Gate {
   }
 
   /** The slots of which something was refused or delayed since the last call, each once. */
-  takeRestrained(): number[] {
-    return this.#native.takeRestrained();
+  takeSlotsWithHits(): number[] {
+    return this.#native.takeSlotsWithHits();
   }
 
   /** Of the instance in this slot. */
@@ -262,11 +262,11 @@ export class Gate {
 }
 
 /** The operators' side: accepts and gives each connection's descriptor away, with who it is. */
-export class HostListener {
-  readonly #native: NativeHostListener;
+export class ControlListener {
+  readonly #native: NativeControlListener;
 
   constructor(onConnection: (fd: number, peer: Credentials) => void) {
-    this.#native = new addon.HostListener((fd, pid, uid, gid) => onConnection(fd, { pid, uid, gid }));
+    this.#native = new addon.ControlListener((fd, pid, uid, gid) => onConnection(fd, { pid, uid, gid }));
   }
 
   listen(fd: number): void {
@@ -284,7 +284,7 @@ export class HostListener {
 }
 
 /**
- * A listening Unix socket with exactly this mode. A socket file that nobody listens on is replaced.
+ * A listening Unix socket with exactly this mode. A socket file that unidentified listens on is replaced.
  * @throws Fault socket-in-use
  */
 export function listenUnix(path: string, mode: number, backlog: number): number {
@@ -323,9 +323,9 @@ function numbersOf(limits: GateLimits): Uint32Array {
     limits.connections,
     limits.unregistered,
     limits.descriptors,
-    limits.strangers,
+    limits.pendingCallers,
     limits.holdMilliseconds,
-    limits.keptAnswers,
+    limits.responseCacheBytes,
     limits.requestsPerSecond,
     limits.requestBurst,
   );

@@ -10,9 +10,9 @@ const noLimits = {
   connections: 0,
   unregistered: 0,
   descriptors: 0,
-  strangers: 0,
+  pendingCallers: 0,
   holdMilliseconds: 0,
-  keptAnswers: 0,
+  responseCacheBytes: 0,
   requestsPerSecond: 0,
   requestBurst: 0,
 };

@@ -1,11 +1,11 @@
-import { UnderWay } from '../concurrency/in-flight.js';
-import { Paces } from '../concurrency/paced-queue.js';
-import { type Caller, isRoot, slotOf, stranger } from '../gate/gate.js';
+import { InFlight } from '../concurrency/in-flight.js';
+import { PacedQueue } from '../concurrency/paced-queue.js';
+import { type Caller, isRoot, slotOf, unregistered } from '../gate/gate.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
 import type { Registry } from '../instances/registry.js';
-import type { Running } from '../instances/running-instances.js';
-import { ReachedLimits } from '../limits/limit-hits.js';
+import type { RunningInstances } from '../instances/running-instances.js';
+import { LimitHits } from '../limits/limit-hits.js';
 import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../metrics/request-counts.js';
@@ -14,14 +14,14 @@ import { isForGuests } from '../model/image.js';
 import type { Instance } from '../model/instance.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import { CatchingUp, type Listeners } from './events/listeners.js';
-import type { Exchange } from './exchange.js';
+import type { GuestExchange } from './exchange.js';
 import { type Errors, errors, errorsOf } from './guest-errors.js';
 import type { BodyReply, ChangeReply, EventsReply, ExportReply, Reply } from './guest-reply.js';
-import { Exports } from './images/export-queue.js';
-import { sendOwn } from './images/local-image.js';
-import { SourcedImages } from './images/source-image.js';
+import { ExportQueue } from './images/export-queue.js';
+import { sendLocalImage } from './images/local-image.js';
+import { SourceImageSender } from './images/source-image.js';
 import { answer, find, isServed } from './route.js';
-import { SharedBytes } from './shared-buffers.js';
+import { SharedBuffers } from './shared-buffers.js';
 
 /** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
 const lastBodySeconds = 1;
@@ -32,21 +32,21 @@ const failureMilliseconds = 1000;
 const nothing: readonly never[] = [];
 
 /** Where every request is served, by whichever edge it came: whose it is, and what the answer is. */
-export class Desk {
+export class GuestDispatcher {
   readonly #registry: Registry;
-  readonly #running: Running;
+  readonly #running: RunningInstances;
   readonly #listeners: Listeners;
   readonly #images: Images;
-  readonly #sourcedImages: SourcedImages | undefined;
-  readonly #exports: Exports;
-  readonly #paces: Paces;
+  readonly #sourcedImages: SourceImageSender | undefined;
+  readonly #exports: ExportQueue;
+  readonly #pacedQueue: PacedQueue;
   readonly #limits: Limits;
   readonly #log: Log;
   readonly requests = new RequestCounts();
-  readonly reached = new ReachedLimits();
-  readonly bytes = new SharedBytes();
+  readonly limitHits = new LimitHits();
+  readonly bytes = new SharedBuffers();
   /** requests that need the store, or have not come whole */
-  readonly underWay = new UnderWay();
+  readonly inFlight = new InFlight();
   /** requests by instance id */
   readonly #requestsOf = new Map<number, number>();
   readonly #errors: Errors;
@@ -56,28 +56,28 @@ export class Desk {
   /** sourceImages: of the source that is followed, if one is */
   constructor(
     registry: Registry,
-    running: Running,
+    running: RunningInstances,
     listeners: Listeners,
     images: Images,
     limits: Limits,
     log: Log,
     sourceImages?: SourceImages,
   ) {
-    this.#errors = errorsOf(sourceImages?.name); // for those of whom nobody knows whose they are
-    this.#sourcedImages = sourceImages && new SourcedImages(sourceImages, log);
+    this.#errors = errorsOf(sourceImages?.name); // for those of whom unidentified knows whose they are
+    this.#sourcedImages = sourceImages && new SourceImageSender(sourceImages, log);
     this.#registry = registry;
     this.#running = running;
     this.#listeners = listeners;
     this.#images = images;
     this.#limits = limits;
-    this.#exports = new Exports(limits, (id) => this.reached.add('image-exports', id));
-    this.#paces = new Paces(limits, (id) => this.reached.add('stored-requests-per-second', id));
+    this.#exports = new ExportQueue(limits, (id) => this.limitHits.add('image-exports', id));
+    this.#pacedQueue = new PacedQueue(limits, (id) => this.limitHits.add('stored-requests-per-second', id));
     this.#log = log;
     registry.on('changes', (changes) => {
       for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
     });
     running.on('stopped', ({ id }) => this.#exports.end(id));
-    running.on('stopped', ({ id }) => this.#paces.forget(id));
+    running.on('stopped', ({ id }) => this.#pacedQueue.forget(id));
   }
 
   limitsChanged(): void {
@@ -86,13 +86,13 @@ export class Desk {
 
   /** The store is about to close: what needs it ends. */
   async stop(): Promise<void> {
-    this.#paces.hurry();
-    await this.underWay.ended(lastBodySeconds);
+    this.#pacedQueue.hurry();
+    await this.inFlight.ended(lastBodySeconds);
   }
 
   /** Waits for those who read an image, but not longer than that. */
   async linger(seconds: number): Promise<void> {
-    await this.#exports.underWay.ended(seconds);
+    await this.#exports.inFlight.ended(seconds);
     this.#exports.stop();
   }
 
@@ -103,11 +103,11 @@ export class Desk {
 
   /** Counts a body that is not read to its end. */
   refusedBody(caller: Caller): void {
-    this.reached.add('guest-body', caller < 0 ? undefined : this.#running.at(slotOf(caller))?.id);
+    this.limitHits.add('guest-body', caller < 0 ? undefined : this.#running.at(slotOf(caller))?.id);
   }
 
   /** Never throws. */
-  receive(exchange: Exchange): void {
+  receive(exchange: GuestExchange): void {
     try {
       this.#serve(exchange);
     } catch (error) {
@@ -115,7 +115,7 @@ export class Desk {
     }
   }
 
-  #serve(exchange: Exchange): void {
+  #serve(exchange: GuestExchange): void {
     const caller = exchange.caller();
     const instance = caller < 0 ? undefined : this.#running.at(slotOf(caller));
     if (instance === undefined) {
@@ -123,20 +123,20 @@ export class Desk {
       return;
     }
     this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
-    const match = find(exchange.asked.path);
-    const reply = answer(instance, isRoot(caller), exchange.asked, match);
+    const match = find(exchange.snapshot.path);
+    const reply = answer(instance, isRoot(caller), exchange.snapshot, match);
     if (reply.kind === 'body') {
       this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
-      if (reply.reached !== undefined) this.reached.add(reply.reached, instance.id);
+      if (reply.reached !== undefined) this.limitHits.add(reply.reached, instance.id);
     }
     this.#reply(exchange, caller, instance, reply);
   }
 
-  #later(exchange: Exchange, write: () => void): void {
+  #later(exchange: GuestExchange, write: () => void): void {
     if (!exchange.aborted) exchange.later(write, (error) => this.#failed(exchange, error));
   }
 
-  #reply(exchange: Exchange, caller: Caller, instance: Instance, reply: Reply): void {
+  #reply(exchange: GuestExchange, caller: Caller, instance: Instance, reply: Reply): void {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'export') this.#export(exchange, slotOf(caller), instance, reply);
@@ -145,14 +145,14 @@ export class Desk {
   }
 
   /** What needs the store is done one at a time for each instance, and not too often. */
-  #inTurn(exchange: Exchange, instanceId: number, work: () => Promise<void>): void {
+  #inTurn(exchange: GuestExchange, instanceId: number, work: () => Promise<void>): void {
     exchange.watch();
     const failed = (error: unknown): void => this.#later(exchange, () => this.#failed(exchange, error));
     const wanted = (): boolean => !exchange.aborted;
-    this.underWay.add(this.#paces.take(instanceId, wanted, () => work().catch(failed)));
+    this.inFlight.add(this.#pacedQueue.take(instanceId, wanted, () => work().catch(failed)));
   }
 
-  #change(exchange: Exchange, slot: number, instance: Instance, { change, answer: reply }: ChangeReply): void {
+  #change(exchange: GuestExchange, slot: number, instance: Instance, { change, answer: reply }: ChangeReply): void {
     this.#inTurn(exchange, instance.id, async () => {
       const { project, name } = this.#running.at(slot) ?? instance; // it may have been renamed
       const { guestState } = await this.#registry.transact((transaction) => {
@@ -167,36 +167,36 @@ export class Desk {
     });
   }
 
-  #export(exchange: Exchange, slot: number, instance: Instance, reply: ExportReply): void {
+  #export(exchange: GuestExchange, slot: number, instance: Instance, reply: ExportReply): void {
     if (instance.source === undefined) this.#exportOwn(exchange, slot, instance, reply);
     else this.#exportSourced(exchange, slot, instance, reply);
   }
 
-  #exportOwn(exchange: Exchange, slot: number, { id }: Instance, { fingerprint, conditions }: ExportReply): void {
+  #exportOwn(exchange: GuestExchange, slot: number, { id }: Instance, { fingerprint, conditions }: ExportReply): void {
     const image = this.#images.get(fingerprint);
     if (image === undefined || !isForGuests(image)) {
       this.#write(exchange, errors.noSuchImage);
       return;
     }
     const download = downloadOf(image, conditions);
-    const pieces = exchange.asked.method === 'HEAD' ? [] : download.pieces;
+    const pieces = exchange.snapshot.method === 'HEAD' ? [] : download.pieces;
     const connection = exchange.takeConnection(slot);
     this.#count(exchange, download.status);
     if (connection === undefined) return;
-    const answer = () => sendOwn(connection, this.#images, image, { ...download, pieces }, this.#log);
+    const answer = () => sendLocalImage(connection, this.#images, image, { ...download, pieces }, this.#log);
     void this.#exports.send(id, connection.socket, answer);
   }
 
   /** Also what says no comes from the source, in the instance's turn: so many at a time ask it. */
-  #exportSourced(exchange: Exchange, slot: number, { id, project }: Instance, reply: ExportReply): void {
-    const wanted = { ...reply, project, headOnly: exchange.asked.method === 'HEAD', chunks: exchange.chunks };
+  #exportSourced(exchange: GuestExchange, slot: number, { id, project }: Instance, reply: ExportReply): void {
+    const wanted = { ...reply, project, headOnly: exchange.snapshot.method === 'HEAD', chunks: exchange.chunks };
     const socket = exchange.takeConnection(slot)?.socket;
     if (socket === undefined) return;
     const begun = (status: string): void => this.#count(exchange, status);
     void this.#exports.send(id, socket, async () => this.#sourcedImages?.send(socket, wanted, begun));
   }
 
-  #listen(exchange: Exchange, slot: number, instance: Instance, { types, since }: EventsReply): void {
+  #listen(exchange: GuestExchange, slot: number, instance: Instance, { types, since }: EventsReply): void {
     if (since !== undefined) {
       this.#inTurn(exchange, instance.id, () => this.#catchUp(exchange, slot, instance, types, since));
       return;
@@ -207,7 +207,7 @@ export class Desk {
 
   /** Begins with what was missed. */
   async #catchUp(
-    exchange: Exchange,
+    exchange: GuestExchange,
     slot: number,
     { id: instanceId, source }: Instance,
     types: EventsReply['types'],
@@ -234,37 +234,37 @@ export class Desk {
   }
 
   /** An instance that is not there has ended just now. */
-  #unknown(exchange: Exchange, caller: Caller): void {
-    if (caller < 0) this.reached.add(caller === stranger ? 'hold-seconds' : 'unidentified');
+  #unknown(exchange: GuestExchange, caller: Caller): void {
+    if (caller < 0) this.limitHits.add(caller === unregistered ? 'hold-seconds' : 'unidentified');
     // Not more than debug: anyone on the host may cause as many of these as they like.
     const peer = exchange.credentials();
-    this.#log.debug({ ...peer, path: exchange.asked.path }, 'caller belongs to no registered instance');
+    this.#log.debug({ ...peer, path: exchange.snapshot.path }, 'caller belongs to no registered instance');
     this.#write(exchange, this.#errors.unknownCaller);
   }
 
-  #failed(exchange: Exchange, error: unknown): void {
+  #failed(exchange: GuestExchange, error: unknown): void {
     const request = ++this.#failures;
     const now = performance.now();
     if (now >= this.#nextFailureAt) {
       this.#nextFailureAt = now + failureMilliseconds;
-      const { method, path, query } = exchange.asked;
+      const { method, path, query } = exchange.snapshot;
       this.#log.error({ err: error, request, method, path, query }, 'guest request failed');
     }
     if (!exchange.aborted) this.#write(exchange, this.#errors.internal);
   }
 
   /** For answers that were not counted when they were made. */
-  #write(exchange: Exchange, reply: BodyReply): void {
+  #write(exchange: GuestExchange, reply: BodyReply): void {
     this.#count(exchange, reply.status);
     exchange.write(reply);
   }
 
-  #count({ asked }: Exchange, status: string): void {
-    this.requests.add(find(asked.path)?.endpoint.path ?? noEndpoint, status);
+  #count({ snapshot }: GuestExchange, status: string): void {
+    this.requests.add(find(snapshot.path)?.endpoint.path ?? noEndpoint, status);
   }
 
-  #trace({ asked }: Exchange, instance: string, reply: Reply): void {
+  #trace({ snapshot }: GuestExchange, instance: string, reply: Reply): void {
     const outcome = reply.kind === 'body' ? reply.status : reply.kind;
-    this.#log.debug({ instance, method: asked.method, path: asked.path, outcome }, 'guest request');
+    this.#log.debug({ instance, method: snapshot.method, path: snapshot.path, outcome }, 'guest request');
   }
 }

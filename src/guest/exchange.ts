@@ -2,11 +2,11 @@ import type { Caller, Credentials } from '../gate/gate.js';
 import type { RawConnection } from '../images/transmit.js';
 import type { EventType, GuestEvent } from '../model/guest-events.js';
 import type { BodyReply } from './guest-reply.js';
-import type { Asked } from './route.js';
+import type { RequestSnapshot } from './route.js';
 
 /** A request on its way to its answer, whichever edge it came in by. */
-export interface Exchange {
-  readonly asked: Asked;
+export interface GuestExchange {
+  readonly snapshot: RequestSnapshot;
   /** the caller has gone, or has been answered: nothing may be written */
   readonly aborted: boolean;
   /** Does the caller understand a body that comes in chunks? */

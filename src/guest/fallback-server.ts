@@ -4,18 +4,18 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Caller, type Gate, slotOf } from '../gate/gate.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
-import type { Running } from '../instances/running-instances.js';
-import type { ReachedLimits } from '../limits/limit-hits.js';
+import type { RunningInstances } from '../instances/running-instances.js';
+import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import type { Instance } from '../model/instance.js';
-import type { Desk } from './dispatcher.js';
+import type { GuestDispatcher } from './dispatcher.js';
 import type { Listeners } from './events/listeners.js';
 import { ChunkListener } from './events/streams.js';
-import type { Exchange, Opening } from './exchange.js';
+import type { GuestExchange, Opening } from './exchange.js';
 import { errors } from './guest-errors.js';
 import type { BodyReply } from './guest-reply.js';
-import { type Asked, hasConditions } from './route.js';
-import type { SharedBytes } from './shared-buffers.js';
+import { hasConditions, type RequestSnapshot } from './route.js';
+import type { SharedBuffers } from './shared-buffers.js';
 
 /** Longer than a head or a body takes; the same as uWebSockets' own. */
 const patienceMilliseconds = 10_000;
@@ -25,12 +25,12 @@ const delayMilliseconds = 10;
 const mostAhead = 64;
 
 /** What every exchange needs. */
-interface Around {
+interface ServerContext {
   readonly gate: Gate;
   readonly listeners: Listeners;
   readonly limits: Limits;
-  readonly reached: ReachedLimits;
-  readonly bytes: SharedBytes;
+  readonly limitHits: LimitHits;
+  readonly bytes: SharedBuffers;
 }
 
 /** A connection that came in here. */
@@ -51,18 +51,24 @@ const options = { requireHostHeader: false, insecureHTTPParser: true, connection
 
 /**
  * Where the few requests come in that uWebSockets' parser refuses: absolute-form targets, HTTP/1.0, no Host, bare line
- * feeds. Slower, and served at the same desk. A connection that began odd stays here.
+ * feeds. Slower, and served at the same dispatcher. A connection that began odd stays here.
  */
-export class OddEdge {
-  readonly #around: Around;
-  readonly #desk: Desk;
-  readonly #running: Running;
+export class FallbackServer {
+  readonly #context: ServerContext;
+  readonly #dispatcher: GuestDispatcher;
+  readonly #running: RunningInstances;
   readonly #server: Server;
   readonly #admitted = new Map<Socket, Admitted>();
 
-  constructor(gate: Gate, desk: Desk, running: Running, listeners: Listeners, limits: Limits) {
-    this.#around = { gate, listeners, limits, reached: desk.reached, bytes: desk.bytes };
-    this.#desk = desk;
+  constructor(
+    gate: Gate,
+    dispatcher: GuestDispatcher,
+    running: RunningInstances,
+    listeners: Listeners,
+    limits: Limits,
+  ) {
+    this.#context = { gate, listeners, limits, limitHits: dispatcher.limitHits, bytes: dispatcher.bytes };
+    this.#dispatcher = dispatcher;
     this.#running = running;
     this.#server = createServer(options, (request, response) => {
       this.#receive(request, response);
@@ -93,7 +99,7 @@ export class OddEdge {
     socket.on('error', () => undefined); // 'close' follows and is what counts
     socket.on('close', () => {
       this.#admitted.delete(socket);
-      this.#around.gate.forget(ticket);
+      this.#context.gate.forget(ticket);
     });
     socket.unshift(data);
     this.#server.emit('connection', socket);
@@ -104,7 +110,7 @@ export class OddEdge {
     const admitted = this.#admitted.get(request.socket);
     if (admitted === undefined || request.socket.destroyed) return;
     if (admitted.waiting++ > mostAhead) {
-      this.#around.reached.add('sent-ahead', this.#instanceOf(admitted)?.id);
+      this.#context.limitHits.add('sent-ahead', this.#instanceOf(admitted)?.id);
       request.socket.destroy();
       return;
     }
@@ -115,14 +121,14 @@ export class OddEdge {
   async #answer(admitted: Admitted, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
     socket.setTimeout(0); // until there is an answer to be read
-    const body = await readBody(request, this.#around.limits['guest-body']).catch(() => undefined);
-    while (!socket.destroyed && !this.#around.gate.mayAsk(admitted.ticket)) await pause(delayMilliseconds);
+    const body = await readBody(request, this.#context.limits['guest-body']).catch(() => undefined);
+    while (!socket.destroyed && !this.#context.gate.mayAsk(admitted.ticket)) await pause(delayMilliseconds);
     if (socket.destroyed) return;
     const read = new Promise((resolve) => response.on('close', resolve));
-    const exchange = new NodeExchange(this.#around, admitted, askedOf(request, body), response);
-    if (body !== undefined) this.#desk.receive(exchange);
+    const exchange = new NodeExchange(this.#context, admitted, snapshotOf(request, body), response);
+    if (body !== undefined) this.#dispatcher.receive(exchange);
     else {
-      this.#desk.refusedBody(exchange.caller());
+      this.#dispatcher.refusedBody(exchange.caller());
       exchange.write(errors.bodyTooLarge);
     }
     await read;
@@ -130,30 +136,30 @@ export class OddEdge {
   }
 
   #instanceOf({ ticket }: Admitted): Instance | undefined {
-    const caller = this.#around.gate.callerOfTicket(ticket);
+    const caller = this.#context.gate.callerOfTicket(ticket);
     return caller < 0 ? undefined : this.#running.at(slotOf(caller));
   }
 
   /** The gate closes what uWebSockets serves; these are ours to close. */
   #closeStopped(): void {
     for (const [socket, { ticket }] of this.#admitted) {
-      const caller = this.#around.gate.callerOfTicket(ticket);
+      const caller = this.#context.gate.callerOfTicket(ticket);
       if (caller >= 0 && this.#running.at(slotOf(caller)) === undefined) socket.destroySoon();
     }
   }
 }
 
 /** A request of node:http. */
-class NodeExchange implements Exchange {
-  readonly asked: Asked;
-  readonly #around: Around;
+class NodeExchange implements GuestExchange {
+  readonly snapshot: RequestSnapshot;
+  readonly #context: ServerContext;
   readonly #admitted: Admitted;
   readonly #response: ServerResponse;
 
-  constructor(around: Around, admitted: Admitted, asked: Asked, response: ServerResponse) {
-    this.#around = around;
+  constructor(context: ServerContext, admitted: Admitted, snapshot: RequestSnapshot, response: ServerResponse) {
+    this.#context = context;
     this.#admitted = admitted;
-    this.asked = asked;
+    this.snapshot = snapshot;
     this.#response = response;
   }
 
@@ -166,7 +172,7 @@ class NodeExchange implements Exchange {
   }
 
   caller(): Caller {
-    return this.#around.gate.callerOfTicket(this.#admitted.ticket);
+    return this.#context.gate.callerOfTicket(this.#admitted.ticket);
   }
 
   credentials(): undefined {
@@ -196,7 +202,7 @@ class NodeExchange implements Exchange {
       'Content-Length': length,
     });
     this.#response.setTimeout(patienceMilliseconds); // of a reader who reads nothing
-    this.#response.end(this.#around.bytes.of(reply.body));
+    this.#response.end(this.#context.bytes.of(reply.body));
   }
 
   takeConnection(): RawConnection | undefined {
@@ -211,17 +217,17 @@ class NodeExchange implements Exchange {
 
   stream({ instanceId, types, missed }: Opening): void {
     this.#admitted.leased = true;
-    const { limits, reached } = this.#around;
-    const dropped = (): void => reached.add('event-backlog', instanceId);
+    const { limits, limitHits } = this.#context;
+    const dropped = (): void => limitHits.add('event-backlog', instanceId);
     const listener = new ChunkListener(this.#response, types, limits, dropped);
     for (const event of missed) listener.send(event);
-    this.#around.listeners.add(instanceId, listener);
-    this.#response.on('close', () => this.#around.listeners.remove(instanceId, listener));
+    this.#context.listeners.add(instanceId, listener);
+    this.#response.on('close', () => this.#context.listeners.remove(instanceId, listener));
   }
 }
 
 /** The target's path and query, whichever form it has (RFC 9112, 3.2). */
-function askedOf(request: IncomingMessage, body = ''): Asked {
+function snapshotOf(request: IncomingMessage, body = ''): RequestSnapshot {
   const target = (request.url ?? '').replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, '') || '/';
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);

@@ -1,5 +1,5 @@
 import type { Conditions, Download } from '../images/download.js';
-import type { ReachableLimit } from '../limits/limit-hits.js';
+import type { CountedLimit } from '../limits/limit-hits.js';
 import type { EventType } from '../model/guest-events.js';
 import type { Instance } from '../model/instance.js';
 
@@ -13,12 +13,12 @@ export interface BodyReply {
   readonly type: string;
   readonly body: string;
   /** a limit that shows in the answer */
-  readonly reached?: ReachableLimit;
+  readonly reached?: CountedLimit;
   /** the connection as well, but for HEAD: who asks again is looked up anew */
   readonly closes?: true;
 }
 
-/** An endless stream: a WebSocket, or chunks, as the caller asked. */
+/** An endless stream: a WebSocket, or chunks, as the caller snapshot. */
 export interface EventsReply {
   readonly kind: 'events';
   readonly types: ReadonlySet<EventType>;

@@ -5,8 +5,8 @@ import { type Endpoint, endpoints } from './guest-endpoints.js';
 import { errorsOf } from './guest-errors.js';
 import { json, type Reply } from './guest-reply.js';
 
-/** What was asked, copied out of uWebSockets' request, which is gone after the handler returns. */
-export interface Asked {
+/** What was snapshot, copied out of uWebSockets' request, which is gone after the handler returns. */
+export interface RequestSnapshot {
   readonly method: string;
   /** as sent, without the query */
   readonly path: string;
@@ -42,11 +42,11 @@ const patterns = endpoints
  * Answers one request of a known caller, in the order that the API lays down: root, path, method, flags, handler.
  * root: is the caller uid 0 of the instance? match: what `find` has found for the path
  */
-export function answer(instance: Instance, root: boolean, asked: Asked, match: Match | undefined): Reply {
+export function answer(instance: Instance, root: boolean, snapshot: RequestSnapshot, match: Match | undefined): Reply {
   const errors = errorsOf(instance.source);
   if (!root && !flag(instance, 'security.devlxd.nonroot', false)) return errors.notRoot;
   if (match === undefined) return errors.notFound;
-  const handler = match.endpoint.methods[asked.method === 'HEAD' ? 'GET' : asked.method];
+  const handler = match.endpoint.methods[snapshot.method === 'HEAD' ? 'GET' : snapshot.method];
   if (handler === undefined) return errors.notImplemented;
   if (!isServed(instance)) return errors.forbidden;
   const parameter = decode(match.parameter);
@@ -54,12 +54,12 @@ export function answer(instance: Instance, root: boolean, asked: Asked, match: M
   const reply = handler({
     instance,
     parameter,
-    query: asked.query,
-    body: asked.body,
-    conditions: asked.conditions ?? unconditional,
+    query: snapshot.query,
+    body: snapshot.body,
+    conditions: snapshot.conditions ?? unconditional,
   });
   // HEAD of an endless stream is its head.
-  return reply.kind === 'events' && asked.method === 'HEAD' ? json('') : reply;
+  return reply.kind === 'events' && snapshot.method === 'HEAD' ? json('') : reply;
 }
 
 /** May the instance use the API at all? */

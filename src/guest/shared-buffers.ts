@@ -5,7 +5,7 @@ const shortest = 16 * 1024;
  * The bytes of long answers while they are being read: one copy for all who read the same. A guest may leave as many
  * answers unread as it has connections.
  */
-export class SharedBytes {
+export class SharedBuffers {
   readonly #known = new Map<string, WeakRef<Buffer>>();
   readonly #unused = new FinalizationRegistry<string>((text) => {
     if (this.#known.get(text)?.deref() === undefined) this.#known.delete(text);

@@ -1,11 +1,11 @@
 import { closeSync } from 'node:fs';
-import type { HostServer } from '../control/control-server.js';
+import type { ControlServer } from '../control/control-server.js';
 import type { Gate } from '../gate/gate.js';
-import type { Running } from '../instances/running-instances.js';
-import type { KeptConnection } from './protocol.js';
+import type { RunningInstances } from '../instances/running-instances.js';
+import type { HandoverConnection } from './protocol.js';
 
 /** The guests' connections on which nothing is under way, for another process; the gate has let go of them. */
-export function keptOf(gate: Gate, running: Running): KeptConnection[] {
+export function takeGuestConnections(gate: Gate, running: RunningInstances): HandoverConnection[] {
   return gate.part(true).map(({ fd, slot, root, startTicks: connected }) => {
     const instance = running.at(slot);
     const startTicks = instance?.run?.startTicks;
@@ -16,7 +16,7 @@ export function keptOf(gate: Gate, running: Running): KeptConnection[] {
 }
 
 /** Takes in guests that another process has kept. A connection of an instance that does not run any more is closed. */
-export function admitGuests(gate: Gate, running: Running, connections: readonly KeptConnection[]): void {
+export function admitGuests(gate: Gate, running: RunningInstances, connections: readonly HandoverConnection[]): void {
   for (const { fd, socket, caller, startTicks = 0 } of connections) {
     if (socket !== 'guest') continue;
     if (caller === undefined) {
@@ -30,6 +30,6 @@ export function admitGuests(gate: Gate, running: Running, connections: readonly 
 }
 
 /** The same for operators. */
-export function admitOperators(host: HostServer, connections: readonly KeptConnection[]): void {
+export function admitOperators(host: ControlServer, connections: readonly HandoverConnection[]): void {
   for (const { fd, socket } of connections) if (socket === 'control') host.admit(fd);
 }

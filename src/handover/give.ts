@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Fault } from '../errors.js';
-import { byKeptName, type Inheritance, sendMessage } from './protocol.js';
+import { byDescriptorName, type Inheritance, sendMessage } from './protocol.js';
 
 /** Where `devlxd serve --takeover` asks, on the control socket. */
 export const takeoverPath = '/1.0/takeover';
@@ -40,7 +40,7 @@ export class Successor {
 
   #giveAll({ sockets, bound, connections }: Inheritance): void {
     for (const [socket, fd] of sockets) this.#line({ socket, bound: bound.has(socket), count: 1 }, [fd]);
-    for (const [name, fds] of byKeptName(connections, mostAtOnce))
+    for (const [name, fds] of byDescriptorName(connections, mostAtOnce))
       this.#line({ connections: name, count: fds.length }, fds);
     this.#line({ count: 0 }, []);
   }

@@ -5,7 +5,7 @@ import { socketPaths } from '../config/paths.js';
 import { listenUnix } from '../gate/gate.js';
 import { dialects, type SourceSetting } from '../sources/dialects.js';
 import { GuestSocket } from '../sources/guest-socket.js';
-import { closeAll, duplicate, type Inheritance, type KeptConnection, type SocketName } from './protocol.js';
+import { closeAll, duplicate, type HandoverConnection, type Inheritance, type SocketName } from './protocol.js';
 
 export { socketPaths };
 
@@ -21,7 +21,7 @@ const nothing: Inheritance = { sockets: new Map(), bound: new Set(), connections
  * The listening sockets, and connections that came with them. They are held here and not by the daemon that accepts
  * on them, so that callers wait in the backlog while one daemon ends and the next one starts.
  */
-export class Sockets {
+export class ListeningSockets {
   readonly #settings: Settings;
   readonly #descriptors: Map<SocketName, number>;
   readonly #keeper: SocketKeeper | undefined;
@@ -29,7 +29,7 @@ export class Sockets {
   readonly #bound: Set<SocketName>;
   /** of --source; undefined: there is none */
   readonly source: GuestSocket | undefined;
-  #connections: readonly KeptConnection[];
+  #connections: readonly HandoverConnection[];
 
   /** keeper: keeps a socket open that this process has bound, should it be killed */
   constructor(settings: Settings, inherited = nothing, keeper?: SocketKeeper) {
@@ -81,14 +81,14 @@ export class Sockets {
   }
 
   /** The connections that wait to be taken in; they belong to whoever asks. */
-  takeConnections(): readonly KeptConnection[] {
+  takeConnections(): readonly HandoverConnection[] {
     const connections = this.#connections;
     this.#connections = [];
     return connections;
   }
 
   /** For the next daemon that asks. */
-  keep(connections: readonly KeptConnection[]): void {
+  keep(connections: readonly HandoverConnection[]): void {
     this.#connections = connections;
   }
 

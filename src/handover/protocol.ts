@@ -7,17 +7,17 @@ export const socketNames = ['guest', 'control', 'source'] as const;
 export type SocketName = (typeof socketNames)[number];
 
 /** A connection on which nothing is under way; another process goes on with it. */
-export interface KeptConnection {
+export interface HandoverConnection {
   readonly fd: number;
   /** on which it was accepted */
   readonly socket: SocketName;
   /** a guest, as the process that accepted it found out; undefined: to be found out anew */
-  readonly caller: KeptCaller | undefined;
+  readonly caller: HandoverCaller | undefined;
   /** for that: `Parting`'s */
   readonly startTicks?: number;
 }
 
-export interface KeptCaller {
+export interface HandoverCaller {
   readonly instanceId: number;
   /** start of the init for which it was accepted */
   readonly startTicks: number;
@@ -29,35 +29,35 @@ export interface Inheritance {
   readonly sockets: ReadonlyMap<SocketName, number>;
   /** the sockets whose files are this process's to remove; a service manager's are not */
   readonly bound: ReadonlySet<SocketName>;
-  readonly connections: readonly KeptConnection[];
+  readonly connections: readonly HandoverConnection[];
 }
 
 const keptPrefix = 'kept';
 const keptOperator = 'operator';
 
 /** A name that says whose a connection is: the service manager keeps it beside the descriptor. */
-export function keptName({ socket, caller, startTicks = 0 }: Omit<KeptConnection, 'fd'>): string {
+export function descriptorName({ socket, caller, startTicks = 0 }: Omit<HandoverConnection, 'fd'>): string {
   if (socket === 'control') return keptOperator;
   if (caller === undefined) return startTicks === 0 ? keptPrefix : `${keptPrefix}.${startTicks}`;
   return [keptPrefix, caller.instanceId, caller.startTicks, Number(caller.root)].join('.');
 }
 
 /** Is it the name of a connection? Perhaps one that only another version understands. */
-export function isKeptName(name: string): boolean {
+export function isConnectionName(name: string): boolean {
   return name === keptOperator || name === keptPrefix || name.startsWith(`${keptPrefix}.`);
 }
 
 /** The connections that came under a name; what is none, or cannot be understood, is closed. */
-export function keptAs(name: string, descriptors: readonly number[]): KeptConnection[] {
+export function connectionsNamed(name: string, descriptors: readonly number[]): HandoverConnection[] {
   return descriptors.flatMap((fd) => {
-    const kept = addon.isConnection(fd) ? keptConnection(name, fd) : undefined;
+    const kept = addon.isConnection(fd) ? connectionNamed(name, fd) : undefined;
     if (kept === undefined) closeSync(fd);
     return kept ?? [];
   });
 }
 
 /** undefined: no such name */
-export function keptConnection(name: string, fd: number): KeptConnection | undefined {
+export function connectionNamed(name: string, fd: number): HandoverConnection | undefined {
   if (name === keptOperator) return { fd, socket: 'control', caller: undefined };
   if (name === keptPrefix) return { fd, socket: 'guest', caller: undefined };
   const [, connected] = /^kept\.(\d+)$/.exec(name) ?? [];
@@ -69,10 +69,13 @@ export function keptConnection(name: string, fd: number): KeptConnection | undef
 }
 
 /** Connections by name, since one message may carry many descriptors of the same name. */
-export function byKeptName(connections: readonly KeptConnection[], most: number): [name: string, fds: number[]][] {
+export function byDescriptorName(
+  connections: readonly HandoverConnection[],
+  most: number,
+): [name: string, fds: number[]][] {
   const groups = new Map<string, number[][]>();
   for (const { fd, ...whose } of connections) {
-    const name = keptName(whose);
+    const name = descriptorName(whose);
     const group = groups.get(name) ?? [[]];
     groups.set(name, group);
     if ((group.at(-1) as number[]).length === most) group.push([]);
@@ -81,7 +84,7 @@ export function byKeptName(connections: readonly KeptConnection[], most: number)
   return [...groups].flatMap(([name, group]) => group.map((fds): [string, number[]] => [name, fds]));
 }
 
-export function closeAll(connections: readonly Pick<KeptConnection, 'fd'>[]): void {
+export function closeAll(connections: readonly Pick<HandoverConnection, 'fd'>[]): void {
   for (const { fd } of connections) closeSync(fd);
 }
 

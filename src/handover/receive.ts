@@ -4,10 +4,10 @@ import { getSystemErrorName } from '../gate/system-error.js';
 import { takeoverPath } from './give.js';
 import { socketPaths } from './listening-sockets.js';
 import {
+  connectionsNamed,
   connectUnix,
+  type HandoverConnection,
   type Inheritance,
-  type KeptConnection,
-  keptAs,
   receiveMessage,
   type SocketName,
   sendMessage,
@@ -74,11 +74,11 @@ class Conversation {
   async inherit(): Promise<Inheritance> {
     const sockets = new Map<SocketName, number>();
     const bound = new Set<SocketName>();
-    const connections: KeptConnection[] = [];
+    const connections: HandoverConnection[] = [];
     for (;;) {
       const line = JSON.parse(await this.#until('\n')) as Line;
       const descriptors = this.#descriptors.splice(0, line.count);
-      if (line.connections !== undefined) connections.push(...keptAs(line.connections, descriptors));
+      if (line.connections !== undefined) connections.push(...connectionsNamed(line.connections, descriptors));
       else if (socketNames.some((name) => name === line.socket)) {
         const socket = line.socket as SocketName;
         sockets.set(socket, descriptors[0] as number);

@@ -22,7 +22,7 @@ interface Starting {
  * Which instance each slot of the gate is, and the two ways in which that changes: an operator starts or stops it,
  * or its init exits.
  */
-export class Running extends EventEmitter<Events> {
+export class RunningInstances extends EventEmitter<Events> {
   readonly #gate: Gate;
   readonly #registry: Registry;
   readonly #log: Log;
@@ -168,7 +168,7 @@ export class Running extends EventEmitter<Events> {
     // Not the version that was started: it may have been changed in the same commit.
     this.#show(slot, this.#registry.byId(instance.id));
     this.#slots.set(instance.id, slot);
-    this.#gate.honour(slot);
+    this.#gate.activate(slot);
     this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'instance started');
     this.emit('started', instance);
   }
@@ -181,7 +181,7 @@ export class Running extends EventEmitter<Events> {
   /** What was answered of the version before does not hold any more. */
   #show(slot: number, instance: Instance | undefined): void {
     this.#instances[slot] = instance;
-    this.#gate.forgetAnswers(slot);
+    this.#gate.forgetResponses(slot);
   }
 
   #reattachOne(instance: Instance, run: Run): boolean {

@@ -1,4 +1,4 @@
-import { nearest } from '../closest-match.js';
+import { closestMatch } from '../closest-match.js';
 import { beyond, invalid } from '../errors.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import type { Config, Device, Devices } from '../model/instance.js';
@@ -96,11 +96,12 @@ function isKnown(key: string): boolean {
 /** LXD's keys are kept whatever they are, but a key that is almost one of ours was meant to be it. */
 function isMisspelt(key: string): boolean {
   if (othersKeys.includes(key)) return false;
-  return key.startsWith('security.devlxd.') || nearest(key, booleanKeys) !== undefined;
+  return key.startsWith('security.devlxd.') || closestMatch(key, booleanKeys) !== undefined;
 }
 
 function suggestion(key: string): string {
-  const near = nearest(key, [...cloudInitKeys, ...booleanKeys, guestAttachKey]) ?? withNearSpace(key) ?? withTail(key);
+  const near =
+    closestMatch(key, [...cloudInitKeys, ...booleanKeys, guestAttachKey]) ?? withNearSpace(key) ?? withTail(key);
   return near === undefined ? '' : `; do you mean ${near}?`;
 }
 
@@ -109,7 +110,7 @@ function withNearSpace(key: string): string | undefined {
   const dot = key.indexOf('.');
   if (dot < 0) return undefined;
   const spaces = [...freeNamespaces, ...keptNamespaces].map((space) => space.slice(0, -1));
-  const space = nearest(key.slice(0, dot), spaces);
+  const space = closestMatch(key.slice(0, dot), spaces);
   return space === undefined ? undefined : `${space}${key.slice(dot)}`;
 }
 

@@ -4,27 +4,27 @@ import { type LimitName, limitDeclarations } from './limits.js';
 const others = ['descriptors', 'merged-document', 'sent-ahead', 'unidentified'] as const;
 
 /** What can be reached while the daemon serves: a burst shows in the rate, and `source-seconds` in its source's lines. */
-export type ReachableLimit = Exclude<LimitName, 'request-burst' | 'source-seconds'> | (typeof others)[number];
+export type CountedLimit = Exclude<LimitName, 'request-burst' | 'source-seconds'> | (typeof others)[number];
 
 /** All of them. */
-export const reachableLimits = [...Object.keys(limitDeclarations), ...others].filter(
+export const countedLimits = [...Object.keys(limitDeclarations), ...others].filter(
   (name) => name !== 'request-burst' && name !== 'source-seconds',
-) as readonly ReachableLimit[];
+) as readonly CountedLimit[];
 
 interface Reached {
-  readonly limit: ReachableLimit;
+  readonly limit: CountedLimit;
   /** whose doing it was; undefined: an operator's, a stranger's, everybody's */
   readonly instanceId: number | undefined;
   times: number;
 }
 
 /** How often each limit was reached, and by whom; counted where it happens, which costs no more than that. */
-export class ReachedLimits {
-  readonly #totals = new Map<ReachableLimit, number>();
-  readonly #last = new Map<ReachableLimit, number>();
+export class LimitHits {
+  readonly #totals = new Map<CountedLimit, number>();
+  readonly #last = new Map<CountedLimit, number>();
   #recent = new Map<string, Reached>();
 
-  add(limit: ReachableLimit, instanceId?: number, times = 1): void {
+  add(limit: CountedLimit, instanceId?: number, times = 1): void {
     this.#totals.set(limit, this.total(limit) + times);
     this.#last.set(limit, Date.now());
     const key = `${limit} ${instanceId}`;
@@ -34,12 +34,12 @@ export class ReachedLimits {
   }
 
   /** Since the start of the daemon. */
-  total(limit: ReachableLimit): number {
+  total(limit: CountedLimit): number {
     return this.#totals.get(limit) ?? 0;
   }
 
   /** Milliseconds since 1970; 0: never. */
-  last(limit: ReachableLimit): number {
+  last(limit: CountedLimit): number {
     return this.#last.get(limit) ?? 0;
   }
 

@@ -37,7 +37,7 @@ export const limitDeclarations = {
     unit: 'requests/s',
     help: "of one instance that need the store, after ten seconds' worth of them at once; beyond it they wait",
   },
-  strangers: {
+  'pending-callers': {
     default: 256,
     unit: 'connections',
     help: 'callers of unknown namespaces that may wait for their registration at the same time',
@@ -52,7 +52,7 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: 'unread events of one listener; beyond it the listener is dropped',
   },
-  'host-event-backlog': {
+  'control-event-backlog': {
     default: 16 * 1024 * 1024,
     unit: 'bytes',
     help: 'unread events of one listener on the control socket; beyond it the listener is dropped',
@@ -92,7 +92,7 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: 'body of one request of a guest',
   },
-  'host-body': {
+  'control-body': {
     default: 16 * 1024 * 1024,
     unit: 'bytes',
     help: "body of one request on the operator's socket",

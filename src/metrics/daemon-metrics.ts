@@ -1,16 +1,16 @@
 import { statfsSync } from 'node:fs';
 import { Counter, Gauge, Registry as Metrics } from 'prom-client';
-import type { HostEvents } from '../control/control-events.js';
-import type { HostServer } from '../control/control-server.js';
+import type { ControlEvents } from '../control/control-events.js';
+import type { ControlServer } from '../control/control-server.js';
 import { descriptorLimit, openDescriptors } from '../daemon/file-descriptors.js';
 import type { Gate } from '../gate/gate.js';
-import type { Desk } from '../guest/dispatcher.js';
+import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
 import type { Registry } from '../instances/registry.js';
-import { reachableLimits } from '../limits/limit-hits.js';
+import { countedLimits } from '../limits/limit-hits.js';
 import type { Sync } from '../sources/sync.js';
-import type { LoopDelay } from './event-loop-delay.js';
-import type { ReachedAtGate } from './gate-limit-hits.js';
+import type { EventLoopDelay } from './event-loop-delay.js';
+import type { GateLimitHits } from './gate-limit-hits.js';
 import { instanceMetrics, type MeasuredInstances } from './instance-metrics.js';
 import type { RequestCounts } from './request-counts.js';
 
@@ -18,16 +18,16 @@ import type { RequestCounts } from './request-counts.js';
 export interface Measured {
   readonly registry: Registry;
   readonly gate: Gate;
-  readonly desk: Desk;
+  readonly dispatcher: GuestDispatcher;
   readonly listeners: Listeners;
-  readonly atGate: ReachedAtGate;
+  readonly gateLimitHits: GateLimitHits;
   readonly stateDir: string;
-  readonly loopDelay: LoopDelay;
+  readonly eventLoopDelay: EventLoopDelay;
   /** 0: nobody watches */
   readonly watchdogSeconds: number;
-  readonly hostEvents: HostEvents;
+  readonly controlEvents: ControlEvents;
   /** asked when it is there */
-  readonly host: () => HostServer;
+  readonly host: () => ControlServer;
   /** undefined: none is followed */
   readonly source: () => Sync | undefined;
 }
@@ -60,7 +60,7 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Open connections of guests',
     read: ({ gate }) => [[gate.counters().connections]],
   },
-  devlxd_connections_room: {
+  devlxd_connections_max: {
     kind: 'gauge',
     help: 'Connections of guests that are let in at most, as long as no instance starts',
     read: ({ gate }) => [[gate.counters().room]],
@@ -89,36 +89,36 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Connections of nobody: of the host, exited before the accept, or one stranger too many',
     read: ({ gate }) => [[gate.counters().unidentified]],
   },
-  devlxd_limit_reached_total: {
+  devlxd_limit_hits_total: {
     kind: 'counter',
-    help: 'What was refused, delayed, dropped or cut off, by the limit that was reached',
+    help: 'What was refused, throttled, dropped or cut off, by the limit that was reached',
     labels: ['limit'],
-    read: ({ desk, atGate }) => {
-      atGate.look();
-      return reachableLimits.map((limit) => [desk.reached.total(limit), { limit }]);
+    read: ({ dispatcher, gateLimitHits }) => {
+      gateLimitHits.look();
+      return countedLimits.map((limit) => [dispatcher.limitHits.total(limit), { limit }]);
     },
   },
-  devlxd_limit_last_reached_seconds: {
+  devlxd_limit_last_hit_timestamp_seconds: {
     kind: 'gauge',
     help: 'When a limit was last reached, since 1970; 0: never',
     labels: ['limit'],
-    read: ({ desk: { reached } }) => reachableLimits.map((limit) => [reached.last(limit) / 1000, { limit }]),
+    read: ({ dispatcher: { limitHits } }) => countedLimits.map((limit) => [limitHits.last(limit) / 1000, { limit }]),
   },
   devlxd_guest_requests_total: {
     kind: 'counter',
     help: 'Requests of guests by endpoint and status; a stream of events counts when it begins',
     labels: ['endpoint', 'status'],
-    read: ({ desk }) => requests(desk.requests),
+    read: ({ dispatcher }) => requests(dispatcher.requests),
   },
-  devlxd_guest_requests_again_total: {
+  devlxd_guest_responses_cached_total: {
     kind: 'counter',
     help: 'Requests of guests that came again and were answered without JavaScript; they count nowhere else',
-    read: ({ gate }) => [[gate.counters().answeredAgain]],
+    read: ({ gate }) => [[gate.counters().cacheHits]],
   },
-  devlxd_guest_reads_delayed_total: {
+  devlxd_guest_reads_throttled_total: {
     kind: 'counter',
     help: 'Reads of connections that waited, because their instance had used up its rate',
-    read: ({ gate }) => [[gate.counters().delayed]],
+    read: ({ gate }) => [[gate.counters().throttled]],
   },
   devlxd_guest_requests_held: {
     kind: 'gauge',
@@ -130,7 +130,7 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Requests that have waited so',
     read: ({ gate }) => [[gate.counters().everHeld]],
   },
-  devlxd_host_requests_total: {
+  devlxd_control_requests_total: {
     kind: 'counter',
     help: 'Requests of operators by endpoint and status',
     labels: ['endpoint', 'status'],
@@ -139,16 +139,16 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
   devlxd_listeners: {
     kind: 'gauge',
     help: 'Open event streams, of guests and of operators',
-    labels: ['of'],
-    read: ({ listeners, hostEvents }) => [
-      [listeners.size, { of: 'guests' }],
-      [hostEvents.size, { of: 'operators' }],
+    labels: ['role'],
+    read: ({ listeners, controlEvents }) => [
+      [listeners.size, { role: 'guest' }],
+      [controlEvents.size, { role: 'control' }],
     ],
   },
-  devlxd_operator_listeners_dropped_total: {
+  devlxd_control_listeners_dropped_total: {
     kind: 'counter',
-    help: 'Event streams of operators that were ended beyond --limit-host-event-backlog',
-    read: ({ hostEvents }) => [[hostEvents.dropped]],
+    help: 'Event streams of operators that were ended beyond --limit-control-event-backlog',
+    read: ({ controlEvents }) => [[controlEvents.dropped]],
   },
   devlxd_store_commits_total: {
     kind: 'counter',
@@ -169,12 +169,12 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Time that these have taken',
     read: ({ registry }) => [[registry.commits.milliseconds / 1000]],
   },
-  devlxd_store_changes_waiting: {
+  devlxd_store_transactions_pending: {
     kind: 'gauge',
     help: 'Transactions that wait for the one that is being written',
     read: ({ registry }) => [[registry.waiting]],
   },
-  devlxd_store_last_commit_seconds: {
+  devlxd_store_last_commit_timestamp_seconds: {
     kind: 'gauge',
     help: 'End of the last transaction since 1970, by outcome; 0: there was none',
     labels: ['outcome'],
@@ -191,9 +191,9 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
   devlxd_event_loop_delay_seconds: {
     kind: 'gauge',
     help: 'How late the event loop was at worst in the last minute',
-    read: (all) => [[all.loopDelay.worstSeconds]],
+    read: (all) => [[all.eventLoopDelay.worstSeconds]],
   },
-  devlxd_watchdog_seconds: {
+  devlxd_watchdog_interval_seconds: {
     kind: 'gauge',
     help: 'Within which systemd wants to hear of the daemon; 0: nobody watches',
     read: (all) => [[all.watchdogSeconds]],
@@ -211,10 +211,10 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
   devlxd_source_requests_total: {
     kind: 'counter',
     help: 'What the source was asked for: all of its instances, or one',
-    labels: ['of'],
+    labels: ['scope'],
     read: ({ source }) => [
-      ...ofSource(source(), ({ asked }) => asked.all, { of: 'all' }),
-      ...ofSource(source(), ({ asked }) => asked.one, { of: 'one' }),
+      ...ofSource(source(), ({ asked }) => asked.all, { scope: 'all' }),
+      ...ofSource(source(), ({ asked }) => asked.one, { scope: 'one' }),
     ],
   },
   process_open_fds: { kind: 'gauge', help: 'Open file descriptors', read: () => [[openDescriptors()]] },

@@ -4,7 +4,7 @@ const lookMilliseconds = 1000;
 const remembered = 60;
 
 /** How late the event loop was at worst in the last minute; whoever asked then, waited as long. */
-export class LoopDelay {
+export class EventLoopDelay {
   readonly #delays: number[] = [];
   #timer: NodeJS.Timeout | undefined;
   #expected = 0;

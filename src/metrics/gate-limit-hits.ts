@@ -1,20 +1,20 @@
 import type { Gate, GateCounters, InstanceCounters } from '../gate/gate.js';
-import type { Running } from '../instances/running-instances.js';
-import type { ReachableLimit, ReachedLimits } from '../limits/limit-hits.js';
+import type { RunningInstances } from '../instances/running-instances.js';
+import type { CountedLimit, LimitHits } from '../limits/limit-hits.js';
 
-type CounterOf<Counters> = readonly [ReachableLimit, keyof Counters];
+type CounterOf<Counters> = readonly [CountedLimit, keyof Counters];
 
 const ofInstances: readonly CounterOf<InstanceCounters>[] = [
   ['connections-per-instance', 'refused'],
   ['connections', 'overLimit'],
-  ['requests-per-second', 'delayed'],
+  ['requests-per-second', 'throttled'],
   ['sent-ahead', 'sentAhead'],
 ];
 
 const ofNobody: readonly CounterOf<GateCounters>[] = [
   ['descriptors', 'shed'],
   ['connections-unregistered', 'overUnregistered'],
-  ['strangers', 'overStrangers'],
+  ['pending-callers', 'overPendingCallers'],
 ];
 
 /** The instance that had a slot, and how far it had counted. */
@@ -25,18 +25,18 @@ interface Seen {
 }
 
 /** Tells of the limits that the gate enforces, which only counts: a flood there must not reach JavaScript. */
-export class ReachedAtGate {
+export class GateLimitHits {
   readonly #gate: Gate;
-  readonly #running: Running;
-  readonly #reached: ReachedLimits;
+  readonly #running: RunningInstances;
+  readonly #limitHits: LimitHits;
   /** by slot */
   readonly #seen = new Map<number, Seen>();
   #before: GateCounters;
 
-  constructor(gate: Gate, running: Running, reached: ReachedLimits) {
+  constructor(gate: Gate, running: RunningInstances, limitHits: LimitHits) {
     this.#gate = gate;
     this.#running = running;
-    this.#reached = reached;
+    this.#limitHits = limitHits;
     this.#before = gate.counters();
   }
 
@@ -45,7 +45,7 @@ export class ReachedAtGate {
     const now = this.#gate.counters();
     this.#addMore(ofNobody, this.#before, now);
     this.#before = now;
-    for (const slot of this.#gate.takeRestrained()) this.#lookAt(slot);
+    for (const slot of this.#gate.takeSlotsWithHits()) this.#lookAt(slot);
   }
 
   #lookAt(slot: number): void {
@@ -67,7 +67,7 @@ export class ReachedAtGate {
   ): void {
     for (const [limit, name] of names) {
       const more = Number(now[name]) - Number(before?.[name] ?? 0);
-      if (more > 0) this.#reached.add(limit, instanceId, more);
+      if (more > 0) this.#limitHits.add(limit, instanceId, more);
     }
   }
 }

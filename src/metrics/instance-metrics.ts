@@ -1,17 +1,17 @@
 import { Counter, Gauge, Registry as Metrics } from 'prom-client';
 import type { Gate } from '../gate/gate.js';
-import type { Desk } from '../guest/dispatcher.js';
+import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
 import type { Registry } from '../instances/registry.js';
-import type { Running } from '../instances/running-instances.js';
+import type { RunningInstances } from '../instances/running-instances.js';
 import type { Instance } from '../model/instance.js';
 
 /** The parts that know something of each instance. */
 export interface MeasuredInstances {
   readonly registry: Registry;
-  readonly running: Running;
+  readonly running: RunningInstances;
   readonly gate: Gate;
-  readonly desk: Desk;
+  readonly dispatcher: GuestDispatcher;
   readonly listeners: Listeners;
 }
 
@@ -39,17 +39,17 @@ export const instanceMetricDeclarations: Readonly<Record<string, Declaration>> =
   devlxd_instance_requests_total: {
     kind: 'counter',
     help: 'Requests of one instance, with those that were answered again since it was started',
-    read: ({ desk, gate }, { id }, slot) => desk.requestsOf(id) + gate.countersOf(slot).answeredAgain,
+    read: ({ dispatcher, gate }, { id }, slot) => dispatcher.requestsOf(id) + gate.countersOf(slot).cacheHits,
   },
   devlxd_instance_refused_total: {
     kind: 'counter',
     help: 'Connections of one instance that were closed at once, since it was started: it had its share',
     read: ({ gate }, _instance, slot) => gate.countersOf(slot).refused,
   },
-  devlxd_instance_delayed_total: {
+  devlxd_instance_throttled_total: {
     kind: 'counter',
     help: 'Reads of its connections that waited, because it had used up its rate, since it was started',
-    read: ({ gate }, _instance, slot) => gate.countersOf(slot).delayed,
+    read: ({ gate }, _instance, slot) => gate.countersOf(slot).throttled,
   },
 };
 

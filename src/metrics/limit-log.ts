@@ -1,11 +1,11 @@
-import type { ReachableLimit, ReachedLimits } from '../limits/limit-hits.js';
+import type { CountedLimit, LimitHits } from '../limits/limit-hits.js';
 import type { Log } from '../log.js';
 
 /** How often it is looked: so late is the first line at most. */
 const lookMilliseconds = 1000;
 
 interface Entry {
-  readonly limit: ReachableLimit;
+  readonly limit: CountedLimit;
   readonly instanceId: number | undefined;
   /** since the last line of it */
   times: number;
@@ -20,8 +20,8 @@ type NameOf = (instanceId: number) => { readonly project: string; readonly name:
  * Lines of who has reached which limit. Of an instance and a limit the first comes within a second, then one in each
  * interval; of all together so many in an interval, and one for the rest: a flood cannot fill the disk.
  */
-export class ReachedLog {
-  readonly #reached: ReachedLimits;
+export class LimitLog {
+  readonly #limitHits: LimitHits;
   readonly #nameOf: NameOf;
   readonly #log: Log;
   readonly #look: () => void;
@@ -38,8 +38,8 @@ export class ReachedLog {
   static readonly mostLines = 20;
 
   /** look: brings `reached` up to date; clock: milliseconds */
-  constructor(reached: ReachedLimits, nameOf: NameOf, log: Log, look: () => void, clock = () => performance.now()) {
-    this.#reached = reached;
+  constructor(limitHits: LimitHits, nameOf: NameOf, log: Log, look: () => void, clock = () => performance.now()) {
+    this.#limitHits = limitHits;
     this.#nameOf = nameOf;
     this.#log = log;
     this.#look = look;
@@ -62,7 +62,7 @@ export class ReachedLog {
   /** Writes the lines whose time has come. */
   write(): void {
     this.#look();
-    for (const { limit, instanceId, times } of this.#reached.takeRecent()) this.#add(limit, instanceId, times);
+    for (const { limit, instanceId, times } of this.#limitHits.takeRecent()) this.#add(limit, instanceId, times);
     const now = this.#clock();
     if (now >= this.#intervalEnds) this.#begin(now);
     for (const [key, entry] of [...this.#entries]) {
@@ -70,11 +70,11 @@ export class ReachedLog {
       // Who has a line goes to the end: the others come first the next time.
       if (entry.times === 0 || this.#tell(entry)) this.#entries.delete(key);
       if (entry.times === 0) continue;
-      this.#entries.set(key, { ...entry, times: 0, quietUntil: now + ReachedLog.intervalMilliseconds });
+      this.#entries.set(key, { ...entry, times: 0, quietUntil: now + LimitLog.intervalMilliseconds });
     }
   }
 
-  #add(limit: ReachableLimit, instanceId: number | undefined, times: number): void {
+  #add(limit: CountedLimit, instanceId: number | undefined, times: number): void {
     const key = `${limit} ${instanceId}`;
     const entry = this.#entries.get(key);
     if (entry !== undefined) entry.times += times;
@@ -84,12 +84,12 @@ export class ReachedLog {
   #begin(now: number): void {
     this.#writeRest();
     this.#written = 0;
-    this.#intervalEnds = now + ReachedLog.intervalMilliseconds;
+    this.#intervalEnds = now + LimitLog.intervalMilliseconds;
   }
 
   /** False: it has no line, and is one of the rest. */
   #tell({ limit, instanceId, times }: Entry): boolean {
-    if (this.#written++ < ReachedLog.mostLines) {
+    if (this.#written++ < LimitLog.mostLines) {
       const { project, name: instance } = (instanceId === undefined ? undefined : this.#nameOf(instanceId)) ?? {};
       this.#log.warn({ limit, project, instance, times }, 'limit reached');
       return true;

@@ -1,7 +1,7 @@
 import { Fault } from '../errors.js';
 import { keyOf } from '../instances/record-table.js';
 import type { Registry } from '../instances/registry.js';
-import type { Running } from '../instances/running-instances.js';
+import type { RunningInstances } from '../instances/running-instances.js';
 import type { Log } from '../log.js';
 import { identityOf } from './merge.js';
 import type { Source, SourcedInstance } from './source.js';
@@ -13,10 +13,10 @@ type PidOf = (instance: SourcedInstance) => Promise<number>;
 export class Inits {
   readonly #source: Source;
   readonly #registry: Registry;
-  readonly #running: Running;
+  readonly #running: RunningInstances;
   readonly #log: Log;
 
-  constructor(source: Source, registry: Registry, running: Running, log: Log) {
+  constructor(source: Source, registry: Registry, running: RunningInstances, log: Log) {
     this.#source = source;
     this.#registry = registry;
     this.#running = running;

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf } from '../instances/record-table.js';
 import type { Registry } from '../instances/registry.js';
-import type { Running } from '../instances/running-instances.js';
+import type { RunningInstances } from '../instances/running-instances.js';
 import type { Log } from '../log.js';
 import { Inits } from './init-registration.js';
 import { mergeAll, mergeFound } from './merge.js';
@@ -34,7 +34,7 @@ interface Events {
 export class Sync extends EventEmitter<Events> {
   readonly #source: Source;
   readonly #registry: Registry;
-  readonly #running: Running;
+  readonly #running: RunningInstances;
   readonly #inits: Inits;
   readonly #log: Log;
   readonly #retryMilliseconds: number;
@@ -54,7 +54,7 @@ export class Sync extends EventEmitter<Events> {
   /** since when what is stored may differ from what the source has, milliseconds of performance.now(); undefined: it does not */
   #staleSince: number | undefined = performance.now();
 
-  constructor(source: Source, registry: Registry, running: Running, log: Log, retryMilliseconds = 1000) {
+  constructor(source: Source, registry: Registry, running: RunningInstances, log: Log, retryMilliseconds = 1000) {
     super();
     this.#source = source;
     this.#registry = registry;

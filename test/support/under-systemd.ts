@@ -49,7 +49,7 @@ for (let round = 0; round < 2; round++) {
 const running = property('MainPID');
 appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_LIMIT_CONNECTIONS=4321\n');
 await run('systemctl', ['reload', 'devlxd.service']);
-await eventually('the limit has changed', async () => /^devlxd_connections_room 4321$/m.test(await client.metrics()));
+await eventually('the limit has changed', async () => /^devlxd_connections_max 4321$/m.test(await client.metrics()));
 appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_LIMITS=0\n');
 await run('systemctl', ['reload', 'devlxd.service']);
 await eventually('the mistake is shown', () => property('StatusText').includes('there is no option DEVLXD_LIMITS'));

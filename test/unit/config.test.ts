@@ -20,7 +20,7 @@ test('a value that cannot be understood names its option and its variable', () =
   const wrong: [Record<string, string>, RegExp][] = [
     [{ backlog: 'many' }, /--backlog \(DEVLXD_BACKLOG\) takes a whole number/],
     [{ identity: 'guess' }, /--identity \(DEVLXD_IDENTITY\) takes one of auto, pidfd-ioctl/],
-    [{ 'limit-strangers': '-1' }, /--limit-strangers/],
+    [{ 'limit-pending-callers': '-1' }, /--limit-pending-callers/],
     [{ 'run-dir': '' }, /--run-dir .* takes a directory/],
   ];
   for (const [flags, message] of wrong) {
@@ -58,9 +58,9 @@ function readerOf(t: TestContext) {
 
 test('the file of options wins over the defaults, and nothing else', (t) => {
   const read = readerOf(t);
-  const text = '# more\n\nDEVLXD_BACKLOG=7\r\nDEVLXD_LIMIT_STRANGERS = "3" # few\nDEVLXD_LOG_LEVEL=warn';
+  const text = '# more\n\nDEVLXD_BACKLOG=7\r\nDEVLXD_LIMIT_PENDING_CALLERS = "3" # few\nDEVLXD_LOG_LEVEL=warn';
   const { backlog, limits, logLevel } = read(text);
-  assert.deepEqual([backlog, limits.strangers, logLevel], [7, 3, 'warn']);
+  assert.deepEqual([backlog, limits['pending-callers'], logLevel], [7, 3, 'warn']);
   assert.equal(read(text, {}, { DEVLXD_BACKLOG: '8' }).backlog, 8);
   assert.equal(read(text, { backlog: '9' }, { DEVLXD_BACKLOG: '8' }).backlog, 9);
   assert.equal(read('').backlog, 4096);

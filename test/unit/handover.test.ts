@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { test } from 'node:test';
-import { UnderWay } from '../../src/concurrency/in-flight.js';
+import { InFlight } from '../../src/concurrency/in-flight.js';
 import { inheritedFromManager } from '../../src/daemon/systemd.js';
 import type { Gate } from '../../src/gate/gate.js';
 import { admitGuests } from '../../src/handover/connections.js';
-import { byKeptName, type KeptConnection, keptConnection, keptName } from '../../src/handover/protocol.js';
-import type { Running } from '../../src/instances/running-instances.js';
+import {
+  byDescriptorName,
+  connectionNamed,
+  descriptorName,
+  type HandoverConnection,
+} from '../../src/handover/protocol.js';
+import type { RunningInstances } from '../../src/instances/running-instances.js';
 
 const callers = [
   undefined,
@@ -16,39 +21,41 @@ const callers = [
 
 test('the name of a kept connection says whose it is, as systemd allows names to be', () => {
   for (const caller of callers) {
-    const name = keptName({ socket: 'guest', caller });
+    const name = descriptorName({ socket: 'guest', caller });
     assert.match(name, /^[\x21-\x7e]{1,255}$/);
     assert.ok(!name.includes(':'));
-    assert.deepEqual(keptConnection(name, 7), { fd: 7, socket: 'guest', caller });
+    assert.deepEqual(connectionNamed(name, 7), { fd: 7, socket: 'guest', caller });
   }
-  assert.deepEqual(keptConnection(keptName({ socket: 'control', caller: undefined }), 7), {
+  assert.deepEqual(connectionNamed(descriptorName({ socket: 'control', caller: undefined }), 7), {
     fd: 7,
     socket: 'control',
     caller: undefined,
   });
   for (const other of ['guest', 'kept.', 'kept.1.2', 'kept.1.2.3', 'kept.1.2.1.', 'kept.-1.2.1', 'xkept.1.2.1'])
-    assert.equal(keptConnection(other, 7), undefined, other);
+    assert.equal(connectionNamed(other, 7), undefined, other);
 });
 
 test('connections of the same name go together, so many at a time', () => {
   const connections = Array.from(
     { length: 10 },
-    (_, fd): KeptConnection => ({ fd, socket: 'guest', caller: callers[fd % 2] }),
+    (_, fd): HandoverConnection => ({ fd, socket: 'guest', caller: callers[fd % 2] }),
   );
-  assert.deepEqual(byKeptName(connections, 3), [
+  assert.deepEqual(byDescriptorName(connections, 3), [
     ['kept', [0, 2, 4]],
     ['kept', [6, 8]],
     ['kept.1.0.0', [1, 3, 5]],
     ['kept.1.0.0', [7, 9]],
   ]);
-  assert.deepEqual(byKeptName([], 3), []);
+  assert.deepEqual(byDescriptorName([], 3), []);
 });
 
 test('a kept connection of an instance that does not run any more is closed', () => {
   const [stays, goes] = [0, 1].map(() => openSync('/dev/null', 'r')) as [number, number];
   const readmitted: unknown[] = [];
   const gate = { readmit: (...all: unknown[]) => readmitted.push(all) } as unknown as Gate;
-  const running = { slotOfRun: (id: number, ticks: number) => (id === 1 && ticks === 5 ? 3 : undefined) } as Running;
+  const running = {
+    slotOfRun: (id: number, ticks: number) => (id === 1 && ticks === 5 ? 3 : undefined),
+  } as RunningInstances;
   admitGuests(gate, running, [
     { fd: stays, socket: 'guest', caller: { instanceId: 1, startTicks: 5, root: true } },
     { fd: goes, socket: 'guest', caller: { instanceId: 1, startTicks: 6, root: true } },
@@ -66,18 +73,18 @@ test("another process's sockets are not taken, and not passed on", () => {
 });
 
 test('what is under way is waited for, what has begun meanwhile included, and not for ever', async () => {
-  const underWay = new UnderWay();
-  await underWay.ended(0);
-  const end = underWay.begin();
+  const inFlight = new InFlight();
+  await inFlight.ended(0);
+  const end = inFlight.begin();
   let finish = (): void => undefined;
-  underWay.add(
+  inFlight.add(
     new Promise<void>((_, reject) => {
       finish = () => reject(new Error('that it fails does not matter'));
     }),
   );
-  await underWay.ended(0.001);
+  await inFlight.ended(0.001);
   let ended = false;
-  const waiting = underWay.ended(0).then(() => {
+  const waiting = inFlight.ended(0).then(() => {
     ended = true;
   });
   end();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Turns } from '../../src/concurrency/semaphore.js';
+import { Semaphore } from '../../src/concurrency/semaphore.js';
 import { extensionOf } from '../../src/images/extension.js';
 import { lengthOf, type Piece, sliceOf } from '../../src/images/pieces.js';
 
@@ -41,7 +41,7 @@ test('a file is named by its first bytes', () => {
 });
 
 test('turns are taken in order, so many at a time, also when one fails', async () => {
-  const turns = new Turns(() => 2);
+  const turns = new Semaphore(() => 2);
   const began: number[] = [];
   const ends: (() => void)[] = [];
   const work = (index: number) => () => {
@@ -66,7 +66,7 @@ test('turns are taken in order, so many at a time, also when one fails', async (
 
 test('when more turns are given out, those who wait have them at once', async () => {
   let most = 1;
-  const turns = new Turns(() => most);
+  const turns = new Semaphore(() => most);
   const began: number[] = [];
   const ends: (() => void)[] = [];
   const taken = [0, 1, 2, 3].map((index) =>

@@ -4,7 +4,7 @@ import { changesTo } from '../../src/apply/difference.js';
 import { csv } from '../../src/cli/csv.js';
 import { table } from '../../src/cli/table.js';
 import { differenceOf, figuresOf } from '../../src/cli/top-figures.js';
-import { nearest } from '../../src/closest-match.js';
+import { closestMatch } from '../../src/closest-match.js';
 import { fitted, visible, widthOf } from '../../src/text/width.js';
 
 const columns = [0, 1, 2].map((index) => ({
@@ -52,7 +52,7 @@ test('CSV is quoted where it must be', () => {
   assert.equal(csv([['a', 'b,c', 'd"e', 'f\ng', '']]), 'a,"b,c","d""e","f\ng",');
 });
 
-test('the nearest word is that with the fewest changes, and none when none is near', () => {
+test('the closestMatch word is that with the fewest changes, and none when none is near', () => {
   const known = ['list', 'lists', 'profile', 'security.devlxd', 'security.devlxd.images'];
   const table_ = {
     lst: 'list',
@@ -61,8 +61,8 @@ test('the nearest word is that with the fewest changes, and none when none is ne
     proflie: 'profile',
     'security.devlxd.image': known[4],
   };
-  for (const [given, right] of Object.entries(table_)) assert.equal(nearest(given, known), right, given);
-  for (const given of ['', 'x', 'monitor', 'user.role']) assert.equal(nearest(given, known), undefined, given);
+  for (const [given, right] of Object.entries(table_)) assert.equal(closestMatch(given, known), right, given);
+  for (const given of ['', 'x', 'monitor', 'user.role']) assert.equal(closestMatch(given, known), undefined, given);
 });
 
 test('the differences of a thing: what is not wanted otherwise stays out of it', () => {
@@ -94,7 +94,7 @@ test('figures: totals over labels, rates between two looks, the busiest first', 
   const look = (a: number, b: number, total: number, at: number) =>
     figuresOf(
       `# HELP devlxd_connections x\ndevlxd_connections 7\ndevlxd_guest_requests_total{endpoint="/1.0",status="200"} ${total}
-devlxd_guest_requests_total{endpoint="/1.0",status="404"} 1\ndevlxd_guest_requests_again_total 10
+devlxd_guest_requests_total{endpoint="/1.0",status="404"} 1\ndevlxd_guest_responses_cached_total 10
 devlxd_instance_requests_total{project="default",instance="a"} ${a}
 devlxd_instance_requests_total{project="p\\"q",instance="b"} ${b}
 devlxd_instance_connections_refused_total{project="default",instance="a"} 3\n`,

@@ -4,7 +4,7 @@ import { readSettings } from '../../src/config/options.js';
 import { Fault } from '../../src/errors.js';
 import type { Gate, Registration } from '../../src/gate/gate.js';
 import { newInstance } from '../../src/instances/edit.js';
-import { Running } from '../../src/instances/running-instances.js';
+import { RunningInstances } from '../../src/instances/running-instances.js';
 import { createLog } from '../../src/log.js';
 import { storedRegistry } from '../support/registry.js';
 
@@ -22,7 +22,7 @@ class FakeGate {
     return { slot: this.#next++, namespace: String(pid), rootUid: 0, startTicks: pid };
   }
 
-  honour(slot: number): void {
+  activate(slot: number): void {
     this.honoured.push(slot);
   }
 
@@ -30,7 +30,7 @@ class FakeGate {
     this.unregistered.push(slot);
   }
 
-  forgetAnswers(): void {
+  forgetResponses(): void {
     // Nothing is answered here.
   }
 }
@@ -42,9 +42,9 @@ function create(name: string): Promise<void> {
   });
 }
 
-function setUp(): { gate: FakeGate; running: Running } {
+function setUp(): { gate: FakeGate; running: RunningInstances } {
   const gate = new FakeGate();
-  return { gate, running: new Running(gate as unknown as Gate, registry, log) };
+  return { gate, running: new RunningInstances(gate as unknown as Gate, registry, log) };
 }
 
 test('an init that exits while its start is being stored does not stay running', async () => {
@@ -110,7 +110,7 @@ test('after a restart only the very same process counts as running', async () =>
     });
   }
   const gate = new FakeGate();
-  const running = new Running(gate as unknown as Gate, registry, log, 'boot');
+  const running = new RunningInstances(gate as unknown as Gate, registry, log, 'boot');
   await running.reattach();
   const runs = [same, reused, rebooted].map((name) => registry.need('default', name).run !== undefined);
   assert.deepEqual(runs, [true, false, false]);

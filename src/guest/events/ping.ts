@@ -1,17 +1,17 @@
 import type { Limits } from '../../limits/limits.js';
 
-/** Somebody who is asked now and then whether he is still there. */
-export interface Living {
+/** Somebody who is snapshot now and then whether he is still there. */
+export interface Pinged {
   /** Asks once more, or ends the one who has not answered for too long. */
   beat(): void;
 }
 
-/** In so many parts are those who are asked divided, so that thousands are not asked at the same moment. */
+/** In so many parts are those who are snapshot divided, so that thousands are not snapshot at the same moment. */
 const parts = 10;
 
 /** Beats everyone once per period, a tenth of them at a time. */
-export class Heartbeat {
-  readonly #groups = Array.from({ length: parts }, () => new Set<Living>());
+export class Pinger {
+  readonly #groups = Array.from({ length: parts }, () => new Set<Pinged>());
   readonly #limits: Limits;
   #timer: NodeJS.Timeout | undefined;
   #joined = 0;
@@ -34,16 +34,16 @@ export class Heartbeat {
     clearInterval(this.#timer);
   }
 
-  join(living: Living): void {
+  join(living: Pinged): void {
     this.#groups[this.#joined++ % parts]?.add(living);
   }
 
-  leave(living: Living): void {
+  leave(living: Pinged): void {
     for (const group of this.#groups) if (group.delete(living)) return;
   }
 
   #beatNext(): void {
-    const group = this.#groups[this.#turn++ % parts] as Set<Living>;
+    const group = this.#groups[this.#turn++ % parts] as Set<Pinged>;
     for (const living of [...group]) living.beat();
   }
 }

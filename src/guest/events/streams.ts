@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { exceeds, type Limits } from '../../limits/limits.js';
 import type { EventType, GuestEvent } from '../../model/guest-events.js';
 import { closeCodes, type Listener } from './listeners.js';
-import type { Living } from './ping.js';
+import type { Pinged } from './ping.js';
 
 /** What uWebSockets keeps for one WebSocket: copied out of the connection before the upgrade moved it. */
 export interface SocketData {
@@ -24,7 +24,7 @@ const patience = 3;
 const closeMilliseconds = 5000;
 
 /** Events as WebSocket text messages. */
-export class WebSocketListener implements Listener, Living {
+export class WebSocketListener implements Listener, Pinged {
   readonly types: ReadonlySet<EventType>;
   readonly #limits: Limits;
   #behind = false;

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import { UnderWay } from '../../concurrency/in-flight.js';
-import { Turns } from '../../concurrency/semaphore.js';
+import { InFlight } from '../../concurrency/in-flight.js';
+import { Semaphore } from '../../concurrency/semaphore.js';
 import type { Limits } from '../../limits/limits.js';
 
 /** What one instance is being sent. */
 interface Line {
-  readonly turns: Turns;
+  readonly turns: Semaphore;
   readonly sockets: Set<Socket>;
 }
 
@@ -13,11 +13,11 @@ interface Line {
  * Who is sent an image. Of each instance so many are sent at a time and the next wait: they are not refused, and a
  * reader that stops reading holds up nobody but its own instance.
  */
-export class Exports {
+export class ExportQueue {
   readonly #limits: Limits;
   readonly #waits: (instanceId: number) => void;
   readonly #lines = new Map<number, Line>();
-  readonly underWay = new UnderWay();
+  readonly inFlight = new InFlight();
 
   /** waits: told of each that has to wait */
   constructor(limits: Limits, waits: (instanceId: number) => void) {
@@ -37,7 +37,7 @@ export class Exports {
       if (!socket.destroyed) await answer();
       socket.destroySoon();
     });
-    this.underWay.add(sent);
+    this.inFlight.add(sent);
     await sent;
     line.sockets.delete(socket);
     if (line.turns.idle) this.#lines.delete(instanceId);
@@ -57,7 +57,7 @@ export class Exports {
     for (const id of this.#lines.keys()) this.end(id);
   }
 
-  #turns(): Turns {
-    return new Turns(() => this.#limits['image-exports']);
+  #turns(): Semaphore {
+    return new Semaphore(() => this.#limits['image-exports']);
   }
 }

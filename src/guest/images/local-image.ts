@@ -7,7 +7,7 @@ import { errors } from '../guest-errors.js';
 import { rawAnswer, rawReply } from '../guest-reply.js';
 
 /** Answers with an image of ours. Never throws. */
-export async function sendOwn(
+export async function sendLocalImage(
   connection: RawConnection,
   images: Images,
   image: Image,

@@ -7,7 +7,7 @@ import type { SourceImages } from '../../sources/exported-images.js';
 import { errorsOf } from '../guest-errors.js';
 import { type BodyReply, rawAnswer, rawReply } from '../guest-reply.js';
 
-/** What a guest has asked for. */
+/** What a guest has snapshot for. */
 export interface WantedImage {
   /** of the instance */
   readonly project: string;
@@ -31,7 +31,7 @@ const passedHeaders = [
 ];
 
 /** Hands the images of a source on to guests, as they come. */
-export class SourcedImages {
+export class SourceImageSender {
   readonly #images: SourceImages;
   readonly #log: Log;
   #failing = false;
