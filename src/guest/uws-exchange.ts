@@ -1,0 +1,210 @@
+import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
+import { Socket } from 'node:net';
+import type { InFlight } from '../concurrency/in-flight.js';
+import type { Caller, Credentials, Gate } from '../gate/gate.js';
+import type { Conditions } from '../images/download.js';
+import type { RawConnection } from '../images/transmit.js';
+import type { LimitHits } from '../limits/limit-hits.js';
+import { exceeds, type Limits } from '../limits/limits.js';
+import type { Listeners } from './events/listeners.js';
+import { type SocketData, StreamListener } from './events/streams.js';
+import type { GuestExchange, Opening } from './exchange.js';
+import { errors } from './guest-errors.js';
+import type { BodyReply } from './guest-reply.js';
+import { hasConditions, type RequestSnapshot } from './route.js';
+import type { SharedBuffers } from './shared-buffers.js';
+
+/** A WebSocket upgrade as its client asks for it: copied out of the request, which is gone after the handler returns. */
+interface Upgrade {
+  readonly key: string;
+  readonly protocol: string;
+  readonly extensions: string;
+  readonly context: us_socket_context_t;
+}
+
+/** What every exchange needs: one object, because each request makes an exchange. */
+export interface ServerContext {
+  readonly gate: Gate;
+  readonly listeners: Listeners;
+  readonly limits: Limits;
+  readonly inFlight: InFlight;
+  readonly limitHits: LimitHits;
+  readonly bytes: SharedBuffers;
+}
+
+/** A request of uWebSockets, with everything that it takes back when the handler returns copied out. */
+export class UwsExchange implements GuestExchange {
+  snapshot: RequestSnapshot;
+  aborted = false;
+  readonly #context: ServerContext;
+  readonly #response: HttpResponse;
+  readonly #upgrade: Upgrade | undefined;
+
+  constructor(
+    context: ServerContext,
+    response: HttpResponse,
+    request: HttpRequest,
+    socketContext: us_socket_context_t | undefined,
+  ) {
+    this.#context = context;
+    this.#response = response;
+    this.snapshot = snapshotOf(request);
+    this.#upgrade = socketContext && upgradeOf(request, socketContext);
+  }
+
+  get chunks(): boolean {
+    return true; // what is not HTTP/1.1 comes in by the other edge
+  }
+
+  caller(): Caller {
+    return this.#context.gate.callerOf(this.#response);
+  }
+
+  credentials(): Credentials | undefined {
+    return this.#context.gate.credentialsOf(this.#response);
+  }
+
+  watch(gone?: () => void): void {
+    this.#response.onAborted(() => {
+      this.aborted = true;
+      gone?.();
+    });
+  }
+
+  /** Outside a handler nothing of uWebSockets corks writes, or keeps what is thrown from ending the process. */
+  later(write: () => void, failed: (error: unknown) => void): void {
+    this.#response.cork(() => {
+      try {
+        write();
+      } catch (error) {
+        failed(error);
+      }
+    });
+  }
+
+  /** Reads the body to its end, or to the limit. */
+  readBody(done: () => void, refused: () => void): void {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const end = this.#context.inFlight.begin();
+    this.watch(end);
+    this.#response.onData((chunk, isLast) => {
+      if (this.aborted) return;
+      length += chunk.byteLength;
+      if (exceeds(this.#context.limits['guest-body'], length)) {
+        end();
+        refused();
+        this.#response.cork(() => this.#refuseBody());
+        return;
+      }
+      chunks.push(Buffer.from(chunk.slice(0))); // uWebSockets takes chunk back
+      if (!isLast) return;
+      this.snapshot = { ...this.snapshot, body: Buffer.concat(chunks).toString('utf8') };
+      this.#response.cork(done);
+      end(); // what it asks for is under way by now
+    });
+  }
+
+  write(reply: BodyReply): void {
+    const response = this.#response;
+    this.#keep(reply);
+    if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
+    response.writeHeader('Content-Type', reply.type);
+    if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');
+    if (this.snapshot.method === 'HEAD') {
+      // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
+      response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
+    } else if (reply.closes) response.end(reply.body, true);
+    else this.#end(reply.body);
+  }
+
+  stream({ instanceId, slot, types, missed }: Opening): void {
+    const upgrade = this.#upgrade;
+    if (upgrade !== undefined) {
+      this.#context.gate.detach(this.#response); // the upgrade moves the socket: its caller goes along in SocketData
+      const data: SocketData = { instanceId, slot, types, missed };
+      this.#response.upgrade(data, upgrade.key, upgrade.protocol, upgrade.extensions, upgrade.context);
+      return;
+    }
+    // uWebSockets cannot send the head of a response before its first chunk, and drops one that is silent for
+    // 10 s; a stream of events is both. So it becomes a plain socket of Node's.
+    const socket = this.takeConnection(slot)?.socket;
+    if (socket === undefined) return;
+    socket.allowHalfOpen = false; // a listener that says goodbye has gone
+    const { limits, limitHits } = this.#context;
+    const dropped = (): void => limitHits.add('event-backlog', instanceId);
+    const listener = new StreamListener(socket, types, limits, dropped);
+    for (const event of missed) listener.send(event);
+    this.#context.listeners.add(instanceId, listener);
+    socket.on('close', () => this.#context.listeners.remove(instanceId, listener));
+  }
+
+  takeConnection(slot: number): RawConnection | undefined {
+    const fd = this.#context.gate.take(this.#response);
+    this.#response.close();
+    if (fd < 0) return undefined;
+    // Half-open: the client may say that nothing else is to come, and still read.
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    socket.on('close', () => this.#context.gate.release(slot));
+    return { socket, fd };
+  }
+
+  /**
+   * Not response.end(): when the reader has gone, or its buffer is full, that may forget the body, take the request
+   * for one that was never answered, and end the process.
+   */
+  #end(body: string): void {
+    const response = this.#response;
+    const [, done] = response.tryEnd(body, Buffer.byteLength(body));
+    if (done) return;
+    const bytes = this.#context.bytes.of(body);
+    this.watch();
+    response.onWritable((offset) => {
+      const [flushed] = response.tryEnd(bytes.subarray(offset), bytes.length);
+      return flushed;
+    });
+  }
+
+  /** Answers that depend on the instance alone hold until it changes; those about images do not. */
+  #keep({ status, type, body }: BodyReply): void {
+    const { method, conditions } = this.snapshot;
+    if (method !== 'GET' || conditions !== undefined || status.startsWith('5')) return;
+    const nosniff = status === '200 OK' ? '' : 'X-Content-Type-Options: nosniff\r\n';
+    this.#context.gate.cacheResponse(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body);
+  }
+
+  /** Answers and closes: what is still to come of the request is not read. */
+  #refuseBody(): void {
+    this.aborted = true;
+    const { status, type, body } = errors.bodyTooLarge;
+    this.#response.writeStatus(status).writeHeader('Content-Type', type).end(body, true);
+  }
+}
+
+function snapshotOf(request: HttpRequest): RequestSnapshot {
+  const path = request.getUrl();
+  return {
+    method: request.getCaseSensitiveMethod(),
+    path,
+    query: request.getQuery(),
+    body: '',
+    conditions: hasConditions(path) ? conditionsOf(request) : undefined,
+  };
+}
+
+function conditionsOf(request: HttpRequest): Conditions {
+  return {
+    range: request.getHeader('range'),
+    ifRange: request.getHeader('if-range'),
+    ifNoneMatch: request.getHeader('if-none-match'),
+  };
+}
+
+function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade {
+  return {
+    key: request.getHeader('sec-websocket-key'),
+    protocol: request.getHeader('sec-websocket-protocol'),
+    extensions: request.getHeader('sec-websocket-extensions'),
+    context,
+  };
+}
