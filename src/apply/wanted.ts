@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { parse as parseYaml } from 'yaml';
 import { closestMatch } from '../closest-match.js';
 import { OptionError } from '../config/options.js';
+import { lostNameIn } from '../text/lost-names.js';
 
 const sections = ['profiles', 'instances'];
 const texts = v.record(v.string(), v.string('must be text'));
@@ -116,6 +117,8 @@ function checked<Schema extends typeof instance | typeof profile>(
   where: string,
   prefix: string,
 ): v.InferOutput<Schema> {
+  const lost = lostNameIn(given);
+  if (lost !== undefined) throw new OptionError(`${where}: ${prefix}${lost}: is no name that can be used here.`);
   const result = v.safeParse(schema, given);
   if (result.success) return result.output as v.InferOutput<Schema>;
   const [issue] = result.issues;

@@ -76,11 +76,14 @@ async function apply(client: HostClient, { file, dryRun, quiet, project }: Apply
 
 async function write(client: HostClient, lines: Parameters<HostClient['batch']>[0]): Promise<void> {
   const bar = new ProgressBar();
-  const stages: Readonly<Record<string, string>> = { check: 'Checking', write: 'Writing' };
+  const stages = new Map([
+    ['check', 'Checking'],
+    ['write', 'Writing'],
+  ]);
   bar.show('Sending', 0);
   try {
     await client.batch(lines, (stage, percent) =>
-      bar.show(stages[stage] ?? stage, percent / 100, `of ${lines.length}`),
+      bar.show(stages.get(stage) ?? stage, percent / 100, `of ${lines.length}`),
     );
   } finally {
     bar.end();

@@ -115,11 +115,14 @@ async function tooLate(): Promise<never> {
   );
 }
 
-const notReachedStates: Readonly<Record<string, Finding['state']>> = { ENOENT: 'ok', EACCES: 'warning' };
+const notReachedStates = new Map<string, Finding['state']>([
+  ['ENOENT', 'ok'],
+  ['EACCES', 'warning'],
+]);
 
 /** That none runs is no fault of the host; that one does not answer is. */
 function notReached(error: Error): Finding {
   const code = error instanceof ConnectionError ? error.code : '';
   const value = code === 'ENOENT' ? 'none found' : 'does not answer';
-  return { what: 'daemon', value, meaning: error.message, state: notReachedStates[code] ?? 'bad' };
+  return { what: 'daemon', value, meaning: error.message, state: notReachedStates.get(code) ?? 'bad' };
 }

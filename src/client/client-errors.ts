@@ -18,13 +18,13 @@ export class ConnectionError extends Error {
 
   constructor(socketPath: string, cause: Error) {
     const code = 'code' in cause ? String(cause.code) : '';
-    super(sentences[code]?.(socketPath) ?? `${socketPath}: ${cause.message}`, { cause });
+    super(sentences.get(code)?.(socketPath) ?? `${socketPath}: ${cause.message}`, { cause });
     this.code = code;
   }
 }
 
-const sentences: Readonly<Record<string, (path: string) => string>> = {
-  ENOENT: (path) => `No devlxd runs here: there is no ${path}.`,
-  ECONNREFUSED: (path) => `No devlxd listens on ${path}.`,
-  EACCES: (path) => `You may not use ${path}; it is for root and for the user who runs the daemon.`,
-};
+const sentences: ReadonlyMap<string, (path: string) => string> = new Map([
+  ['ENOENT', (path) => `No devlxd runs here: there is no ${path}.`],
+  ['ECONNREFUSED', (path) => `No devlxd listens on ${path}.`],
+  ['EACCES', (path) => `You may not use ${path}; it is for root and for the user who runs the daemon.`],
+]);

@@ -127,7 +127,7 @@ export class ControlServer {
     if (endpoint === undefined)
       throw new Fault('not-found', `devlxd has no "${url.pathname}"; its part of LXD's API is in docs/host-api.md`);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
-    const handler = endpoint.methods[method];
+    const handler = Object.hasOwn(endpoint.methods, method) ? endpoint.methods[method] : undefined;
     if (handler === undefined)
       throw new Fault('not-implemented', `devlxd has no ${request.method} of "${url.pathname}"`);
     const reads = endpoint.upload === undefined || method !== 'POST';

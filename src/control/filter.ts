@@ -4,7 +4,12 @@ import { invalid } from '../errors.js';
 export type Filter = (object: object) => boolean;
 
 const word = /\s*("(?:[^"\\]|\\.)*"|!=|=|[^\s=!"]+)/y;
-const operators: Readonly<Record<string, boolean>> = { '=': true, eq: true, '!=': false, ne: false };
+const operators: ReadonlyMap<string, boolean> = new Map([
+  ['=', true],
+  ['eq', true],
+  ['!=', false],
+  ['ne', false],
+]);
 
 /**
  * The filter of a request: `?filter=status=Running and config.user.role eq web`. Clauses are joined by `and` and
@@ -37,7 +42,7 @@ function clause(words: string[]): Filter {
     return (object) => !turned(object);
   }
   const [field, operator = '', value] = words.splice(0, 3);
-  const equal = operators[operator];
+  const equal = operators.get(operator);
   if (field === undefined || equal === undefined || value === undefined) {
     throw invalid('filter', 'must be like "status=Running and config.user.role=web"');
   }

@@ -21,11 +21,11 @@ const hookCall = v.strictObject({
   input: v.string(),
 });
 
-const runtimes: Readonly<Record<string, (call: HookCall) => Happening>> = {
-  lxc: lxcHappening,
-  oci: ociHappening,
-  nspawn: nspawnHappening,
-};
+const runtimes: ReadonlyMap<string, (call: HookCall) => Happening> = new Map([
+  ['lxc', lxcHappening],
+  ['oci', ociHappening],
+  ['nspawn', nspawnHappening],
+]);
 
 /** Says that an instance is deleted with its container; whoever describes it otherwise keeps it. */
 const temporaryDescription = 'Made for a container by devlxd-hook; deleted with it';
@@ -48,7 +48,7 @@ export class HookHandlers {
 
   /** In a text of one line: "ok", or "error: " and what to do, for a reader that knows no JSON. */
   readonly run: ControlHandler = async ({ parameters, body, requestor }) => {
-    const understand = runtimes[parameters['runtime'] ?? ''];
+    const understand = runtimes.get(parameters['runtime'] ?? '');
     if (understand === undefined) throw new Fault('not-found', `There is no hook for "${parameters['runtime']}"`);
     const call = parseBody(hookCall, body);
     try {

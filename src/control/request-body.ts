@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { closestMatch } from '../closest-match.js';
 import { invalid } from '../errors.js';
+import { lostNameIn } from '../text/lost-names.js';
 
 // valibot takes a list for a record.
 const noList = v.check((given: unknown) => !Array.isArray(given), 'must be an object');
@@ -108,7 +109,8 @@ export const statePut = v.strictObject({
  */
 export function parseBody<Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
   if (Array.isArray(body)) throw invalid('body', 'must be a JSON object');
-  checkNames(body, []);
+  const lost = lostNameIn(body);
+  if (lost !== undefined) throw invalid(lost, 'is no name that can be used here');
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
   const issue = result.issues[0];
@@ -121,15 +123,4 @@ export function parseBody<Schema extends v.GenericSchema>(schema: Schema, body: 
 function suggestionFor(field: string, schema: v.GenericSchema): string {
   const near = 'entries' in schema ? closestMatch(field, Object.keys(schema.entries as object)) : undefined;
   return near === undefined ? '' : `; do you mean ${near}?`;
-}
-
-/** valibot leaves these out without a word, so that what was sent would be lost. */
-const lostNames = ['__proto__', 'prototype', 'constructor'];
-
-function checkNames(value: unknown, path: readonly string[]): void {
-  if (typeof value !== 'object' || value === null) return;
-  for (const [name, inner] of Object.entries(value)) {
-    if (lostNames.includes(name)) throw invalid([...path, name].join('.'), 'is no name that can be used here');
-    checkNames(inner, [...path, name]);
-  }
 }

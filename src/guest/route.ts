@@ -1,7 +1,7 @@
 import type { Conditions } from '../images/download.js';
 import type { Instance } from '../model/instance.js';
 import { flag } from '../model/instance.js';
-import { type Endpoint, endpoints } from './guest-endpoints.js';
+import { type Endpoint, endpoints, type Handler } from './guest-endpoints.js';
 import { errorsOf } from './guest-errors.js';
 import { json, type Reply } from './guest-reply.js';
 
@@ -46,7 +46,7 @@ export function answer(instance: Instance, root: boolean, snapshot: RequestSnaps
   const errors = errorsOf(instance.source);
   if (!root && !flag(instance, 'security.devlxd.nonroot', false)) return errors.notRoot;
   if (match === undefined) return errors.notFound;
-  const handler = match.endpoint.methods[snapshot.method === 'HEAD' ? 'GET' : snapshot.method];
+  const handler = handlerOf(match.endpoint, snapshot.method);
   if (handler === undefined) return errors.notImplemented;
   if (!isServed(instance)) return errors.forbidden;
   const parameter = decode(match.parameter);
@@ -60,6 +60,12 @@ export function answer(instance: Instance, root: boolean, snapshot: RequestSnaps
   });
   // HEAD of an endless stream is its head.
   return reply.kind === 'events' && snapshot.method === 'HEAD' ? json('') : reply;
+}
+
+/** undefined: the endpoint has no such method. An own property only: guests send "constructor" and "__proto__", too. */
+function handlerOf({ methods }: Endpoint, method: string): Handler | undefined {
+  const name = method === 'HEAD' ? 'GET' : method;
+  return Object.hasOwn(methods, name) ? methods[name] : undefined;
 }
 
 /** May the instance use the API at all? */
