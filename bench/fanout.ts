@@ -10,7 +10,7 @@ const nanosecondsPerMillisecond = 1e6;
 type Measure = (bench: Bench, server: Server) => Promise<Sample>;
 
 /**
- * Measures how long one event takes from the first of so many listeners of one guest to the last. What comes before
+ * Measures how long one event takes from the first listener of one guest to the last. What comes before
  * the first, such as the durable write, is shown beside it. patience: milliseconds that the last may take
  */
 export function fanout(wanted: number, patience = 30_000): Measure {
@@ -22,7 +22,7 @@ export function fanout(wanted: number, patience = 30_000): Measure {
   };
 }
 
-/** The same for one listener in each of so many guests, all of which hear of the event. */
+/** The same with one listener in each guest; all guests receive the event. */
 export function fanoutToAll(wanted: number): Measure {
   return async (bench, server) => {
     const planned = Math.ceil(wanted * bench.plan.scale);

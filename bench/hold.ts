@@ -1,7 +1,7 @@
 import { descriptorLimit } from '../src/daemon/file-descriptors.js';
 import type { Finished } from './child.js';
 
-/** Who keeps connections open. */
+/** The process that keeps connections open. */
 export interface Holder {
   go(): void;
   /** The next line that is printed: "held N", "heard N". */

@@ -3,12 +3,12 @@ import { Child } from './child.js';
 import type { Running, Sample, Side, Trial } from './trial.js';
 import { tools } from './workplace.js';
 
-/** Finds out again and again whose a connection is. */
+/** Identifies the caller of a connection repeatedly. */
 interface Identifier extends Running {
   identify(): Promise<Sample>;
 }
 
-/** What it costs to find out whose a connection is, without accepting or answering anything. */
+/** The cost of identifying a caller, without accept or answer. */
 export function identity(): Trial<Identifier> {
   return {
     name: 'identity',

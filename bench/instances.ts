@@ -5,11 +5,11 @@ import type { Bench, Restartable, Running, Sample, Side, Trial } from './trial.j
 
 /** A daemon that gets more instances. */
 interface Growing extends Running {
-  /** Gets so many, and keeps them until it is stopped. */
+  /** Gets this many and keeps them until it is stopped. */
   grow(count: number): Promise<void>;
 }
 
-/** Resident memory for each of so many instances, whose guests have not asked for anything yet. */
+/** Resident memory per instance before its guest has asked for anything. */
 export function instanceMemory(wanted: number): Trial<Growing> {
   return {
     name: 'instance-memory',

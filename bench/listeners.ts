@@ -5,7 +5,7 @@ import { growth, residentKilobytes } from './memory.js';
 import type { Bench, Sample, Server } from './trial.js';
 
 /**
- * Measures kilobytes per idle WebSocket listener: how much the server's resident memory has grown when so many are
+ * Measures kilobytes per idle WebSocket listener: growth of the server's resident memory when this many are
  * there. The server is fresh, so what its heap grows by on the way counts too.
  */
 export function listeners(wanted: number): (bench: Bench, server: Server) => Promise<Sample> {

@@ -13,7 +13,7 @@ import {
 /** What rounds may lie apart on a machine that does nothing else. */
 const quietSpread = 0.25;
 
-/** Of a core: whoever uses as much has no time left. */
+/** Share of one core above which a process counts as saturated. */
 const busyPercent = 95;
 
 /** uWebSockets.js signs what it answers itself; devlxd's answers that are given again do without. */
@@ -83,7 +83,7 @@ class Contestant<Kind extends Running> {
     return this.#side.name;
   }
 
-  /** A round that fails is a fault of the trial, and nobody's figure; the side is out then. */
+  /** A failed round is a fault of the trial, not a figure; the side is left out. */
   async runRound(): Promise<void> {
     try {
       this.#server ??= await this.#side.start(this.#bench);
@@ -159,7 +159,7 @@ function restless(sides: readonly SideResult[]): string[] {
   return names.length === 0 ? [] : [`the rounds of ${names.join(', ')} differ too much to be relied upon`];
 }
 
-/** Who waited for the load instead of being waited for. */
+/** Sides that waited for the load generator: it was the bottleneck. */
 function starved(sides: readonly SideResult[]): string[] {
   const names = sides.filter(({ also }) => isBusy(also[loadShare]) && !isBusy(also[serverShare]));
   if (names.length === 0) return [];
@@ -170,7 +170,7 @@ function isBusy(percent: number | undefined): boolean {
   return percent !== undefined && percent >= busyPercent;
 }
 
-/** Who sends fewer bytes has less to do. */
+/** A side that sends fewer bytes has less to do. */
 function unequalAnswers(sides: readonly SideResult[]): string[] {
   const lengths = sides.flatMap(({ also }) => also['answer bytes'] ?? []);
   if (Math.max(...lengths) - Math.min(...lengths) <= signature) return [];

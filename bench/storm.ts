@@ -19,7 +19,7 @@ const cloudInit = [
   '/1.0',
 ];
 
-/** Measures the seconds until so many instances that boot at once have all their answers. */
+/** Measures the seconds until all instances of a boot storm have their answers. */
 export function storm(instances: number): (bench: Bench, server: Server) => Promise<Sample> {
   return async (bench, server) => {
     const count = Math.ceil(instances * bench.plan.scale);

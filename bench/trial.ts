@@ -5,7 +5,7 @@ import type { Workplace } from './workplace.js';
 /** How long and how often, for all trials of a run. */
 export interface Plan {
   readonly rounds: number;
-  /** of one load, after so many seconds of warm-up */
+  /** of one load, after these seconds of warm-up */
   readonly seconds: number;
   readonly warmup: number;
   /** how many of the instances that a trial is about there are, at most 1 */
@@ -43,19 +43,19 @@ export interface Server extends Running {
 export interface Restartable extends Server {
   /** the operator's socket */
   readonly control: string;
-  /** Makes so many instances that do not run. */
+  /** Creates this many stopped instances. */
   store(count: number): Promise<void>;
   /** Ends it and starts it again; gives the time, of performance.now(), at which it was started. */
   restart(): Promise<number>;
 }
 
-/** One of those that are compared. */
+/** One side of the comparison. */
 export interface Side<Kind extends Running = Server> {
   readonly name: string;
   start(bench: Bench): Promise<Kind>;
 }
 
-/** Names of what else was seen that tell who was the bottleneck: of one core. */
+/** Further figures that show which process was the bottleneck: the use of one core. */
 export const serverShare = 'server %';
 export const loadShare = 'load %';
 

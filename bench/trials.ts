@@ -138,7 +138,7 @@ function keepAlive(connections: number): Trial {
   };
 }
 
-/** Nobody else has these answers, so devlxd is measured against itself. body: left out where it tells the instance */
+/** No peer has these answers, so devlxd is measured against itself. body: left out where it tells the instance */
 function endpoint(name: string, path: string, body?: string): Trial {
   return {
     name,

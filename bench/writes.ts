@@ -37,7 +37,7 @@ export function writes(operators: number, goal?: Goal): Trial<Writer> {
   };
 }
 
-/** One operator who changes so many instances with each request. */
+/** One operator that changes a batch of instances with each request. */
 export function batches(changes: number, goal: Goal): Trial<Writer> {
   return {
     name: `writes-batch-${changes}`,
@@ -87,7 +87,7 @@ async function patchInBatches({ plan }: Bench, pid: number, control: string, ins
   return { value, also: { [serverShare]: busy * 100 }, faults: [] };
 }
 
-/** Changes a second, over so many seconds. */
+/** Changes per second over the given seconds. */
 async function patchAll(client: Client, instances: number, seconds: number): Promise<number> {
   const began = performance.now();
   let changes = 0;

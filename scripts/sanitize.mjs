@@ -87,7 +87,7 @@ if (orderly.length === 0 && Number(readFileSync('/proc/sys/vm/mmap_rnd_bits', 'u
   // What the daemon does on other threads than the event loop's: it sends images, and receives descriptors.
   const addon = buildAddon(threads);
   runTests(addon, ['native-threads', 'images'], environment, orderly);
-  // Those of a service manager need Python, which ends at once with this library.
+  // The service-manager tests need Python, which exits at once with this library preloaded.
   runTests(addon, ['restarts'], environment, orderly, ['--test-name-pattern=^a takeover: ']);
 }
 rmSync(out, { recursive: true });

@@ -3,7 +3,7 @@ import { type Logger, pino } from 'pino';
 
 export type Log = Logger;
 
-/** Every line that is written, as JSON, for those who follow the log over the API. */
+/** Every line written to the log, as JSON, for clients that follow it over the API. */
 export class LogLines extends EventEmitter<{ line: [string] }> {}
 
 /** JSON lines for programs; readable lines for people. Both go to standard error and are written at once. */

@@ -74,7 +74,7 @@ Failure CannedServer::accept_all() {
     if (!fd.valid()) {
       return errno == EAGAIN || errno == EINTR ? Failure{} : Failure{"accept4", errno};
     }
-    // Who has gone already cannot be asked about; that costs a connection, as it does in devlxd.
+    // A caller that has already exited cannot be identified; that costs a connection, as in devlxd.
     if (!doorman_.knows(fd.get())) {
       complain("bench_floor", {"identifying a caller", errno});
       continue;

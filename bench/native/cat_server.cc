@@ -1,4 +1,5 @@
-// The floor of image exports: whoever asks gets a file by cat(1), as from a shell behind a socket.
+// The floor of image exports: each connection gets the file from cat(1), as from a shell behind a
+// socket.
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -21,7 +21,7 @@ class Doorman {
   bool identifies(int fd);
 
   Care care_;
-  // By id of the pid namespace. Whoever comes first registers it: the floor has no operator.
+  // By pid namespace id. The first caller registers it: the floor has no operator.
   std::unordered_map<uint64_t, uint64_t> connections_of_namespace_;
 };
 

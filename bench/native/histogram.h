@@ -15,7 +15,7 @@ class Histogram {
   uint64_t count() const { return count_; }
   uint64_t max() const { return max_; }
 
-  // The least value that so many percent of all values do not exceed; 0 when there are none.
+  // The given percentile of all values; 0 when there are none.
   uint64_t percentile(double percent) const;
 
  private:

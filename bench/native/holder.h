@@ -19,7 +19,7 @@ struct HoldResult {
   uint64_t held = 0;
   double seconds = 0;  // until all of them were
   uint64_t messages = 0;
-  uint64_t message_bytes = 0;  // of their frames, and of those of pings
+  uint64_t message_bytes = 0;  // of event frames and pings
   uint64_t pings = 0;
   uint64_t first_message = 0;  // CLOCK_MONOTONIC, nanoseconds; 0: none came
   uint64_t last_message = 0;

@@ -1,4 +1,4 @@
-// What it costs to find out whose a connection is, alone: no accept, no answer.
+// The cost of identifying a caller alone: no accept, no answer.
 #include <getopt.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -56,7 +56,7 @@ bool read_path(const char* text, IdentityMethod& path) {
   return false;
 }
 
-// In the guest: a process in so many further namespaces connects, and all of them stay.
+// In the guest: a process inside further nested namespaces connects, and all of them stay.
 [[noreturn]] void connect_and_stay(int socket, const Options& options) {
   guests::ConnectRequest request;
   request.path = options.socket;

@@ -205,7 +205,8 @@ void RequestLoad::record(const Connection& connection, uint64_t time, uint64_t b
   result_.nanoseconds.add(time - connection.began);
 }
 
-// What has no answer by now never gets one; an open loop also owes what it could not send.
+// Requests without an answer at the end count as lost; an open loop also counts what it could not
+// send.
 void RequestLoad::time_out(uint64_t time) {
   for (uint64_t i = 0; i < under_way_; i++) tally_.error("a request was not answered in 5 s");
   if (!is_open_loop() || tally_.hopeless()) return;

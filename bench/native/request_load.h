@@ -67,7 +67,7 @@ class RequestLoad {
   Tally& tally_;
   OwnFd epoll_;
   std::vector<Connection> connections_;
-  std::deque<Connection*> idle_;      // who was idle longest asks next
+  std::deque<Connection*> idle_;      // the connection idle longest asks next
   std::vector<Connection*> waiting_;  // could not connect; tried again in a moment
   std::vector<char> buffer_;
   KnownAnswer namespace_cache_;

@@ -13,7 +13,7 @@ namespace devlxd::bench {
 
 constexpr size_t kMostRequests = 16;
 
-// What one guest saw. Lies in memory that it shares with those who started it.
+// What one guest saw, in memory shared with its parent.
 struct Outcome {
   uint64_t finished = 0;  // CLOCK_MONOTONIC, nanoseconds; 0: not yet
   uint32_t answered = 0;

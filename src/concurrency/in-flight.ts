@@ -1,4 +1,4 @@
-/** Work that is under way, and whoever waits for its end. */
+/** In-flight counter; `ended()` resolves at zero. */
 export class InFlight {
   #count = 0;
   readonly #waiting: (() => void)[] = [];

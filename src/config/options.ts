@@ -65,7 +65,7 @@ export const optionDeclarations = {
   },
 } as const satisfies Record<string, OptionDeclaration>;
 
-/** logLevel, responseCacheBytes and limits may change while the daemon runs (adopt.ts); nobody keeps a copy of them. */
+/** logLevel, responseCacheBytes and limits may change while the daemon runs (reload.ts): read them where they are used, never copy them. */
 export interface Settings {
   readonly runDir: string;
   readonly stateDir: string;

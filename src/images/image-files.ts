@@ -15,10 +15,10 @@ export interface Received extends ImageFile {
   readonly path: string;
 }
 
-/** The files of an image, open for whoever reads them at the time. */
+/** The open files of an image, shared by its current readers. */
 export interface OpenImage {
   readonly files: readonly FileHandle[];
-  /** Whoever is the last to call it closes them. */
+  /** The last reader to call it closes them. */
   release(): void;
 }
 
@@ -88,13 +88,13 @@ export class ImageFiles {
     await directory.sync().finally(() => directory.close());
   }
 
-  /** Those who read them go on reading. */
+  /** Current readers are not disturbed. */
   async remove({ fingerprint, files }: Image): Promise<void> {
     for (const index of files.keys()) await rm(this.#path(fingerprint, index), { force: true });
   }
 
   /**
-   * Opens an image's files, once for all who read them at the same time: a reader that stops reading costs no
+   * Opens an image's files once for all concurrent readers: a reader that stops reading costs no
    * descriptor but its connection's.
    * @throws Error, when they are not as long as they were
    */

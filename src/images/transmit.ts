@@ -37,7 +37,7 @@ async function transmitFile(
 ): Promise<void> {
   let offset = start;
   while (offset < end) {
-    // With the socket, its descriptor is gone: the number may be another guest's by now.
+    // The socket's descriptor is closed; its number may already belong to another guest's connection.
     if (socket.destroyed) throw new Error('the reader has gone');
     const turn = Math.min(end - offset, turnBytes);
     const sent = await sendFile(fd, file.fd, offset, turn);

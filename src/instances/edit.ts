@@ -19,7 +19,7 @@ const instanceIdKey = 'volatile.cloud-init.instance-id';
 export interface Wanted {
   readonly config: Config;
   readonly devices: Devices;
-  /** undefined: those that it has */
+  /** undefined: unchanged */
   readonly profiles?: readonly Profile[];
   /** undefined: the one that it has */
   readonly description?: string;
@@ -68,7 +68,7 @@ function touchesVolatile(before: Profile, after: Profile): boolean {
 }
 
 /**
- * The instance with another name, for which cloud-init runs anew.
+ * The instance under a new name; cloud-init treats it as a new instance.
  * @throws Fault invalid-value or already-exists
  */
 export function renamed(before: Instance, name: string): Instance {
@@ -100,7 +100,7 @@ function settled(before: Instance | undefined, after: Instance): Instance {
 
 const cloudInitKey = /^(?:cloud-init|user)\.(?:vendor-data|user-data|network-config)$|^cloud-init\.ssh-keys\./;
 
-/** cloud-init runs anew for a new instance id, which it should when what it reads, its name or its nics change. */
+/** A new instance id makes cloud-init run again, as it should when its data, the name or a nic changes. */
 function restartsCloudInit(before: Instance, after: Instance): boolean {
   if (before.name !== after.name) return true;
   const { set, removed } = differenceOf(expandedConfig(before), expandedConfig(after));

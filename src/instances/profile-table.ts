@@ -68,7 +68,7 @@ export function usersOfEach(instances: readonly Instance[]): ReadonlyMap<Profile
   return users;
 }
 
-/** Those of the instances that use a profile. */
+/** The instances that use a profile. */
 export function usersOf(instances: readonly Instance[], profile: Profile): Instance[] {
   return instances.filter(({ profiles }) => profiles.some(({ id }) => id === profile.id));
 }

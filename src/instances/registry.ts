@@ -23,9 +23,9 @@ interface Done {
 }
 
 interface Events {
-  /** those of instances, of one commit, in order */
+  /** changes of instances in one commit, in order */
   changes: [readonly WrittenChange[]];
-  /** anything at all, one by one, and who asked for it; after `changes` */
+  /** every change, one by one, with its requestor; after `changes` */
   written: [Written, Requestor | undefined];
 }
 
@@ -104,14 +104,14 @@ export class Registry extends EventEmitter<Events> {
     return list(this.#tables.projects);
   }
 
-  /** Those of an instance after a timestamp; undefined when some are not kept any more, or they are longer than that. */
+  /** Events of an instance after a timestamp; undefined when some are no longer stored, or they exceed the limit. */
   eventsAfter(instanceId: number, timestamp: string, mostBytes: number): Promise<GuestEvent[] | undefined> {
     return this.#store.eventsAfter(instanceId, timestamp, mostBytes);
   }
 
   /**
    * Runs work, which must not wait for anything, and gives what it returns once that is durable.
-   * What work throws is thrown. requestor: who asked for it, for those who hear of it
+   * Errors of work are rethrown. requestor: named in the lifecycle events
    */
   transact<Result>(work: (transaction: Transaction) => Result, requestor?: Requestor): Promise<Result> {
     return new Promise((resolve, reject) => {

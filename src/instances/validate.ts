@@ -13,7 +13,7 @@ const optionPattern = /^[a-z][a-z0-9_.-]{0,127}$/i;
 
 /** Name spaces whose keys may have any name. */
 const freeNamespaces = ['user.', 'environment.', 'image.', 'cloud-init.ssh-keys.'];
-/** Name spaces of LXD whose keys mean nothing here, but are kept for whoever wrote them. */
+/** Namespaces of LXD whose keys have no effect here; they are stored and shown unchanged. */
 const keptNamespaces = [
   'boot.',
   'limits.',

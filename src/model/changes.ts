@@ -21,7 +21,7 @@ export type AnyChange = ({ readonly kind: 'instance' } & Change) | ProfileChange
 /** The same once it is written. */
 export type Written = ({ readonly kind: 'instance' } & WrittenChange) | ProfileChange | ProjectChange;
 
-/** Who asked for a change, as lifecycle events say it (api.EventLifecycleRequestor of LXD). */
+/** The requestor of a change, as in lifecycle events (api.EventLifecycleRequestor of LXD). */
 export interface Requestor {
   readonly username: string;
   readonly protocol: string;

@@ -29,7 +29,7 @@ export type ImageType = (typeof imageTypes)[number];
 
 export const fingerprintPattern = /^[0-9a-f]{64}$/;
 
-/** May guests have it, whose configuration allows them images at all? */
+/** May a guest with security.devlxd.images have it? */
 export function isForGuests(image: Pick<Image, 'public' | 'cached'>): boolean {
   return image.public || image.cached;
 }

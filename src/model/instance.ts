@@ -6,7 +6,7 @@ export type Device = ReadonlyMap<string, string>;
 
 export type Devices = ReadonlyMap<string, Device>;
 
-/** The process that an instance runs as. The three together name one process for ever. */
+/** The init of a running instance. The three fields together are unique to one process. */
 export interface Run {
   /** pid of its init, in the daemon's pid namespace */
   readonly pid: number;
@@ -59,7 +59,7 @@ export interface Instance {
   readonly guestState: GuestState;
   /** undefined: stopped */
   readonly run: Run | undefined;
-  /** who else it belongs to; left out: it is our own. Its config and devices are expanded already */
+  /** the daemon that owns it; left out: our own. Config and devices of a sourced instance are already expanded */
   readonly source?: SourceName;
 }
 

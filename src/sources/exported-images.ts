@@ -19,7 +19,7 @@ export class SourceImages {
   }
 
   /**
-   * The source's own answer to who asks for an image by its full fingerprint; its body must be read, or destroyed. It
+   * The source's own answer for an image named by its full fingerprint; its body must be read, or destroyed. It
    * is looked for in the instance's project, and then in the default one, where the source itself looks for what its
    * guests ask for. gone: ends it at any time
    * @returns undefined: there is none, or none for guests

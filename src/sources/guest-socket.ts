@@ -101,7 +101,7 @@ export class GuestSocket {
     this.#waiting = undefined;
   }
 
-  /** Guests reach the source's daemon again; if it has ended, nobody. */
+  /** Guests reach the source's daemon again, if it still runs. */
   giveBack(): void {
     this.unwatch();
     this.#restore();
@@ -120,7 +120,7 @@ export class GuestSocket {
       }
       for (const name of ['own', 'theirs', 'new'] as const) remove(inside(name));
     });
-    // What else somebody has put into it is not ours to remove.
+    // Other entries in the directory are not ours to remove.
     expecting('ENOTEMPTY', () => rmdirSync(this.#hidden));
   }
 

@@ -43,7 +43,7 @@ export class Inits {
     await Promise.all(all.map((found) => this.#start(found, pidOf, again)));
   }
 
-  /** A pid that the source named may be another's by now: only one that it names still, when it is held, counts. */
+  /** The pid may have been reused since the source named it: it counts only if the source still names it once its pidfd is held. */
   async #start(found: SourcedInstance, pidOf: PidOf, again: PidOf): Promise<void> {
     const { project, name } = found;
     const pid = await pidOf(found);
@@ -74,7 +74,7 @@ export class Inits {
   }
 }
 
-/** Unless another has that name by now. */
+/** Does nothing when another instance has that name now. */
 function pidIn(found: SourcedInstance | undefined, instance: SourcedInstance): number {
   return found !== undefined && identityOf(found) === identityOf(instance) ? found.pid : 0;
 }

@@ -61,7 +61,7 @@ export class Lxd implements Source {
       try {
         tell(JSON.parse(String(data)) as LifecycleEvent, events);
       } catch {
-        socket.terminate(); // nobody knows what it meant: as after any broken connection, everything is read anew
+        socket.terminate(); // unreadable: reconnect and read everything again, as after any broken connection
       }
     });
     await new Promise<void>((resolve, reject) => {

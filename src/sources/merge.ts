@@ -15,7 +15,7 @@ export type Merged =
 
 /**
  * Makes the source's instances in the store what the source says: all of them, so what it does not name is gone.
- * @returns those that are not taken in, since an instance of our own has their name
+ * @returns the instances that are left out because one of our own has the name
  */
 export function mergeAll(
   transaction: Transaction,
@@ -90,7 +90,7 @@ function following(before: Instance, after: Instance): Instance {
 
 type Identified = Pick<Instance, 'project' | 'name' | 'config'>;
 
-/** What stays when an instance is renamed, and is another for one that is made anew under its name. */
+/** Stable when an instance is renamed; different for a new instance of the same name. */
 export function identityOf({ project, name, config }: Identified): string {
   return config.get('volatile.uuid') || keyOf(project, name);
 }
@@ -99,7 +99,7 @@ function isSameOne(a: Identified, b: Identified): boolean {
   return identityOf(a) === identityOf(b);
 }
 
-/** The same, but for those whose identity is another's as well, by their names: nobody is taken for another. */
+/** As identityOf, but falls back to project/name where an identity is not unique. */
 function identities(...lists: readonly (readonly Identified[])[]): (instance: Identified) => string {
   const shared = new Set(lists.flatMap(twice));
   return (instance) => {

@@ -7,7 +7,7 @@ import { dialects, type SourceSetting } from './dialects.js';
 /** How long a source may take to answer; 0: any time. */
 export type SourceLimits = Pick<Limits, 'source-seconds'>;
 
-/** A source's own API, on its socket. What is not answered in time fails: a source that hangs holds up nothing for ever. */
+/** A source's own API, on its socket. Each request has a time limit, so a source that hangs blocks nothing. */
 export class SourceApi {
   readonly #source: SourceSetting;
   readonly #limits: SourceLimits;
@@ -25,7 +25,7 @@ export class SourceApi {
 
   /**
    * What is in the answer; undefined: not found. patience: as many times longer may it take
-   * @throws Error, which says whose answer it is, or is not
+   * @throws Error, which names the daemon that answered, or says that none did
    */
   async get(path: string, patience = 1): Promise<unknown> {
     const ask = (signal: AbortSignal) => this.#connection.ask({ method: 'GET', path, signal });
@@ -84,7 +84,7 @@ export class SourceApi {
   }
 }
 
-/** Without the sentence that is for those who look for a devlxd. */
+/** Without the sentence that helps to find a devlxd: this is another daemon. */
 function reasonOf({ message, cause }: Error): string {
   return cause instanceof Error ? cause.message : message;
 }

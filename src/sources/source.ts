@@ -33,7 +33,7 @@ export interface Listed {
 
 /** What a source tells of its own accord. */
 export interface SourceEvents {
-  /** Something has happened to this instance; nobody says what. started: it has an init, which may be another */
+  /** This instance has changed in some way. started: it has an init, possibly a new one */
   changed(instance: Named, started: boolean): void;
   /** Nothing is told from here on. */
   ended(): void;

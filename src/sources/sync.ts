@@ -8,15 +8,15 @@ import { Inits } from './init-registration.js';
 import { mergeAll, mergeFound } from './merge.js';
 import type { Listed, Named, Source } from './source.js';
 
-/** A list of all costs the source less than asking for each of more than so many, or of more than one in so many. */
+/** Above max(16, 1/8 of all) changed instances, one full list costs the source less than single requests. */
 const fewest = 16;
 const oneIn = 8;
 
-/** After a list of all, the source has a rest of as many times what that took, up to so many milliseconds. */
+/** After a full list, wait 4 times its duration, at most 30 s. */
 const rests = 4;
 const longestRest = 30_000;
 
-/** Somebody said that it has changed. */
+/** The source has reported a change of this instance. */
 interface Change extends Named {
   /** its init may be another */
   readonly started: boolean;

@@ -41,7 +41,7 @@ const statements = {
 const lastEvent = `SELECT max(last) FROM
   (SELECT (SELECT max(timestamp) FROM events WHERE instance_id = id) AS last FROM instances)`;
 
-/** Events are thrown away so many at a time, which costs less than one by one. */
+/** Old events are trimmed in batches. */
 const trimmedAtOnce = 64;
 
 /** One write: the name of a prepared statement and its parameters. */
@@ -92,7 +92,7 @@ export type EventRow = [timestamp: string, type: string, text: string];
 interface EventsRequest {
   readonly kind: 'events';
   readonly instanceId: number;
-  /** those after it */
+  /** only events after this one */
   readonly timestamp: string;
   /** 0: any length */
   readonly mostBytes: number;

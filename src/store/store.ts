@@ -93,7 +93,7 @@ export class Store {
   }
 
   /**
-   * Writes everything that is durable by now into a file, which must not exist yet.
+   * Writes everything that is durable into a new file; it must not exist yet.
    * @throws Fault store-full or store-failed
    */
   async copyTo(file: string): Promise<void> {
