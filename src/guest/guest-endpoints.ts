@@ -15,7 +15,7 @@ import {
 import { badRequest, errors, errorsOf } from './guest-errors.js';
 import { json, type Reply, raw } from './guest-reply.js';
 
-/** A request as a handler sees it: whose it is, and what was snapshot; never the connection. */
+/** A request as a handler sees it: the caller's instance and the request's parts; never the connection. */
 export interface GuestRequest {
   readonly instance: Instance;
   /** the part of the path that stood for {key}, percent-decoded; '' where there is none */

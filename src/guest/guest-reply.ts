@@ -18,7 +18,7 @@ export interface BodyReply {
   readonly closes?: true;
 }
 
-/** An endless stream: a WebSocket, or chunks, as the caller snapshot. */
+/** An endless stream: a WebSocket, or chunks, as the caller asked. */
 export interface EventsReply {
   readonly kind: 'events';
   readonly types: ReadonlySet<EventType>;

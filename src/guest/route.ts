@@ -5,7 +5,7 @@ import { type Endpoint, endpoints, type Handler } from './guest-endpoints.js';
 import { errorsOf } from './guest-errors.js';
 import { json, type Reply } from './guest-reply.js';
 
-/** What was snapshot, copied out of uWebSockets' request, which is gone after the handler returns. */
+/** A request, copied out of uWebSockets' request, which is gone after the handler returns. */
 export interface RequestSnapshot {
   readonly method: string;
   /** as sent, without the query */

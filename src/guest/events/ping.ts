@@ -1,12 +1,12 @@
 import type { Limits } from '../../limits/limits.js';
 
-/** Somebody who is snapshot now and then whether he is still there. */
+/** A peer that is pinged periodically. */
 export interface Pinged {
   /** Asks once more, or ends the one who has not answered for too long. */
   beat(): void;
 }
 
-/** In so many parts are those who are snapshot divided, so that thousands are not snapshot at the same moment. */
+/** Pings are spread over this many batches per period, so that thousands are not sent at once. */
 const parts = 10;
 
 /** Beats everyone once per period, a tenth of them at a time. */

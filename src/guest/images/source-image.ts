@@ -7,7 +7,7 @@ import type { SourceImages } from '../../sources/exported-images.js';
 import { errorsOf } from '../guest-errors.js';
 import { type BodyReply, rawAnswer, rawReply } from '../guest-reply.js';
 
-/** What a guest has snapshot for. */
+/** The image that a guest has asked for. */
 export interface WantedImage {
   /** of the instance */
   readonly project: string;
