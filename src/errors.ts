@@ -13,6 +13,7 @@ export const faults = {
   'in-use': 400,
   'belongs-to-source': 409,
   'cannot-register': 400,
+  'shares-namespace': 400,
   forbidden: 403,
   'not-implemented': 501,
   'body-too-large': 413,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Fault } from '../errors.js';
+import type { Run } from '../model/instance.js';
 import type { Init } from './hook-calls.js';
 
 /** How long an init may take to appear after its supervisor has been started. */
@@ -19,6 +20,14 @@ export async function findInit(init: Init): Promise<number> {
     if (performance.now() > end) throw new Fault('cannot-register', missing(init));
     await new Promise((resolve) => setTimeout(resolve, stepMilliseconds));
   }
+}
+
+/** Is it not there, a zombie, or another process by now? Whether it has ended, only its pidfd knows: the gate's. */
+export function seemsGone({ pid, startTicks }: Run): boolean {
+  const stat = textOf(`/proc/${pid}/stat`);
+  // Fields 3 and 22 of proc(5); the second may hold anything.
+  const [state = '', ...others] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return ['', 'Z', 'X'].includes(state) || Number(others[22 - 4]) !== startTicks;
 }
 
 function missing(init: Exclude<Init, { pid: number }>): string {

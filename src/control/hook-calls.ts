@@ -1,5 +1,9 @@
 import * as v from 'valibot';
 import { invalid } from '../errors.js';
+import { isInstanceName } from '../instances/validate.js';
+import { defaultProject } from '../model/instance.js';
+import { instanceNameOf } from './container-name.js';
+import { pidOf, type Told, wordsOf } from './hook-words.js';
 
 /** What devlxd-hook was given by a runtime (native/hook/hook.cc). */
 export interface HookCall {
@@ -12,33 +16,57 @@ export interface HookCall {
 }
 
 /** What happens to a container. */
-export interface Happening {
-  readonly stage: 'start' | 'stop';
+export type Happening = Start | Stop;
+
+interface Named {
+  readonly project: string;
   /** of the instance */
   readonly name: string;
-  /** where its init is found, when it starts */
-  readonly init?: Init;
-  /** keys to set before it starts */
-  readonly config: Readonly<Record<string, string>>;
+  /** as the runtime calls the container, or as it is told to call the instance */
+  readonly container: string;
   /** an instance that this makes is deleted with its container */
   readonly temporary: boolean;
+}
+
+export interface Start extends Named {
+  readonly stage: 'start';
+  readonly init: Init;
+  /** keys to set before it starts */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+export interface Stop extends Named {
+  readonly stage: 'stop';
+  /** of the init that has ended, where the runtime says so */
+  readonly pid: number | undefined;
 }
 
 /** By its pid, as the daemon sees it; or as the init among the children of a process; or as systemd-machined knows it. */
 export type Init = { readonly pid: number } | { readonly supervisor: number } | { readonly machine: string };
 
-const assignment = /^([^=\s]+)=(.*)$/s;
-
 /** lxc.hook.start-host and lxc.hook.stop, in both of LXC's ways to call a hook (lxc.hook.version 0 and 1). */
 export function lxcHappening({ arguments: words, environment }: HookCall): Happening {
-  const [type = environment['LXC_HOOK_TYPE']] = words.slice(-1).filter((word) => !assignment.test(word));
-  const name = environment['LXC_NAME'];
-  if (name === undefined || type === undefined) throw invalid('LXC_NAME', 'is missing: only LXC calls this hook');
-  const config = configOf(words.filter((word) => assignment.test(word)));
-  if (type === 'stop' || type === 'post-stop') return { stage: 'stop', name, config: {}, temporary: false };
+  const container = environment['LXC_NAME'];
+  if (container === undefined) throw invalid('LXC_NAME', 'is missing: only LXC calls this hook');
+  const [own, type = environment['LXC_HOOK_TYPE']] = splitByLxc(words, container);
+  if (type === undefined) throw invalid('LXC_HOOK_TYPE', 'is missing: only LXC calls this hook');
+  const told = wordsOf(own, ['--name', '--project']);
+  const named = namedBy(told, container, false);
+  const pid = environment['LXC_PID'] || undefined;
+  if (type === 'stop' || type === 'post-stop') {
+    return { ...named, stage: 'stop', pid: pid === undefined ? undefined : pidOf('LXC_PID', pid) };
+  }
   if (type !== 'start-host') throw invalid('hook', `"${type}" is not taken, only start-host and stop`);
-  const init = { pid: pidOf('LXC_PID', environment['LXC_PID']) };
-  return { stage: 'start', name, init, config, temporary: false };
+  return { ...named, stage: 'start', init: { pid: pidOf('LXC_PID', pid) }, config: told.config };
+}
+
+/**
+ * The words of the configuration, and the type of the hook. lxc.hook.version 0 says NAME, "lxc" and the type behind
+ * them, and then, of stop, where the namespaces are: run_script_argv and lxc_end of LXC.
+ */
+function splitByLxc(words: readonly string[], container: string): [readonly string[], string | undefined] {
+  const at = words.findIndex((word, index) => word === container && words[index + 1] === 'lxc');
+  return at < 0 ? [words, undefined] : [words.slice(0, at), words[at + 2]];
 }
 
 /** The state of a container, which an OCI runtime gives its hooks (runtime-spec, runtime.md, "State"). */
@@ -46,24 +74,32 @@ const ociState = v.object({
   id: v.string(),
   status: v.string(),
   pid: v.optional(v.number()),
-  annotations: v.optional(v.record(v.string(), v.string())),
+  annotations: v.nullish(v.record(v.string(), v.string())),
 });
 
-const nameAnnotation = 'devlxd.name';
 const configAnnotation = 'devlxd.config.';
-/** As much of an id as podman and docker show. */
-const shownId = 12;
 
-/** createRuntime and poststop; the state tells which. */
-export function ociHappening({ input }: HookCall): Happening {
-  const { id, status, pid, annotations = {} } = parsedState(input);
-  const name = annotations[nameAnnotation] ?? nameOfId(id);
-  const common = { name, temporary: true };
-  if (status === 'stopped') return { ...common, stage: 'stop', config: {} };
+/** createRuntime and poststop; the state tells which. undefined: it is nothing to us. */
+export function ociHappening({ arguments: words, input }: HookCall): Happening | undefined {
+  const told = wordsOf(words, ['--project']);
+  const { id, status, pid, annotations: given } = parsedState(input);
+  const annotations = given ?? {};
+  if (isSandbox(annotations)) return undefined;
+  const { 'devlxd.name': name, 'devlxd.project': project } = annotations;
+  const options = { ...told.options, ...(name && { '--name': name }), ...(project && { '--project': project }) };
+  const named = namedBy({ ...told, options }, id, true);
+  if (status === 'stopped') return { ...named, stage: 'stop', pid: pid || undefined };
   const config = Object.entries(annotations).flatMap(([key, value]) =>
     key.startsWith(configAnnotation) ? [[key.slice(configAnnotation.length), value]] : [],
   );
-  return { ...common, stage: 'start', init: { pid: pidOf('pid', pid) }, config: Object.fromEntries(config) };
+  const keys = { ...told.config, ...Object.fromEntries(config) };
+  return { ...named, stage: 'start', init: { pid: pidOf('pid', pid) }, config: keys };
+}
+
+/** What only holds the namespaces of a pod, and would have the name of what runs in it: containerd's and CRI-O's words. */
+function isSandbox(annotations: Readonly<Record<string, string>>): boolean {
+  const { 'io.kubernetes.cri.container-type': containerd, 'io.kubernetes.cri-o.ContainerType': crio } = annotations;
+  return (containerd ?? crio) === 'sandbox';
 }
 
 function parsedState(text: string): v.InferOutput<typeof ociState> {
@@ -73,36 +109,23 @@ function parsedState(text: string): v.InferOutput<typeof ociState> {
   throw invalid(field, 'is not of an OCI state: only OCI runtimes call this hook');
 }
 
-/** Names of instances begin with a letter; generated ids need not. */
-function nameOfId(id: string): string {
-  return /^[0-9a-f]{32,}$/.test(id) ? `oci-${id.slice(0, shownId)}` : id;
-}
-
 /** start NAME [--supervisor PID] [KEY=VALUE...], stop NAME */
 export function nspawnHappening({ arguments: words, environment }: HookCall): Happening {
-  const [stage, name, ...others] = words;
-  if ((stage !== 'start' && stage !== 'stop') || name === undefined) {
+  const [stage, machine, ...others] = words;
+  if ((stage !== 'start' && stage !== 'stop') || machine === undefined) {
     throw invalid('nspawn', 'takes "start NAME" or "stop NAME"');
   }
-  if (stage === 'stop') return { stage, name, config: {}, temporary: false };
-  const at = others.indexOf('--supervisor');
-  const supervisor = at < 0 ? environment['MAINPID'] : (others.splice(at, 2)[1] ?? '');
-  const init = supervisor === undefined ? { machine: name } : { supervisor: pidOf('--supervisor', supervisor) };
-  return { stage, name, init, config: configOf(others), temporary: false };
+  const told = wordsOf(others, ['--name', '--project', '--supervisor']);
+  const named = namedBy(told, machine, false);
+  if (stage === 'stop') return { ...named, stage, pid: undefined };
+  const supervisor = told.options['--supervisor'] ?? environment['MAINPID'];
+  const init = supervisor === undefined ? { machine } : { supervisor: pidOf('--supervisor', supervisor) };
+  return { ...named, stage, init, config: told.config };
 }
 
-function configOf(words: readonly string[]): Record<string, string> {
-  const entries = words.map((word) => {
-    const [, key, value] = assignment.exec(word) ?? [];
-    if (key === undefined || value === undefined) throw invalid(word, 'is not KEY=VALUE');
-    return [key, value];
-  });
-  return Object.fromEntries(entries);
-}
-
-function pidOf(field: string, given: string | number | undefined): number {
-  const pid = Number(given);
-  if (given === undefined || given === '') throw invalid(field, 'is missing');
-  if (!Number.isInteger(pid) || pid < 1) throw invalid(field, `"${given}" is no pid`);
-  return pid;
+/** A name that an operator gives is taken as it is, where it is one. */
+function namedBy({ options }: Told, container: string, temporary: boolean): Named {
+  const given = options['--name'];
+  const name = given !== undefined && isInstanceName(given) ? given : instanceNameOf(given ?? container);
+  return { project: options['--project'] ?? defaultProject, name, container: given ?? container, temporary };
 }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import * as v from 'valibot';
 import { Fault } from '../errors.js';
 import { edited, newInstance, withoutEmpty } from '../instances/edit.js';
@@ -6,11 +5,21 @@ import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
+import type { Log } from '../log.js';
 import type { Requestor } from '../model/changes.js';
-import { defaultProfile, defaultProject, type Instance } from '../model/instance.js';
+import { defaultProfile, type Instance, isTemporary, temporaryDescription } from '../model/instance.js';
+import { isGeneratedId } from './container-name.js';
 import type { ControlHandler } from './control-reply.js';
-import { findInit } from './find-init.js';
-import { type Happening, type HookCall, lxcHappening, nspawnHappening, ociHappening } from './hook-calls.js';
+import { findInit, seemsGone } from './find-init.js';
+import {
+  type Happening,
+  type HookCall,
+  lxcHappening,
+  nspawnHappening,
+  ociHappening,
+  type Start,
+  type Stop,
+} from './hook-calls.js';
 import { parseBody } from './request-body.js';
 import { mapOf } from './request-project.js';
 
@@ -21,14 +30,11 @@ const hookCall = v.strictObject({
   input: v.string(),
 });
 
-const runtimes: ReadonlyMap<string, (call: HookCall) => Happening> = new Map([
+const runtimes: ReadonlyMap<string, (call: HookCall) => Happening | undefined> = new Map([
   ['lxc', lxcHappening],
   ['oci', ociHappening],
   ['nspawn', nspawnHappening],
 ]);
-
-/** Says that an instance is deleted with its container; whoever describes it otherwise keeps it. */
-const temporaryDescription = 'Made for a container by devlxd-hook; deleted with it';
 
 /** How long the end of the container before may take to be noticed. */
 const patienceMilliseconds = 3000;
@@ -39,11 +45,15 @@ export class HookHandlers {
   readonly #registry: Registry;
   readonly #running: RunningInstances;
   readonly #limits: Limits;
+  readonly #log: Log;
+  /** sentences that the log has once */
+  readonly #said = new Set<string>();
 
-  constructor(registry: Registry, running: RunningInstances, limits: Limits) {
+  constructor(registry: Registry, running: RunningInstances, limits: Limits, log: Log) {
     this.#registry = registry;
     this.#running = running;
     this.#limits = limits;
+    this.#log = log;
   }
 
   /** In a text of one line: "ok", or "error: " and what to do, for a reader that knows no JSON. */
@@ -60,67 +70,91 @@ export class HookHandlers {
     }
   };
 
-  async #happen(happening: Happening, requestor: Requestor): Promise<void> {
-    if (happening.stage === 'stop') await this.#stop(happening, requestor);
-    else await this.#start(happening, requestor);
+  async #happen(happening: Happening | undefined, requestor: Requestor): Promise<void> {
+    if (happening?.stage === 'start') await this.#start(happening, requestor);
+    else if (happening?.stage === 'stop') await this.#stop(happening, requestor);
   }
 
-  async #start({ name, init, config, temporary }: Happening, requestor: Requestor): Promise<void> {
-    const pid = init === undefined ? 0 : await findInit(init);
-    if (this.#registry.get(defaultProject, name)?.run?.pid === pid && existsSync(`/proc/${pid}`)) return;
-    await this.#untilEnded(name);
-    const isNew = this.#registry.get(defaultProject, name) === undefined;
-    await this.#registry.transact((transaction) => this.#describe(transaction, name, config, temporary), requestor);
+  async #start(start: Start, requestor: Requestor): Promise<void> {
+    const { project, name, container } = start;
+    this.#registry.needProject(project);
+    const pid = await findInit(start.init);
+    await this.#untilEnded(start);
+    if (this.#registry.get(project, name)?.run?.pid === pid) return;
     try {
-      await this.#running.start(defaultProject, name, pid, requestor);
+      const describe = (transaction: Transaction): Instance => this.#describe(transaction, start);
+      await this.#running.start(project, name, pid, requestor, { describe });
     } catch (error) {
-      if (isNew) await this.#registry.transact((transaction) => forget(transaction, name, () => true), requestor);
-      throw error;
-    }
-  }
-
-  /** Makes the instance, or sets its keys. */
-  #describe(transaction: Transaction, name: string, given: Happening['config'], temporary: boolean): void {
-    const before = transaction.get(defaultProject, name);
-    if (before !== undefined) {
-      const config = new Map([...before.config, ...mapOf(given)]);
-      transaction.replace(before, edited(before, { config, devices: before.devices }, this.#limits));
+      if (!(error instanceof Fault) || error.code !== 'shares-namespace') throw error;
+      const reason = error.message;
+      this.#sayOnce({ container, pid, reason }, 'a container without a pid namespace of its own has no guest API');
       return;
     }
+    if (name === container || isGeneratedId(container)) return;
+    this.#sayOnce(
+      { container, project, instance: name },
+      'a container whose name is no instance name has another here',
+    );
+  }
+
+  /** For the first; those after it are many, and the same. */
+  #sayOnce(fields: object, sentence: string): void {
+    if (this.#said.has(sentence)) return;
+    this.#said.add(sentence);
+    this.#log.warn(fields, `${sentence}; docs/runtimes.md`);
+  }
+
+  /** Makes the instance, or sets its keys. What belongs to a source is what the source says. */
+  #describe(transaction: Transaction, { project, name, config: given, temporary }: Start): Instance {
+    const before = transaction.get(project, name);
+    if (before?.source !== undefined) return before;
+    const after =
+      before === undefined ? this.#made(transaction, project, name, given, temporary) : this.#keyed(before, given);
+    if (before === undefined) transaction.create(after);
+    else transaction.replace(before, after);
+    return after;
+  }
+
+  #made(transaction: Transaction, project: string, name: string, given: Start['config'], temporary: boolean): Instance {
     const wanted = {
       config: withoutEmpty(mapOf(given)),
       devices: new Map(),
-      profiles: profilesNamed(transaction, defaultProject, [defaultProfile]),
+      profiles: profilesNamed(transaction, project, [defaultProfile]),
       description: temporary ? temporaryDescription : '',
     };
-    transaction.create(newInstance(transaction.newId(), defaultProject, name, wanted, this.#limits));
+    return newInstance(transaction.newId(), project, name, wanted, this.#limits);
   }
 
-  /** Of an instance that is not there, or has stopped by itself, nothing is left to be done. */
-  async #stop({ name, temporary }: Happening, requestor: Requestor): Promise<void> {
-    await this.#untilEnded(name);
-    const instance = this.#registry.get(defaultProject, name);
-    if (instance?.run !== undefined) await this.#running.stop(defaultProject, name, requestor);
-    if (temporary) await this.#registry.transact((transaction) => forget(transaction, name, isTemporary), requestor);
+  #keyed(before: Instance, given: Start['config']): Instance {
+    const config = new Map([...before.config, ...mapOf(given)]);
+    return edited(before, { config, devices: before.devices }, this.#limits);
   }
 
-  /** Until the end of an init that is gone has been noticed, which takes a moment. */
-  async #untilEnded(name: string): Promise<void> {
+  /**
+   * A runtime may say twice, or late, that a container has ended, when another runs under its name. So it is believed
+   * when it names the init that runs. Otherwise that init's own end, which the gate hears of, is what ends the instance.
+   */
+  async #stop(stop: Stop, requestor: Requestor): Promise<void> {
+    const { project, name, pid, temporary } = stop;
+    await this.#untilEnded(stop);
+    const run = this.#registry.get(project, name)?.run;
+    if (run !== undefined && run.pid === pid) await this.#running.stop(project, name, requestor);
+    if (temporary) await this.#registry.transact((transaction) => forget(transaction, stop), requestor);
+  }
+
+  /** Until the gate has heard of the end of an init that is gone, which takes a moment. */
+  async #untilEnded({ project, name }: Happening): Promise<void> {
     const end = performance.now() + patienceMilliseconds;
     while (performance.now() < end) {
-      const run = this.#registry.get(defaultProject, name)?.run;
-      if (run === undefined || existsSync(`/proc/${run.pid}`)) return;
+      const run = this.#registry.get(project, name)?.run;
+      if (run === undefined || !seemsGone(run)) return;
       await new Promise((resolve) => setTimeout(resolve, stepMilliseconds));
     }
   }
 }
 
-/** Deletes it, if it is one of those and has not been started again. */
-function forget(transaction: Transaction, name: string, isMeant: (instance: Instance) => boolean): void {
-  const instance = transaction.get(defaultProject, name);
-  if (instance !== undefined && instance.run === undefined && isMeant(instance)) transaction.remove(instance);
-}
-
-function isTemporary({ description }: Instance): boolean {
-  return description === temporaryDescription;
+/** Deletes what was made for the container, if it has not been started again. */
+function forget(transaction: Transaction, { project, name }: Stop): void {
+  const instance = transaction.get(project, name);
+  if (instance !== undefined && instance.run === undefined && isTemporary(instance)) transaction.remove(instance);
 }

@@ -230,7 +230,7 @@ export class Daemon {
         projects,
         batches,
         operations,
-        new HookHandlers(registry, running, limits),
+        new HookHandlers(registry, running, limits, log),
         backup(store, settings.stateDir),
         metrics,
       ),

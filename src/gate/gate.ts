@@ -138,12 +138,13 @@ export class Gate {
 
   /**
    * Registers a running init. Nobody is its guest before `activate`.
-   * @throws Fault cannot-register, with the reason
+   * @throws Fault cannot-register or shares-namespace, with the reason
    */
   register(pid: number): Registration {
     const made = this.#native.register(pid);
     if (made.outcome === 'registered') return made;
-    throw new Fault('cannot-register', registerSentence(pid, made));
+    const shares = made.outcome === 'own-namespace' || made.outcome === 'not-init';
+    throw new Fault(shares ? 'shares-namespace' : 'cannot-register', registerSentence(pid, made));
   }
 
   /** Whoever is of its namespace is its guest from here on, also those who wait. */

@@ -1,17 +1,26 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { Fault } from '../errors.js';
 import type { Gate } from '../gate/gate.js';
 import type { Log } from '../log.js';
 import type { Requestor } from '../model/changes.js';
-import { firstGuestState, type Instance, type Run } from '../model/instance.js';
-import type { Registry } from './registry.js';
+import { firstGuestState, type Instance, isTemporary, type Run } from '../model/instance.js';
+import type { Registry, Transaction } from './registry.js';
 
 interface Events {
   /** The instance is registered and stored as running. */
   started: [Instance];
   /** Its connections are closed. */
   stopped: [Instance];
+}
+
+/** What else happens while an instance starts. */
+interface StartSteps {
+  /** asked once the process is held: is it still this instance's? Before, its number may have been another's */
+  readonly confirm?: () => Promise<boolean>;
+  /** makes the instance, or another version of it, in the commit that starts it, and gives that */
+  readonly describe?: (transaction: Transaction) => Instance;
 }
 
 interface Starting {
@@ -67,26 +76,26 @@ export class RunningInstances extends EventEmitter<Events> {
 
   /**
    * Registers the running init of an instance and stores that it runs.
-   * confirm: asked once the process is held: is it still this instance's? Before, its number may have been another's.
-   * @throws Fault not-found, already-running or cannot-register
+   * @throws Fault not-found, already-running, cannot-register or shares-namespace
    */
   async start(
     project: string,
     name: string,
     pid: number,
     requestor?: Requestor,
-    confirm?: () => Promise<boolean>,
+    { confirm, describe = (transaction) => transaction.need(project, name) }: StartSteps = {},
   ): Promise<void> {
-    if (this.#slots.has(this.#registry.need(project, name).id)) alreadyRunning(name);
+    const known = this.#registry.get(project, name);
+    if (known !== undefined && this.#slots.has(known.id)) alreadyRunning(name);
     const { slot, startTicks } = this.#gate.register(pid);
     const run: Run = { pid, startTicks, bootId: this.#bootId };
     const starting: Starting = { exited: false };
     this.#starting.set(slot, starting);
     try {
       if (confirm !== undefined && !(await confirm())) throw new Fault('cannot-register', `It is not process ${pid}.`);
-      const started = await this.#storeStarted(project, name, run, requestor);
+      const started = await this.#storeStarted(describe, run, requestor);
       if (!starting.exited) return this.#enter(slot, started);
-      await this.#storeStopped(started, run);
+      await this.#storeExited(started, run);
       throw new Fault('cannot-register', `Process ${pid} has exited.`);
     } catch (error) {
       // After its exit the slot may be another's already.
@@ -113,11 +122,12 @@ export class RunningInstances extends EventEmitter<Events> {
     this.emit('stopped', instance);
   }
 
-  /** After a restart of the daemon: takes up again what still runs, and stores what does not. */
+  /** After a restart of the daemon: takes up again what still runs, stores what does not, and forgets what never will. */
   async reattach(): Promise<void> {
+    await this.#forgetEarlierBoots();
     const stored = this.#registry.list().filter((instance) => instance.run !== undefined);
     const gone = stored.filter((instance) => !this.#reattachOne(instance, instance.run as Run));
-    await Promise.all(gone.map((instance) => this.#storeStopped(instance, instance.run as Run)));
+    await Promise.all(gone.map((instance) => this.#storeExited(instance, instance.run as Run)));
     const running = stored.length - gone.length;
     if (stored.length > 0) this.#log.info({ running, stopped: gone.length }, 'instances taken up again');
   }
@@ -145,7 +155,7 @@ export class RunningInstances extends EventEmitter<Events> {
       this.#leave(slot, instance);
       this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'init exited');
       if (this.#closed) continue;
-      this.#storeStopped(instance, instance.run as Run)
+      this.#storeExited(instance, instance.run as Run)
         .then(() => this.emit('stopped', instance))
         .catch((error: unknown) => this.#log.error({ err: error, instance: instance.name }, 'stop not stored'));
     }
@@ -199,24 +209,54 @@ export class RunningInstances extends EventEmitter<Events> {
     return false;
   }
 
-  #storeStarted(project: string, name: string, run: Run, requestor: Requestor | undefined): Promise<Instance> {
+  #storeStarted(
+    describe: (transaction: Transaction) => Instance,
+    run: Run,
+    requestor: Requestor | undefined,
+  ): Promise<Instance> {
     return this.#registry.transact((transaction) => {
-      const before = transaction.need(project, name);
-      if (before.run !== undefined) alreadyRunning(name);
+      const before = describe(transaction);
+      if (before.run !== undefined) alreadyRunning(before.name);
       const after: Instance = { ...before, run, guestState: firstGuestState(before) };
       transaction.replace(before, after);
       return after;
     }, requestor);
   }
 
-  /** Unless it was started anew in the meantime. */
-  #storeStopped({ project, name }: Instance, run: Run, requestor?: Requestor): Promise<void> {
-    return this.#registry.transact((transaction) => {
-      const before = transaction.get(project, name);
-      if (before?.run?.pid !== run.pid || before.run.startTicks !== run.startTicks) return;
-      transaction.replace(before, { ...before, run: undefined, guestState: 'Started' });
-    }, requestor);
+  #storeStopped(instance: Instance, run: Run, requestor?: Requestor): Promise<void> {
+    return this.#registry.transact((transaction) => void stopped(transaction, instance, run), requestor);
   }
+
+  /** Its container is gone, and in the same commit an instance that was made for it. */
+  #storeExited(instance: Instance, run: Run): Promise<void> {
+    return this.#registry.transact((transaction) => {
+      const after = stopped(transaction, instance, run);
+      if (after !== undefined && isTemporary(after)) transaction.remove(after);
+    });
+  }
+
+  /** Containers of an earlier boot are gone, whether their runtime could say so or not. */
+  async #forgetEarlierBoots(): Promise<void> {
+    const booted = Date.now() - uptime() * 1000;
+    const left = this.#registry
+      .list()
+      .filter((instance) => instance.run === undefined && isTemporary(instance))
+      .filter(({ createdAt }) => Date.parse(createdAt) < booted);
+    if (left.length === 0) return;
+    await this.#registry.transact((transaction) => {
+      for (const { project, name } of left) transaction.remove(transaction.need(project, name));
+    });
+    this.#log.info({ instances: left.length }, 'instances of containers of an earlier boot are forgotten');
+  }
+}
+
+/** The stopped version of an instance; undefined: it has been started again in the meantime, or is not there. */
+function stopped(transaction: Transaction, { project, name }: Instance, run: Run): Instance | undefined {
+  const before = transaction.get(project, name);
+  if (before?.run?.pid !== run.pid || before.run.startTicks !== run.startTicks) return undefined;
+  const after: Instance = { ...before, run: undefined, guestState: 'Started' };
+  transaction.replace(before, after);
+  return after;
 }
 
 function readBootId(): string {

@@ -34,9 +34,13 @@ const notUnicode = 'not Unicode: it has half of a surrogate pair';
 const guestAttachKey = 'ubuntu_pro.guest_attach';
 const guestAttach = ['', 'off', 'on', 'available'];
 
+export function isInstanceName(name: string): boolean {
+  return namePattern.test(name);
+}
+
 /** @throws Fault invalid-value */
 export function checkName(name: string): void {
-  if (namePattern.test(name)) return;
+  if (isInstanceName(name)) return;
   throw invalid(
     'name',
     `"${name}" is not an instance name: letters, digits and hyphens, at most 63, beginning with a letter and not ending with a hyphen`,

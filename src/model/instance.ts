@@ -63,6 +63,13 @@ export interface Instance {
   readonly source?: SourceName;
 }
 
+/** The description of an instance that is deleted with its container; one with any other stays. */
+export const temporaryDescription = 'Made for a container by devlxd-hook; deleted with it';
+
+export function isTemporary({ description }: Instance): boolean {
+  return description === temporaryDescription;
+}
+
 /** The project that is meant when none is named, and the profile that every project has. */
 export const defaultProject = 'default';
 export const defaultProfile = 'default';

@@ -52,7 +52,8 @@ export class Inits {
     if (pid === 0 || run?.pid === pid) return;
     if (run !== undefined) await this.#running.stop(project, name);
     try {
-      await this.#running.start(project, name, pid, undefined, async () => (await again(found)) === pid);
+      const confirm = async (): Promise<boolean> => (await again(found)) === pid;
+      await this.#running.start(project, name, pid, undefined, { confirm });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       this.#log.warn({ project, instance: name, pid, reason: error.message }, 'cannot be served');

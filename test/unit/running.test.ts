@@ -6,6 +6,7 @@ import type { Gate, Registration } from '../../src/gate/gate.js';
 import { newInstance } from '../../src/instances/edit.js';
 import { RunningInstances } from '../../src/instances/running-instances.js';
 import { createLog } from '../../src/log.js';
+import { temporaryDescription } from '../../src/model/instance.js';
 import { storedRegistry } from '../support/registry.js';
 
 const { limits } = readSettings({}, {});
@@ -114,4 +115,23 @@ test('after a restart only the very same process counts as running', async () =>
   await running.reattach();
   const runs = [same, reused, rebooted].map((name) => registry.need('default', name).run !== undefined);
   assert.deepEqual(runs, [true, false, false]);
+});
+
+test('what was made for a container of an earlier boot is forgotten', async () => {
+  const times = {
+    earlier: '2001-01-01T00:00:00.000Z',
+    kept: '2001-01-01T00:00:00.000Z',
+    now: new Date().toISOString(),
+  };
+  for (const [name, createdAt] of Object.entries(times)) {
+    await create(name);
+    await registry.transact((transaction) => {
+      const before = transaction.need('default', name);
+      const description = name === 'kept' ? 'of an operator' : temporaryDescription;
+      transaction.replace(before, { ...before, createdAt, description });
+    });
+  }
+  await new RunningInstances(new FakeGate() as unknown as Gate, registry, log, 'boot').reattach();
+  const left = Object.keys(times).filter((name) => registry.get('default', name) !== undefined);
+  assert.deepEqual(left, ['kept', 'now']);
 });
