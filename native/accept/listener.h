@@ -5,19 +5,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 
 #include "os/kernel.h"
 #include "os/own_fd.h"
+#include "os/uv_handle.h"
 
 namespace devlxd {
 
-// Binds a Unix stream socket with exactly these permissions and listens on it. A socket file that
-// nobody listens on any more is replaced; EADDRINUSE means that somebody does.
-OwnFd listen_unix(const std::string& path, mode_t mode, int backlog, Failure& failure);
-
-// Accepts on the event loop, in batches. It never spins when descriptors run out: one is kept
-// spare, given up to accept a connection and drop it at once.
+// Accepts on the event loop, in batches. It never spins when descriptors run out: it closes a spare
+// descriptor to accept a connection and drop it.
 class Listener {
  public:
   using OnConnection = std::function<void(OwnFd)>;
@@ -28,10 +24,10 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // How often an idle listener looks whether its queue is empty, and a paused one tries again.
+  // How often an idle listener checks that its queue is empty, and a paused one tries again.
   void set_tick(uint64_t milliseconds) { tick_milliseconds_ = milliseconds; }
 
-  // Takes a listening socket: one of listen_unix, or one handed in by a service manager.
+  // listening: from listen_unix, or inherited.
   Failure start(OwnFd listening);
   void stop();
 
@@ -51,8 +47,8 @@ class Listener {
   OnQueueEmpty on_queue_empty_;
   OwnFd listening_;
   OwnFd spare_;
-  uv_poll_t* poll_ = nullptr;    // freed by uv_close's callback
-  uv_timer_t* timer_ = nullptr;  // ticks
+  UvHandle<uv_poll_t> poll_;
+  UvTimer tick_;
   uint64_t tick_milliseconds_ = 1000;
   uint64_t shed_ = 0;
 };

@@ -24,14 +24,14 @@ constexpr uint64_t kProcfsTickMilliseconds = 50;
 
 }  // namespace
 
-Gate::Gate(uv_loop_t* loop, IdentityMethod path, GateLimits limits, OnInitExit on_init_exit,
+Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit,
            OnOddRequest on_odd_request)
     : loop_(loop),
-      path_(path),
+      method_(method),
       limits_(limits),
       on_init_exit_(std::move(on_init_exit)),
       on_odd_request_(std::move(on_odd_request)),
-      namespace_cache_(path),
+      namespace_cache_(method),
       bridge_([this](Connection& connection) { closed(connection); },
               {.before = [this](Connection& connection,
                                 std::string_view data) { return take_data(connection, data); },
@@ -40,24 +40,12 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod path, GateLimits limits, OnInitExit o
       pending_(loop, limits.pending_callers, limits.hold_milliseconds,
                [this](PendingCaller waiting) { time_out(std::move(waiting)); }),
       response_cache_(limits.response_cache_bytes),
-      rate_limiter_(limits.requests_per_second, limits.request_burst) {
-  exits_poll_ = new uv_poll_t;
-  uv_poll_init(loop, exits_poll_, exits_.get());
-  exits_poll_->data = this;
-  uv_poll_start(exits_poll_, UV_READABLE,
+      rate_limiter_(limits.requests_per_second, limits.request_burst),
+      throttle_timer_(loop, this) {
+  exits_poll_.open(this, [&](uv_poll_t* poll) { return uv_poll_init(loop, poll, exits_.get()); });
+  uv_poll_start(exits_poll_.get(), UV_READABLE,
                 [](uv_poll_t* poll, int, int) { static_cast<Gate*>(poll->data)->reap_inits(); });
-  uv_unref(reinterpret_cast<uv_handle_t*>(exits_poll_));
-  throttle_timer_ = new uv_timer_t;
-  uv_timer_init(loop, throttle_timer_);
-  throttle_timer_->data = this;
-  uv_unref(reinterpret_cast<uv_handle_t*>(throttle_timer_));
-}
-
-Gate::~Gate() {
-  uv_close(reinterpret_cast<uv_handle_t*>(exits_poll_),
-           [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
-  uv_close(reinterpret_cast<uv_handle_t*>(throttle_timer_),
-           [](uv_handle_t* closed) { delete reinterpret_cast<uv_timer_t*>(closed); });
+  exits_poll_.unref();
 }
 
 void Gate::set_limits(GateLimits limits) {
@@ -73,7 +61,7 @@ Gate::Entrance::Entrance(Gate& gate, uv_loop_t* loop)
     : listener(
           loop, [this, &gate](OwnFd fd) { gate.admit(std::move(fd), PeerProof{clock}); },
           [this] { clock.queue_was_empty(); }) {
-  if (gate.path_ == IdentityMethod::kProcfs) listener.set_tick(kProcfsTickMilliseconds);
+  if (gate.method_ == IdentityMethod::kProcfs) listener.set_tick(kProcfsTickMilliseconds);
 }
 
 Failure Gate::listen(OwnFd listening) {
@@ -94,7 +82,7 @@ uint64_t Gate::shed() const {
 }
 
 Registration Gate::add(pid_t pid) {
-  Registration result = instances_.add(path_, pid);
+  Registration result = instances_.add(method_, pid);
   if (result.outcome != RegisterOutcome::kRegistered) return result;
   watch(result.slot);
   rate_limiter_.reset(result.slot);
@@ -118,7 +106,7 @@ void Gate::remove(Slot slot) {
 
 void Gate::admit(OwnFd fd, const PeerProof& proof) {
   counters_.accepted++;
-  Caller caller = identify(fd.get(), path_, instances_, proof, namespace_cache_);
+  Caller caller = identify(fd.get(), method_, instances_, proof, namespace_cache_);
   if (!has_room_for(caller)) return;
   if (caller.kind == CallerKind::kUnregistered) {
     if (pending_.has_room()) return pending_.add(std::move(fd), std::move(caller));
@@ -300,7 +288,7 @@ void Gate::cache_response(Connection& connection, std::string_view head, std::st
 
 bool Gate::hand_over_if_odd(Connection& connection, std::string_view data) {
   if (is_plain_request(data)) return false;
-  OwnFd copy(fcntl(bridge_.fd_of(connection), F_DUPFD_CLOEXEC, 0));
+  OwnFd copy = OwnFd::duplicate(bridge_.fd_of(connection));
   if (!copy.valid()) {
     bridge_.close(connection);
     return true;

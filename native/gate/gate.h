@@ -18,6 +18,7 @@
 #include "gate/response_cache.h"
 #include "identity/caller.h"
 #include "identity/instance_table.h"
+#include "os/uv_handle.h"
 #include "uws/bridge.h"
 
 namespace devlxd {
@@ -63,14 +64,13 @@ class Gate {
   // by its ticket from here on, until forget().
   using OnOddRequest = std::function<void(OwnFd, std::string_view data, uint32_t ticket)>;
 
-  Gate(uv_loop_t* loop, IdentityMethod path, GateLimits limits, OnInitExit on_init_exit,
+  Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit,
        OnOddRequest on_odd_request);
-  ~Gate();
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
   Bridge& bridge() { return bridge_; }
-  IdentityMethod path() const { return path_; }
+  IdentityMethod method() const { return method_; }
 
   // From now on, for those that are there as well; whom they are too many for may stay.
   void set_limits(GateLimits limits);
@@ -174,7 +174,7 @@ class Gate {
   void answer_throttled();
 
   uv_loop_t* loop_;
-  IdentityMethod path_;
+  IdentityMethod method_;
   GateLimits limits_;
   OnInitExit on_init_exit_;
   OnOddRequest on_odd_request_;
@@ -183,8 +183,8 @@ class Gate {
   InstanceTable instances_;
   Bridge bridge_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
-  OwnFd exits_;                      // epoll over the pidfds of all inits
-  uv_poll_t* exits_poll_ = nullptr;  // freed by uv_close's callback
+  OwnFd exits_;  // epoll over the pidfds of all inits
+  UvHandle<uv_poll_t> exits_poll_;
   Connection* without_instance_ =
       nullptr;  // connections of nobodies, and of pending_callers given up
   PendingCallers pending_;
@@ -197,7 +197,7 @@ class Gate {
   ResponseCache response_cache_;
   RateLimiter rate_limiter_;
   std::unordered_map<Slot, std::deque<Connection*>> throttled_;  // first come, first served
-  uv_timer_t* throttle_timer_ = nullptr;                         // freed by uv_close's callback
+  UvTimer throttle_timer_;
   Chunk chunk_;
   GateCounters counters_;
 };

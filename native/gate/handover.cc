@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "gate/gate.h"
+#include "os/peer_credentials.h"
 
 namespace devlxd {
 namespace {
@@ -48,10 +49,10 @@ void Gate::part_from(Connection* first, bool keep, std::vector<HandoverConnectio
     const Caller& caller = connection.caller;
     const bool instance = caller.kind == CallerKind::kInstance;
     // A number that was known when the connection was accepted may be another process's by now.
-    const bool known = instance || path_ != IdentityMethod::kProcfs;
+    const bool known = instance || method_ != IdentityMethod::kProcfs;
     const int fd = bridge_.fd_of(connection);
     if (keep && known && connection.at_request_boundary && connection.held == nullptr) {
-      OwnFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+      OwnFd copy = OwnFd::duplicate(fd);
       const Slot slot = instance ? caller.slot : kNoSlot;
       if (copy.valid()) kept.push_back({std::move(copy), slot, caller.root, 0});
       bridge_.close(connection);
@@ -62,16 +63,15 @@ void Gate::part_from(Connection* first, bool keep, std::vector<HandoverConnectio
 }
 
 bool Gate::readmit(OwnFd fd, Slot slot, bool root) {
-  ucred peer = {};
-  socklen_t size = sizeof peer;
-  getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  const auto peer = peer_credentials(fd.get());
+  if (!peer) return false;
   Caller caller;
   caller.kind = CallerKind::kInstance;
   caller.slot = slot;
   caller.root = root;
-  caller.pid = peer.pid;
-  caller.uid = peer.uid;
-  caller.gid = peer.gid;
+  caller.pid = peer->pid;
+  caller.uid = peer->uid;
+  caller.gid = peer->gid;
   const Instance* instance = instances_.at(slot);
   if (instance == nullptr || !instance->running || !has_room_for(caller)) return false;
   return admit_as(std::move(fd), std::move(caller)) != nullptr;

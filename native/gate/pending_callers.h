@@ -9,62 +9,62 @@
 #include <vector>
 
 #include "identity/caller.h"
+#include "os/uv_handle.h"
 
 namespace devlxd {
 
-// A connection that nobody serves yet, and who has made it.
+// An accepted connection whose pid namespace is not registered yet.
 struct PendingCaller {
   OwnFd fd;
   Caller caller;
-  uint64_t since = 0;  // milliseconds on the loop's clock: accepted, or has asked for something
+  uint64_t since = 0;  // milliseconds of the loop's clock: accepted, or first request seen
   bool asked = false;
 };
 
-// Callers of namespaces that no instance has, or not yet. Nothing is read of them before it is
-// known whose they are, or their time is over: what they have asked stays in their sockets, where
-// the next process finds it.
+// Callers of unregistered pid namespaces, held until the namespace is registered or their time is
+// over. Their connections are not read: their requests stay in the socket, where the next process
+// finds them.
 class PendingCallers {
  public:
-  using OnGivenUp = std::function<void(PendingCaller)>;
+  using OnTimeout = std::function<void(PendingCaller)>;
 
-  // most: how many may wait, 0: none; patience: milliseconds that a request waits, 0: none does
-  PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t patience, OnGivenUp on_given_up);
-  ~PendingCallers();
+  // most: how many may wait, 0: none; timeout: milliseconds that a request waits, 0: none does
+  PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout, OnTimeout on_timeout);
   PendingCallers(const PendingCallers&) = delete;
   PendingCallers& operator=(const PendingCallers&) = delete;
 
-  // The same, from now on; whom they are too many for may stay.
-  void set(uint32_t most, uint32_t patience) {
+  // Changes the limits; callers already waiting are kept.
+  void set(uint32_t most, uint32_t timeout) {
     most_ = most;
-    patience_ = patience;
+    timeout_ = timeout;
   }
 
-  bool has_room() const { return patience_ > 0 && waiting_.size() < most_; }
+  bool has_room() const { return timeout_ > 0 && waiting_.size() < most_; }
   void add(OwnFd fd, Caller caller);
 
-  // Those whose instance is there by now; they do not wait any longer.
+  // Removes and returns the callers whose instance is registered.
   std::vector<PendingCaller> take_known(const InstanceTable& instances);
   std::vector<PendingCaller> take_all();
 
   uint32_t size() const { return static_cast<uint32_t>(waiting_.size()); }
-  uint32_t asking() const { return asking_; }
-  uint64_t asked() const { return asked_; }  // so many have waited with a request
+  uint32_t asking() const { return asking_; }  // requests held now
+  uint64_t asked() const { return asked_; }    // requests ever held
 
  private:
   using Place = std::list<PendingCaller>::iterator;
 
-  void look();
-  bool goes_on(PendingCaller& waiting, short events);
+  void poll();
+  bool keeps_waiting(PendingCaller& waiting, short events);
   PendingCaller take(Place place);
 
   uv_loop_t* loop_;
   uint32_t most_;
-  uint32_t patience_;
-  OnGivenUp on_given_up_;
+  uint32_t timeout_;
+  OnTimeout on_timeout_;
   std::list<PendingCaller> waiting_;
   uint32_t asking_ = 0;
   uint64_t asked_ = 0;
-  uv_timer_t* timer_ = nullptr;  // freed by uv_close's callback
+  UvTimer tick_;
 };
 
 }  // namespace devlxd

@@ -36,11 +36,9 @@ void Gate::throttle(Connection& connection) {
   bridge_.pause(connection);
   std::deque<Connection*>& queue = throttled_[connection.caller.slot];
   queue.push_back(&connection);
-  if (uv_is_active(reinterpret_cast<uv_handle_t*>(throttle_timer_)) != 0) return;
-  uv_timer_start(
-      throttle_timer_,
+  throttle_timer_.start(
       [](uv_timer_t* timer) { static_cast<Gate*>(timer->data)->resume_throttled(); },
-      kTickMilliseconds, kTickMilliseconds);
+      kTickMilliseconds);
 }
 
 void Gate::unthrottle(Connection& connection) {
@@ -63,7 +61,7 @@ void Gate::resume_throttled() {
       bridge_.resume(connection);
     }
   }
-  if (throttled_.empty()) uv_timer_stop(throttle_timer_);
+  if (throttled_.empty()) throttle_timer_.stop();
 }
 
 // Before the gate ends: who waits with one request is answered now, so that its connection can go

@@ -3,7 +3,6 @@
 // because Node's start would take longer than all of it.
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "hook/answer.h"
 #include "hook/request.h"
 #include "os/own_fd.h"
+#include "os/unix_address.h"
 
 namespace devlxd::hook {
 namespace {
@@ -104,18 +104,16 @@ std::string describe_connect(const std::string& path, int code) {
 }
 
 OwnFd connect_to(const std::string& path, std::string& problem) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
+  const UnixAddress address(path);
+  if (address.length == 0) {
     problem = describe_connect(path, ENAMETOOLONG);
     return OwnFd();
   }
-  memcpy(address.sun_path, path.data(), path.size());
   OwnFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience = {kPatienceSeconds, 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  if (connect(fd.get(), address.get(), address.length) != 0) {
     problem = describe_connect(path, errno);
     fd.reset();
   }

@@ -29,7 +29,7 @@ bool has_exited(int pidfd) {
 
 }  // namespace
 
-Registration InstanceTable::add(IdentityMethod path, pid_t pid) {
+Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
   Registration result;
   OwnFd init(pidfd_open(pid));
   if (!init.valid()) {
@@ -38,7 +38,7 @@ Registration InstanceTable::add(IdentityMethod path, pid_t pid) {
     return result;
   }
   PidNamespace space;
-  result.outcome = outcome_of(open_pid_namespace(path, init.get(), pid, space, result.failure));
+  result.outcome = outcome_of(open_pid_namespace(method, init.get(), pid, space, result.failure));
   if (result.outcome != RegisterOutcome::kRegistered) return result;
   const auto number_inside = innermost_pid(pid);
   const auto uid = root_uid(pid);

@@ -72,7 +72,7 @@ class InstanceTable {
  public:
   // Opens a pidfd for pid and reads everything through or guarded by it: what comes out is one
   // process's, or kGone.
-  Registration add(IdentityMethod path, pid_t pid);
+  Registration add(IdentityMethod method, pid_t pid);
 
   // From here on it has guests: find() finds it.
   void activate(Slot slot) { slots_[slot].active = true; }

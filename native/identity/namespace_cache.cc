@@ -22,8 +22,8 @@ bool pidfds_have_inodes() {
 
 }  // namespace
 
-NamespaceCache::NamespaceCache(IdentityMethod path)
-    : entries_(path == IdentityMethod::kPidfdIoctl && pidfds_have_inodes() ? kPlaces : 0) {}
+NamespaceCache::NamespaceCache(IdentityMethod method)
+    : entries_(method == IdentityMethod::kPidfdIoctl && pidfds_have_inodes() ? kPlaces : 0) {}
 
 uint64_t NamespaceCache::key_of(int pidfd) const {
   struct stat status;

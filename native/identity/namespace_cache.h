@@ -8,20 +8,21 @@
 
 namespace devlxd {
 
-// The pid namespaces of processes that have called before, so that one that connects again and
-// again is asked for its own only once. The key is the inode number of a pidfd, which pidfs gives
+// The pid namespaces of processes that have connected before: repeated connections of one process
+// cost one look-up. The key is the inode number of a pidfd, which pidfs gives
 // to one process and, until the next boot, to no other; a process never changes its pid namespace,
-// so an entry cannot become wrong. Two processes may want the same place: the later one has it.
+// so an entry cannot become wrong. Direct-mapped:
+// on a collision the newer entry wins.
 class NamespaceCache {
  public:
-  // Knows nobody, ever, on the older paths: before Linux 6.9 pidfds have no inode number of their
-  // own, and with a pid alone the pidfd has to be proven the caller's each time.
-  explicit NamespaceCache(IdentityMethod path);
+  // Always empty with the older methods: before Linux 6.9 pidfds have no inode number of their
+  // own, and with a pid alone the pidfd must be proven the caller's each time.
+  explicit NamespaceCache(IdentityMethod method);
 
   // The inode number of a pidfd, by which to ask for its process; 0 when there is none.
   uint64_t key_of(int pidfd) const;
 
-  // The id of the process's pid namespace, or 0. key 0 is nobody's.
+  // The id of the process's pid namespace, or 0. key 0 is never known.
   uint64_t find(uint64_t key) const;
   void remember(uint64_t key, uint64_t namespace_id);
 

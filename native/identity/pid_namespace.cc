@@ -47,7 +47,7 @@ NamespaceOutcome open_by_ioctl(int pidfd, pid_t pid, OwnFd& fd, Failure& failure
 
 }  // namespace
 
-IdentityMethod best_identity_path() {
+IdentityMethod best_identity_method() {
   OwnFd self(pidfd_open(getpid()));
   if (OwnFd(ioctl(self.get(), kPidfdGetPidNamespace, 0)).valid())
     return IdentityMethod::kPidfdIoctl;
@@ -64,9 +64,9 @@ IdentityMethod best_identity_path() {
   return IdentityMethod::kPeerPidfd;
 }
 
-NamespaceOutcome open_pid_namespace(IdentityMethod path, int pidfd, pid_t pid, PidNamespace& result,
-                                    Failure& failure) {
-  const NamespaceOutcome outcome = path == IdentityMethod::kPidfdIoctl
+NamespaceOutcome open_pid_namespace(IdentityMethod method, int pidfd, pid_t pid,
+                                    PidNamespace& result, Failure& failure) {
+  const NamespaceOutcome outcome = method == IdentityMethod::kPidfdIoctl
                                        ? open_by_ioctl(pidfd, pid, result.fd, failure)
                                        : open_by_number(pidfd, pid, result.fd, failure);
   if (outcome != NamespaceOutcome::kOpened) return outcome;

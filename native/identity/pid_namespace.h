@@ -12,7 +12,7 @@ namespace devlxd {
 
 // How this kernel lets us find a caller's pid namespace. The first is free of races by
 // construction, the second because a pidfd proves that the pid number still meant the caller, the
-// third has the caller only as a number (see AcceptClock in peer.h).
+// third has the caller only as a number (see accept_clock.h).
 enum class IdentityMethod {
   kPidfdIoctl,  // Linux 6.11: SO_PEERPIDFD + PIDFD_GET_PID_NAMESPACE
   kPeerPidfd,   // Linux 6.5: SO_PEERPIDFD + /proc/PID/ns/pid
@@ -20,7 +20,7 @@ enum class IdentityMethod {
 };
 
 // What the running kernel offers, found by trying it on ourselves.
-IdentityMethod best_identity_path();
+IdentityMethod best_identity_method();
 
 // A pid namespace held open: while it is, its id is not given to another one.
 struct PidNamespace {
@@ -38,8 +38,8 @@ enum class NamespaceOutcome {
 
 // Opens the pid namespace in which the process of pidfd lives. pid is its number here, used only
 // where the kernel has no ioctl for it, and for zombies, for which the ioctl answers ESRCH.
-NamespaceOutcome open_pid_namespace(IdentityMethod path, int pidfd, pid_t pid, PidNamespace& result,
-                                    Failure& failure);
+NamespaceOutcome open_pid_namespace(IdentityMethod method, int pidfd, pid_t pid,
+                                    PidNamespace& result, Failure& failure);
 
 // The id of an open namespace: NS_GET_ID where there is one (64 bits, never reused), else the inode
 // number (unique as long as somebody holds the namespace). 0 on failure.

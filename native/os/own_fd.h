@@ -1,6 +1,7 @@
 #ifndef DEVLXD_OS_OWN_FD_H_
 #define DEVLXD_OS_OWN_FD_H_
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -24,10 +25,13 @@ class OwnFd {
   OwnFd& operator=(const OwnFd&) = delete;
   ~OwnFd() { reset(); }
 
+  // Another descriptor of the same open file; invalid, with errno, when none is left.
+  static OwnFd duplicate(int fd) { return OwnFd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
 
-  // Gives the descriptor away; whoever takes it closes it.
+  // Gives the descriptor away; the new owner closes it.
   int release() { return std::exchange(fd_, -1); }
 
   void reset() {

@@ -10,8 +10,8 @@
 namespace devlxd {
 namespace {
 
-// A reader that reads is ready again long before; one that does not costs a thread no longer.
-constexpr int kPatienceMilliseconds = 1;
+// An active reader drains its buffer sooner; do not hold a pool thread for a stalled one.
+constexpr int kReaderTimeoutMilliseconds = 1;
 // At most this much in one call, so that a pipe of the kernel's is not asked for more than it
 // takes.
 constexpr size_t kPiece = size_t{1} << 20;
@@ -22,7 +22,7 @@ constexpr int kSendBuffer = 1 << 20;
 
 bool becomes_writable(int socket) {
   pollfd waited = {socket, POLLOUT, 0};
-  return poll(&waited, 1, kPatienceMilliseconds) > 0;
+  return poll(&waited, 1, kReaderTimeoutMilliseconds) > 0;
 }
 
 }  // namespace

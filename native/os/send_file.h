@@ -15,8 +15,8 @@ struct SentFile {
 
 // Sends length bytes of a file, from offset on, to a non-blocking socket; the pages go from the
 // page cache to the reader without passing through this process. Fewer bytes and no failure: the
-// reader is slow, and waiting for it is better done elsewhere. ENODATA: the file is shorter.
-// Blocks while the disk is read: not for the event loop's thread.
+// reader is slow; wait for it on the event loop. ENODATA: the file is shorter.
+// Blocks while the disk is read; never call it on the event loop.
 SentFile send_file(int socket, int file, uint64_t offset, size_t length);
 
 }  // namespace devlxd

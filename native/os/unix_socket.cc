@@ -2,16 +2,17 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 
-#include <cstddef>
 #include <cstring>
+
+#include "os/unix_address.h"
 
 namespace devlxd {
 namespace {
 
 constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD, include/net/scm.h
-constexpr int kPatienceMilliseconds = 5000;
+constexpr int kSendTimeoutMilliseconds = 5000;
 
 // One message, with room for as many descriptors as the kernel takes.
 struct Envelope {
@@ -40,7 +41,7 @@ struct Envelope {
 
 bool wait_for_room(int socket) {
   pollfd writable = {.fd = socket, .events = POLLOUT, .revents = 0};
-  return poll(&writable, 1, kPatienceMilliseconds) == 1;
+  return poll(&writable, 1, kSendTimeoutMilliseconds) == 1;
 }
 
 bool is_passing(int error) { return error == EAGAIN || error == ENOBUFS; }
@@ -52,32 +53,48 @@ ssize_t send_once(int socket, const msghdr& header) {
   }
 }
 
-// Length of an address with this path, or 0 when it is too long.
-socklen_t address_of(const std::string& path, sockaddr_un& address) {
-  address = {};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) return 0;
-  memcpy(address.sun_path, path.data(), path.size());
-  if (path[0] == '@') address.sun_path[0] = '\0';
-  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() +
-                                (path[0] == '@' ? 0 : 1));
+bool has_listener(const UnixAddress& address) {
+  const OwnFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return connect(probe.get(), address.get(), address.length) == 0 || errno == EAGAIN;  // full
 }
 
 OwnFd connect_to(const std::string& path, int type, Failure& failure) {
-  sockaddr_un address;
-  const socklen_t length = address_of(path, address);
+  const UnixAddress address(path);
   OwnFd fd(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-  if (length == 0) {
+  if (address.length == 0) {
     failure = {"connect", ENAMETOOLONG};
   } else if (!fd.valid()) {
     failure = {"socket", errno};
-  } else if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
+  } else if (connect(fd.get(), address.get(), address.length) != 0) {
     failure = {"connect", errno};
   }
   return failure ? OwnFd() : std::move(fd);
 }
 
 }  // namespace
+
+OwnFd listen_unix(const std::string& path, mode_t mode, int backlog, Failure& failure) {
+  const UnixAddress address(path);
+  if (address.length == 0) {
+    failure = {"bind", ENAMETOOLONG};
+    return OwnFd();
+  }
+  struct stat status;
+  if (lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) {
+    if (has_listener(address)) {
+      failure = {"bind", EADDRINUSE};
+      return OwnFd();
+    }
+    unlink(path.c_str());
+  }
+  OwnFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const mode_t before = umask(~mode & 0777);  // so that there is no moment with other permissions
+  const int bound = bind(fd.get(), address.get(), address.length);
+  failure = bound == 0 ? Failure{} : Failure{"bind", errno};
+  umask(before);
+  if (!failure && listen(fd.get(), backlog) != 0) failure = {"listen", errno};
+  return failure ? OwnFd() : std::move(fd);
+}
 
 OwnFd connect_unix(const std::string& path, Failure& failure) {
   return connect_to(path, SOCK_STREAM, failure);
@@ -120,7 +137,7 @@ Message receive_message(int socket) {
       message.descriptors.emplace_back(fd);
     }
   }
-  // Descriptors that did not fit are lost, and with them what they belong to.
+  // Descriptors that did not fit are lost, and with them the connections they belong to.
   if ((envelope.header.msg_flags & MSG_CTRUNC) != 0) message.failure = {"recvmsg", EMFILE};
   message.bytes.assign(buffer, static_cast<size_t>(received));
   return message;
@@ -129,7 +146,9 @@ Message receive_message(int socket) {
 Failure notify_manager(const std::string& path, std::string_view text,
                        const std::vector<int>& descriptors) {
   Failure failure;
-  const OwnFd manager = connect_to(path, SOCK_DGRAM, failure);
+  std::string name = path;
+  if (name.starts_with('@')) name[0] = '\0';
+  const OwnFd manager = connect_to(name, SOCK_DGRAM, failure);
   return failure ? failure : send_message(manager.get(), text, descriptors);
 }
 

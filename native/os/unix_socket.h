@@ -1,6 +1,8 @@
 #ifndef DEVLXD_OS_UNIX_SOCKET_H_
 #define DEVLXD_OS_UNIX_SOCKET_H_
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,22 +12,24 @@
 
 namespace devlxd {
 
-// What goes from one process to another: bytes, and descriptors beside them (SCM_RIGHTS, at most
-// 253 in one message).
+// A message between processes: bytes, and descriptors sent with them (SCM_RIGHTS, at most 253).
 struct Message {
   std::string bytes;  // none, and no failure: the other side has closed
   std::vector<OwnFd> descriptors;
   Failure failure;
 };
 
+// Binds a Unix stream socket with exactly these permissions and listens on it. A socket file
+// without a listener is replaced; EADDRINUSE: another process listens.
+OwnFd listen_unix(const std::string& path, mode_t mode, int backlog, Failure& failure);
+
 // A blocking connection to a Unix stream socket.
 OwnFd connect_unix(const std::string& path, Failure& failure);
 
-// Sends all of it; waits, but not for ever, for a reader that is behind. The descriptors stay the
-// caller's.
+// Sends all bytes; waits a limited time for a slow reader. The caller keeps its descriptors.
 Failure send_message(int socket, std::string_view bytes, const std::vector<int>& descriptors);
 
-// Waits for what comes next: not for the event loop's thread.
+// Blocks until the next message; never call it on the event loop.
 Message receive_message(int socket);
 
 // sd_notify(3): one datagram for the service manager. path: $NOTIFY_SOCKET; "@" begins an abstract

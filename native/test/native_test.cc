@@ -447,11 +447,11 @@ int run() {
   test_answers();
   test_rates();
   test_hook_answers();
-  const int best = static_cast<int>(best_identity_path());
+  const int best = static_cast<int>(best_identity_method());
   for (int path = best; path <= static_cast<int>(IdentityMethod::kProcfs); path++) {
     test_identity(static_cast<IdentityMethod>(path), socket_path);
   }
-  if (best_identity_path() == IdentityMethod::kPidfdIoctl) test_known_process(socket_path);
+  if (best_identity_method() == IdentityMethod::kPidfdIoctl) test_known_process(socket_path);
   test_held_pidfd_pins_namespace();
   test_send_file();
   test_handover();

@@ -1,16 +1,14 @@
-#ifndef DEVLXD_ADDON_SEND_FILE_BINDING_H_
-#define DEVLXD_ADDON_SEND_FILE_BINDING_H_
-
-#include <fcntl.h>
 #include <napi.h>
 
-#include <utility>
+#include <cerrno>
 
+#include "addon/bindings.h"
 #include "addon/values.h"
 #include "os/own_fd.h"
 #include "os/send_file.h"
 
 namespace devlxd {
+namespace {
 
 // send_file() on a thread of libuv's pool.
 class SendFileWorker : public Napi::AsyncWorker {
@@ -23,13 +21,13 @@ class SendFileWorker : public Napi::AsyncWorker {
   }
 
  private:
-  // Copies of the descriptors: JavaScript may close its own, and their numbers may come to mean
-  // another guest's connection, while the thread still writes.
+  // Copies of the descriptors: while the thread writes, JavaScript may close its own, and the
+  // kernel may give their numbers to the connection of another guest.
   explicit SendFileWorker(const Napi::CallbackInfo& info)
       : Napi::AsyncWorker(info.Env()),
         deferred_(info.Env()),
-        socket_(fcntl(fd_in(info, 0), F_DUPFD_CLOEXEC, 0)),
-        file_(fcntl(fd_in(info, 1), F_DUPFD_CLOEXEC, 0)),
+        socket_(OwnFd::duplicate(fd_in(info, 0))),
+        file_(OwnFd::duplicate(fd_in(info, 1))),
         offset_(static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value())),
         length_(static_cast<size_t>(info[3].As<Napi::Number>().Int64Value())) {
     if (!socket_.valid() || !file_.valid()) sent_.failure = {"fcntl", errno};
@@ -54,6 +52,8 @@ class SendFileWorker : public Napi::AsyncWorker {
   SentFile sent_;
 };
 
-}  // namespace devlxd
+}  // namespace
 
-#endif  // DEVLXD_ADDON_SEND_FILE_BINDING_H_
+Napi::Value send_file_js(const Napi::CallbackInfo& info) { return SendFileWorker::queue(info); }
+
+}  // namespace devlxd

@@ -1,15 +1,17 @@
-#ifndef DEVLXD_ADDON_CONTROL_LISTENER_BINDING_H_
-#define DEVLXD_ADDON_CONTROL_LISTENER_BINDING_H_
-
 #include <napi.h>
-#include <sys/socket.h>
+
+#include <utility>
 
 #include "accept/listener.h"
+#include "addon/bindings.h"
 #include "addon/values.h"
+#include "os/peer_credentials.h"
 
 namespace devlxd {
+namespace {
 
-// Accepts the operators' connections and hands each to JavaScript: onConnection(fd, pid, uid, gid).
+// Accepts connections of the control socket and gives each to JavaScript: onConnection(fd, pid,
+// uid, gid).
 class ControlListenerWrap : public Napi::ObjectWrap<ControlListenerWrap> {
  public:
   static Napi::Function constructor(Napi::Env env) {
@@ -21,7 +23,7 @@ class ControlListenerWrap : public Napi::ObjectWrap<ControlListenerWrap> {
 
   explicit ControlListenerWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<ControlListenerWrap>(info),
-        context_(info.Env(), "devlxd:host"),
+        context_(info.Env(), "devlxd:control"),
         on_connection_(Napi::Persistent(info[0].As<Napi::Function>())),
         listener_(loop_of(info.Env()), [this](OwnFd fd) { accepted(std::move(fd)); }, [] {}) {}
 
@@ -35,15 +37,14 @@ class ControlListenerWrap : public Napi::ObjectWrap<ControlListenerWrap> {
   void stop(const Napi::CallbackInfo&) { listener_.stop(); }
 
   void accepted(OwnFd fd) {
-    ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    const auto peer = peer_credentials(fd.get());
+    if (!peer) return;
     const Napi::Env env = Env();
     const Napi::HandleScope scope(env);
     const auto number = [env](double value) { return Napi::Number::New(env, value); };
     on_connection_.MakeCallback(
-        env.Global(), {number(fd.release()), number(peer.pid), number(peer.uid), number(peer.gid)},
-        context_);
+        env.Global(),
+        {number(fd.release()), number(peer->pid), number(peer->uid), number(peer->gid)}, context_);
   }
 
   Napi::AsyncContext context_;
@@ -51,6 +52,8 @@ class ControlListenerWrap : public Napi::ObjectWrap<ControlListenerWrap> {
   Listener listener_;
 };
 
-}  // namespace devlxd
+}  // namespace
 
-#endif  // DEVLXD_ADDON_CONTROL_LISTENER_BINDING_H_
+Napi::Value control_listener_class(Napi::Env env) { return ControlListenerWrap::constructor(env); }
+
+}  // namespace devlxd

@@ -1,0 +1,318 @@
+// The class Gate of the addon; src/gate/gate.ts documents its methods.
+#include <napi.h>
+#include <sys/socket.h>
+#include <v8.h>
+
+#include <cstring>
+#include <memory>
+
+#include "addon/bindings.h"
+#include "addon/values.h"
+#include "gate/gate.h"
+
+namespace devlxd {
+namespace {
+
+constexpr const char* kOutcomeNames[] = {"registered", "gone",  "own-namespace", "not-init",
+                                         "no-root",    "taken", "denied",        "failed"};
+
+// What callerOf() gives for a caller without an instance; slot * 2 + (is root) otherwise.
+constexpr int kCodeUnregistered = -1;
+constexpr int kCodeUnidentified = -2;
+constexpr int kCodeNoConnection = -3;  // the response has ended, or belongs to another app
+
+// The object of uWebSockets.js behind a Napi::Value. Node-API has no way to an internal field or to
+// an External that it did not make; its values are V8's handles (Node's own js_native_api_v8.h).
+v8::Local<v8::Value> v8_of(const Napi::Value& value) {
+  napi_value raw = value;
+  v8::Local<v8::Value> local;
+  static_assert(sizeof local == sizeof raw);
+  memcpy(static_cast<void*>(&local), &raw, sizeof raw);
+  return local;
+}
+
+class GateWrap : public Napi::ObjectWrap<GateWrap> {
+ public:
+  static Napi::Function constructor(Napi::Env env) {
+    return DefineClass(env, "Gate",
+                       {InstanceMethod<&GateWrap::attach>("attach"),
+                        InstanceMethod<&GateWrap::set_limits>("setLimits"),
+                        InstanceMethod<&GateWrap::listen>("listen"),
+                        InstanceMethod<&GateWrap::stop_listening>("stopListening"),
+                        InstanceMethod<&GateWrap::add>("register"),
+                        InstanceMethod<&GateWrap::activate>("activate"),
+                        InstanceMethod<&GateWrap::remove>("unregister"),
+                        InstanceMethod<&GateWrap::caller_of>("callerOf"),
+                        InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
+                        InstanceMethod<&GateWrap::cache_response>("cacheResponse"),
+                        InstanceMethod<&GateWrap::forget_responses>("forgetResponses"),
+                        InstanceMethod<&GateWrap::detach>("detach"),
+                        InstanceMethod<&GateWrap::take>("take"),
+                        InstanceMethod<&GateWrap::release>("release"),
+                        InstanceMethod<&GateWrap::part>("part"),
+                        InstanceMethod<&GateWrap::admit>("admit"),
+                        InstanceMethod<&GateWrap::readmit>("readmit"),
+                        InstanceMethod<&GateWrap::caller_of_ticket>("callerOfTicket"),
+                        InstanceMethod<&GateWrap::may_ask>("mayAsk"),
+                        InstanceMethod<&GateWrap::forget>("forget"),
+                        InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
+                        InstanceMethod<&GateWrap::counters>("counters"),
+                        InstanceMethod<&GateWrap::counters_of>("countersOf"),
+                        InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
+  }
+
+  // new Gate(identity method number, limits, onInitExit(slots), onOddRequest(fd, data, ticket))
+  explicit GateWrap(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<GateWrap>(info),
+        context_(info.Env(), "devlxd:gate"),
+        on_init_exit_(Napi::Persistent(info[2].As<Napi::Function>())),
+        on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
+    const auto method = static_cast<IdentityMethod>(info[0].As<Napi::Number>().Int32Value());
+    gate_ = std::make_unique<Gate>(
+        loop_of(info.Env()), method, limits_in(info[1]),
+        [this](const std::vector<Slot>& slots) { exited(slots); },
+        [this](OwnFd fd, std::string_view data, uint32_t ticket) {
+          odd_request(std::move(fd), data, ticket);
+        });
+  }
+
+ private:
+  Napi::Value attach(const Napi::CallbackInfo& info) {
+    const auto token = v8_of(info[0]);
+    if (!token->IsExternal()) return Napi::String::New(info.Env(), "listen token of listen_unix");
+    const std::string binary = info[1].As<Napi::String>();
+    const std::string failed =
+        gate_->bridge().open(token.As<v8::External>()->Value(), binary.c_str());
+    return Napi::String::New(info.Env(), failed);
+  }
+
+  // The fields of GateLimits in their order.
+  static GateLimits limits_in(const Napi::Value& value) {
+    const auto given = value.As<Napi::Uint32Array>();
+    return {given[0], given[1], given[2], given[3], given[4],
+            given[5], given[6], given[7], given[8]};
+  }
+
+  void set_limits(const Napi::CallbackInfo& info) { gate_->set_limits(limits_in(info[0])); }
+
+  Napi::Value listen(const Napi::CallbackInfo& info) {
+    return failure_of(info.Env(), gate_->listen(OwnFd(fd_in(info, 0))));
+  }
+
+  void stop_listening(const Napi::CallbackInfo&) { gate_->stop_listening(); }
+
+  Napi::Value add(const Napi::CallbackInfo& info) {
+    const Registration made = gate_->add(fd_in(info, 0));
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["outcome"] = kOutcomeNames[static_cast<int>(made.outcome)];
+    result["call"] = made.failure.call;
+    result["errno"] = made.failure.code;
+    result["slot"] = made.slot;
+    result["namespace"] = std::to_string(made.namespace_id);
+    result["rootUid"] = made.root_uid;
+    result["startTicks"] = static_cast<double>(made.start_ticks);
+    return result;
+  }
+
+  void activate(const Napi::CallbackInfo& info) {
+    gate_->activate(info[0].As<Napi::Number>().Uint32Value());
+  }
+
+  void remove(const Napi::CallbackInfo& info) {
+    gate_->remove(info[0].As<Napi::Number>().Uint32Value());
+  }
+
+  // The Connection behind an HttpResponse: internal field 0 of that object is its us_socket_t.
+  // uWebSockets.js sets it to null when the response has ended or was aborted.
+  Connection* connection_in(const Napi::CallbackInfo& info) {
+    const auto value = v8_of(info[0]);
+    if (!value->IsObject()) return nullptr;
+    const auto object = value.As<v8::Object>();
+    if (object->InternalFieldCount() != 1) return nullptr;
+    return gate_->bridge().connection_of(object->GetAlignedPointerFromInternalField(0));
+  }
+
+  static int code_of(const Caller* caller) {
+    if (caller == nullptr) return kCodeNoConnection;
+    if (caller->kind == CallerKind::kUnregistered) return kCodeUnregistered;
+    if (caller->kind == CallerKind::kUnidentified) return kCodeUnidentified;
+    return static_cast<int>(caller->slot * 2 + (caller->root ? 1 : 0));
+  }
+
+  Napi::Value caller_of(const Napi::CallbackInfo& info) {
+    const Connection* connection = connection_in(info);
+    const Caller* caller = connection == nullptr ? nullptr : &connection->caller;
+    if (caller != nullptr) gate_->charge_request(*caller);
+    return Napi::Number::New(info.Env(), code_of(caller));
+  }
+
+  Napi::Value caller_of_ticket(const Napi::CallbackInfo& info) {
+    const uint32_t ticket = info[0].As<Napi::Number>().Uint32Value();
+    return Napi::Number::New(info.Env(), code_of(gate_->departed(ticket)));
+  }
+
+  // May the caller of a ticket make a request now? Charged, when it may.
+  Napi::Value may_ask(const Napi::CallbackInfo& info) {
+    const Caller* caller = gate_->departed(info[0].As<Napi::Number>().Uint32Value());
+    if (caller != nullptr && gate_->must_wait(*caller)) {
+      return Napi::Boolean::New(info.Env(), false);
+    }
+    if (caller != nullptr) gate_->charge_request(*caller);
+    return Napi::Boolean::New(info.Env(), true);
+  }
+
+  void forget(const Napi::CallbackInfo& info) {
+    gate_->forget(info[0].As<Napi::Number>().Uint32Value());
+  }
+
+  Napi::Value credentials_of(const Napi::CallbackInfo& info) {
+    const Connection* connection = connection_in(info);
+    if (connection == nullptr) return info.Env().Undefined();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["pid"] = connection->caller.pid;
+    result["uid"] = connection->caller.uid;
+    result["gid"] = connection->caller.gid;
+    return result;
+  }
+
+  void cache_response(const Napi::CallbackInfo& info) {
+    Connection* connection = connection_in(info);
+    if (connection == nullptr) return;
+    const std::string head = info[1].As<Napi::String>();
+    const std::string body = info[2].As<Napi::String>();
+    gate_->cache_response(*connection, head, body);
+  }
+
+  void forget_responses(const Napi::CallbackInfo& info) {
+    gate_->forget_responses(info[0].As<Napi::Number>().Uint32Value());
+  }
+
+  void detach(const Napi::CallbackInfo& info) {
+    Connection* connection = connection_in(info);
+    if (connection != nullptr && !connection->detached) gate_->detach(*connection);
+  }
+
+  // A copy of the connection's descriptor, which JavaScript owns. The caller closes the
+  // HttpResponse next, which closes uSockets' descriptor and leaves the connection itself open.
+  Napi::Value take(const Napi::CallbackInfo& info) {
+    Connection* connection = connection_in(info);
+    if (connection == nullptr || connection->detached) return Napi::Number::New(info.Env(), -1);
+    OwnFd copy = OwnFd::duplicate(gate_->bridge().fd_of(*connection));
+    if (copy.valid()) gate_->detach(*connection);
+    return Napi::Number::New(info.Env(), copy.release());
+  }
+
+  void release(const Napi::CallbackInfo& info) {
+    const int slot = info[0].As<Napi::Number>().Int32Value();
+    gate_->discharge(slot < 0 ? kNoSlot : static_cast<Slot>(slot));
+  }
+
+  // [fd, slot, is root, start ticks, fd, slot, ...]
+  Napi::Value part(const Napi::CallbackInfo& info) {
+    std::vector<HandoverConnection> kept = gate_->part(info[0].As<Napi::Boolean>());
+    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 4);
+    uint32_t at = 0;
+    for (HandoverConnection& parting : kept) {
+      result[at++] = parting.fd.release();
+      result[at++] = parting.slot == kNoSlot ? -1 : static_cast<double>(parting.slot);
+      result[at++] = parting.root ? 1 : 0;
+      result[at++] = static_cast<double>(parting.start_ticks);
+    }
+    return result;
+  }
+
+  void admit(const Napi::CallbackInfo& info) {
+    const auto start_ticks = info[1].As<Napi::Number>().Int64Value();
+    gate_->admit(OwnFd(fd_in(info, 0)), static_cast<uint64_t>(start_ticks));
+  }
+
+  Napi::Value readmit(const Napi::CallbackInfo& info) {
+    const auto slot = info[1].As<Napi::Number>().Uint32Value();
+    const bool root = info[2].As<Napi::Boolean>();
+    return Napi::Boolean::New(info.Env(), gate_->readmit(OwnFd(fd_in(info, 0)), slot, root));
+  }
+
+  // A socketpair of which uSockets serves one end, for a caller with the given pid; gives the
+  // other.
+  Napi::Value admit_self_test(const Napi::CallbackInfo& info) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+      return Napi::Number::New(info.Env(), -1);
+    }
+    OwnFd ours(pair[0]);
+    OwnFd theirs(pair[1]);
+    Caller caller;
+    caller.pid = fd_in(info, 0);
+    const bool admitted = gate_->admit_as(std::move(ours), std::move(caller)) != nullptr;
+    return Napi::Number::New(info.Env(), admitted ? theirs.release() : -1);
+  }
+
+  Napi::Value counters(const Napi::CallbackInfo& info) {
+    const GateCounters counters = gate_->counters();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["accepted"] = static_cast<double>(counters.accepted);
+    result["overInstanceLimit"] = static_cast<double>(counters.over_instance_limit);
+    result["overLimit"] = static_cast<double>(counters.over_limit);
+    result["overUnregistered"] = static_cast<double>(counters.over_unregistered);
+    result["unidentified"] = static_cast<double>(counters.unidentified);
+    result["throttled"] = static_cast<double>(counters.throttled);
+    result["sentAhead"] = static_cast<double>(counters.sent_ahead);
+    result["overPendingCallers"] = static_cast<double>(counters.over_pending_callers);
+    result["cacheHits"] = static_cast<double>(counters.cache_hits);
+    result["shed"] = static_cast<double>(gate_->shed());
+    result["connections"] = gate_->connections();
+    result["room"] = gate_->room();
+    result["running"] = static_cast<double>(gate_->running());
+    result["held"] = gate_->pending_callers().asking();
+    result["everHeld"] = static_cast<double>(gate_->pending_callers().asked());
+    return result;
+  }
+
+  Napi::Value counters_of(const Napi::CallbackInfo& info) {
+    const Instance& instance = *gate_->instance(info[0].As<Napi::Number>().Uint32Value());
+    Napi::Object result = Napi::Object::New(info.Env());
+    result["connections"] = instance.connections;
+    result["cacheHits"] = static_cast<double>(instance.counters.cache_hits);
+    result["refused"] = static_cast<double>(instance.counters.refused);
+    result["throttled"] = static_cast<double>(instance.counters.throttled);
+    result["overLimit"] = static_cast<double>(instance.counters.over_limit);
+    result["sentAhead"] = static_cast<double>(instance.counters.sent_ahead);
+    return result;
+  }
+
+  Napi::Value take_slots_with_hits(const Napi::CallbackInfo& info) {
+    return list_of(info.Env(), gate_->take_slots_with_hits());
+  }
+
+  static Napi::Array list_of(const Napi::Env& env, const std::vector<Slot>& slots) {
+    Napi::Array list = Napi::Array::New(env, slots.size());
+    for (size_t i = 0; i < slots.size(); i++) list.Set(i, Napi::Number::New(env, slots[i]));
+    return list;
+  }
+
+  void exited(const std::vector<Slot>& slots) {
+    const Napi::Env env = Env();
+    const Napi::HandleScope scope(env);
+    on_init_exit_.MakeCallback(env.Global(), {list_of(env, slots)}, context_);
+  }
+
+  void odd_request(OwnFd fd, std::string_view data, uint32_t ticket) {
+    const Napi::Env env = Env();
+    const Napi::HandleScope scope(env);
+    const auto number = [env](double value) { return Napi::Number::New(env, value); };
+    const auto bytes = Napi::Buffer<char>::Copy(env, data.data(), data.size());
+    on_odd_request_.MakeCallback(env.Global(), {number(fd.release()), bytes, number(ticket)},
+                                 context_);
+  }
+
+  Napi::AsyncContext context_;
+  Napi::FunctionReference on_init_exit_;
+  Napi::FunctionReference on_odd_request_;
+  std::unique_ptr<Gate> gate_;
+};
+
+}  // namespace
+
+Napi::Value gate_class(Napi::Env env) { return GateWrap::constructor(env); }
+
+}  // namespace devlxd
