@@ -94,7 +94,11 @@ async function patchAll(client: Client, instances: number, seconds: number): Pro
   while (performance.now() < began + seconds * 1000) {
     const stamp = String(performance.now());
     const lines = Array.from({ length: instances }, (_, index) =>
-      JSON.stringify({ name: `bench-${index + 1}`, config: { 'user.n': stamp } }),
+      JSON.stringify({
+        method: 'PATCH',
+        path: `/1.0/instances/bench-${index + 1}`,
+        body: { config: { 'user.n': stamp } },
+      }),
     );
     await patchBatch(client, lines.join('\n'));
     changes += instances;
@@ -104,7 +108,7 @@ async function patchAll(client: Client, instances: number, seconds: number): Pro
 
 async function patchBatch(client: Client, body: string): Promise<void> {
   const headers = { 'content-type': 'application/x-ndjson' };
-  const begun = await client.request({ method: 'PATCH', path: '/1.0/instances', headers, body });
+  const begun = await client.request({ method: 'POST', path: '/1.0/batch', headers, body });
   const { operation } = (await begun.body.json()) as { operation: string };
   const ended = await client.request({ method: 'GET', path: `${operation}/wait` });
   const { metadata } = (await ended.body.json()) as { metadata: { status: string; err: string } };

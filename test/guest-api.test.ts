@@ -100,6 +100,12 @@ test('security.devlxd false: 403 for every path that there is, on each request a
   assert.equal((await request('/1.0/nothing')).status, 404);
   await daemon.set('c1', { 'security.devlxd': '' });
   assert.equal((await request('/1.0/config/user.foo')).body, 'bar');
+  for (const config of [{ 'security.guestapi': 'false' }, { 'security.guestapi': 'off', 'security.devlxd': 'true' }]) {
+    await daemon.set('c1', config);
+    assert.equal((await request('/1.0')).status, 403);
+    await daemon.set('c1', { 'security.guestapi': '', 'security.devlxd': '' });
+    assert.equal((await request('/1.0')).status, 200);
+  }
 });
 
 test('user.meta-data is given after the default lines, as it is', async () => {

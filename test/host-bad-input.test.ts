@@ -64,13 +64,19 @@ const writable: [body: unknown, expected: RegExp][] = [
   [{ devices: { d: {} } }, /devices\.d\.type: a device needs a type/],
   [{ devices: { d: { path: '/x' }, e: { type: 'disk' } } }, /devices\.d\.type: a device needs a type/],
   [{ devices: { 'a b': { type: 'disk' } } }, /devices\.a b: a device name has/],
+  [{ devices: { '.d': { type: 'disk' } } }, /devices\.\.d: a device name has/],
+  [{ devices: { ['d'.repeat(64)]: { type: 'disk' } } }, /devices\.d+: a device name has/],
+  [{ config: { 'security.guestapi': 'maybe' } }, /config\.security\.guestapi: "maybe" is neither/],
+  [{ config: { 'security.guestapi.image': 'true' } }, /config\.security\.guestapi\.image: Unknown .*guestapi\.images/],
   [{ devices: { d: { type: 'disk', 'b c': '1' } } }, /devices\.d\.b c: not the name of a device option/],
   [{ devices: { d: { type: 1 } } }, /devices\.d\.type: values are strings/],
   [{ devices: { d: 'disk' } }, /devices\.d: /],
   ['{"devices":{"__proto__":{"type":"disk"}}}', /devices\.__proto__: is no name/],
   [{ devices: { constructor: { type: 'disk' } } }, /devices\.constructor: is no name/],
   [{ description: 1 }, /description: must be text/],
-  [{ colour: 'red' }, /colour: Unknown field/],
+  [{ cofnig: {} }, /cofnig: Unknown field; do you mean config\?/],
+  [{ Config: {} }, /Config: Unknown field; do you mean config\?/],
+  [{ descripton: '' }, /descripton: Unknown field; do you mean description\?/],
   ['[]', /body: must be a JSON object/],
   ['"text"', /body: /],
   ['null', /body: /],
@@ -82,6 +88,10 @@ const writable: [body: unknown, expected: RegExp][] = [
 const others: Row[] = [
   ...names,
   ['POST', instances, {}, /name: is missing/],
+  ['POST', instances, { nmae: 'x' }, /nmae: Unknown field; do you mean name\?/],
+  ['PUT', instance, { profils: [] }, /profils: Unknown field; do you mean profiles\?/],
+  ['PUT', `${instance}/state`, { acton: 'stop' }, /acton: Unknown field; do you mean action\?/],
+  ['POST', instance, { name: 'x', project: 'other' }, /project: an instance stays in its project/],
   ['POST', instances, { name: 7 }, /name: a name is needed/],
   ['POST', instances, { name: 'x', type: 'virtual-machine' }, /type: only containers/],
   ['POST', instances, { name: 'x', source: { type: 'image', alias: 'y' } }, /source\.type: devlxd makes no root/],
@@ -124,6 +134,45 @@ test('bad input: the error names the field, and nothing has changed', async () =
     assert.match(error.slice(status.length + 1), new RegExp(`^${expected.source}`), of);
   }
   assert.deepEqual(await everything(), untouched);
+});
+
+test('fields of newer clients, and those that null stands in, are ignored', async () => {
+  const newer = { placement: { group: 'g' }, start: true, disk_only: false, overrides: null, architecture: 7 };
+  const nothing = { config: null, devices: null, profiles: null, description: null, ephemeral: null, stateful: null };
+  await operator.metadata('POST', instances, { name: 'newer', ...newer, ...nothing, source: null, type: null });
+  await operator.metadata('PATCH', `${instances}/newer`, { ...newer, ...nothing });
+  const moved = { migration: false, live: true, target: null, Config: null, Devices: null, Profiles: null, pool: '' };
+  await operator.metadata('POST', `${instances}/newer`, { name: 'moved', project: 'default', ...moved, ...newer });
+  // What was read is written back as it came: the fields that only LXD writes are ignored.
+  for (const path of [`${instances}/moved`, `${profiles}/strict`, '/1.0/projects/default']) {
+    const read = await operator.metadata<object>('GET', path);
+    for (const method of ['PUT', 'PATCH']) await operator.metadata(method, path, { ...read, ...newer });
+    assert.deepEqual(await operator.metadata('GET', path), read);
+  }
+  await operator.metadata('POST', '/1.0/projects', { name: 'newer', storage_pool: 'default', network: '' });
+  await operator.metadata('DELETE', '/1.0/projects/newer');
+  await operator.metadata('DELETE', `${instances}/moved`);
+});
+
+test('keys and devices of LXD and Incus are kept as they are', async () => {
+  const keys = [
+    'placement.group',
+    'agent.nic_config',
+    'oci.entrypoint',
+    'smbios11.a',
+    'systemd.credential.a',
+    'security.devlxd.management.volumes',
+    'boot.mode',
+    'limits.memory.oom_priority',
+  ];
+  const config = Object.fromEntries(keys.map((key) => [key, '1']));
+  const names = ['eth0:1', '/dev/x', '_a', '-b', 'c.d', '1'.repeat(63)];
+  const devices = Object.fromEntries(names.map((name) => [name, { type: 'disk' }]));
+  await operator.metadata('POST', instances, { name: 'peers', config, devices });
+  const read = await operator.metadata<{ config: object; devices: object }>('GET', `${instances}/peers`);
+  assert.deepEqual({ ...read.config, ...config }, read.config);
+  assert.deepEqual(Object.keys(read.devices).sort(), names.sort());
+  await operator.metadata('DELETE', `${instances}/peers`);
 });
 
 test('a target that is no path is a bad request, and no fault of devlxd', async () => {

@@ -32,9 +32,13 @@ test('many are created at once, and changed at once', async () => {
     progress: { stage: 'write', percent: '100' },
   });
   assert.equal((await names()).length, 1000);
-  const changes = ['b1', 'b2'].map((name) => ({ name, config: { 'user.n': 'changed' }, description: 'by a batch' }));
+  const changes = ['b1', 'b2'].map((name) => ({
+    method: 'PATCH',
+    path: `/1.0/instances/${name}`,
+    body: { config: { 'user.n': 'changed' }, description: 'by a batch' },
+  }));
   const withCharset = { 'content-type': 'application/x-ndjson; charset=utf-8' };
-  await operator.metadata('PATCH', '/1.0/instances', `\n${text(changes)}`, withCharset);
+  await operator.metadata('POST', '/1.0/batch', `\n${text(changes)}`, withCharset);
   assert.deepEqual(await names('config.user.n=changed and description="by a batch"'), ['b1', 'b2']);
 });
 
@@ -52,25 +56,12 @@ test('a batch is all or nothing, and its error names the line and the field', as
     ['POST', text([good, { name: 'x', profiles: ['none'] }]), /^failed line 2: profiles: Profile "none" not found/],
     ['POST', `${text([good])}\n{"name":`, /^400 line 3: not JSON/],
     ['POST', text([good, 'x']), /^failed line 2: body/],
-    [
-      'PATCH',
-      text([{ name: 'b1', config: { 'user.n': 'half' } }, { name: 'none' }]),
-      /^failed line 2: Instance "none"/,
-    ],
-    ['PATCH', text([{ name: 'b1', config: { 'user.n': 'half' } }, {}]), /^failed line 2: name: is missing/],
-    [
-      'PATCH',
-      text([
-        { name: 'b1', config: { 'user.n': 'half' } },
-        { name: 'b2', colour: 1 },
-      ]),
-      /line 2: colour: Unknown/,
-    ],
+    ['POST', text([good, { name: 'x', confg: {} }]), /^failed line 2: confg: Unknown field; do you mean config\?/],
   ];
   for (const [method, body, expected] of table) {
     assert.match(await operator.error(method, '/1.0/instances', body, lines), expected);
   }
-  assert.match(await operator.error('PATCH', '/1.0/instances', {}), /^400 Content-Type: application\/x-ndjson/);
+  assert.match(await operator.error('PATCH', '/1.0/instances', {}), /^501 /);
   assert.deepEqual(await operator.metadata('GET', '/1.0/instances?recursion=1'), before);
 });
 

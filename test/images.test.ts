@@ -148,6 +148,15 @@ test('an instance without security.devlxd.images gets none', async () => {
   }
 });
 
+test("security.guestapi.images is Incus' name of security.devlxd.images", async () => {
+  await daemon.set('c2', { 'security.guestapi.images': 'true' });
+  assert.equal((await fetchAs(other, pathOf(unified))).status, 200);
+  await daemon.set('c2', { 'security.devlxd.images': 'false' });
+  assert.equal((await fetchAs(other, pathOf(unified))).status, 403);
+  await daemon.set('c2', { 'security.guestapi.images': '', 'security.devlxd.images': '' });
+  assert.equal((await fetchAs(other, pathOf(unified))).status, 403);
+});
+
 test('HEAD gives the head; other methods are not implemented', async () => {
   const head = await fetchAs(guest, pathOf(unified), { method: 'HEAD' });
   assert.deepEqual([head.status, head.body.length], [200, 0]);

@@ -40,7 +40,7 @@ export function controlEndpoints(
       methods: { GET: images.get, PUT: images.replace, PATCH: images.patch, DELETE: images.remove },
     },
     { path: '/1.0/images/{fingerprint}/export', methods: { GET: images.export } },
-    { path: '/1.0/instances', methods: { GET: instances.list, POST: instances.create, PATCH: instances.patchMany } },
+    { path: '/1.0/instances', methods: { GET: instances.list, POST: instances.create } },
     {
       path: '/1.0/instances/{name}',
       methods: {

@@ -12,12 +12,16 @@ import { filterOf } from './filter.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
 import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
-import { instancePatchLine, instancePost, instancePut, instanceRename, parseBody, statePut } from './request-body.js';
+import { instancePost, instancePut, instanceRename, parseBody, statePut } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
 
 type InstancePut = ReturnType<typeof parseBody<typeof instancePut>>;
 
 type Change = (transaction: Transaction, before: Instance) => void;
+
+const missingPid =
+  'is missing: devlxd starts no containers, it is told of the init that already runs; have the container runtime call ' +
+  'devlxd-hook (docs/runtimes.md), or run "devlxd start NAME PID"';
 
 /** The handlers of /1.0/instances. */
 export class InstanceHandlers {
@@ -52,23 +56,15 @@ export class InstanceHandlers {
 
   readonly create: ControlHandler = (request) => {
     const project = projectOf(request, this.#registry);
-    const { body } = request;
-    if (body instanceof Lines)
-      return this.#batch('Creating instances', request, (line) => this.#creation(project, line));
-    const { name, run } = this.#creation(project, body);
-    return this.#operation('Creating instance', { name, project }, this.#registry.transact(run, request.requestor));
-  };
-
-  /** Many at once, one a line; each is what a PATCH of the instance of that name would do. */
-  readonly patchMany: ControlHandler = (request) => {
-    const project = projectOf(request, this.#registry);
-    if (!(request.body instanceof Lines)) {
-      throw invalid('Content-Type', 'application/x-ndjson is what many instances are changed by');
+    const { body, requestor } = request;
+    if (body instanceof Lines) {
+      const prepare = (line: unknown) => this.#creation(project, line);
+      const work: Work = (report) =>
+        writeBatch(body, prepare, report, (steps) => this.#registry.transact(steps, requestor));
+      return { kind: 'async', operation: this.#operations.start('Creating instances', [], work) };
     }
-    return this.#batch('Updating instances', request, (line) => {
-      const { name, ...given } = parseBody(instancePatchLine, line);
-      return { run: (transaction) => this.#patch(transaction, own(transaction.need(project, name)), given) };
-    });
+    const { name, run } = this.#creation(project, body);
+    return this.#operation('Creating instance', { name, project }, this.#registry.transact(run, requestor));
   };
 
   /**
@@ -103,8 +99,9 @@ export class InstanceHandlers {
   };
 
   readonly rename: ControlHandler = (request) => {
-    const { name: newName } = parseBody(instanceRename, request.body);
+    const { name: newName, project: newProject } = parseBody(instanceRename, request.body);
     const { name, project } = own(this.#need(request));
+    if (newProject && newProject !== project) throw invalid('project', 'an instance stays in its project');
     const work = this.#registry.transact((transaction) => {
       const before = own(transaction.need(project, name));
       checkStopped(before);
@@ -137,7 +134,7 @@ export class InstanceHandlers {
       return this.#operation('Stopping instance', { name, project }, this.#running.stop(project, name, requestor));
     }
     if (pid === undefined) {
-      throw invalid('pid', 'is missing: devlxd starts no containers, it is told the pid of the init that already runs');
+      throw invalid('pid', missingPid);
     }
     return this.#operation('Starting instance', { name, project }, this.#running.start(project, name, pid, requestor));
   };
@@ -189,12 +186,6 @@ export class InstanceHandlers {
       checkIfMatch(request.headers, () => instanceEtag(before));
       change(transaction, before);
     }, request.requestor);
-  }
-
-  #batch(description: string, { body, requestor }: ControlRequest, prepare: (line: unknown) => Step): ControlReply {
-    const work: Work = (report) =>
-      writeBatch(body as Lines, prepare, report, (steps) => this.#registry.transact(steps, requestor));
-    return { kind: 'async', operation: this.#operations.start(description, [], work) };
   }
 
   #need(request: ControlRequest): Instance {

@@ -1,33 +1,41 @@
 import { closestMatch } from '../closest-match.js';
 import { beyond, invalid } from '../errors.js';
 import { exceeds, type Limits } from '../limits/limits.js';
-import type { Config, Device, Devices } from '../model/instance.js';
+import { type Config, type Device, type Devices, incusKeyOf } from '../model/instance.js';
+import { isLostName } from '../text/lost-names.js';
 
 /** LXD's rule: an RFC 1123 label, up to 63 characters, that does not start with a digit. */
 const namePattern = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 const profilePattern = /^[a-z0-9][a-z0-9_.-]{0,63}$/i;
 /** LXD's rule: no underscores. */
 const projectPattern = /^[a-z0-9][a-z0-9.-]{0,62}$/i;
-const devicePattern = /^[a-z0-9][a-z0-9_.-]{0,63}$/i;
+/** LXD's rule (lxd/device/config). */
+const devicePattern = /^[a-z0-9/:_-][a-z0-9/.:_-]{0,62}$/i;
 const optionPattern = /^[a-z][a-z0-9_.-]{0,127}$/i;
 
 /** Name spaces whose keys may have any name. */
 const freeNamespaces = ['user.', 'environment.', 'image.', 'cloud-init.ssh-keys.'];
 /** Namespaces of LXD whose keys have no effect here; they are stored and shown unchanged. */
 const keptNamespaces = [
+  'agent.',
   'boot.',
   'limits.',
   'linux.',
   'migration.',
   'nvidia.',
+  'oci.',
+  'placement.',
   'raw.',
+  'smbios11.',
   'snapshots.',
+  'systemd.',
   'cluster.',
   'security.',
 ];
 const cloudInitKeys = ['cloud-init.user-data', 'cloud-init.vendor-data', 'cloud-init.network-config'];
-const booleanKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nonroot'];
-/** Of newer LXD, in a name space that is otherwise ours. */
+const guestApiKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nonroot'];
+const booleanKeys = guestApiKeys.flatMap((key) => [key, incusKeyOf(key)]);
+/** Of newer LXD, in a namespace that is otherwise ours. */
 const othersKeys = ['security.devlxd.management.volumes'];
 const booleans = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off', ''];
 const notUnicode = 'not Unicode: it has half of a surrogate pair';
@@ -100,7 +108,7 @@ function isKnown(key: string): boolean {
 /** LXD's keys are kept whatever they are, but a key that is almost one of ours was meant to be it. */
 function isMisspelt(key: string): boolean {
   if (othersKeys.includes(key)) return false;
-  return key.startsWith('security.devlxd.') || closestMatch(key, booleanKeys) !== undefined;
+  return /^security\.(?:devlxd|guestapi)\./.test(key) || closestMatch(key, booleanKeys) !== undefined;
 }
 
 function suggestion(key: string): string {
@@ -132,8 +140,8 @@ export function checkDevices(devices: Devices): void {
 
 function checkDevice(name: string, device: Device): void {
   const field = `devices.${name}`;
-  if (!devicePattern.test(name)) {
-    throw invalid(field, 'a device name has letters, digits, dots, hyphens and underscores, at most 64');
+  if (!devicePattern.test(name) || isLostName(name)) {
+    throw invalid(field, 'a device name has letters, digits, / . : _ and -, at most 63, and does not begin with a dot');
   }
   if (!device.get('type')) throw invalid(`${field}.type`, 'a device needs a type, such as disk, nic or unix-char');
   for (const [option, value] of device) {

@@ -120,10 +120,19 @@ function remembered<Own extends object, Value>(
   return made;
 }
 
-/** Is this boolean key of the configuration on? byDefault: what an unset key means. */
+/**
+ * Is this boolean key of the configuration on? A key has LXD's name and Incus' name: where both are set, both must be
+ * on. byDefault: what an unset key means.
+ */
 export function flag(instance: Instance, key: string, byDefault: boolean): boolean {
-  const value = expandedConfig(instance).get(key);
-  return value === undefined || value === '' ? byDefault : isTrue(value);
+  const config = expandedConfig(instance);
+  const values = [config.get(key), config.get(incusKeyOf(key))].filter((value) => value !== undefined && value !== '');
+  return values.length === 0 ? byDefault : values.every((value) => isTrue(value as string));
+}
+
+/** security.devlxd.images -> security.guestapi.images */
+export function incusKeyOf(key: string): string {
+  return key.replace(/^security\.devlxd/, 'security.guestapi');
 }
 
 /** Where LXD and Incus keep what a guest has said of itself to them. */
