@@ -1,0 +1,20 @@
+import type { Settings } from '../config/options.js';
+import type { Successors } from '../handover/give.js';
+import type { ListeningSockets } from '../handover/listening-sockets.js';
+import type { Log, LogLines } from '../log.js';
+
+/** What the parts of a daemon are built from. */
+export interface DaemonContext {
+  readonly settings: Settings;
+  readonly log: Log;
+  /** what log writes */
+  readonly logLines: LogLines;
+  /** stay open when the daemon ends */
+  readonly sockets: ListeningSockets;
+  /** 0: no service manager watches this process */
+  readonly watchdogSeconds: number;
+  readonly successors: Successors;
+}
+
+/** Parts as they are built: each is entered as soon as it must be stopped, also when a later one fails. */
+export type Building<Parts> = { -readonly [Name in keyof Parts]?: Parts[Name] };

@@ -1,0 +1,61 @@
+import { Gate } from '../gate/gate.js';
+import { GuestDispatcher } from '../guest/dispatcher.js';
+import { Listeners } from '../guest/events/listeners.js';
+import { FallbackServer } from '../guest/fallback-server.js';
+import { UwsServer } from '../guest/uws-server.js';
+import { RunningInstances } from '../instances/running-instances.js';
+import { gateLimits } from '../limits/gate-limits.js';
+import { EventLoopDelay } from '../metrics/event-loop-delay.js';
+import { GateLimitHits } from '../metrics/gate-limit-hits.js';
+import { LimitLog } from '../metrics/limit-log.js';
+import type { SourceImages } from '../sources/exported-images.js';
+import type { Building, DaemonContext } from './context.js';
+import type { StoreParts } from './store-parts.js';
+
+export interface GuestParts {
+  readonly gate: Gate;
+  readonly running: RunningInstances;
+  readonly listeners: Listeners;
+  readonly dispatcher: GuestDispatcher;
+  readonly fallbackServer: FallbackServer;
+  readonly uwsServer: UwsServer;
+  readonly gateLimitHits: GateLimitHits;
+  readonly limitLog: LimitLog;
+  readonly eventLoopDelay: EventLoopDelay;
+}
+
+/** Builds what answers guests; nothing is accepted yet. */
+export async function buildGuests(
+  { settings, log }: DaemonContext,
+  { registry, images }: StoreParts,
+  sourceImages: SourceImages | undefined,
+  built: Building<GuestParts>,
+): Promise<GuestParts> {
+  const { limits } = settings;
+  const gate = new Gate(settings.identity, gateLimits(settings, log), {
+    onInitExit: (slots) => running.initsExited(slots),
+    onOddRequest: (fd, data, ticket) => fallbackServer.admit(fd, data, ticket),
+  });
+  const running = new RunningInstances(gate, registry, log);
+  const listeners = new Listeners();
+  registry.on('changes', (changes) => listeners.deliver(changes));
+  const dispatcher = new GuestDispatcher(registry, running, listeners, images, limits, log, sourceImages);
+  const fallbackServer = new FallbackServer(gate, dispatcher, running, listeners, limits);
+  const gateLimitHits = new GateLimitHits(gate, running, dispatcher.limitHits);
+  const limitLog = new LimitLog(
+    dispatcher.limitHits,
+    (id) => registry.byId(id),
+    log,
+    () => gateLimitHits.look(),
+  );
+  const eventLoopDelay = new EventLoopDelay();
+  const parts = { gate, running, listeners, dispatcher, fallbackServer, gateLimitHits, limitLog, eventLoopDelay };
+  Object.assign(built, parts);
+  limitLog.run();
+  eventLoopDelay.run();
+  fallbackServer.run();
+  const uwsServer = new UwsServer(gate, dispatcher, running, listeners, limits);
+  await uwsServer.run();
+  built.uwsServer = uwsServer;
+  return { ...parts, uwsServer };
+}

@@ -1,0 +1,29 @@
+import type { Metrics } from '../control/control-endpoints.js';
+import type { Measured } from '../metrics/daemon-metrics.js';
+import type { DaemonContext } from './context.js';
+import type { SpareDescriptors } from './file-descriptors.js';
+import type { GuestParts } from './guest-parts.js';
+import type { StoreParts } from './store-parts.js';
+
+interface Others {
+  readonly control: Measured['host'];
+  readonly controlEvents: Measured['controlEvents'];
+  readonly source: Measured['source'];
+}
+
+/** The metrics of a daemon. Their modules are loaded at the first scrape: most hosts of few instances have none. */
+export function measureWith(
+  spareDescriptors: SpareDescriptors,
+  { settings, watchdogSeconds }: DaemonContext,
+  { registry }: StoreParts,
+  guests: GuestParts,
+  { control: host, controlEvents, source }: Others,
+): Metrics {
+  const { stateDir } = settings;
+  const measured = { ...guests, registry, stateDir, watchdogSeconds, host, controlEvents, source };
+  return (perInstance) =>
+    spareDescriptors.lend(async () => {
+      const { metricsText } = await import('../metrics/daemon-metrics.js');
+      return metricsText(measured, perInstance);
+    });
+}

@@ -1,0 +1,29 @@
+import { Images } from '../images/image-library.js';
+import { Registry } from '../instances/registry.js';
+import { Store } from '../store/store.js';
+import type { Building, DaemonContext } from './context.js';
+
+export interface StoreParts {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly images: Images;
+}
+
+/**
+ * Opens the store and reads everything from it.
+ * @throws Fault
+ */
+export async function buildStore({ settings, log }: DaemonContext, built: Building<StoreParts>): Promise<StoreParts> {
+  const { stateDir } = settings;
+  const store = new Store(stateDir);
+  await store.open();
+  built.store = store;
+  const registry = new Registry(store);
+  await registry.load();
+  built.registry = registry;
+  log.info({ stateDir, instances: registry.list().length }, 'store loaded');
+  const images = new Images(store, stateDir);
+  await images.load();
+  built.images = images;
+  return { store, registry, images };
+}
