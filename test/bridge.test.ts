@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,8 +49,8 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
   }
 });
 
-/** A copy of the project whose uWebSockets.js has another name in place of one of its symbols. */
-function projectWithout(symbol: string): string {
+/** A copy of the project with a uWebSockets.js of its own: `damage` gets its directory and the name of its binary. */
+function projectWith(damage: (library: string, binary: string) => void): string {
   const copy = mkdtempSync(join(tmpdir(), 'devlxd-bridge-'));
   for (const part of ['dist', 'bin', 'package.json'])
     cpSync(join(packageRoot, part), join(copy, part), { recursive: true });
@@ -51,31 +61,83 @@ function projectWithout(symbol: string): string {
       symlinkSync(join(packageRoot, 'node_modules', name), join(copy, 'node_modules', name));
   }
   const original = join(packageRoot, 'node_modules/uWebSockets.js');
-  const broken = join(copy, 'node_modules/uWebSockets.js');
-  mkdirSync(broken);
+  const library = join(copy, 'node_modules/uWebSockets.js');
+  mkdirSync(library);
   const binary = `uws_linux_${process.arch}_${process.versions.modules}.node`;
-  for (const name of ['package.json', 'uws.js', 'ESM_wrapper.mjs']) cpSync(join(original, name), join(broken, name));
-  const bytes = readFileSync(join(original, binary)).toString('latin1');
-  const other = `${symbol.slice(0, -1)}X`;
-  writeFileSync(join(broken, binary), bytes.replaceAll(`\0${symbol}\0`, `\0${other}\0`), 'latin1');
+  for (const name of ['package.json', 'uws.js', 'ESM_wrapper.mjs', binary])
+    cpSync(join(original, name), join(library, name));
+  damage(library, binary);
   return copy;
+}
+
+/** Starts the daemon of such a project, which must end with this sentence. */
+function refusesToStart(damage: (library: string, binary: string) => void, sentence: RegExp): void {
+  const copy = projectWith(damage);
+  try {
+    const options = ['serve', '--run-dir', join(copy, 'run'), '--state-dir', join(copy, 'state')];
+    const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin/devlxd'), ...options], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, sentence);
+    assert.doesNotMatch(stderr, /^ +at /m);
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 }
 
 for (const symbol of ['us_adopt_accepted_socket', 'us_socket_context_on_close', 'us_socket_context_on_data']) {
   test(`without ${symbol} the daemon refuses to start and says so`, () => {
-    const copy = projectWithout(symbol);
-    try {
-      const options = ['serve', '--run-dir', join(copy, 'run'), '--state-dir', join(copy, 'state')];
-      const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin/devlxd'), ...options], {
-        encoding: 'utf8',
-      });
-      assert.equal(status, 1, stderr);
-      assert.match(
-        stderr,
-        new RegExp(`devlxd: This build of uWebSockets.js cannot be used: symbol ${symbol} failed \\(Node v`),
-      );
-    } finally {
-      rmSync(copy, { recursive: true });
-    }
+    refusesToStart(
+      (library, binary) => {
+        const bytes = readFileSync(join(library, binary)).toString('latin1');
+        const other = `${symbol.slice(0, -1)}X`;
+        writeFileSync(join(library, binary), bytes.replaceAll(`\0${symbol}\0`, `\0${other}\0`), 'latin1');
+      },
+      new RegExp(`devlxd: This build of uWebSockets.js cannot be used: symbol ${symbol} failed \\(Node v`),
+    );
   });
+}
+
+/** What a build could do to `tryEnd(body, length)`, and what is said of it. */
+const wrongAnswers = [
+  ['more bytes than the body has are announced', 'tryEnd(body, length + 1)', 'a character of Latin-1'],
+  ['fewer bytes than the body has are announced', 'tryEnd(body, length - 1)', 'a character of Latin-1'],
+  ['text is sent as Latin-1', "tryEnd(Buffer.from(Buffer.from(body).toString(), 'latin1'), length)", 'a character of'],
+  [
+    'long answers are cut',
+    'tryEnd(length > 65536 ? body.slice(0, 65536) : body, length > 65536 ? 65536 : length)',
+    '70 KB',
+  ],
+  [
+    'an emoji becomes two replacement characters',
+    "tryEnd(Buffer.from(body).toString().replace(/\\ud83d\\ude00/, '\\ufffd'), length)",
+    'an emoji',
+  ],
+] as const;
+for (const [what, call, step] of wrongAnswers) {
+  test(`when ${what}, the daemon refuses to start and says so`, () => {
+    refusesToStart(
+      (library) => appendFileSync(join(library, 'uws.js'), answeringWith(call)),
+      new RegExp(
+        `devlxd: This build of uWebSockets.js cannot be used: sending an answer with ${step}.* failed \\(Node v`,
+      ),
+    );
+  });
+}
+
+/** Code that makes the responses of each app answer by this call. */
+function answeringWith(call: string): string {
+  return `
+    const { App } = module.exports;
+    module.exports.App = (...options) => {
+      const app = App(...options);
+      const any = app.any.bind(app);
+      app.any = (pattern, handler) => any(pattern, (response, request) => {
+        const tryEnd = response.tryEnd.bind(response);
+        response.tryEnd = (body, length) => ${call};
+        handler(response, request);
+      });
+      return app;
+    };`;
 }

@@ -27,6 +27,7 @@ before(async () => {
   images.add(fingerprint('cached'), { cached: true });
   images.add(fingerprint('private'));
   images.add(fingerprint('split'), { public: true, form: 'split', size: 300_000 });
+  images.add(fingerprint('named'), { public: true, filename: 'größe ☃😀.img' });
   images.add(fingerprint('large'), { public: true, size: large });
   images.add(fingerprint('mine'), { public: true, project: 'p' });
   images.add(fingerprint('else'), { public: true, project: 'q' });
@@ -86,6 +87,12 @@ test("a guest exports its source's images byte for byte, as the source sends the
   assert.equal(headers['last-modified'], 'Mon, 23 Nov 2026 12:00:00 GMT');
   assert.equal(headers.connection, 'close');
   assert.equal((await fetchAs(guest, pathOf('cached'))).body.length, 1000);
+});
+
+test('the name that the source gives an image arrives byte for byte, whatever its characters', async () => {
+  const { headers, body } = await fetchAs(guest, pathOf('named'));
+  const name = Buffer.from(headers['content-disposition'] ?? '', 'latin1').toString();
+  assert.deepEqual([name, body.length], ['inline;filename=größe ☃😀.img', 1000]);
 });
 
 test('its head, and the rest of it', async () => {

@@ -55,10 +55,10 @@ export interface ChangeReply {
   readonly answer: BodyReply;
 }
 
-/** The head of an answer after which the connection is closed. */
+/** The head of an answer after which the connection is closed. headers: each byte a character, as Node reads them */
 export function rawAnswer(status: string, headers: Download['headers']): Buffer {
   const lines = [...headers, ['Connection', 'close']].map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.from(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n`);
+  return Buffer.from(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n`, 'latin1');
 }
 
 /** The whole of such an answer. headOnly: the head of it */

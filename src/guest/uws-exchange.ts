@@ -2,6 +2,7 @@ import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets
 import { Socket } from 'node:net';
 import type { InFlight } from '../concurrency/in-flight.js';
 import type { Caller, Credentials, Gate } from '../gate/gate.js';
+import { endWithText, textOrBytes } from '../gate/send-text.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
 import type { LimitHits } from '../limits/limit-hits.js';
@@ -114,8 +115,14 @@ export class UwsExchange implements GuestExchange {
     if (this.snapshot.method === 'HEAD') {
       // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
       response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
-    } else if (reply.closes) response.end(reply.body, true);
-    else this.#end(reply.body);
+    } else if (reply.closes) response.end(textOrBytes(reply.body), true);
+    else
+      endWithText(
+        response,
+        reply.body,
+        () => this.watch(),
+        (text) => this.#context.bytes.of(text),
+      );
   }
 
   stream({ instanceId, slot, types, missed }: Opening): void {
@@ -149,22 +156,6 @@ export class UwsExchange implements GuestExchange {
     return { socket, fd };
   }
 
-  /**
-   * Not response.end(): when the reader has gone, or its buffer is full, that may forget the body, take the request
-   * for one that was never answered, and end the process.
-   */
-  #end(body: string): void {
-    const response = this.#response;
-    const [, done] = response.tryEnd(body, Buffer.byteLength(body));
-    if (done) return;
-    const bytes = this.#context.bytes.of(body);
-    this.watch();
-    response.onWritable((offset) => {
-      const [flushed] = response.tryEnd(bytes.subarray(offset), bytes.length);
-      return flushed;
-    });
-  }
-
   /** Answers that depend on the instance alone hold until it changes; those about images do not. */
   #keep({ status, type, body }: BodyReply): void {
     const { method, conditions } = this.snapshot;
@@ -177,7 +168,7 @@ export class UwsExchange implements GuestExchange {
   #refuseBody(): void {
     this.aborted = true;
     const { status, type, body } = errors.bodyTooLarge;
-    this.#response.writeStatus(status).writeHeader('Content-Type', type).end(body, true);
+    this.#response.writeStatus(status).writeHeader('Content-Type', type).end(textOrBytes(body), true);
   }
 }
 

@@ -10,6 +10,7 @@ export interface FakeImage {
   /** 'split': as a form, which LXD sends without a length */
   readonly form: 'unified' | 'split';
   readonly size: number;
+  readonly filename: string;
 }
 
 const piece = Buffer.alloc(64 * 1024, 'devlxd');
@@ -30,7 +31,14 @@ export class FakeImages {
   breaksAfter = Number.POSITIVE_INFINITY;
 
   add(fingerprint: string, given: Partial<FakeImage> = {}): void {
-    const image = { project: 'default', public: false, cached: false, form: 'unified', size: 1000 } as const;
+    const image = {
+      project: 'default',
+      public: false,
+      cached: false,
+      form: 'unified',
+      size: 1000,
+      filename: `${fingerprint}.tar.xz`,
+    } as const;
     this.images.push({ fingerprint, ...image, ...given });
   }
 
@@ -49,7 +57,7 @@ export class FakeImages {
     } else {
       response.writeHead(first > 0 ? 206 : 200, {
         'Content-Type': 'application/octet-stream',
-        'Content-Disposition': `inline;filename=${image.fingerprint}.tar.xz`,
+        'Content-Disposition': `inline;filename=${Buffer.from(image.filename).toString('latin1')}`,
         'Accept-Ranges': 'bytes',
         'Last-Modified': 'Mon, 23 Nov 2026 12:00:00 GMT',
         'Content-Length': image.size - first,

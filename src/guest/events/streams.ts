@@ -1,6 +1,7 @@
 import type { WebSocket } from 'uWebSockets.js';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { textOrBytes } from '../../gate/send-text.js';
 import { exceeds, type Limits } from '../../limits/limits.js';
 import type { EventType, GuestEvent } from '../../model/guest-events.js';
 import { closeCodes, type Listener } from './listeners.js';
@@ -49,7 +50,7 @@ export class WebSocketListener implements Listener, Pinged {
     if (socket === undefined) return;
     const waiting = this.#behind ? socket.getBufferedAmount() : 0;
     if (!exceeds(this.#limits['event-backlog'], waiting)) {
-      this.#behind = socket.send(event.text) === behind;
+      this.#behind = socket.send(textOrBytes(event.text)) === behind;
       return;
     }
     this.#reached('event-backlog');
