@@ -20,6 +20,8 @@ const limits = {
   'pending-callers': 1,
   'hold-seconds': 1,
   'event-backlog': 65_536,
+  'event-backlog-instance': 3_000_000,
+  'event-backlog-total': 3_400_000,
   'control-event-backlog': 65_536,
   'ping-seconds': 1,
   'drain-seconds': 1,
@@ -66,6 +68,11 @@ async function reached(limit: string): Promise<number> {
   const [, value] = body.match(new RegExp(`^devlxd_limit_hits_total\\{limit="${limit}"\\} (\\d+)$`, 'm')) ?? [];
   assert.ok(value !== undefined, `${limit} has no metric`);
   return Number(value);
+}
+
+async function listening(): Promise<number> {
+  const { body } = await operator.request('GET', '/1.0/metrics');
+  return Number(/^devlxd_listeners\{role="guest"\} (\d+)$/m.exec(body)?.[1] ?? -1);
 }
 
 async function change(times: number, bytes: number): Promise<void> {
@@ -154,6 +161,26 @@ const cases: Partial<Record<CountedLimit, Case>> = {
       stalled(guest, get('/1.0/events'));
       stalled(guest, upgrade);
       await change(8, 200_000);
+    },
+  },
+  'event-backlog-instance': {
+    instance: 'c1',
+    reach: async () => {
+      await change(1, 900_000);
+      for (let n = 0; n < 4; n++) stalled(guest, upgrade);
+      await eventually('they listen', async () => (await listening()) === 4);
+      await daemon.set('c1', { 'user.large': '' });
+    },
+  },
+  'event-backlog-total': {
+    instance: 'second',
+    reach: async () => {
+      const second = guests.one();
+      await daemon.register('second', second.pid);
+      for (const one of [guest, second]) for (let n = 0; n < 2; n++) stalled(one, upgrade);
+      await eventually('they listen', async () => (await listening()) === 4);
+      for (const name of ['c1', 'second']) await daemon.set(name, { 'user.large': 'y'.repeat(900_000) });
+      second.kill();
     },
   },
   'ping-seconds': { instance: 'c1', reach: () => ended(stalled(guest, upgrade)) },

@@ -224,7 +224,7 @@ export class GuestDispatcher {
     }
     this.#later(exchange, () => {
       const instance = this.#running.at(slot);
-      if (instance === undefined || !isServed(instance)) this.#write(exchange, forbidden);
+      if (instance === undefined || !isServed(instance) || meanwhile.ended) this.#write(exchange, forbidden);
       else if (missed === undefined) this.#write(exchange, gone);
       else {
         this.#count(exchange, '200 OK');

@@ -8,7 +8,9 @@ import type { RawConnection } from '../images/transmit.js';
 import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import type { Listeners } from './events/listeners.js';
-import { type SocketData, StreamListener } from './events/streams.js';
+import { StreamListener } from './events/stream-listener.js';
+import type { UnreadTotal } from './events/unread-events.js';
+import type { SocketData } from './events/websocket-listener.js';
 import type { GuestExchange, Opening } from './exchange.js';
 import { errors } from './guest-errors.js';
 import type { BodyReply } from './guest-reply.js';
@@ -31,6 +33,7 @@ export interface ServerContext {
   readonly inFlight: InFlight;
   readonly limitHits: LimitHits;
   readonly bytes: SharedBuffers;
+  readonly unread: UnreadTotal;
 }
 
 /** A request of uWebSockets, with everything that it takes back when the handler returns copied out. */
@@ -138,12 +141,10 @@ export class UwsExchange implements GuestExchange {
     const socket = this.takeConnection(slot)?.socket;
     if (socket === undefined) return;
     socket.allowHalfOpen = false; // a listener that says goodbye has gone
-    const { limits, limitHits } = this.#context;
-    const dropped = (): void => limitHits.add('event-backlog', instanceId);
-    const listener = new StreamListener(socket, types, limits, dropped);
-    for (const event of missed) listener.send(event);
-    this.#context.listeners.add(instanceId, listener);
-    socket.on('close', () => this.#context.listeners.remove(instanceId, listener));
+    const { listeners, unread } = this.#context;
+    const listener = new StreamListener(socket, types, this.chunks, unread.of(instanceId));
+    if (missed.every((event) => listener.send(event))) listeners.add(instanceId, listener);
+    socket.on('close', () => listeners.remove(instanceId, listener));
   }
 
   takeConnection(slot: number): RawConnection | undefined {

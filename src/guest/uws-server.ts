@@ -7,7 +7,8 @@ import type { Limits } from '../limits/limits.js';
 import type { GuestDispatcher } from './dispatcher.js';
 import { closeCodes, type Listeners } from './events/listeners.js';
 import { Pinger } from './events/ping.js';
-import { type SocketData, WebSocketListener } from './events/streams.js';
+import { UnreadTotal } from './events/unread-events.js';
+import { type SocketData, WebSocketListener } from './events/websocket-listener.js';
 import { type ServerContext, UwsExchange } from './uws-exchange.js';
 
 /** Between two looks at the connections that are still open when the daemon stops. */
@@ -37,6 +38,7 @@ export class UwsServer {
       inFlight: dispatcher.inFlight,
       limitHits: dispatcher.limitHits,
       bytes: dispatcher.bytes,
+      unread: new UnreadTotal(limits, dispatcher.limitHits),
     };
     this.#dispatcher = dispatcher;
     this.#running = running;
@@ -54,6 +56,7 @@ export class UwsServer {
           maxBackpressure: 0, // the listener looks itself: this could not change any more
           upgrade: (response, request, context) => this.#receive(response, request, context),
           open: (socket) => this.#opened(socket),
+          drain: (socket) => socket.getUserData().listener?.drained(),
           pong: (socket) => socket.getUserData().listener?.answered(),
           close: (socket) => this.#closed(socket),
         })
@@ -102,11 +105,11 @@ export class UwsServer {
 
   #opened(socket: WebSocket<SocketData>): void {
     const data = socket.getUserData();
-    const { limits, limitHits } = this.#context;
-    data.listener = new WebSocketListener(socket, limits, (limit) => limitHits.add(limit, data.instanceId));
-    for (const event of data.missed) data.listener.send(event);
-    this.#context.listeners.add(data.instanceId, data.listener);
-    this.#pinger.join(data.listener);
+    const { listeners, unread } = this.#context;
+    data.listener = new WebSocketListener(socket, unread.of(data.instanceId));
+    const { listener } = data;
+    if (data.missed.every((event) => listener.send(event))) listeners.add(data.instanceId, listener);
+    this.#pinger.join(listener);
   }
 
   #closed(socket: WebSocket<SocketData>): void {

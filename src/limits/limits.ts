@@ -52,6 +52,16 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: 'unread events of one listener; beyond it the listener is dropped',
   },
+  'event-backlog-instance': {
+    default: 16 * 1024 * 1024,
+    unit: 'bytes',
+    help: "unread events of one instance's listeners, in memory; beyond it a listener is dropped",
+  },
+  'event-backlog-total': {
+    default: 64 * 1024 * 1024,
+    unit: 'bytes',
+    help: "unread events of all instances' listeners, in memory; beyond it a listener is dropped",
+  },
   'control-event-backlog': {
     default: 16 * 1024 * 1024,
     unit: 'bytes',

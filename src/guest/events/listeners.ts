@@ -5,12 +5,15 @@ import { isServed } from '../route.js';
 /** Why an event stream ends, as WebSocket close codes (RFC 6455, 7.4.1, and the IANA registry). */
 export const closeCodes = { goingAway: 1001, policy: 1008, restart: 1012, tooSlow: 1013 } as const;
 
+/** How long a peer may take to read what is left when its stream ends. */
+export const closeMilliseconds = 5000;
+
 /** One open event stream of a guest. */
 export interface Listener {
   readonly types: ReadonlySet<EventType>;
-  /** Sends, or queues up to its backlog limit; beyond it the listener ends itself. */
-  send(event: GuestEvent): void;
-  /** Ends the stream; it is removed when its connection has closed. */
+  /** Sends, or queues up to its backlog limit. false: the listener has ended, by itself when that was too much. */
+  send(event: GuestEvent): boolean;
+  /** Ends the stream, once what waits has been read. Nothing more is sent to it. */
   end(code: number, reason: string): void;
 }
 
@@ -18,17 +21,24 @@ export interface Listener {
 export class CatchingUp implements Listener {
   readonly types: ReadonlySet<EventType>;
   readonly #events: GuestEvent[] = [];
+  #ended = false;
 
   constructor(types: ReadonlySet<EventType>) {
     this.types = types;
   }
 
-  send(event: GuestEvent): void {
+  send(event: GuestEvent): boolean {
     this.#events.push(event);
+    return true;
   }
 
   end(): void {
-    // Its connection is what ends, and is seen to end by who holds it.
+    this.#ended = true;
+  }
+
+  /** The instance's streams were ended in the meantime: this one hears nothing more. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** What was missed and what came in the meantime, each once, in order. */
@@ -39,7 +49,7 @@ export class CatchingUp implements Listener {
   }
 }
 
-/** Who listens to which instance, and the order in which they hear: that of the durable writes. */
+/** The event streams of each instance. They all hear of the changes in the order of the durable writes. */
 export class Listeners {
   readonly #byInstance = new Map<number, Set<Listener>>();
 
@@ -63,14 +73,18 @@ export class Listeners {
     const listeners = after && this.#byInstance.get(after.id);
     if (after === undefined || listeners === undefined) return;
     for (const event of events) {
-      for (const listener of [...listeners]) if (listener.types.has(event.type)) listener.send(event);
+      for (const listener of [...listeners]) {
+        if (listener.types.has(event.type) && !listener.send(event)) this.remove(after.id, listener);
+      }
     }
     if (!isServed(after)) this.end(after.id, closeCodes.policy, 'security.devlxd is false');
   }
 
-  /** Ends every stream of one instance. */
+  /** Ends every stream of one instance: none of them is here any more when the next event is delivered. */
   end(instanceId: number, code: number, reason: string): void {
-    for (const listener of [...(this.#byInstance.get(instanceId) ?? [])]) listener.end(code, reason);
+    const listeners = this.#byInstance.get(instanceId) ?? [];
+    this.#byInstance.delete(instanceId);
+    for (const listener of listeners) listener.end(code, reason);
   }
 
   /** Ends every stream there is. */
