@@ -32,6 +32,9 @@ export const faults = {
 
 export type FaultCode = keyof typeof faults;
 
+/** Sentences quote what was sent, which may be megabytes. */
+const longestSentence = 1000;
+
 /** An expected failure: it is answered with its sentence, never logged as a surprise. */
 export class Fault extends Error {
   readonly code: FaultCode;
@@ -40,7 +43,10 @@ export class Fault extends Error {
   limit: CountedLimit | undefined;
 
   constructor(code: FaultCode, sentence: string, cause?: unknown) {
-    super(sentence, cause === undefined ? undefined : { cause });
+    super(
+      sentence.length <= longestSentence ? sentence : `${sentence.slice(0, longestSentence)}…`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = 'Fault';
     this.code = code;
     this.status = faults[code];

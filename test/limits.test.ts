@@ -26,9 +26,13 @@ const limits = {
   'ping-seconds': 1,
   'drain-seconds': 1,
   'config-keys': 8,
+  'config-key': 100,
   'config-value': 1_000_000,
   'image-exports': 1,
   'guest-body': 100,
+  'json-values': 100,
+  'json-depth': 8,
+  'batch-lines': 10,
   'control-body': 2_000_000,
 };
 
@@ -205,6 +209,16 @@ const cases: Partial<Record<CountedLimit, Case>> = {
   },
   'config-value': {
     reach: () => operator.error('PATCH', '/1.0/instances/c1', { config: { 'user.k': 'x'.repeat(1_500_000) } }),
+  },
+  'config-key': {
+    reach: () => operator.error('PATCH', '/1.0/instances/c1', { config: { [`user.${'k'.repeat(100)}`]: '' } }),
+  },
+  'json-values': {
+    reach: () => operator.error('PATCH', '/1.0/instances/c1', { profiles: Array(101).fill('') }),
+  },
+  'json-depth': { reach: () => operator.error('PATCH', '/1.0/instances/c1', '['.repeat(9)) },
+  'batch-lines': {
+    reach: () => operator.error('POST', '/1.0/batch', '\n'.repeat(11), { 'content-type': 'application/x-ndjson' }),
   },
   'image-exports': {
     instance: 'c1',

@@ -1,4 +1,5 @@
 import { Fault, invalid } from '../errors.js';
+import { percentDecode } from '../http/percent-decode.js';
 import type { Registry } from '../instances/registry.js';
 import { defaultProject } from '../model/instance.js';
 import { type BatchedRequest, type Step, writeBatch } from './batch-lines.js';
@@ -44,20 +45,14 @@ export class BatchHandlers {
     const collection = Object.hasOwn(this.#collections, kind) ? this.#collections[kind] : undefined;
     if (root !== '' || version !== '1.0' || collection === undefined || more.length > 0)
       throw new Fault('not-implemented', `path: "${path}" cannot be in a batch; instances and profiles can`);
+    const decoded = percentDecode(name);
+    if (decoded === undefined) throw invalid('path', `"${name}" is not percent-encoded text`);
     return collection.step({
       method,
       project: searchParams.get('project') || defaultProject,
-      name: decode(name),
+      name: decoded,
       headers: { 'if-match': etag },
       body,
     });
-  }
-}
-
-function decode(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    throw invalid('path', `"${segment}" is not percent-encoded text`);
   }
 }

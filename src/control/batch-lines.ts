@@ -1,3 +1,4 @@
+import { Turn } from '../concurrency/turn.js';
 import { Fault } from '../errors.js';
 import type { Transaction } from '../instances/registry.js';
 import type { ControlRequest } from './control-reply.js';
@@ -22,7 +23,7 @@ export interface BatchedRequest {
   readonly body: unknown;
 }
 
-/** So many lines are checked before others have their turn. */
+/** Lines between two reports of how far a batch is. */
 const portion = 200;
 
 /**
@@ -36,11 +37,11 @@ export async function writeBatch(
   transact: (work: (transaction: Transaction) => void) => Promise<void>,
 ): Promise<void> {
   const steps: [number, Step][] = [];
+  const turn = new Turn();
   for (const { number, value } of lines.all) {
     steps.push([number, atLine(number, () => prepare(value))]);
-    if (steps.length % portion !== 0) continue;
-    report(progressOf('check', steps.length, lines.all.length));
-    await new Promise(setImmediate);
+    if (steps.length % portion === 0) report(progressOf('check', steps.length, lines.all.length));
+    await turn.end();
   }
   report(progressOf('write', 0, steps.length));
   await transact((transaction) => {

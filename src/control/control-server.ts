@@ -3,19 +3,21 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { InFlight } from '../concurrency/in-flight.js';
-import { beyond, Fault, takeLimit } from '../errors.js';
+import { Fault, takeLimit } from '../errors.js';
 import { ControlListener, type Credentials } from '../gate/gate.js';
 import { type Successors, takeoverPath } from '../handover/give.js';
 import type { HandoverConnection } from '../handover/protocol.js';
+import { percentDecode } from '../http/percent-decode.js';
+import { type Match, Routes } from '../http/routes.js';
 import type { LimitHits } from '../limits/limit-hits.js';
-import { exceeds, type Limits } from '../limits/limits.js';
+import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import { noEndpoint, RequestCounts } from '../metrics/request-counts.js';
 import type { ControlEndpoint } from './control-endpoints.js';
 import { type ControlReply, type ControlRequest, errorEnvelope } from './control-reply.js';
 import { ControlSocket } from './control-socket.js';
 import type { EventStreams } from './event-stream.js';
-import { Lines, linesType } from './ndjson.js';
+import { readBody } from './read-body.js';
 import { send, write, writeEarly } from './send-reply.js';
 
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
@@ -23,7 +25,7 @@ export class ControlServer {
   readonly requests = new RequestCounts();
   readonly #server: Server;
   readonly #listener: ControlListener;
-  readonly #endpoints: readonly ControlEndpoint[];
+  readonly #routes: Routes<ControlEndpoint>;
   readonly #sockets: EventStreams;
   readonly #successors: Successors;
   readonly #limits: Limits;
@@ -44,7 +46,7 @@ export class ControlServer {
     limitHits: LimitHits,
   ) {
     this.#limitHits = limitHits;
-    this.#endpoints = endpoints;
+    this.#routes = new Routes(endpoints);
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
     this.#log = log;
@@ -123,17 +125,18 @@ export class ControlServer {
 
   async #answer(request: IncomingMessage): Promise<ControlReply> {
     const url = urlOf(request);
-    const endpoint = this.#find(url.pathname);
-    if (endpoint === undefined)
+    const match = this.#find(url.pathname);
+    if (match === undefined)
       throw new Fault('not-found', `devlxd has no "${url.pathname}"; its part of LXD's API is in docs/host-api.md`);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
-    const handler = Object.hasOwn(endpoint.methods, method) ? endpoint.methods[method] : undefined;
+    const handler = Object.hasOwn(match.endpoint.methods, method) ? match.endpoint.methods[method] : undefined;
     if (handler === undefined)
       throw new Fault('not-implemented', `devlxd has no ${request.method} of "${url.pathname}"`);
-    const reads = endpoint.upload === undefined || method !== 'POST';
-    const body = reads ? await this.#body(request) : undefined;
+    const parameters = parametersOf(match);
+    const reads = match.endpoint.upload === undefined || method !== 'POST';
+    const body = reads ? await readBody(request, this.#limits) : undefined;
     const asked: ControlRequest = {
-      parameters: parametersOf(endpoint, url.pathname),
+      parameters,
       query: url.searchParams,
       headers: request.headers,
       body,
@@ -145,18 +148,11 @@ export class ControlServer {
 
   #count({ url = '' }: IncomingMessage, { statusCode }: ServerResponse): void {
     const [path = ''] = url.split('?', 1);
-    this.requests.add(this.#find(path)?.path ?? noEndpoint, String(statusCode));
+    this.requests.add(this.#find(path)?.endpoint.path ?? noEndpoint, String(statusCode));
   }
 
-  async #body(request: IncomingMessage): Promise<unknown> {
-    const text = await readBody(request, this.#limits['control-body']);
-    const [type = ''] = (request.headers['content-type'] ?? '').split(';', 1); // charset: it is UTF-8 anyway
-    return type.trim() === linesType ? new Lines(text) : parseJson(text);
-  }
-
-  #find(path: string): ControlEndpoint | undefined {
-    const segments = segmentsOf(path);
-    return this.#endpoints.find((endpoint) => fits(endpoint.path.split('/'), segments));
+  #find(path: string): Match<ControlEndpoint> | undefined {
+    return this.#routes.find(withoutTrailingSlash(path));
   }
 
   #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -178,63 +174,15 @@ function urlOf({ url = '/' }: IncomingMessage): URL {
   return new URL(url, base);
 }
 
-function segmentsOf(path: string): string[] {
-  const segments = path.split('/');
-  if (segments.length > 2 && segments.at(-1) === '') segments.pop();
-  return segments;
+function withoutTrailingSlash(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
-function fits(pattern: readonly string[], segments: readonly string[]): boolean {
-  if (pattern.length !== segments.length) return false;
-  return pattern.every((part, index) => part.startsWith('{') || part === segments[index]);
-}
-
-/** The segments that stand for {names}. */
-function parametersOf({ path: pattern }: ControlEndpoint, path: string): Record<string, string> {
-  const segments = segmentsOf(path);
-  const entries = pattern.split('/').flatMap((part, index) => {
-    return part.startsWith('{') ? [[part.slice(1, -1), decode(segments[index] ?? '')]] : [];
-  });
-  return Object.fromEntries(entries);
-}
-
-function decode(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    throw new Fault('invalid-value', `"${segment}" in the path is not percent-encoded text`);
-  }
-}
-
-/** By events: an asynchronous iterator costs as much as all the rest of a small request. */
-function readBody(request: IncomingMessage, limit: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    request.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (!exceeds(limit, length)) {
-        chunks.push(chunk);
-        return;
-      }
-      request.removeAllListeners('data').pause();
-      reject(
-        beyond(
-          'control-body',
-          new Fault('body-too-large', `The body is longer than ${limit} bytes (--limit-control-body)`),
-        ),
-      );
-    });
-    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-    request.on('error', reject);
-  });
-}
-
-function parseJson(text: string): unknown {
-  if (text === '') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Fault('invalid-value', `The body is not JSON: ${(error as Error).message}`);
-  }
+/** The segment of the path that stands for {name}. */
+function parametersOf({ endpoint, parameter }: Match<ControlEndpoint>): Record<string, string> {
+  const name = /\{(\w+)\}/.exec(endpoint.path)?.[1];
+  if (name === undefined) return {};
+  const value = percentDecode(parameter);
+  if (value === undefined) throw new Fault('invalid-value', `"${parameter}" in the path is not percent-encoded text`);
+  return { [name]: value };
 }

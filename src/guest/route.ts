@@ -1,3 +1,5 @@
+import { percentDecode } from '../http/percent-decode.js';
+import { type Match, Routes } from '../http/routes.js';
 import type { Conditions } from '../images/download.js';
 import type { Instance } from '../model/instance.js';
 import { flag } from '../model/instance.js';
@@ -24,32 +26,25 @@ export function hasConditions(path: string): boolean {
   return path.startsWith('/1.0/images/');
 }
 
-export interface Match {
-  readonly endpoint: Endpoint;
-  /** still percent-encoded */
-  readonly parameter: string;
-}
-
-const fixed = new Map(endpoints.filter(({ path }) => !path.includes('{')).map((endpoint) => [endpoint.path, endpoint]));
-const patterns = endpoints
-  .filter(({ path }) => path.includes('{'))
-  .map((endpoint) => {
-    const [prefix = '', suffix = ''] = endpoint.path.split(/\{\w+\}/);
-    return { prefix, suffix, endpoint };
-  });
+const routes = new Routes(endpoints);
 
 /**
  * Answers one request of a known caller, in the order that the API lays down: root, path, method, flags, handler.
  * root: is the caller uid 0 of the instance? match: what `find` has found for the path
  */
-export function answer(instance: Instance, root: boolean, snapshot: RequestSnapshot, match: Match | undefined): Reply {
+export function answer(
+  instance: Instance,
+  root: boolean,
+  snapshot: RequestSnapshot,
+  match: Match<Endpoint> | undefined,
+): Reply {
   const errors = errorsOf(instance.source);
   if (!root && !flag(instance, 'security.devlxd.nonroot', false)) return errors.notRoot;
   if (match === undefined) return errors.notFound;
   const handler = handlerOf(match.endpoint, snapshot.method);
   if (handler === undefined) return errors.notImplemented;
   if (!isServed(instance)) return errors.forbidden;
-  const parameter = decode(match.parameter);
+  const parameter = percentDecode(match.parameter);
   if (parameter === undefined) return errors.badRequest;
   const reply = handler({
     instance,
@@ -74,22 +69,6 @@ export function isServed(instance: Instance): boolean {
 }
 
 /** The endpoint that a path means; undefined: none. */
-export function find(path: string): Match | undefined {
-  const endpoint = fixed.get(path === '/1.0/' ? '/1.0' : path);
-  if (endpoint !== undefined) return { endpoint, parameter: '' };
-  for (const { prefix, suffix, endpoint } of patterns) {
-    if (!path.startsWith(prefix) || !path.endsWith(suffix)) continue;
-    const parameter = path.slice(prefix.length, path.length - suffix.length);
-    if (parameter !== '' && !parameter.includes('/')) return { endpoint, parameter };
-  }
-  return undefined;
-}
-
-function decode(parameter: string): string | undefined {
-  if (!parameter.includes('%')) return parameter;
-  try {
-    return decodeURIComponent(parameter);
-  } catch {
-    return undefined;
-  }
+export function find(path: string): Match<Endpoint> | undefined {
+  return routes.find(path === '/1.0/' ? '/1.0' : path);
 }

@@ -82,6 +82,12 @@ export function checkConfig(config: Config, before: Config | undefined, limits: 
 
 function checkKey(key: string, value: string, limits: Limits): void {
   const field = `config.${key}`;
+  if (exceeds(limits['config-key'], Buffer.byteLength(key))) {
+    throw beyond(
+      'config-key',
+      invalid(field, `a key has more than ${limits['config-key']} bytes (--limit-config-key)`),
+    );
+  }
   if (exceeds(limits['config-value'], Buffer.byteLength(value))) {
     throw beyond('config-value', invalid(field, `longer than ${limits['config-value']} bytes (--limit-config-value)`));
   }

@@ -82,6 +82,11 @@ export const limitDeclarations = {
     unit: 'keys',
     help: 'configuration keys of one instance',
   },
+  'config-key': {
+    default: 1024,
+    unit: 'bytes',
+    help: 'UTF-8 length of one configuration key, and of any other name in a body on the control socket',
+  },
   'config-value': {
     default: 4 * 1024 * 1024,
     unit: 'bytes',
@@ -101,6 +106,21 @@ export const limitDeclarations = {
     default: 64 * 1024,
     unit: 'bytes',
     help: 'body of one request of a guest',
+  },
+  'json-values': {
+    default: 20_000,
+    unit: 'values',
+    help: 'values in one JSON document on the control socket: a body, or a line of a batch',
+  },
+  'json-depth': {
+    default: 32,
+    unit: 'levels',
+    help: 'objects and lists inside each other in one such document',
+  },
+  'batch-lines': {
+    default: 50_000,
+    unit: 'lines',
+    help: 'lines of one batch on the control socket',
   },
   'control-body': {
     default: 16 * 1024 * 1024,

@@ -1,0 +1,54 @@
+import type { IncomingMessage } from 'node:http';
+import { beyond, Fault } from '../errors.js';
+import { exceeds, type Limits } from '../limits/limits.js';
+import { checkUtf8, JsonScan } from './json-scan.js';
+import { Lines, linesType } from './ndjson.js';
+
+/**
+ * What a request carries: JSON as its value, NDJSON as Lines, nothing as undefined.
+ * @throws Fault body-too-large, or invalid-value with the field or the line that is wrong
+ */
+export async function readBody(request: IncomingMessage, limits: Limits): Promise<unknown> {
+  const [type = ''] = (request.headers['content-type'] ?? '').split(';', 1); // charset: it is UTF-8 anyway
+  const isLines = type.trim() === linesType;
+  const body = await receive(request, limits, new JsonScan(limits, isLines));
+  checkUtf8(body, limits, isLines);
+  const text = body.toString('utf8');
+  return isLines ? await Lines.parse(text) : parseJson(text);
+}
+
+/** By events: an asynchronous iterator costs as much as all the rest of a small request. */
+function receive(request: IncomingMessage, limits: Limits, scan: JsonScan): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      try {
+        checkLength(length, limits['control-body']);
+        scan.add(chunk);
+        chunks.push(chunk);
+      } catch (error) {
+        request.removeAllListeners('data').pause();
+        reject(error);
+      }
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('error', reject);
+  });
+}
+
+function checkLength(length: number, most: number): void {
+  if (!exceeds(most, length)) return;
+  const sentence = `The body is longer than ${most} bytes (--limit-control-body)`;
+  throw beyond('control-body', new Fault('body-too-large', sentence));
+}
+
+function parseJson(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Fault('invalid-value', `The body is not JSON: ${(error as Error).message}`);
+  }
+}
