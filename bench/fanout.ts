@@ -1,4 +1,4 @@
-import { descriptorRoom } from '../src/daemon/file-descriptors.js';
+import { descriptorRoom } from '../src/gate/file-descriptors.js';
 import { busyWhile } from './cpu.js';
 import { Crowd } from './crowd.js';
 import { GuestLoad } from './guest-load.js';

@@ -1,4 +1,4 @@
-import { descriptorLimit } from '../src/daemon/file-descriptors.js';
+import { descriptorLimit } from '../src/gate/file-descriptors.js';
 import type { Finished } from './child.js';
 
 /** The process that keeps connections open. */

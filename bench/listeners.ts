@@ -1,4 +1,4 @@
-import { descriptorRoom } from '../src/daemon/file-descriptors.js';
+import { descriptorRoom } from '../src/gate/file-descriptors.js';
 import { GuestLoad } from './guest-load.js';
 import { fewer, type HoldReport, lastLine } from './hold.js';
 import { growth, residentKilobytes } from './memory.js';

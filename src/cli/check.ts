@@ -2,7 +2,7 @@ import { release } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ConnectionError } from '../client/client-errors.js';
-import { descriptorLimit, descriptorRoom } from '../daemon/file-descriptors.js';
+import { descriptorLimit, descriptorRoom } from '../gate/file-descriptors.js';
 import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
 import { version } from '../package-root.js';

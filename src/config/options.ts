@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type LimitName, type Limits, limitDeclarations } from '../limits/limits.js';
-import { type SourceSetting, sourceIn } from '../sources/dialects.js';
+import { type SourceSetting, sourceIn } from './dialects.js';
 
 /** How an option's text is understood. */
 export type OptionKind = 'path' | 'file' | 'text' | 'count' | readonly string[];

@@ -1,3 +1,4 @@
+import { dialects } from '../config/dialects.js';
 import { Fault, invalid } from '../errors.js';
 import { edited, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
 import { profilesNamed } from '../instances/profile-table.js';
@@ -5,7 +6,6 @@ import type { Registry, Transaction } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
 import { defaultProfile, type Instance } from '../model/instance.js';
-import { dialects } from '../sources/dialects.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';

@@ -1,9 +1,9 @@
+import type { SourceSetting } from '../config/dialects.js';
 import type { Gate } from '../gate/gate.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
 import { duplicate } from '../handover/protocol.js';
 import type { Registry } from '../instances/registry.js';
 import type { Log } from '../log.js';
-import type { SourceSetting } from '../sources/dialects.js';
 import type { GuestSocket } from '../sources/guest-socket.js';
 import type { Lxd } from '../sources/lxd.js';
 import type { Sync } from '../sources/sync.js';

@@ -4,12 +4,12 @@ import { Listeners } from '../guest/events/listeners.js';
 import { FallbackServer } from '../guest/fallback-server.js';
 import { UwsServer } from '../guest/uws-server.js';
 import { RunningInstances } from '../instances/running-instances.js';
-import { gateLimits } from '../limits/gate-limits.js';
 import { EventLoopDelay } from '../metrics/event-loop-delay.js';
 import { GateLimitHits } from '../metrics/gate-limit-hits.js';
 import { LimitLog } from '../metrics/limit-log.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import type { Building, DaemonContext } from './context.js';
+import { gateLimits } from './gate-limits.js';
 import type { StoreParts } from './store-parts.js';
 
 export interface GuestParts {

@@ -1,7 +1,7 @@
 import type { Metrics } from '../control/control-endpoints.js';
+import type { SpareDescriptors } from '../gate/file-descriptors.js';
 import type { Measured } from '../metrics/daemon-metrics.js';
 import type { DaemonContext } from './context.js';
-import type { SpareDescriptors } from './file-descriptors.js';
 import type { GuestParts } from './guest-parts.js';
 import type { StoreParts } from './store-parts.js';
 

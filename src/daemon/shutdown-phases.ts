@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { SpareDescriptors } from '../gate/file-descriptors.js';
 import { takeGuestConnections } from '../handover/connections.js';
 import { closeAll, type HandoverConnection } from '../handover/protocol.js';
 import type { Limits } from '../limits/limits.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import type { ControlParts } from './control-parts.js';
-import type { SpareDescriptors } from './file-descriptors.js';
 import type { FollowedSource } from './followed-source.js';
 import type { GuestParts } from './guest-parts.js';
 import type { StoreParts } from './store-parts.js';

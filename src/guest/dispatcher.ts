@@ -1,6 +1,7 @@
 import { InFlight } from '../concurrency/in-flight.js';
 import { PacedQueue } from '../concurrency/paced-queue.js';
 import { type Caller, isRoot, slotOf, unregistered } from '../gate/gate.js';
+import { noEndpoint, RequestCounts } from '../http/request-counts.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
 import type { Registry } from '../instances/registry.js';
@@ -8,7 +9,6 @@ import type { RunningInstances } from '../instances/running-instances.js';
 import { LimitHits } from '../limits/limit-hits.js';
 import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
-import { noEndpoint, RequestCounts } from '../metrics/request-counts.js';
 import type { GuestEvent } from '../model/guest-events.js';
 import { isForGuests } from '../model/image.js';
 import type { Instance } from '../model/instance.js';

@@ -1,5 +1,4 @@
 import { closeSync } from 'node:fs';
-import type { ControlServer } from '../control/control-server.js';
 import type { Gate } from '../gate/gate.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { HandoverConnection } from './protocol.js';
@@ -29,7 +28,7 @@ export function admitGuests(gate: Gate, running: RunningInstances, connections: 
   }
 }
 
-/** The same for operators. */
-export function admitOperators(host: ControlServer, connections: readonly HandoverConnection[]): void {
-  for (const { fd, socket } of connections) if (socket === 'control') host.admit(fd);
+/** The same for connections of the control socket. */
+export function admitOperators(control: { admit(fd: number): void }, connections: readonly HandoverConnection[]): void {
+  for (const { fd, socket } of connections) if (socket === 'control') control.admit(fd);
 }

@@ -1,9 +1,9 @@
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { dialects, type SourceSetting } from '../config/dialects.js';
 import { OptionError, type Settings } from '../config/options.js';
 import { socketPaths } from '../config/paths.js';
 import { listenUnix } from '../gate/gate.js';
-import { dialects, type SourceSetting } from '../sources/dialects.js';
 import { GuestSocket } from '../sources/guest-socket.js';
 import { closeAll, duplicate, type HandoverConnection, type Inheritance, type SocketName } from './protocol.js';
 

@@ -2,17 +2,17 @@ import { statfsSync } from 'node:fs';
 import { Counter, Gauge, Registry as Metrics } from 'prom-client';
 import type { ControlEvents } from '../control/control-events.js';
 import type { ControlServer } from '../control/control-server.js';
-import { descriptorLimit, openDescriptors } from '../daemon/file-descriptors.js';
+import { descriptorLimit, openDescriptors } from '../gate/file-descriptors.js';
 import type { Gate } from '../gate/gate.js';
 import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
+import type { RequestCounts } from '../http/request-counts.js';
 import type { Registry } from '../instances/registry.js';
 import { countedLimits } from '../limits/limit-hits.js';
 import type { Sync } from '../sources/sync.js';
 import type { EventLoopDelay } from './event-loop-delay.js';
 import type { GateLimitHits } from './gate-limit-hits.js';
 import { instanceMetrics, type MeasuredInstances } from './instance-metrics.js';
-import type { RequestCounts } from './request-counts.js';
 
 /** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
 export interface Measured {

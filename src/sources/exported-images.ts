@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import type { SourceSetting } from '../config/dialects.js';
 import type { Conditions } from '../images/download.js';
 import { type Image, isForGuests } from '../model/image.js';
 import { defaultProject, type SourceName } from '../model/instance.js';
-import type { SourceSetting } from './dialects.js';
 import { SourceApi, type SourceLimits } from './source-api.js';
 
 /** What is read of an image (api.Image). */

@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
+import { dialects, type SourceSetting } from '../config/dialects.js';
 import type { Config, Device, SourceName } from '../model/instance.js';
-import { dialects, type SourceSetting } from './dialects.js';
 import type { Listed, Named, Source, SourcedInstance, SourceEvents } from './source.js';
 import { SourceApi, type SourceLimits } from './source-api.js';
 import { type ApiInstance, isNamed, isReadable } from './source-instance.js';

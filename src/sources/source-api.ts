@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { Connection, type Headers } from '../client/connection.js';
+import { dialects, type SourceSetting } from '../config/dialects.js';
 import type { Limits } from '../limits/limits.js';
-import { dialects, type SourceSetting } from './dialects.js';
 
 /** How long a source may take to answer; 0: any time. */
 export type SourceLimits = Pick<Limits, 'source-seconds'>;

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { dialects } from '../../src/config/dialects.js';
 import { listenUnix } from '../../src/gate/gate.js';
 import type { SourceName } from '../../src/model/instance.js';
 import { packageRoot } from '../../src/package-root.js';
-import { dialects } from '../../src/sources/dialects.js';
 import { FakeImages } from './fake-images.js';
 
 /** LXD itself takes longer from its start until it binds: whoever followed the one before has noticed its end. */

@@ -1,5 +1,5 @@
 import type { Settings } from '../config/options.js';
-import { descriptorRoom } from '../daemon/file-descriptors.js';
+import { descriptorRoom } from '../gate/file-descriptors.js';
 import type { GateLimits } from '../gate/gate.js';
 import type { Log } from '../log.js';
 
