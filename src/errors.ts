@@ -1,5 +1,3 @@
-import type { CountedLimit } from './limits/limit-hits.js';
-
 /**
  * Every fault that a caller can meet: a stable code, the HTTP status it becomes, and what to do about it in
  * docs/errors.md. The sentence is written where the fault is found.
@@ -39,8 +37,6 @@ const longestSentence = 1000;
 export class Fault extends Error {
   readonly code: FaultCode;
   readonly status: number;
-  /** the limit that was reached, until it is counted */
-  limit: CountedLimit | undefined;
 
   constructor(code: FaultCode, sentence: string, cause?: unknown) {
     super(
@@ -56,19 +52,4 @@ export class Fault extends Error {
 /** A bad value in what the operator sent; field says which, in the words of the API. */
 export function invalid(field: string, sentence: string): Fault {
   return new Fault('invalid-value', `${field}: ${sentence}`);
-}
-
-/** This fault, because a limit was reached. */
-export function beyond(limit: CountedLimit, fault: Fault): Fault {
-  fault.limit = limit;
-  return fault;
-}
-
-/** The limit because of which this went wrong, once: an operation and its answer may both fail with the same fault. */
-export function takeLimit(error: unknown): CountedLimit | undefined {
-  if (!(error instanceof Fault)) return undefined;
-  if (error.limit === undefined) return takeLimit(error.cause);
-  const { limit } = error;
-  error.limit = undefined;
-  return limit;
 }

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { gateLimitNames } from '../src/gate/gate.js';
 import { type CountedLimit, countedLimits } from '../src/limits/limit-hits.js';
+import { limitDeclarations } from '../src/limits/limits.js';
 import { LimitLog } from '../src/metrics/limit-log.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
@@ -13,7 +15,10 @@ import { ask, ended, exchange, Session } from './support/http.js';
 const limits = {
   'connections-per-instance': 6,
   connections: 12,
+  'connections-nonroot': 2,
   'connections-unregistered': 4,
+  'connections-unidentified': 4,
+  'connections-per-uid': 3,
   'requests-per-second': 200,
   'request-burst': 20,
   'stored-requests-per-second': 4,
@@ -68,10 +73,7 @@ function stalled(from: Guest, text = ''): Socket {
 }
 
 async function reached(limit: string): Promise<number> {
-  const { body } = await operator.request('GET', '/1.0/metrics');
-  const [, value] = body.match(new RegExp(`^devlxd_limit_hits_total\\{limit="${limit}"\\} (\\d+)$`, 'm')) ?? [];
-  assert.ok(value !== undefined, `${limit} has no metric`);
-  return Number(value);
+  return daemon.metric('devlxd_limit_hits_total', { limit });
 }
 
 async function listening(): Promise<number> {
@@ -110,12 +112,38 @@ const cases: Partial<Record<CountedLimit, Case>> = {
       await ended(guest.connect(daemon.socket));
     },
   },
+  'connections-nonroot': {
+    instance: 'c1',
+    reach: () =>
+      ended(
+        Array.from({ length: limits['connections-nonroot'] + 1 }, () => guest.connect(daemon.socket, { uid: 1000 })).at(
+          -1,
+        ) as Socket,
+      ),
+  },
   'connections-unregistered': {
     reach: async () => {
       const stranger = guests.one();
-      const held = Array.from({ length: limits['connections-unregistered'] }, (_, n) =>
-        n % 2 === 0 ? connect(daemon.socket) : stranger.connect(daemon.socket),
-      );
+      const count = limits['pending-callers'] + limits['connections-unregistered'];
+      const silent = Array.from({ length: count }, () => stalled(stranger));
+      await ended(stranger.connect(daemon.socket));
+      assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
+      for (const socket of silent) socket.destroy();
+    },
+  },
+  'connections-unidentified': {
+    reach: async () => {
+      // A child that is still alive when the daemon accepts is identified: again, until enough were not.
+      const before = await reached('connections-unidentified');
+      for (let n = 0; n < 100 && (await reached('connections-unidentified')) === before; n++) {
+        const socket = guest.connect(daemon.socket, { child: true, dies: 'exit', uid: n % 3 });
+        open.push(socket.on('error', () => undefined));
+      }
+    },
+  },
+  'connections-per-uid': {
+    reach: async () => {
+      const held = Array.from({ length: limits['connections-per-uid'] }, () => connect(daemon.socket));
       for (const socket of held) open.push(socket.on('error', () => undefined));
       await ended(connect(daemon.socket));
       assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
@@ -127,7 +155,7 @@ const cases: Partial<Record<CountedLimit, Case>> = {
     instance: 'c1',
     reach: () => {
       const socket = guest.connect(daemon.socket);
-      return exchange(socket, get('/1.0').repeat(40), (text) => text.split('HTTP/1.1 200').length > 40).then(() =>
+      return exchange(socket, get('/1.0').repeat(1000), (text) => text.split('HTTP/1.1 200').length > 1000).then(() =>
         ask(guest.connect(daemon.socket), '/1.0'),
       );
     },
@@ -136,7 +164,7 @@ const cases: Partial<Record<CountedLimit, Case>> = {
     instance: 'c1',
     reach: async () => {
       const session = new Session(guest.connect(daemon.socket));
-      for (let n = 0; n <= 10 * limits['stored-requests-per-second']; n++) {
+      for (let n = 0; n <= 20 * limits['stored-requests-per-second']; n++) {
         const body = JSON.stringify({ state: n % 2 === 0 ? 'Ready' : 'Started' });
         assert.equal((await session.ask('/1.0', { method: 'PATCH', body })).status, 200);
       }
@@ -234,6 +262,11 @@ const cases: Partial<Record<CountedLimit, Case>> = {
     },
   },
 };
+
+test('the limits of the gate are limits of the daemon', () => {
+  for (const name of gateLimitNames)
+    assert.ok(name in limitDeclarations || (countedLimits as readonly string[]).includes(name), name);
+});
 
 test('every limit is reached by one of these tests', () => {
   const elsewhere = ['descriptors', 'drain-seconds', 'control-event-backlog'];

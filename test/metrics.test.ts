@@ -111,7 +111,7 @@ test('requests by endpoint and status, whatever the caller puts into the path', 
 test('connections, refused ones, held requests, listeners', async () => {
   const guest = guests.one();
   const before = await measured();
-  const refused = 'devlxd_connections_refused_total{limit="connections-per-instance"}';
+  const refused = 'devlxd_limit_hits_total{limit="connections-per-instance"}';
   const stranger = ask(guest.connect(daemon.socket), '/1.0');
   await isMeasured('devlxd_guest_requests_held', 1);
   await isMeasured('devlxd_connections', 1);
@@ -152,7 +152,8 @@ test('of each running instance, on request', async () => {
   // The daemon of this test gives an instance two connections; the third is closed.
   const surplus = [guest.connect(daemon.socket), guest.connect(daemon.socket)];
   await Promise.race(surplus.map((socket) => ended(socket)));
-  assert.match(await of('?per=instance'), /^devlxd_instance_refused_total\{project="default",instance="each"\} 1$/m);
+  const hit = { instance: 'each', limit: 'connections-per-instance' };
+  assert.equal(await daemon.metric('devlxd_instance_limit_hits_total', hit), 1);
   for (const socket of surplus) socket.destroy();
   stream.destroy();
   await daemon.stopInstance('each');

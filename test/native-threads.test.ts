@@ -9,8 +9,7 @@ import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { sendFile } from '../src/gate/gate.js';
-import { connectUnix, receiveMessage, sendMessage } from '../src/handover/protocol.js';
+import { connectUnix, receiveMessage, sendFile, sendMessage } from '../src/gate/unix-socket.js';
 import { packageRoot } from '../src/package-root.js';
 
 // What the addon does on threads beside the event loop's. npm run test:sanitize runs this under ThreadSanitizer too.

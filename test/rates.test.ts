@@ -6,7 +6,6 @@ import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
-import { Operator } from './support/host.js';
 import { ask, ended, exchange, Session } from './support/http.js';
 
 const path = '/1.0/config/user.mark';
@@ -26,10 +25,8 @@ for (const kept of ['16384', '0']) {
   describe(`the rate of an instance, with --response-cache ${kept}`, () => {
     let daemon: TestDaemon;
     let guests: Guests;
-    const operator = new Operator(() => daemon);
-
     before(async () => {
-      const rate = ['--limit-requests-per-second', '100', '--limit-request-burst', String(burst)];
+      const rate = ['--limit-requests-per-second', '40', '--limit-request-burst', String(burst)];
       daemon = await TestDaemon.start([...rate, '--response-cache', kept]);
       guests = new Guests();
     });
@@ -48,8 +45,7 @@ for (const kept of ['16384', '0']) {
     }
 
     async function delayed(): Promise<number> {
-      const { body } = await operator.request('GET', '/1.0/metrics');
-      return Number(/^devlxd_guest_reads_throttled_total (\d+)$/m.exec(body)?.[1]);
+      return daemon.metric('devlxd_limit_hits_total', { limit: 'requests-per-second' });
     }
 
     /** So many requests at once that the next one has to wait; no more than whose answers fit into 16 KiB. */
@@ -146,8 +142,7 @@ function alone(name: string, options: readonly string[], body: (daemon: TestDaem
 
 /** Reads of this instance's connections that have waited. */
 async function delayedOf(daemon: TestDaemon, name: string): Promise<number> {
-  const { body } = await new Operator(() => daemon).request('GET', '/1.0/metrics?per=instance');
-  return Number(new RegExp(`^devlxd_instance_throttled_total{.*instance="${name}"} (\\d+)$`, 'm').exec(body)?.[1]);
+  return daemon.metric('devlxd_instance_limit_hits_total', { instance: name, limit: 'requests-per-second' });
 }
 
 for (const kept of ['16384', '0']) {

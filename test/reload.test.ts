@@ -88,13 +88,15 @@ test('connections: who is in stays when fewer may be, listeners hear on, and mor
   await session.close();
 });
 
+const throttled = (): Promise<number> => daemon.metric('devlxd_limit_hits_total', { limit: 'requests-per-second' });
+
 test('the rate: whoever waits goes on when it is lifted, and waits again when it is back', async () => {
   const slow = 'DEVLXD_LIMIT_REQUESTS_PER_SECOND=1\nDEVLXD_LIMIT_REQUEST_BURST=1';
   await start(slow);
   const waiting = 60; // a minute at that rate
   const asked = Promise.all(Array.from({ length: waiting }, () => ask(guest.connect(daemon.socket), path)));
   const odd = ask(guest.connect(daemon.socket), `http://lxd${path}`);
-  await eventually('nearly all wait', async () => (await metric('devlxd_guest_reads_throttled_total')) >= waiting - 5);
+  await eventually('nearly all wait', async () => (await throttled()) >= waiting - 5);
   let answered = 0;
   for (const each of [asked, odd]) each.then(() => answered++);
   assert.deepEqual((await file.reload(daemon, slow.replace('=1', '=0')))['changed'], {
@@ -102,10 +104,10 @@ test('the rate: whoever waits goes on when it is lifted, and waits again when it
   });
   await eventually('all are answered', () => answered === 2);
   for (const { body } of [...(await asked), await odd]) assert.equal(body, 'here');
-  const before = await metric('devlxd_guest_reads_throttled_total');
+  const before = await throttled();
   await file.reload(daemon, slow);
   const again = Array.from({ length: 3 }, () => ask(guest.connect(daemon.socket), path));
-  await eventually('they wait', async () => (await metric('devlxd_guest_reads_throttled_total')) > before);
+  await eventually('they wait', async () => (await throttled()) > before);
   await file.reload(daemon, '');
   await Promise.all(again);
 });

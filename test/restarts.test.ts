@@ -14,7 +14,7 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { listenUnix } from '../src/gate/gate.js';
+import { listenUnix } from '../src/gate/unix-socket.js';
 import { Askers } from './support/askers.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
@@ -247,8 +247,7 @@ test('who waits because it asks too often goes along as well', async () => {
     await ask(); // that was the burst
     const waiting = ask();
     await eventually('they wait', async () => {
-      const { body } = await new Operator(() => daemon).request('GET', '/1.0/metrics');
-      return Number(/^devlxd_guest_reads_throttled_total (\d+)$/m.exec(body)?.[1]) >= 5;
+      return (await daemon.metric('devlxd_limit_hits_total', { limit: 'requests-per-second' })) >= 5;
     });
     const leaving = daemon.takeOver();
     await waiting;

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "addon/bindings.h"
+#include "gate/limits.h"
 #include "identity/pid_namespace.h"
 
 namespace devlxd {
@@ -24,6 +25,7 @@ Napi::Value best_identity_method_js(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["identityMethods"] = names_of(env, kMethodNames, std::size(kMethodNames));
+  exports["limitNames"] = names_of(env, kLimitNames.data(), kLimitNames.size());
   exports["bestIdentityMethod"] = Napi::Function::New(env, best_identity_method_js);
   exports["listenUnix"] = Napi::Function::New(env, listen_unix_js);
   exports["duplicate"] = Napi::Function::New(env, duplicate_js);

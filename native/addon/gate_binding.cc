@@ -56,20 +56,22 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::may_ask>("mayAsk"),
                         InstanceMethod<&GateWrap::forget>("forget"),
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
+                        InstanceMethod<&GateWrap::set_serves_nonroot>("setServesNonroot"),
                         InstanceMethod<&GateWrap::counters>("counters"),
                         InstanceMethod<&GateWrap::counters_of>("countersOf"),
                         InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
   }
 
-  // new Gate(identity method number, limits, onInitExit(slots), onOddRequest(fd, data, ticket))
+  // new Gate(identity method number, limit numbers, response cache bytes, onInitExit(slots),
+  // onOddRequest(fd, data, ticket))
   explicit GateWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<GateWrap>(info),
         context_(info.Env(), "devlxd:gate"),
-        on_init_exit_(Napi::Persistent(info[2].As<Napi::Function>())),
-        on_odd_request_(Napi::Persistent(info[3].As<Napi::Function>())) {
+        on_init_exit_(Napi::Persistent(info[3].As<Napi::Function>())),
+        on_odd_request_(Napi::Persistent(info[4].As<Napi::Function>())) {
     const auto method = static_cast<IdentityMethod>(info[0].As<Napi::Number>().Int32Value());
     gate_ = std::make_unique<Gate>(
-        loop_of(info.Env()), method, limits_in(info[1]),
+        loop_of(info.Env()), method, limits_in(info, 1),
         [this](const std::vector<Slot>& slots) { exited(slots); },
         [this](OwnFd fd, std::string_view data, uint32_t ticket) {
           odd_request(std::move(fd), data, ticket);
@@ -86,14 +88,16 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return Napi::String::New(info.Env(), failed);
   }
 
-  // The fields of GateLimits in their order.
-  static GateLimits limits_in(const Napi::Value& value) {
-    const auto given = value.As<Napi::Uint32Array>();
-    return {given[0], given[1], given[2], given[3], given[4],
-            given[5], given[6], given[7], given[8]};
+  // numbers: one for each of limitNames, in that order
+  static GateLimits limits_in(const Napi::CallbackInfo& info, size_t numbers) {
+    const auto given = info[numbers].As<Napi::Uint32Array>();
+    GateLimits limits;
+    for (size_t i = 0; i < kLimits; i++) limits.numbers.at_index(i) = given[i];
+    limits.response_cache_bytes = info[numbers + 1].As<Napi::Number>().Uint32Value();
+    return limits;
   }
 
-  void set_limits(const Napi::CallbackInfo& info) { gate_->set_limits(limits_in(info[0])); }
+  void set_limits(const Napi::CallbackInfo& info) { gate_->set_limits(limits_in(info, 0)); }
 
   Napi::Value listen(const Napi::CallbackInfo& info) {
     return failure_of(info.Env(), gate_->listen(OwnFd(fd_in(info, 0))));
@@ -203,8 +207,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   }
 
   void release(const Napi::CallbackInfo& info) {
-    const int slot = info[0].As<Napi::Number>().Int32Value();
-    gate_->discharge(slot < 0 ? kNoSlot : static_cast<Slot>(slot));
+    gate_->discharge(info[0].As<Napi::Number>().Uint32Value());
   }
 
   // [fd, slot, is root, start ticks, fd, slot, ...]
@@ -251,15 +254,9 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     const GateCounters counters = gate_->counters();
     Napi::Object result = Napi::Object::New(info.Env());
     result["accepted"] = static_cast<double>(counters.accepted);
-    result["overInstanceLimit"] = static_cast<double>(counters.over_instance_limit);
-    result["overLimit"] = static_cast<double>(counters.over_limit);
-    result["overUnregistered"] = static_cast<double>(counters.over_unregistered);
     result["unidentified"] = static_cast<double>(counters.unidentified);
-    result["throttled"] = static_cast<double>(counters.throttled);
-    result["sentAhead"] = static_cast<double>(counters.sent_ahead);
-    result["overPendingCallers"] = static_cast<double>(counters.over_pending_callers);
     result["cacheHits"] = static_cast<double>(counters.cache_hits);
-    result["shed"] = static_cast<double>(gate_->shed());
+    result["hits"] = array_of(info.Env(), gate_->hits());
     result["connections"] = gate_->connections();
     result["room"] = gate_->room();
     result["running"] = static_cast<double>(gate_->running());
@@ -272,12 +269,20 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     const Instance& instance = *gate_->instance(info[0].As<Napi::Number>().Uint32Value());
     Napi::Object result = Napi::Object::New(info.Env());
     result["connections"] = instance.connections;
-    result["cacheHits"] = static_cast<double>(instance.counters.cache_hits);
-    result["refused"] = static_cast<double>(instance.counters.refused);
-    result["throttled"] = static_cast<double>(instance.counters.throttled);
-    result["overLimit"] = static_cast<double>(instance.counters.over_limit);
-    result["sentAhead"] = static_cast<double>(instance.counters.sent_ahead);
+    result["cacheHits"] = static_cast<double>(instance.cache_hits);
+    result["hits"] = array_of(info.Env(), instance.hits);
     return result;
+  }
+
+  static Napi::Array array_of(const Napi::Env& env, const LimitHits& hits) {
+    Napi::Array array = Napi::Array::New(env, kLimits);
+    for (uint32_t i = 0; i < kLimits; i++) array[i] = static_cast<double>(hits.at_index(i));
+    return array;
+  }
+
+  void set_serves_nonroot(const Napi::CallbackInfo& info) {
+    const bool serves = info[1].As<Napi::Boolean>();
+    gate_->set_serves_nonroot(info[0].As<Napi::Number>().Uint32Value(), serves);
   }
 
   Napi::Value take_slots_with_hits(const Napi::CallbackInfo& info) {

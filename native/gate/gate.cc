@@ -2,8 +2,6 @@
 
 #include <sys/epoll.h>
 
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "gate/request_head.h"
@@ -22,6 +20,10 @@ constexpr size_t kLongestDelayed = 64 * 1024;
 // Well below AcceptClock's shortest standstill.
 constexpr uint64_t kProcfsTickMilliseconds = 50;
 
+uint32_t hold_milliseconds(const GateLimits& limits) {
+  return limits.numbers[Limit::kHoldSeconds] * 1000;
+}
+
 }  // namespace
 
 Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit,
@@ -37,10 +39,11 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit
                                 std::string_view data) { return take_data(connection, data); },
                .after = [this] { data_taken(); }}),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
-      pending_(loop, limits.pending_callers, limits.hold_milliseconds,
+      pending_(loop, limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits),
                [this](PendingCaller waiting) { time_out(std::move(waiting)); }),
       response_cache_(limits.response_cache_bytes),
-      rate_limiter_(limits.requests_per_second, limits.request_burst),
+      rate_limiter_(limits.numbers[Limit::kRequestsPerSecond],
+                    limits.numbers[Limit::kRequestBurst]),
       throttle_timer_(loop, this) {
   exits_poll_.open(this, [&](uv_poll_t* poll) { return uv_poll_init(loop, poll, exits_.get()); });
   uv_poll_start(exits_poll_.get(), UV_READABLE,
@@ -52,9 +55,9 @@ void Gate::set_limits(GateLimits limits) {
   if (limits.response_cache_bytes != limits_.response_cache_bytes)
     response_cache_.set_most(limits.response_cache_bytes);
   limits_ = limits;
-  pending_.set(limits.pending_callers, limits.hold_milliseconds);
-  rate_limiter_.set(limits.requests_per_second,
-                    limits.request_burst);  // who waits is looked at soon
+  pending_.set(limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits));
+  rate_limiter_.set(limits.numbers[Limit::kRequestsPerSecond],
+                    limits.numbers[Limit::kRequestBurst]);
 }
 
 Gate::Entrance::Entrance(Gate& gate, uv_loop_t* loop)
@@ -73,12 +76,6 @@ Failure Gate::listen(OwnFd listening) {
 
 void Gate::stop_listening() {
   for (const auto& entrance : entrances_) entrance->listener.stop();
-}
-
-uint64_t Gate::shed() const {
-  uint64_t sum = 0;
-  for (const auto& entrance : entrances_) sum += entrance->listener.shed();
-  return sum;
 }
 
 Registration Gate::add(pid_t pid) {
@@ -104,85 +101,13 @@ void Gate::remove(Slot slot) {
   instances_.remove(slot);
 }
 
-void Gate::admit(OwnFd fd, const PeerProof& proof) {
-  counters_.accepted++;
-  Caller caller = identify(fd.get(), method_, instances_, proof, namespace_cache_);
-  if (!has_room_for(caller)) return;
-  if (caller.kind == CallerKind::kUnregistered) {
-    if (pending_.has_room()) return pending_.add(std::move(fd), std::move(caller));
-    if (limits_.hold_milliseconds != 0) counters_.over_pending_callers++;
-    caller.kind = CallerKind::kUnidentified;
-    caller.chain.reset();
-  }
-  admit_as(std::move(fd), std::move(caller));
-}
-
-// It is told that nobody knows it.
-void Gate::time_out(PendingCaller waiting) {
-  waiting.caller.chain.reset();
-  admit_as(std::move(waiting.fd), std::move(waiting.caller));
-}
-
-Connection* Gate::admit_as(OwnFd fd, Caller caller) {
-  Connection* connection = bridge_.adopt(std::move(fd), std::move(caller));
-  if (connection != nullptr) link(*connection);
-  return connection;
-}
-
-uint32_t Gate::room() const {
-  constexpr uint32_t kAny = std::numeric_limits<uint32_t>::max();
-  const uint32_t allowed = limits_.connections == 0 ? kAny : limits_.connections;
-  if (limits_.descriptors == 0) return allowed;
-  const auto inits = static_cast<uint32_t>(running());
-  return std::min(allowed, limits_.descriptors - std::min(inits, limits_.descriptors));
-}
-
-bool Gate::has_room_for(const Caller& caller) {
-  if (connections() >= room()) {
-    counters_.over_limit++;
-    if (caller.kind == CallerKind::kInstance) {
-      count_hit(caller.slot, &InstanceCounters::over_limit);
-    }
-    return false;
-  }
-  if (caller.kind != CallerKind::kInstance) {
-    if (limits_.unregistered == 0 || unregistered() < limits_.unregistered) return true;
-    counters_.over_unregistered++;
-    return false;
-  }
-  if (limits_.connections_per_instance == 0) return true;
-  if (instances_.at(caller.slot)->connections < limits_.connections_per_instance) return true;
-  counters_.over_instance_limit++;
-  count_hit(caller.slot, &InstanceCounters::refused);
-  return false;
-}
-
-void Gate::count_hit(Slot slot, uint64_t InstanceCounters::* counter) {
-  Instance& instance = *instances_.at(slot);
-  (instance.counters.*counter)++;
-  if (!instance.has_unreported_hits) slots_with_hits_.push_back(slot);
-  instance.has_unreported_hits = true;
-}
-
-std::vector<Slot> Gate::take_slots_with_hits() {
-  for (const Slot slot : slots_with_hits_) instances_.at(slot)->has_unreported_hits = false;
-  return std::exchange(slots_with_hits_, {});
-}
-
 Connection*& Gate::head_for(const Connection& connection) {
   if (connection.caller.kind != CallerKind::kInstance) return without_instance_;
   return instances_.at(connection.caller.slot)->first;
 }
 
 void Gate::link(Connection& connection) {
-  const Caller& caller = connection.caller;
-  connections_++;
-  if (caller.kind == CallerKind::kInstance) {
-    instances_.charge(caller.slot);
-  } else {
-    unregistered_++;
-  }
-  if (caller.kind == CallerKind::kUnidentified) counters_.unidentified++;
+  count(connection.caller);
   Connection*& head = head_for(connection);
   connection.previous = nullptr;
   connection.next = head;
@@ -205,7 +130,7 @@ void Gate::closed(Connection& connection) {
   if (chunk_.connection == &connection) drop_chunk();
   if (connection.throttled) unthrottle(connection);
   unlink(connection);
-  discharge(connection.caller.slot);
+  uncount(connection.caller);
 }
 
 void Gate::detach(Connection& connection) {
@@ -216,24 +141,16 @@ void Gate::detach(Connection& connection) {
   }
   connection.held.reset();  // sent before the answer: an upgrade moves the socket, and forgets this
   unlink(connection);
+  const Caller& caller = connection.caller;
+  if (caller.kind == CallerKind::kInstance && !caller.root) instances_.at(caller.slot)->nonroot--;
   connection.detached = true;
-}
-
-void Gate::discharge(Slot slot) {
-  connections_--;
-  if (slot == kNoSlot) {
-    unregistered_--;
-  } else {
-    instances_.discharge(slot);
-  }
 }
 
 Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
   using enum Bridge::Verdict;
   if (must_wait(connection.caller)) {
     if (data.size() > kLongestDelayed) {
-      counters_.sent_ahead++;
-      count_hit(connection.caller.slot, &InstanceCounters::sent_ahead);
+      count_hit(Limit::kSentAhead, connection.caller.slot);
       bridge_.close(connection);
       return kDone;
     }
@@ -272,7 +189,7 @@ bool Gate::answer_from_cache(Connection& connection, std::string_view data) {
   const std::string_view answer = response_cache_.find(caller.slot, data);
   if (answer.empty() || !bridge_.send(connection, answer)) return false;
   counters_.cache_hits++;
-  instances_.at(caller.slot)->counters.cache_hits++;
+  instances_.at(caller.slot)->cache_hits++;
   charge_request(caller);
   return true;
 }
@@ -310,7 +227,7 @@ const Caller* Gate::departed(uint32_t ticket) const {
 void Gate::forget(uint32_t ticket) {
   const auto found = departed_.find(ticket);
   if (found == departed_.end()) return;
-  discharge(found->second.slot);
+  uncount(found->second);
   departed_.erase(found);
 }
 

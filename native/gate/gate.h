@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "accept/listener.h"
+#include "gate/limits.h"
 #include "gate/pending_callers.h"
 #include "gate/rate_limiter.h"
 #include "gate/response_cache.h"
@@ -24,27 +25,14 @@
 namespace devlxd {
 
 struct GateLimits {
-  uint32_t connections_per_instance = 0;  // 0: no limit
-  uint32_t connections = 0;               // of all instances together; 0: no limit
-  uint32_t unregistered = 0;          // connections of pending_callers and nobodies; 0: no limit
-  uint32_t descriptors = 0;           // of connections and running inits; 0: no limit
-  uint32_t pending_callers = 0;       // callers whose namespace is held open; 0: none are
-  uint32_t hold_milliseconds = 0;     // that a request of such a caller waits
-  uint32_t response_cache_bytes = 0;  // bytes of ready answers for one instance; 0: none
-  uint32_t requests_per_second = 0;   // of one instance, in the long run; 0: no limit
-  uint32_t request_burst = 0;         // of one instance, at once
+  LimitNumbers numbers;
+  uint32_t response_cache_bytes = 0;  // for one instance; 0: no response is cached
 };
 
 struct GateCounters {
   uint64_t accepted = 0;
-  uint64_t over_instance_limit = 0;   // closed at once: the instance has its share
-  uint64_t over_limit = 0;            // closed at once: the daemon is full
-  uint64_t over_unregistered = 0;     // closed at once: no instance's, and such have their share
-  uint64_t unidentified = 0;          // served, but as nobody
-  uint64_t cache_hits = 0;            // requests answered with a kept answer
-  uint64_t throttled = 0;             // reads that had to wait: the instance asks too often
-  uint64_t sent_ahead = 0;            // closed: too much sent ahead of the instance's rate
-  uint64_t over_pending_callers = 0;  // served as nobody: one stranger too many
+  uint64_t unidentified = 0;  // connections of unidentified callers that were served
+  uint64_t cache_hits = 0;    // requests answered from the response cache
 };
 
 // A connection with which another process goes on.
@@ -72,7 +60,7 @@ class Gate {
   Bridge& bridge() { return bridge_; }
   IdentityMethod method() const { return method_; }
 
-  // From now on, for those that are there as well; whom they are too many for may stay.
+  // Takes effect at once. Connections above a lowered limit are kept.
   void set_limits(GateLimits limits);
 
   // Accepts on one more socket.
@@ -98,6 +86,9 @@ class Gate {
   // To be called before a WebSocket upgrade (which moves the socket) or before taking its fd.
   void detach(Connection& connection);
   void discharge(Slot slot);
+
+  // Does the instance serve users other than root? If not, they share a few of its connections.
+  void set_serves_nonroot(Slot slot, bool serves) { instances_.at(slot)->serves_nonroot = serves; }
 
   // The caller of a ticket; null for one that is forgotten.
   const Caller* departed(uint32_t ticket) const;
@@ -125,7 +116,8 @@ class Gate {
   void forget_responses(Slot slot) { response_cache_.forget(slot); }
 
   GateCounters counters() const { return counters_; }
-  uint64_t shed() const;
+  // Since the gate was made.
+  LimitHits hits() const;
   uint32_t connections() const { return connections_ + pending_.size(); }
   const PendingCallers& pending_callers() const { return pending_; }
   // The connections that there may be, as long as no instance starts or stops.
@@ -158,7 +150,6 @@ class Gate {
   bool answer_from_cache(Connection& connection, std::string_view data);
   bool hand_over_if_odd(Connection& connection, std::string_view data);
   bool has_room_for(const Caller& caller);
-  uint32_t unregistered() const { return unregistered_ + pending_.size(); }
   void link(Connection& connection);
   void unlink(Connection& connection);
   void part_from(Connection* first, bool keep, std::vector<HandoverConnection>& kept);
@@ -167,7 +158,13 @@ class Gate {
   void closed(Connection& connection);
   void watch(Slot slot);
   void reap_inits();
-  void count_hit(Slot slot, uint64_t InstanceCounters::* counter);
+  bool is_full(Limit limit, uint32_t connections) const;
+  bool has_room_in_instance(const Caller& caller);
+  bool has_room_unidentified(const Caller& caller);
+  bool refuse(Limit limit, const Caller& caller);
+  void count_hit(Limit limit, Slot slot = kNoSlot);
+  void count(const Caller& caller);
+  void uncount(const Caller& caller);
   void throttle(Connection& connection);
   void unthrottle(Connection& connection);
   void resume_throttled();
@@ -188,9 +185,11 @@ class Gate {
   Connection* without_instance_ =
       nullptr;  // connections of nobodies, and of pending_callers given up
   PendingCallers pending_;
-  uint32_t connections_ = 0;           // adopted or detached, of everyone
-  uint32_t unregistered_ = 0;          // of these, those of no instance; beside pending_
-  std::vector<Slot> slots_with_hits_;  // each once
+  uint32_t connections_ = 0;   // adopted or detached, of everyone
+  uint32_t unregistered_ = 0;  // of these, those of unregistered callers
+  uint32_t unidentified_ = 0;  // of these, those of unidentified callers
+  std::unordered_map<uid_t, uint32_t> unidentified_by_uid_;
+  std::vector<Slot> slots_with_hits_;              // each once
   std::unordered_map<uint32_t, Caller> departed_;  // by ticket
   uint32_t last_ticket_ = 0;
   Connection* drain_cursor_ = nullptr;  // where part() goes on
@@ -200,6 +199,7 @@ class Gate {
   UvTimer throttle_timer_;
   Chunk chunk_;
   GateCounters counters_;
+  LimitHits hits_;
 };
 
 }  // namespace devlxd

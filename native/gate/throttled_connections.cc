@@ -30,8 +30,7 @@ void Gate::charge_request(const Caller& caller) {
 }
 
 void Gate::throttle(Connection& connection) {
-  counters_.throttled++;
-  count_hit(connection.caller.slot, &InstanceCounters::throttled);
+  count_hit(Limit::kRequestsPerSecond, connection.caller.slot);
   connection.throttled = true;
   bridge_.pause(connection);
   std::deque<Connection*>& queue = throttled_[connection.caller.slot];

@@ -65,7 +65,9 @@ Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
     instance.namespace_id = space.id;
     instance.root_uid = *uid;
     instance.running = true;
-    instance.counters = {};
+    instance.serves_nonroot = false;
+    instance.hits = {};
+    instance.cache_hits = 0;
     by_namespace_.emplace(space.id, result.slot);
   }
   return result;

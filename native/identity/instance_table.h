@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gate/limits.h"
 #include "identity/pid_namespace.h"
 #include "os/kernel.h"
 #include "os/own_fd.h"
@@ -22,15 +23,6 @@ using Slot = uint32_t;
 constexpr Slot kNoSlot = UINT32_MAX;
 constexpr size_t kMostSlots = 1u << 28;  // so that slot * 2 + 1 stays a small integer of V8
 
-// What has happened to an instance since it was started.
-struct InstanceCounters {
-  uint64_t cache_hits = 0;  // requests answered with a kept answer
-  uint64_t refused = 0;     // connections closed at once: it had its share
-  uint64_t throttled = 0;   // reads that had to wait for its rate
-  uint64_t over_limit = 0;  // connections closed at once: the daemon was full
-  uint64_t sent_ahead = 0;  // connections closed: too much sent ahead of its rate
-};
-
 // A running instance, as far as the gate knows it.
 struct Instance {
   // pidfd of its init: polls readable when init dies, and holds the struct pid, which holds the pid
@@ -39,12 +31,14 @@ struct Instance {
   uint64_t namespace_id = 0;
   uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
   uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
+  uint32_t nonroot = 0;         // of those that uSockets owns, the ones of other users than root
   Connection* first = nullptr;  // of those, the ones that uSockets owns now
-  InstanceCounters counters;
+  LimitHits hits;               // since the instance was started, as is cache_hits
+  uint64_t cache_hits = 0;      // requests answered from the response cache
   bool running = false;
-  bool active = false;  // who is of its namespace is its guest
-  bool has_unreported_hits =
-      false;  // counted something that Gate::take_slots_with_hits has not told of yet
+  bool active = false;               // callers of its namespace are its guests
+  bool serves_nonroot = false;       // other users than root are served, not refused
+  bool has_unreported_hits = false;  // Gate::take_slots_with_hits has not returned it yet
 };
 
 enum class RegisterOutcome {

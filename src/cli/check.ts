@@ -5,8 +5,9 @@ import { ConnectionError } from '../client/client-errors.js';
 import { descriptorLimit, descriptorRoom } from '../gate/file-descriptors.js';
 import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
+import { samplesOf } from '../metrics/exposition.js';
 import { version } from '../package-root.js';
-import { healthOf, measurementsOf } from './daemon-health.js';
+import { healthOf } from './daemon-health.js';
 import type { Finding } from './finding.js';
 import { print } from './output.js';
 import { withClient } from './with-client.js';
@@ -90,7 +91,7 @@ async function daemon(command: Command): Promise<Finding[]> {
       return [server.environment, await client.metrics()] as const;
     });
     const [info, metrics] = await Promise.race([asked, tooLate()]);
-    return [versions(info), ...healthOf(measurementsOf(metrics), Date.now() / 1000)];
+    return [versions(info), ...healthOf(samplesOf(metrics), Date.now() / 1000)];
   } catch (error) {
     return [notReached(error as Error)];
   }

@@ -1,3 +1,4 @@
+import { metricValue, type Sample } from '../metrics/exposition.js';
 import type { Finding } from './finding.js';
 
 /** Limits that were reached so recently are worth a warning. */
@@ -8,23 +9,9 @@ const fullShare = 0.8;
 const leastFreeBytes = 64 * 1024 * 1024;
 const longQueue = 1000;
 
-/** What a running daemon says of itself: values by name and labels, as they are written. */
-export type Measurements = ReadonlyMap<string, number>;
-
-/** Reads Prometheus's text format. */
-export function measurementsOf(text: string): Measurements {
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const space = line.lastIndexOf(' ');
-      return [line.slice(0, space), Number(line.slice(space + 1))];
-    }),
-  );
-}
-
-/** Is it well? now: seconds since 1970 */
-export function healthOf(measured: Measurements, now: number): Finding[] {
-  const of = (name: string): number => measured.get(name) ?? 0;
+/** What the metrics of a running daemon say of its health. now: seconds since 1970 */
+export function healthOf(samples: readonly Sample[], now: number): Finding[] {
+  const of: Value = (name, labels) => metricValue(samples, name, labels) ?? 0;
   return [
     store(of, now),
     disk(of),
@@ -33,12 +20,12 @@ export function healthOf(measured: Measurements, now: number): Finding[] {
     watchdog(of),
     openFiles(of),
     connections(of),
-    limits(measured, now),
-    ...source(measured),
+    limits(samples, now),
+    ...source(samples),
   ];
 }
 
-type Value = (name: string) => number;
+type Value = (name: string, labels?: Readonly<Record<string, string>>) => number;
 
 function finding(what: string, value: string, ok: boolean, well: string, otherwise: string): Finding {
   return { what, value, meaning: ok ? well : otherwise, state: ok ? 'ok' : 'warning' };
@@ -46,7 +33,7 @@ function finding(what: string, value: string, ok: boolean, well: string, otherwi
 
 function store(of: Value, now: number): Finding {
   const [done, failed] = ['done', 'failed'].map((outcome) =>
-    of(`devlxd_store_last_commit_timestamp_seconds{outcome="${outcome}"}`),
+    of('devlxd_store_last_commit_timestamp_seconds', { outcome }),
   );
   const what = 'store';
   if ((failed ?? 0) > (done ?? 0)) {
@@ -100,11 +87,10 @@ function connections(of: Value): Finding {
   return finding('connections', `${open} of ${most}`, open < most * fullShare, 'of guests, open now', otherwise);
 }
 
-function limits(measured: Measurements, now: number): Finding {
-  const reached = [...measured].flatMap(([name, at]) => {
-    const [, limit] = /^devlxd_limit_last_hit_timestamp_seconds\{limit="(.*)"\}$/.exec(name) ?? [];
-    return limit === undefined || now - at > latelySeconds ? [] : [limit];
-  });
+function limits(samples: readonly Sample[], now: number): Finding {
+  const reached = samples
+    .filter(({ name, value }) => name === 'devlxd_limit_last_hit_timestamp_seconds' && now - value <= latelySeconds)
+    .map(({ labels }) => labels['limit']);
   const otherwise =
     'the log (`limit reached`) and `devlxd top` say whose doing it was; docs/operations.md what each of them means';
   const value = reached.length === 0 ? 'none' : reached.join(', ');
@@ -112,10 +98,10 @@ function limits(measured: Measurements, now: number): Finding {
 }
 
 /** None, without --source. */
-function source(measured: Measurements): Finding[] {
-  const connected = measured.get('devlxd_source_connected');
+function source(samples: readonly Sample[]): Finding[] {
+  const connected = metricValue(samples, 'devlxd_source_connected');
   if (connected === undefined) return [];
-  const age = Math.round(measured.get('devlxd_source_age_seconds') ?? 0);
+  const age = Math.round(metricValue(samples, 'devlxd_source_age_seconds') ?? 0);
   const otherwise = 'its guests are answered from what it said last: does it run? The log says why it is not reached';
   const behind = age === 0 ? '' : `, ${age} s behind`;
   const value = connected === 1 ? `connected${behind}` : `away for ${age} s`;

@@ -1,3 +1,5 @@
+import { samplesOf } from '../metrics/exposition.js';
+
 /** What a look at the metrics gives; totals by metric, over all labels. */
 export interface Figures {
   /** milliseconds since 1970 */
@@ -15,24 +17,23 @@ export interface InstanceFigures {
   readonly values: Readonly<Record<string, number>>;
 }
 
-const line = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/gm;
-const label = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 const ofInstance = /^devlxd_instance_(.+?)(?:_total)?$/;
 
-/** Reads Prometheus's text format. at: when it was asked for */
+/** text: the metrics, with those of each instance; at: when they were asked for */
 export function figuresOf(text: string, at: number): Figures {
   const totals = new Map<string, number>();
   const values = new Map<string, { project: string; instance: string; values: Record<string, number> }>();
-  for (const [, name = '', labels = '', number = ''] of text.matchAll(line)) {
+  for (const { name, labels, value } of samplesOf(text)) {
     const [, column] = ofInstance.exec(name) ?? [];
     if (column === undefined) {
-      totals.set(name, (totals.get(name) ?? 0) + Number(number));
+      totals.set(name, (totals.get(name) ?? 0) + value);
       continue;
     }
-    const { project = '', instance = '' } = labelsOf(labels);
+    const { project = '', instance = '' } = labels;
     const key = `${project}/${instance}`;
     const known = values.get(key) ?? { project, instance, values: {} };
-    known.values[column.replaceAll('_', ' ')] = Number(number);
+    const title = column.replaceAll('_', ' ');
+    known.values[title] = (known.values[title] ?? 0) + value;
     values.set(key, known);
   }
   const instances = [...values].map(([key, each]) => [key, { ...each, rate: undefined }] as const);
@@ -62,7 +63,7 @@ function totalsLine(before: Figures | undefined, { totals }: Figures, seconds: n
     `requests ${sum(totals)}${rate === undefined ? '' : ` (${rate.toFixed(1)}/s)`}`,
     `connections ${of('devlxd_connections')}`,
     `listeners ${of('devlxd_listeners')}`,
-    `refused ${of('devlxd_connections_refused_total')}`,
+    `limit hits ${of('devlxd_limit_hits_total')}`,
     `instances ${of('devlxd_instances')}`,
   ].join(', ');
 }
@@ -83,9 +84,4 @@ function busiestFirst(a: InstanceFigures, b: InstanceFigures): number {
 
 function sumOf({ values }: InstanceFigures): number {
   return Object.values(values).reduce((sum, value) => sum + value, 0);
-}
-
-function labelsOf(text: string): Record<string, string> {
-  const found = [...text.matchAll(label)].map(([, name = '', value = '']) => [name, value.replace(/\\(.)/g, '$1')]);
-  return Object.fromEntries(found);
 }

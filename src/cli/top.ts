@@ -33,8 +33,8 @@ export function addTop(program: Command): void {
     .addHelpText(
       'after',
       `
-On a terminal it is refreshed in place until Ctrl-C. REFUSED connections were closed because the instance had its
-share, DELAYED reads waited because it had used up its rate: docs/limits.md.
+On a terminal it is refreshed in place until Ctrl-C. LIMIT HITS counts how often the instance reached a limit: the log
+names the limits, docs/limits.md says what each of them does.
 
 Examples:
   devlxd top
@@ -104,15 +104,14 @@ const perSecond: Column<InstanceFigures> = {
 
 /** A column for each figure that the daemon gives. */
 function columnsOf(instances: readonly InstanceFigures[]): Column<InstanceFigures>[] {
-  const names: string[] = [];
-  for (const { values } of instances.slice(0, 1)) names.push(...Object.keys(values));
+  const names = new Set(instances.flatMap(({ values }) => Object.keys(values)));
   return [
     {
       heading: 'INSTANCE',
       value: ({ instance, project }) => (project === 'default' ? instance : `${project}/${instance}`),
     },
     perSecond,
-    ...names.map((name) => ({
+    ...[...names].map((name) => ({
       heading: name.toUpperCase(),
       value: ({ values }: InstanceFigures) => String(values[name] ?? ''),
     })),

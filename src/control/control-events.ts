@@ -29,8 +29,6 @@ export interface HostListener {
 export class ControlEvents {
   readonly #listeners = new Set<HostListener>();
   readonly #clock = new EventClock();
-  /** listeners that did not read */
-  dropped = 0;
 
   get size(): number {
     return this.#listeners.size;

@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { InFlight } from '../concurrency/in-flight.js';
-import { Fault, takeLimit } from '../errors.js';
-import { ControlListener, type Credentials } from '../gate/gate.js';
+import { Fault } from '../errors.js';
+import { ControlListener } from '../gate/control-listener.js';
+import type { Credentials } from '../gate/gate.js';
 import { type Successors, takeoverPath } from '../handover/give.js';
 import type { HandoverConnection } from '../handover/protocol.js';
 import { percentDecode } from '../http/percent-decode.js';
@@ -158,8 +159,7 @@ export class ControlServer {
   #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     const expected = error instanceof Fault;
     if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
-    const limit = takeLimit(error);
-    if (limit !== undefined) this.#limitHits.add(limit);
+    this.#limitHits.addFault(error);
     if (response.headersSent) return;
     const status = expected ? error.status : 500;
     const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import type { Credentials } from '../gate/gate.js';
-import { duplicate } from '../handover/protocol.js';
+import { duplicate } from '../gate/unix-socket.js';
 import type { Requestor } from '../model/changes.js';
 
 /** A connection, and who has opened it, as LXD says it of its own socket. */

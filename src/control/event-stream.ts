@@ -40,7 +40,6 @@ export class EventStreams {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const listener = new SocketListener(webSocket, interest, this.#limits, () => {
         leave();
-        this.#events.dropped++;
         this.#limitHits.add('control-event-backlog');
       });
       const leave = this.#events.add(listener);

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { beyond, invalid } from '../errors.js';
+import { invalid } from '../errors.js';
+import { LimitFault } from '../limits/limit-fault.js';
 import type { CountedLimit } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 
@@ -148,7 +149,8 @@ export class JsonScan {
   #check(limit: CountedLimit & keyof Limits, amount: number, sentence: string): void {
     const most = this.#limits[limit];
     if (!exceeds(most, amount)) return;
-    throw beyond(limit, invalid(this.field, `${sentence.replace('LIMIT', String(most))} (--limit-${limit})`));
+    const text = `${this.field}: ${sentence.replace('LIMIT', String(most))} (--limit-${limit})`;
+    throw new LimitFault(limit, 'invalid-value', text);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { beyond, Fault } from '../errors.js';
+import { Fault } from '../errors.js';
+import { LimitFault } from '../limits/limit-fault.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import { checkUtf8, JsonScan } from './json-scan.js';
 import { Lines, linesType } from './ndjson.js';
@@ -41,7 +42,7 @@ function receive(request: IncomingMessage, limits: Limits, scan: JsonScan): Prom
 function checkLength(length: number, most: number): void {
   if (!exceeds(most, length)) return;
   const sentence = `The body is longer than ${most} bytes (--limit-control-body)`;
-  throw beyond('control-body', new Fault('body-too-large', sentence));
+  throw new LimitFault('control-body', 'body-too-large', sentence);
 }
 
 function parseJson(text: string): unknown {

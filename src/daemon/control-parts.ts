@@ -10,7 +10,6 @@ import { InstanceHandlers } from '../control/instance-handlers.js';
 import { Operations } from '../control/operations.js';
 import { ProfileHandlers } from '../control/profile-handlers.js';
 import { ProjectHandlers } from '../control/project-handlers.js';
-import { takeLimit } from '../errors.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
 import type { StoreParts } from './store-parts.js';
@@ -30,12 +29,9 @@ export function buildControl(
   metricsOf: (control: () => ControlServer, controlEvents: ControlEvents) => Metrics,
 ): ControlParts {
   const { settings, log, successors } = context;
-  const { limitHits } = guests.dispatcher;
+  const { limitHits } = guests;
   const operations = new Operations();
-  operations.on('changed', ({ error }) => {
-    const limit = takeLimit(error);
-    if (limit !== undefined) limitHits.add(limit);
-  });
+  operations.on('changed', ({ error }) => limitHits.addFault(error));
   const { controlEvents, unfollowLog } = buildEvents(context, stored, operations);
   const control: ControlServer = new ControlServer(
     endpoints(

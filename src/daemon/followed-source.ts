@@ -1,7 +1,7 @@
 import type { SourceSetting } from '../config/dialects.js';
 import type { Gate } from '../gate/gate.js';
+import { duplicate } from '../gate/unix-socket.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
-import { duplicate } from '../handover/protocol.js';
 import type { Registry } from '../instances/registry.js';
 import type { Log } from '../log.js';
 import type { GuestSocket } from '../sources/guest-socket.js';

@@ -1,20 +1,14 @@
 import type { Settings } from '../config/options.js';
 import { descriptorRoom } from '../gate/file-descriptors.js';
-import type { GateLimits } from '../gate/gate.js';
+import { type GateLimits, gateLimitNames } from '../gate/gate.js';
 import type { Log } from '../log.js';
 
-/** What the gate has to keep to, as things are now. */
+/** The limits of the gate, as the settings and the descriptors of the process are now. */
 export function gateLimits({ limits, responseCacheBytes }: Settings, log: Log): GateLimits {
+  const numbers: Readonly<Record<string, number>> = { ...limits, descriptors: descriptorRoom() };
   return {
-    connectionsPerInstance: limits['connections-per-instance'],
-    connections: limits.connections,
-    unregistered: limits['connections-unregistered'],
-    descriptors: descriptorRoom(),
-    pendingCallers: limits['pending-callers'],
-    holdMilliseconds: limits['hold-seconds'] * 1000,
-    // With each request in the log, each must be seen.
+    numbers: Uint32Array.from(gateLimitNames, (name) => numbers[name] ?? 0),
+    // A cached response is not logged, and at log level debug each request is.
     responseCacheBytes: log.isLevelEnabled('debug') ? 0 : responseCacheBytes,
-    requestsPerSecond: limits['requests-per-second'],
-    requestBurst: limits['request-burst'],
   };
 }

@@ -4,6 +4,7 @@ import { Listeners } from '../guest/events/listeners.js';
 import { FallbackServer } from '../guest/fallback-server.js';
 import { UwsServer } from '../guest/uws-server.js';
 import { RunningInstances } from '../instances/running-instances.js';
+import { LimitHits } from '../limits/limit-hits.js';
 import { EventLoopDelay } from '../metrics/event-loop-delay.js';
 import { GateLimitHits } from '../metrics/gate-limit-hits.js';
 import { LimitLog } from '../metrics/limit-log.js';
@@ -19,6 +20,7 @@ export interface GuestParts {
   readonly dispatcher: GuestDispatcher;
   readonly fallbackServer: FallbackServer;
   readonly uwsServer: UwsServer;
+  readonly limitHits: LimitHits;
   readonly gateLimitHits: GateLimitHits;
   readonly limitLog: LimitLog;
   readonly eventLoopDelay: EventLoopDelay;
@@ -39,17 +41,20 @@ export async function buildGuests(
   const running = new RunningInstances(gate, registry, log);
   const listeners = new Listeners();
   registry.on('changes', (changes) => listeners.deliver(changes));
-  const dispatcher = new GuestDispatcher(registry, running, listeners, images, limits, log, sourceImages);
+  const limitHits = new LimitHits();
+  registry.on('changes', (changes) => limitHits.deliver(changes));
+  const dispatcher = new GuestDispatcher(registry, running, listeners, images, limits, limitHits, log, sourceImages);
   const fallbackServer = new FallbackServer(gate, dispatcher, running, listeners, limits);
-  const gateLimitHits = new GateLimitHits(gate, running, dispatcher.limitHits);
+  const gateLimitHits = new GateLimitHits(gate, running, limitHits);
   const limitLog = new LimitLog(
-    dispatcher.limitHits,
+    limitHits,
     (id) => registry.byId(id),
     log,
-    () => gateLimitHits.look(),
+    () => gateLimitHits.poll(),
   );
   const eventLoopDelay = new EventLoopDelay();
-  const parts = { gate, running, listeners, dispatcher, fallbackServer, gateLimitHits, limitLog, eventLoopDelay };
+  const counted = { limitHits, gateLimitHits, limitLog, eventLoopDelay };
+  const parts = { gate, running, listeners, dispatcher, fallbackServer, ...counted };
   Object.assign(built, parts);
   limitLog.run();
   eventLoopDelay.run();

@@ -1,5 +1,6 @@
 import type { Metrics } from '../control/control-endpoints.js';
 import type { SpareDescriptors } from '../gate/file-descriptors.js';
+import type { CollectedMetrics } from '../metrics/collected-metrics.js';
 import type { Measured } from '../metrics/daemon-metrics.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
@@ -21,9 +22,11 @@ export function measureWith(
 ): Metrics {
   const { stateDir } = settings;
   const measured = { ...guests, registry, stateDir, watchdogSeconds, host, controlEvents, source };
+  let metrics: CollectedMetrics | undefined;
   return (perInstance) =>
     spareDescriptors.lend(async () => {
-      const { metricsText } = await import('../metrics/daemon-metrics.js');
-      return metricsText(measured, perInstance);
+      const { CollectedMetrics } = await import('../metrics/collected-metrics.js');
+      metrics ??= new CollectedMetrics(measured);
+      return { contentType: metrics.contentType, text: await metrics.text(perInstance) };
     });
 }

@@ -1,15 +1,13 @@
 import { closeSync } from 'node:fs';
 import { Fault } from '../errors.js';
+import { duplicate, listens, notifyManager } from '../gate/unix-socket.js';
 import {
   byDescriptorName,
   connectionsNamed,
   descriptorName,
-  duplicate,
   type HandoverConnection,
   type Inheritance,
   isConnectionName,
-  listens,
-  notifyManager,
   type SocketName,
   socketNames,
 } from '../handover/protocol.js';

@@ -3,8 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from '../package-root.js';
 
-// What the loaded binary has, member by member. Only this file loads it, and only gate.ts and handover.ts use it: what
-// each member means stands there.
+// The members of the addon. Only this file loads it, and only src/gate/ uses it, where each member is documented.
 
 /** A system call that failed; errno 0: none did. */
 export interface Failure {
@@ -32,7 +31,8 @@ export interface NativeRegistration extends Failure {
 
 export interface NativeGate {
   attach(listenToken: us_listen_socket, binary: string): string;
-  setLimits(limits: Uint32Array): void;
+  setLimits(numbers: Uint32Array, responseCacheBytes: number): void;
+  setServesNonroot(slot: number, serves: boolean): void;
   listen(fd: number): Failure;
   stopListening(): void;
   register(pid: number): NativeRegistration;
@@ -74,6 +74,7 @@ export interface NativeControlListener {
 
 interface Addon {
   readonly identityMethods: readonly string[];
+  readonly limitNames: readonly string[];
   bestIdentityMethod(): number;
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
   duplicate(fd: number): number | Failure;
@@ -85,8 +86,9 @@ interface Addon {
   notifyManager(path: string, text: string, descriptors: readonly number[]): Failure;
   sendFile(socket: number, file: number, offset: number, length: number): Promise<NativeSent>;
   readonly Gate: new (
-    path: number,
-    limits: Uint32Array,
+    method: number,
+    numbers: Uint32Array,
+    responseCacheBytes: number,
     onInitExit: (slots: number[]) => void,
     onOddRequest: (fd: number, data: Buffer, ticket: number) => void,
   ) => NativeGate;
@@ -98,7 +100,7 @@ interface Addon {
 const require = createRequire(import.meta.url);
 export const addon = require(process.env['DEVLXD_ADDON'] ?? join(packageRoot, 'build/Release/devlxd.node')) as Addon;
 
-/** Who called connect(2), as the host's kernel said when the connection was accepted. */
+/** The process that called connect(2), as the host's kernel said when the connection was accepted. */
 export interface Credentials {
   readonly pid: number;
   readonly uid: number;
@@ -109,42 +111,24 @@ export interface Credentials {
 export interface InstanceCounters {
   readonly connections: number;
   readonly cacheHits: number;
-  /** closed at once: the instance had its share of connections */
-  readonly refused: number;
-  readonly throttled: number;
-  /** closed at once: the daemon had all the connections it takes */
-  readonly overLimit: number;
-  /** closed: more was sent ahead of the instance's rate than is held */
-  readonly sentAhead: number;
+  /** in the order of `gateLimitNames` */
+  readonly hits: readonly number[];
 }
 
 /** Since the start of the daemon, except connections, room, running and held, which are now. */
 export interface GateCounters {
   readonly accepted: number;
-  /** closed at once: the instance had its share of connections */
-  readonly overInstanceLimit: number;
-  /** closed at once: the daemon had all the connections it takes */
-  readonly overLimit: number;
-  /** closed at once: of no registered instance, and such have their share of connections */
-  readonly overUnregistered: number;
-  /** served as nobody: of the host, exited before the accept, or one stranger too many */
+  /** connections of unidentified callers that were served */
   readonly unidentified: number;
-  /** reads of guests' connections that waited for their instance's rate */
-  readonly throttled: number;
-  /** closed: more was sent ahead of the instance's rate than is held */
-  readonly sentAhead: number;
-  /** of those served as nobody: one stranger too many */
-  readonly overPendingCallers: number;
-  /** requests that came again and were answered without JavaScript */
+  /** requests answered from the response cache */
   readonly cacheHits: number;
-  /** accepted and dropped because no file descriptor was left */
-  readonly shed: number;
+  /** in the order of `gateLimitNames` */
+  readonly hits: readonly number[];
   readonly connections: number;
   /** what connections may be, as long as no instance starts or stops */
   readonly room: number;
   readonly running: number;
-  /** callers that wait for their instance, with a request */
+  /** requests held for their instance to be registered */
   readonly held: number;
-  /** and so many that ever did */
   readonly everHeld: number;
 }

@@ -3,15 +3,13 @@ import { Fault } from '../errors.js';
 import {
   addon,
   type Credentials,
-  type Failure,
   type GateCounters,
   type InstanceCounters,
-  type NativeControlListener,
   type NativeGate,
   type NativeRegistration,
   type RegisterOutcome,
 } from './addon.js';
-import { getSystemErrorMessage, getSystemErrorName } from './system-error.js';
+import { check, describe } from './failure.js';
 
 export type { Credentials, GateCounters, InstanceCounters } from './addon.js';
 
@@ -64,22 +62,14 @@ export interface Parting {
   readonly startTicks: number;
 }
 
+/** The limits that the gate enforces, by the names of their options; descriptors and sent-ahead have none. */
+export const gateLimitNames = addon.limitNames;
+
 export interface GateLimits {
-  readonly connectionsPerInstance: number;
-  readonly connections: number;
-  /** of callers of no registered instance; 0: any number */
-  readonly unregistered: number;
-  /** of connections and of running instances together; 0: any number */
-  readonly descriptors: number;
-  readonly pendingCallers: number;
-  /** how long a request of such a caller waits */
-  readonly holdMilliseconds: number;
-  /** bytes of answers kept for one instance; 0: none are */
+  /** one for each of `gateLimitNames`, in that order; 0: no limit */
+  readonly numbers: Uint32Array;
+  /** bytes of responses cached for one instance; 0: none */
   readonly responseCacheBytes: number;
-  /** of one instance, in the long run; 0: any number */
-  readonly requestsPerSecond: number;
-  /** of one instance, at once */
-  readonly requestBurst: number;
 }
 
 /** What the gate tells of its own accord. */
@@ -100,21 +90,26 @@ export interface GateEvents {
 export class Gate {
   readonly #native: NativeGate;
 
-  constructor(identityPath: string, limits: GateLimits, events: GateEvents) {
+  constructor(identityMethod: string, { numbers, responseCacheBytes }: GateLimits, events: GateEvents) {
     const best = addon.bestIdentityMethod();
-    const path = identityPath === 'auto' ? best : identityMethods.indexOf(identityPath);
-    if (path < best) {
+    const method = identityMethod === 'auto' ? best : identityMethods.indexOf(identityMethod);
+    if (method < best) {
       throw new Fault(
         'invalid-value',
-        `This kernel cannot identify callers by ${identityPath}; it has ${bestIdentityMethod()}.`,
+        `This kernel cannot identify callers by ${identityMethod}; it has ${bestIdentityMethod()}.`,
       );
     }
-    this.#native = new addon.Gate(path, numbersOf(limits), events.onInitExit, events.onOddRequest);
+    this.#native = new addon.Gate(method, numbers, responseCacheBytes, events.onInitExit, events.onOddRequest);
   }
 
-  /** From now on, for those that are there as well. Nobody is closed because of it. */
-  setLimits(limits: GateLimits): void {
-    this.#native.setLimits(numbersOf(limits));
+  /** Takes effect at once. Connections above a lowered limit are kept. */
+  setLimits({ numbers, responseCacheBytes }: GateLimits): void {
+    this.#native.setLimits(numbers, responseCacheBytes);
+  }
+
+  /** Does the instance serve users other than root? If not, these share `connections-nonroot` of its connections. */
+  setServesNonroot(slot: number, serves: boolean): void {
+    this.#native.setServesNonroot(slot, serves);
   }
 
   /**
@@ -199,7 +194,7 @@ export class Gate {
     return this.#native.take(response);
   }
 
-  /** Ends the charge of a detached or taken connection; slot -1 when it had no instance. */
+  /** Ends the charge of a detached or taken connection. */
   release(slot: number): void {
     this.#native.release(slot);
   }
@@ -251,7 +246,7 @@ export class Gate {
     return this.#native.counters();
   }
 
-  /** The slots of which something was refused or delayed since the last call, each once. */
+  /** The slots whose instances have reached a limit since the last call. */
   takeSlotsWithHits(): number[] {
     return this.#native.takeSlotsWithHits();
   }
@@ -262,73 +257,12 @@ export class Gate {
   }
 }
 
-/** The operators' side: accepts and gives each connection's descriptor away, with who it is. */
-export class ControlListener {
-  readonly #native: NativeControlListener;
-
-  constructor(onConnection: (fd: number, peer: Credentials) => void) {
-    this.#native = new addon.ControlListener((fd, pid, uid, gid) => onConnection(fd, { pid, uid, gid }));
-  }
-
-  listen(fd: number): void {
-    check(this.#native.listen(fd), 'listening for operators');
-  }
-
-  /** Takes in a connection that another process has accepted, as if it had come just now. */
-  admit(fd: number): void {
-    this.#native.admit(fd);
-  }
-
-  stop(): void {
-    this.#native.stop();
-  }
-}
-
-/**
- * A listening Unix socket with exactly this mode. A socket file that unidentified listens on is replaced.
- * @throws Fault socket-in-use
- */
-export function listenUnix(path: string, mode: number, backlog: number): number {
-  const result = addon.listenUnix(path, mode, backlog);
-  if (typeof result === 'number') return result;
-  if (getSystemErrorName(result.errno) === 'EADDRINUSE') {
-    throw new Fault('socket-in-use', `Another process listens on ${path}; stop it, or choose another --run-dir.`);
-  }
-  throw new Error(`Cannot listen on ${path}: ${describe(result)}`);
-}
-
-/**
- * Sends a part of a file to a non-blocking socket, on another thread. The descriptors may be closed meanwhile.
- * @returns the bytes sent; fewer than length: the reader is slow, wait until the socket takes more
- * @throws Error, when the reader has gone or the file is shorter
- */
-export async function sendFile(socket: number, file: number, offset: number, length: number): Promise<number> {
-  const sent = await addon.sendFile(socket, file, offset, length);
-  check(sent, 'sending a file');
-  return sent.bytes;
-}
-
 /** The sentence for a uWebSockets.js that the gate cannot work with. */
 export function bridgeBroken(step: string): Fault {
   return new Fault(
     'bridge-broken',
     `This build of uWebSockets.js cannot be used: ${step} failed (Node ${process.version}). ` +
       'Install the version that package-lock.json names: npm ci',
-  );
-}
-
-/** The fields of native/gate/gate.h's GateLimits in their order. */
-function numbersOf(limits: GateLimits): Uint32Array {
-  return Uint32Array.of(
-    limits.connectionsPerInstance,
-    limits.connections,
-    limits.unregistered,
-    limits.descriptors,
-    limits.pendingCallers,
-    limits.holdMilliseconds,
-    limits.responseCacheBytes,
-    limits.requestsPerSecond,
-    limits.requestBurst,
   );
 }
 
@@ -344,13 +278,4 @@ function registerSentence(pid: number, made: NativeRegistration): string {
     failed: `Cannot register process ${pid}: ${describe(made)}`,
   };
   return sentences[made.outcome];
-}
-
-function check(failure: Failure, doing: string): void {
-  if (failure.errno !== 0) throw new Error(`${doing}: ${describe(failure)}`);
-}
-
-/** A failure in words. */
-export function describe({ call, errno }: Failure): string {
-  return `${call}: ${getSystemErrorMessage(errno)} (${getSystemErrorName(errno)})`;
 }

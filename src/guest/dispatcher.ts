@@ -6,7 +6,7 @@ import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
-import { LimitHits } from '../limits/limit-hits.js';
+import type { LimitHits } from '../limits/limit-hits.js';
 import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import type { GuestEvent } from '../model/guest-events.js';
@@ -43,7 +43,7 @@ export class GuestDispatcher {
   readonly #limits: Limits;
   readonly #log: Log;
   readonly requests = new RequestCounts();
-  readonly limitHits = new LimitHits();
+  readonly limitHits: LimitHits;
   readonly bytes = new SharedBuffers();
   /** requests that need the store, or have not come whole */
   readonly inFlight = new InFlight();
@@ -60,6 +60,7 @@ export class GuestDispatcher {
     listeners: Listeners,
     images: Images,
     limits: Limits,
+    limitHits: LimitHits,
     log: Log,
     sourceImages?: SourceImages,
   ) {
@@ -70,6 +71,7 @@ export class GuestDispatcher {
     this.#listeners = listeners;
     this.#images = images;
     this.#limits = limits;
+    this.limitHits = limitHits;
     this.#exports = new ExportQueue(limits, (id) => this.limitHits.add('image-exports', id));
     this.#pacedQueue = new PacedQueue(limits, (id) => this.limitHits.add('stored-requests-per-second', id));
     this.#log = log;

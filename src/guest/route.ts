@@ -2,7 +2,7 @@ import { percentDecode } from '../http/percent-decode.js';
 import { type Match, Routes } from '../http/routes.js';
 import type { Conditions } from '../images/download.js';
 import type { Instance } from '../model/instance.js';
-import { flag } from '../model/instance.js';
+import { flag, servesNonroot } from '../model/instance.js';
 import { type Endpoint, endpoints, type Handler } from './guest-endpoints.js';
 import { errorsOf } from './guest-errors.js';
 import { json, type Reply } from './guest-reply.js';
@@ -39,7 +39,7 @@ export function answer(
   match: Match<Endpoint> | undefined,
 ): Reply {
   const errors = errorsOf(instance.source);
-  if (!root && !flag(instance, 'security.devlxd.nonroot', false)) return errors.notRoot;
+  if (!root && !servesNonroot(instance)) return errors.notRoot;
   if (match === undefined) return errors.notFound;
   const handler = handlerOf(match.endpoint, snapshot.method);
   if (handler === undefined) return errors.notImplemented;

@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Fault } from '../errors.js';
-import { byDescriptorName, type Inheritance, sendMessage } from './protocol.js';
+import { sendMessage } from '../gate/unix-socket.js';
+import { byDescriptorName, type Inheritance } from './protocol.js';
 
 /** Where `devlxd serve --takeover` asks, on the control socket. */
 export const takeoverPath = '/1.0/takeover';

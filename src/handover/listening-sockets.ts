@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { dialects, type SourceSetting } from '../config/dialects.js';
 import { OptionError, type Settings } from '../config/options.js';
 import { socketPaths } from '../config/paths.js';
-import { listenUnix } from '../gate/gate.js';
+import { duplicate, listenUnix } from '../gate/unix-socket.js';
 import { GuestSocket } from '../sources/guest-socket.js';
-import { closeAll, duplicate, type HandoverConnection, type Inheritance, type SocketName } from './protocol.js';
+import { closeAll, type HandoverConnection, type Inheritance, type SocketName } from './protocol.js';
 
 export { socketPaths };
 

@@ -1,6 +1,5 @@
 import { closeSync } from 'node:fs';
-import { addon, type Failure } from '../gate/addon.js';
-import { describe } from '../gate/gate.js';
+import { isConnection } from '../gate/unix-socket.js';
 
 /** The listening sockets by name; source: the guests' of --source. They outlive the process that accepts on them. */
 export const socketNames = ['guest', 'control', 'source'] as const;
@@ -50,7 +49,7 @@ export function isConnectionName(name: string): boolean {
 /** The connections that came under a name; what is none, or cannot be understood, is closed. */
 export function connectionsNamed(name: string, descriptors: readonly number[]): HandoverConnection[] {
   return descriptors.flatMap((fd) => {
-    const kept = addon.isConnection(fd) ? connectionNamed(name, fd) : undefined;
+    const kept = isConnection(fd) ? connectionNamed(name, fd) : undefined;
     if (kept === undefined) closeSync(fd);
     return kept ?? [];
   });
@@ -86,45 +85,4 @@ export function byDescriptorName(
 
 export function closeAll(connections: readonly Pick<HandoverConnection, 'fd'>[]): void {
   for (const { fd } of connections) closeSync(fd);
-}
-
-/** Another descriptor of the same open socket. */
-export function duplicate(fd: number): number {
-  return fdOf(addon.duplicate(fd), 'copying a descriptor');
-}
-
-/** Is it a listening Unix socket? */
-export function listens(fd: number): boolean {
-  return addon.listens(fd);
-}
-
-/** A blocking connection; the errno when there is none. */
-export function connectUnix(path: string): number | Failure {
-  return addon.connectUnix(path);
-}
-
-/** Sends text with descriptors beside it, which stay the caller's. @throws Error */
-export function sendMessage(socket: number, text: string, descriptors: readonly number[] = []): void {
-  check(addon.sendMessage(socket, text, descriptors), 'handing descriptors over');
-}
-
-/** Waits for the next piece of text and what came beside it; empty: the other side has closed. @throws Error */
-export async function receiveMessage(socket: number): Promise<{ text: string; descriptors: number[] }> {
-  const message = await addon.receiveMessage(socket);
-  check(message, 'receiving descriptors');
-  return { text: message.bytes, descriptors: message.descriptors };
-}
-
-/** One message for the service manager at a path ($NOTIFY_SOCKET). @throws Error */
-export function notifyManager(path: string, text: string, descriptors: readonly number[] = []): void {
-  check(addon.notifyManager(path, text, descriptors), 'telling the service manager');
-}
-
-function fdOf(result: number | Failure, doing: string): number {
-  if (typeof result === 'number') return result;
-  throw new Error(`${doing}: ${describe(result)}`);
-}
-
-function check(failure: Failure, doing: string): void {
-  if (failure.errno !== 0) throw new Error(`${doing}: ${describe(failure)}`);
 }

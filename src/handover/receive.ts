@@ -1,16 +1,14 @@
 import { closeSync } from 'node:fs';
 import { Fault } from '../errors.js';
 import { getSystemErrorName } from '../gate/system-error.js';
+import { connectUnix, receiveMessage, sendMessage } from '../gate/unix-socket.js';
 import { takeoverPath } from './give.js';
 import { socketPaths } from './listening-sockets.js';
 import {
   connectionsNamed,
-  connectUnix,
   type HandoverConnection,
   type Inheritance,
-  receiveMessage,
   type SocketName,
-  sendMessage,
   socketNames,
 } from './protocol.js';
 

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { sendFile } from '../gate/gate.js';
+import { sendFile } from '../gate/unix-socket.js';
 import type { Piece } from './pieces.js';
 
 /** A connection that is no longer HTTP's; fd is what the socket reads and writes. */

@@ -5,7 +5,7 @@ import { Fault } from '../errors.js';
 import type { Gate } from '../gate/gate.js';
 import type { Log } from '../log.js';
 import type { Requestor } from '../model/changes.js';
-import { firstGuestState, type Instance, isTemporary, type Run } from '../model/instance.js';
+import { firstGuestState, type Instance, isTemporary, type Run, servesNonroot } from '../model/instance.js';
 import type { Registry, Transaction } from './registry.js';
 
 interface Events {
@@ -188,10 +188,11 @@ export class RunningInstances extends EventEmitter<Events> {
     this.#slots.delete(instance.id);
   }
 
-  /** What was answered of the version before does not hold any more. */
+  /** Responses cached for the version before are stale. */
   #show(slot: number, instance: Instance | undefined): void {
     this.#instances[slot] = instance;
     this.#gate.forgetResponses(slot);
+    if (instance !== undefined) this.#gate.setServesNonroot(slot, servesNonroot(instance));
   }
 
   #reattachOne(instance: Instance, run: Run): boolean {

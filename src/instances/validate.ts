@@ -1,5 +1,6 @@
 import { closestMatch } from '../closest-match.js';
-import { beyond, invalid } from '../errors.js';
+import { invalid } from '../errors.js';
+import { LimitFault } from '../limits/limit-fault.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import { type Config, type Device, type Devices, incusKeyOf } from '../model/instance.js';
 import { isLostName } from '../text/lost-names.js';
@@ -73,7 +74,8 @@ export function checkProjectName(name: string): void {
  */
 export function checkConfig(config: Config, before: Config | undefined, limits: Limits): void {
   if (exceeds(limits['config-keys'], config.size)) {
-    throw beyond('config-keys', invalid('config', `more than ${limits['config-keys']} keys (--limit-config-keys)`));
+    const sentence = `config: more than ${limits['config-keys']} keys (--limit-config-keys)`;
+    throw new LimitFault('config-keys', 'invalid-value', sentence);
   }
   for (const [key, value] of config) {
     if (before?.get(key) !== value) checkKey(key, value, limits);
@@ -83,13 +85,12 @@ export function checkConfig(config: Config, before: Config | undefined, limits: 
 function checkKey(key: string, value: string, limits: Limits): void {
   const field = `config.${key}`;
   if (exceeds(limits['config-key'], Buffer.byteLength(key))) {
-    throw beyond(
-      'config-key',
-      invalid(field, `a key has more than ${limits['config-key']} bytes (--limit-config-key)`),
-    );
+    const sentence = `${field}: a key has more than ${limits['config-key']} bytes (--limit-config-key)`;
+    throw new LimitFault('config-key', 'invalid-value', sentence);
   }
   if (exceeds(limits['config-value'], Buffer.byteLength(value))) {
-    throw beyond('config-value', invalid(field, `longer than ${limits['config-value']} bytes (--limit-config-value)`));
+    const sentence = `${field}: longer than ${limits['config-value']} bytes (--limit-config-value)`;
+    throw new LimitFault('config-value', 'invalid-value', sentence);
   }
   if (!value.isWellFormed() || !key.isWellFormed()) throw invalid(field, notUnicode);
   if (key.startsWith('volatile.')) throw invalid(field, 'keys under volatile. belong to devlxd');

@@ -1,3 +1,5 @@
+import type { Change } from '../model/changes.js';
+import { type LimitFault, limitFaultOf } from './limit-fault.js';
 import { type LimitName, limitDeclarations } from './limits.js';
 
 /** Limits without an option of their own; docs/limits.md says what they are. */
@@ -11,26 +13,49 @@ export const countedLimits = [...Object.keys(limitDeclarations), ...others].filt
   (name) => name !== 'request-burst' && name !== 'source-seconds',
 ) as readonly CountedLimit[];
 
-interface Reached {
+interface Hit {
   readonly limit: CountedLimit;
-  /** whose doing it was; undefined: an operator's, a stranger's, everybody's */
+  /** the instance that caused it; undefined: an operator, a caller of no instance, or all together */
   readonly instanceId: number | undefined;
   times: number;
 }
 
-/** How often each limit was reached, and by whom; counted where it happens, which costs no more than that. */
+const none: ReadonlyMap<CountedLimit, number> = new Map();
+
+/** How often each limit was reached, and by which instance; a hit costs one addition. */
 export class LimitHits {
   readonly #totals = new Map<CountedLimit, number>();
   readonly #last = new Map<CountedLimit, number>();
-  #recent = new Map<string, Reached>();
+  readonly #ofInstances = new Map<number, Map<CountedLimit, number>>();
+  readonly #countedFaults = new WeakSet<LimitFault>();
+  #recent = new Map<string, Hit>();
 
   add(limit: CountedLimit, instanceId?: number, times = 1): void {
     this.#totals.set(limit, this.total(limit) + times);
     this.#last.set(limit, Date.now());
+    if (instanceId !== undefined) this.#addOf(instanceId, limit, times);
     const key = `${limit} ${instanceId}`;
     const known = this.#recent.get(key);
     if (known === undefined) this.#recent.set(key, { limit, instanceId, times });
     else known.times += times;
+  }
+
+  /** Adds the limit behind a failure, if there is one; once, although an operation and its answer fail with one fault. */
+  addFault(error: unknown): void {
+    const fault = limitFaultOf(error);
+    if (fault === undefined || this.#countedFaults.has(fault)) return;
+    this.#countedFaults.add(fault);
+    this.add(fault.limit);
+  }
+
+  /** Since the start of the daemon, of an instance that is not deleted. */
+  of(instanceId: number): ReadonlyMap<CountedLimit, number> {
+    return this.#ofInstances.get(instanceId) ?? none;
+  }
+
+  /** Forgets the instances that these changes delete. */
+  deliver(changes: readonly Change[]): void {
+    for (const { before, after } of changes) if (before && after === undefined) this.#ofInstances.delete(before.id);
   }
 
   /** Since the start of the daemon. */
@@ -44,9 +69,15 @@ export class LimitHits {
   }
 
   /** What was added since the last call. */
-  takeRecent(): Iterable<Reached> {
+  takeRecent(): Iterable<Hit> {
     const recent = this.#recent;
     this.#recent = new Map();
     return recent.values();
+  }
+
+  #addOf(instanceId: number, limit: CountedLimit, times: number): void {
+    const hits = this.#ofInstances.get(instanceId) ?? new Map<CountedLimit, number>();
+    hits.set(limit, (hits.get(limit) ?? 0) + times);
+    this.#ofInstances.set(instanceId, hits);
   }
 }

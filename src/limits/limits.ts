@@ -12,6 +12,11 @@ export const limitDeclarations = {
     unit: 'connections',
     help: 'open connections of one instance; the next one is closed at once',
   },
+  'connections-nonroot': {
+    default: 16,
+    unit: 'connections',
+    help: 'of these, connections of users other than root, unless the instance serves them; the next one is closed at once',
+  },
   connections: {
     default: 0,
     unit: 'connections',
@@ -20,7 +25,17 @@ export const limitDeclarations = {
   'connections-unregistered': {
     default: 1024,
     unit: 'connections',
-    help: 'open connections of callers of no registered instance; the next one is closed at once',
+    help: 'open connections of callers that were told that they are of no registered instance; the next one is closed at once',
+  },
+  'connections-unidentified': {
+    default: 256,
+    unit: 'connections',
+    help: 'open connections of callers that cannot be identified; the next one is closed at once',
+  },
+  'connections-per-uid': {
+    default: 32,
+    unit: 'connections',
+    help: 'of these, connections of one user of the host; the next one is closed at once',
   },
   'requests-per-second': {
     default: 2000,

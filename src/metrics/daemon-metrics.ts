@@ -1,5 +1,4 @@
 import { statfsSync } from 'node:fs';
-import { Counter, Gauge, Registry as Metrics } from 'prom-client';
 import type { ControlEvents } from '../control/control-events.js';
 import type { ControlServer } from '../control/control-server.js';
 import { descriptorLimit, openDescriptors } from '../gate/file-descriptors.js';
@@ -8,11 +7,11 @@ import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
 import type { RequestCounts } from '../http/request-counts.js';
 import type { Registry } from '../instances/registry.js';
-import { countedLimits } from '../limits/limit-hits.js';
+import { countedLimits, type LimitHits } from '../limits/limit-hits.js';
 import type { Sync } from '../sources/sync.js';
+import type { MetricDeclaration, MetricSample } from './collected-metrics.js';
 import type { EventLoopDelay } from './event-loop-delay.js';
 import type { GateLimitHits } from './gate-limit-hits.js';
-import { instanceMetrics, type MeasuredInstances } from './instance-metrics.js';
 
 /** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
 export interface Measured {
@@ -20,6 +19,7 @@ export interface Measured {
   readonly gate: Gate;
   readonly dispatcher: GuestDispatcher;
   readonly listeners: Listeners;
+  readonly limitHits: LimitHits;
   readonly gateLimitHits: GateLimitHits;
   readonly stateDir: string;
   readonly eventLoopDelay: EventLoopDelay;
@@ -32,17 +32,8 @@ export interface Measured {
   readonly source: () => Sync | undefined;
 }
 
-type Sample = readonly [value: number, labels?: Readonly<Record<string, string>>];
-
-interface Declaration {
-  readonly kind: 'counter' | 'gauge';
-  readonly help: string;
-  readonly labels?: readonly string[];
-  readonly read: (measured: Measured) => Iterable<Sample>;
-}
-
 /** Every metric, read when it is asked for; docs/metrics.md has one line for each, which a test holds. */
-export const metricDeclarations: Readonly<Record<string, Declaration>> = {
+export const metricDeclarations: Readonly<Record<string, MetricDeclaration<Measured>>> = {
   devlxd_instances: {
     kind: 'gauge',
     help: 'Instances by status',
@@ -70,39 +61,25 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     help: 'Connections accepted on the socket of the guests',
     read: ({ gate }) => [[gate.counters().accepted]],
   },
-  devlxd_connections_refused_total: {
-    kind: 'counter',
-    help: 'Connections closed at once, by the limit that they were beyond',
-    labels: ['limit'],
-    read: ({ gate }) => {
-      const { overInstanceLimit, overLimit, overUnregistered, shed } = gate.counters();
-      return [
-        [overInstanceLimit, { limit: 'connections-per-instance' }],
-        [overLimit, { limit: 'connections' }],
-        [overUnregistered, { limit: 'connections-unregistered' }],
-        [shed, { limit: 'descriptors' }],
-      ];
-    },
-  },
   devlxd_connections_unidentified_total: {
     kind: 'counter',
-    help: 'Connections of nobody: of the host, exited before the accept, or one stranger too many',
+    help: 'Connections of unidentified callers: of the host, exited before the accept, or beyond pending-callers',
     read: ({ gate }) => [[gate.counters().unidentified]],
   },
   devlxd_limit_hits_total: {
     kind: 'counter',
     help: 'What was refused, throttled, dropped or cut off, by the limit that was reached',
     labels: ['limit'],
-    read: ({ dispatcher, gateLimitHits }) => {
-      gateLimitHits.look();
-      return countedLimits.map((limit) => [dispatcher.limitHits.total(limit), { limit }]);
+    read: ({ limitHits, gateLimitHits }) => {
+      gateLimitHits.poll();
+      return countedLimits.map((limit) => [limitHits.total(limit), { limit }]);
     },
   },
   devlxd_limit_last_hit_timestamp_seconds: {
     kind: 'gauge',
     help: 'When a limit was last reached, since 1970; 0: never',
     labels: ['limit'],
-    read: ({ dispatcher: { limitHits } }) => countedLimits.map((limit) => [limitHits.last(limit) / 1000, { limit }]),
+    read: ({ limitHits }) => countedLimits.map((limit) => [limitHits.last(limit) / 1000, { limit }]),
   },
   devlxd_guest_requests_total: {
     kind: 'counter',
@@ -114,11 +91,6 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
     kind: 'counter',
     help: 'Requests of guests that came again and were answered without JavaScript; they count nowhere else',
     read: ({ gate }) => [[gate.counters().cacheHits]],
-  },
-  devlxd_guest_reads_throttled_total: {
-    kind: 'counter',
-    help: 'Reads of connections that waited, because their instance had used up its rate',
-    read: ({ gate }) => [[gate.counters().throttled]],
   },
   devlxd_guest_requests_held: {
     kind: 'gauge',
@@ -144,11 +116,6 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
       [listeners.size, { role: 'guest' }],
       [controlEvents.size, { role: 'control' }],
     ],
-  },
-  devlxd_control_listeners_dropped_total: {
-    kind: 'counter',
-    help: 'Event streams of operators that were ended beyond --limit-control-event-backlog',
-    read: ({ controlEvents }) => [[controlEvents.dropped]],
   },
   devlxd_store_commits_total: {
     kind: 'counter',
@@ -232,36 +199,12 @@ export const metricDeclarations: Readonly<Record<string, Declaration>> = {
   },
 };
 
-/** All of them in Prometheus's text format; perInstance: and those of each running instance. */
-export async function metricsText(
-  measured: Measured & MeasuredInstances,
-  perInstance: boolean,
-): Promise<{ contentType: string; text: string }> {
-  const metrics = new Metrics();
-  for (const [name, declaration] of Object.entries(metricDeclarations)) add(metrics, name, declaration, measured);
-  const more = perInstance ? await instanceMetrics(measured) : '';
-  return { contentType: metrics.contentType, text: `${await metrics.metrics()}${more}` };
-}
-
-function add(metrics: Metrics, name: string, { kind, help, labels = [], read }: Declaration, measured: Measured): void {
-  const samples = [...read(measured)];
-  if (samples.length === 0) return; // prom-client would say that it is 0
-  const common = { name, help, labelNames: labels, registers: [metrics] };
-  if (kind === 'gauge') {
-    const gauge = new Gauge(common);
-    for (const [value, of = {}] of samples) gauge.set(of, value);
-    return;
-  }
-  const counter = new Counter(common);
-  for (const [value, of = {}] of samples) counter.inc(of, value);
-}
-
 function freeBytes(directory: string): number {
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize;
 }
 
-function instancesByStatus(registry: Registry): Sample[] {
+function instancesByStatus(registry: Registry): MetricSample[] {
   const all = registry.list();
   const running = all.filter(({ run }) => run !== undefined).length;
   return [
@@ -270,10 +213,10 @@ function instancesByStatus(registry: Registry): Sample[] {
   ];
 }
 
-function* requests(counts: RequestCounts): Iterable<Sample> {
+function* requests(counts: RequestCounts): Iterable<MetricSample> {
   for (const { endpoint, status, count } of counts.entries()) yield [count, { endpoint, status }];
 }
 
-function ofSource(source: Sync | undefined, read: (source: Sync) => number, labels = {}): Sample[] {
+function ofSource(source: Sync | undefined, read: (source: Sync) => number, labels = {}): MetricSample[] {
   return source === undefined ? [] : [[read(source), labels]];
 }

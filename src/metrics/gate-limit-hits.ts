@@ -1,73 +1,58 @@
-import type { Gate, GateCounters, InstanceCounters } from '../gate/gate.js';
+import { type Gate, gateLimitNames } from '../gate/gate.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { CountedLimit, LimitHits } from '../limits/limit-hits.js';
 
-type CounterOf<Counters> = readonly [CountedLimit, keyof Counters];
-
-const ofInstances: readonly CounterOf<InstanceCounters>[] = [
-  ['connections-per-instance', 'refused'],
-  ['connections', 'overLimit'],
-  ['requests-per-second', 'throttled'],
-  ['sent-ahead', 'sentAhead'],
-];
-
-const ofNobody: readonly CounterOf<GateCounters>[] = [
-  ['descriptors', 'shed'],
-  ['connections-unregistered', 'overUnregistered'],
-  ['pending-callers', 'overPendingCallers'],
-];
-
-/** The instance that had a slot, and how far it had counted. */
+/** The instance that had a slot, and what the gate had counted of it. */
 interface Seen {
   readonly instanceId: number | undefined;
   readonly startTicks: number | undefined;
-  readonly counters: InstanceCounters;
+  readonly hits: readonly number[];
 }
 
-/** Tells of the limits that the gate enforces, which only counts: a flood there must not reach JavaScript. */
+/** Adds the hits that the gate counts. The gate only counts: a flood must not reach JavaScript. */
 export class GateLimitHits {
   readonly #gate: Gate;
   readonly #running: RunningInstances;
   readonly #limitHits: LimitHits;
   /** by slot */
   readonly #seen = new Map<number, Seen>();
-  #before: GateCounters;
+  /** hits that are not yet added, of no instance or of one */
+  #total: readonly number[];
 
   constructor(gate: Gate, running: RunningInstances, limitHits: LimitHits) {
     this.#gate = gate;
     this.#running = running;
     this.#limitHits = limitHits;
-    this.#before = gate.counters();
+    this.#total = gate.counters().hits;
   }
 
-  /** Adds what has happened since the last look. */
-  look(): void {
-    const now = this.#gate.counters();
-    this.#addMore(ofNobody, this.#before, now);
-    this.#before = now;
-    for (const slot of this.#gate.takeSlotsWithHits()) this.#lookAt(slot);
+  /** Adds what the gate has counted since the last call. */
+  poll(): void {
+    const before = this.#total;
+    this.#total = this.#gate.counters().hits;
+    const more = this.#total.map((hits, limit) => hits - (before[limit] ?? 0));
+    for (const slot of this.#gate.takeSlotsWithHits()) {
+      for (const [limit, hits] of this.#pollSlot(slot).entries()) more[limit] = (more[limit] ?? 0) - hits;
+    }
+    this.#add(more); // what is left belongs to no instance
   }
 
-  #lookAt(slot: number): void {
+  #pollSlot(slot: number): readonly number[] {
     const instance = this.#running.at(slot);
-    const counters = this.#gate.countersOf(slot);
+    const { hits } = this.#gate.countersOf(slot);
     const seen = this.#seen.get(slot);
     const now = instance?.run === undefined ? seen : { instanceId: instance.id, startTicks: instance.run.startTicks };
-    // Another run that has this slot has begun to count anew; one that ended counts no more, but keeps its figures.
-    const before = now?.startTicks === seen?.startTicks ? seen?.counters : undefined;
-    this.#addMore(ofInstances, before, counters, now?.instanceId);
-    this.#seen.set(slot, { instanceId: now?.instanceId, startTicks: now?.startTicks, counters });
+    // The counters of another run in this slot start at 0; those of a run that has ended stay.
+    const before = now?.startTicks === seen?.startTicks ? seen?.hits : undefined;
+    const more = hits.map((times, limit) => times - (before?.[limit] ?? 0));
+    this.#add(more, now?.instanceId);
+    this.#seen.set(slot, { instanceId: now?.instanceId, startTicks: now?.startTicks, hits });
+    return more;
   }
 
-  #addMore<Counters extends GateCounters | InstanceCounters>(
-    names: readonly CounterOf<Counters>[],
-    before: Counters | undefined,
-    now: Counters,
-    instanceId?: number,
-  ): void {
-    for (const [limit, name] of names) {
-      const more = Number(now[name]) - Number(before?.[name] ?? 0);
-      if (more > 0) this.#limitHits.add(limit, instanceId, more);
+  #add(hits: readonly number[], instanceId?: number): void {
+    for (const [limit, times] of hits.entries()) {
+      if (times > 0) this.#limitHits.add(gateLimitNames[limit] as CountedLimit, instanceId, times);
     }
   }
 }

@@ -1,8 +1,8 @@
 import type { CountedLimit, LimitHits } from '../limits/limit-hits.js';
 import type { Log } from '../log.js';
 
-/** How often it is looked: so late is the first line at most. */
-const lookMilliseconds = 1000;
+/** Between two polls: the delay of the first line. */
+const pollMilliseconds = 1000;
 
 interface Entry {
   readonly limit: CountedLimit;
@@ -17,14 +17,14 @@ interface Entry {
 type NameOf = (instanceId: number) => { readonly project: string; readonly name: string } | undefined;
 
 /**
- * Lines of who has reached which limit. Of an instance and a limit the first comes within a second, then one in each
- * interval; of all together so many in an interval, and one for the rest: a flood cannot fill the disk.
+ * Log lines about limits that were reached. First line per instance and limit within a second, then one per interval;
+ * at most `mostLines` per interval, the rest summed in one: a flood cannot fill the disk.
  */
 export class LimitLog {
   readonly #limitHits: LimitHits;
   readonly #nameOf: NameOf;
   readonly #log: Log;
-  readonly #look: () => void;
+  readonly #poll: () => void;
   readonly #clock: () => number;
   readonly #entries = new Map<string, Entry>();
   readonly #unnamed = new Set<number | undefined>();
@@ -34,24 +34,24 @@ export class LimitLog {
   #timer: NodeJS.Timeout | undefined;
 
   static readonly intervalMilliseconds = 10_000;
-  /** in an interval, besides the one for the rest */
+  /** per interval, without the line for the rest */
   static readonly mostLines = 20;
 
-  /** look: brings `reached` up to date; clock: milliseconds */
-  constructor(limitHits: LimitHits, nameOf: NameOf, log: Log, look: () => void, clock = () => performance.now()) {
+  /** poll: brings limitHits up to date; clock: milliseconds */
+  constructor(limitHits: LimitHits, nameOf: NameOf, log: Log, poll: () => void, clock = () => performance.now()) {
     this.#limitHits = limitHits;
     this.#nameOf = nameOf;
     this.#log = log;
-    this.#look = look;
+    this.#poll = poll;
     this.#clock = clock;
   }
 
   run(): void {
-    this.#timer = setInterval(() => this.write(), lookMilliseconds);
+    this.#timer = setInterval(() => this.write(), pollMilliseconds);
     this.#timer.unref();
   }
 
-  /** Writes what is left to be said. */
+  /** Writes the lines that are due, and those that are not. */
   stop(): void {
     clearInterval(this.#timer);
     for (const entry of this.#entries.values()) entry.quietUntil = Number.NEGATIVE_INFINITY;
@@ -61,13 +61,13 @@ export class LimitLog {
 
   /** Writes the lines whose time has come. */
   write(): void {
-    this.#look();
+    this.#poll();
     for (const { limit, instanceId, times } of this.#limitHits.takeRecent()) this.#add(limit, instanceId, times);
     const now = this.#clock();
     if (now >= this.#intervalEnds) this.#begin(now);
     for (const [key, entry] of [...this.#entries]) {
       if (now < entry.quietUntil) continue;
-      // Who has a line goes to the end: the others come first the next time.
+      // An entry that got a line moves to the end, so that the others come first the next time.
       if (entry.times === 0 || this.#tell(entry)) this.#entries.delete(key);
       if (entry.times === 0) continue;
       this.#entries.set(key, { ...entry, times: 0, quietUntil: now + LimitLog.intervalMilliseconds });
@@ -87,7 +87,7 @@ export class LimitLog {
     this.#intervalEnds = now + LimitLog.intervalMilliseconds;
   }
 
-  /** False: it has no line, and is one of the rest. */
+  /** False: there were too many lines, and it is one of the rest. */
   #tell({ limit, instanceId, times }: Entry): boolean {
     if (this.#written++ < LimitLog.mostLines) {
       const { project, name: instance } = (instanceId === undefined ? undefined : this.#nameOf(instanceId)) ?? {};

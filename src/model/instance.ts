@@ -130,6 +130,11 @@ export function flag(instance: Instance, key: string, byDefault: boolean): boole
   return values.length === 0 ? byDefault : values.every((value) => isTrue(value as string));
 }
 
+/** Are its users other than root served? */
+export function servesNonroot(instance: Instance): boolean {
+  return flag(instance, 'security.devlxd.nonroot', false);
+}
+
 /** security.devlxd.images -> security.guestapi.images */
 export function incusKeyOf(key: string): string {
   return key.replace(/^security\.devlxd/, 'security.guestapi');

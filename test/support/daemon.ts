@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { HostClient, instancePath } from '../../src/cli/with-client.js';
-import { listenUnix } from '../../src/gate/gate.js';
+import { listenUnix } from '../../src/gate/unix-socket.js';
 import { socketPaths } from '../../src/handover/listening-sockets.js';
+import { metricValue, samplesOf } from '../../src/metrics/exposition.js';
 import { packageRoot } from '../../src/package-root.js';
 
 interface LogLine {
@@ -117,6 +118,11 @@ export class TestDaemon {
       });
       child.on('exit', (code) => reject(new Error(`devlxd ended with ${code}: ${other.join('\n')}`)));
     });
+  }
+
+  /** The value of a metric, or of one of an instance; 0: there is none. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    return metricValue(samplesOf(await this.client.metrics({ perInstance: true })), name, labels) ?? 0;
   }
 
   async create(name: string, config: Device = {}, devices: Readonly<Record<string, Device>> = {}): Promise<void> {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { dialects } from '../../src/config/dialects.js';
-import { listenUnix } from '../../src/gate/gate.js';
+import { listenUnix } from '../../src/gate/unix-socket.js';
 import type { SourceName } from '../../src/model/instance.js';
 import { packageRoot } from '../../src/package-root.js';
 import { FakeImages } from './fake-images.js';

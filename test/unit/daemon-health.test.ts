@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { healthOf, measurementsOf } from '../../src/cli/daemon-health.js';
+import { healthOf } from '../../src/cli/daemon-health.js';
+import { samplesOf } from '../../src/metrics/exposition.js';
 
 const now = 1_000_000;
 const well = {
@@ -19,7 +20,7 @@ const well = {
 
 function statesOf(measured: Readonly<Record<string, number>>): Record<string, string> {
   const text = Object.entries(measured).map(([name, value]) => `${name} ${value}\n`);
-  const findings = healthOf(measurementsOf(`# HELP x\n${text.join('')}`), now);
+  const findings = healthOf(samplesOf(`# HELP x\n${text.join('')}`), now);
   return Object.fromEntries(findings.filter(({ state }) => state !== 'ok').map(({ what, state }) => [what, state]));
 }
 

@@ -97,14 +97,15 @@ test('figures: totals over labels, rates between two looks, the busiest first', 
 devlxd_guest_requests_total{endpoint="/1.0",status="404"} 1\ndevlxd_guest_responses_cached_total 10
 devlxd_instance_requests_total{project="default",instance="a"} ${a}
 devlxd_instance_requests_total{project="p\\"q",instance="b"} ${b}
-devlxd_instance_connections_refused_total{project="default",instance="a"} 3\n`,
+devlxd_instance_limit_hits_total{project="default",instance="a",limit="connections"} 1
+devlxd_instance_limit_hits_total{project="default",instance="a",limit="event-backlog"} 2\n`,
       at,
     );
   const { totals, instances } = differenceOf(look(5, 5, 89, 1000), look(15, 45, 139, 3000));
-  assert.equal(totals, 'requests 150 (25.0/s), connections 7, listeners 0, refused 0, instances 0');
+  assert.equal(totals, 'requests 150 (25.0/s), connections 7, listeners 0, limit hits 0, instances 0');
   assert.deepEqual(instances, [
     { project: 'p"q', instance: 'b', rate: 20, values: { requests: 45 } },
-    { project: 'default', instance: 'a', rate: 5, values: { requests: 15, 'connections refused': 3 } },
+    { project: 'default', instance: 'a', rate: 5, values: { requests: 15, 'limit hits': 3 } },
   ]);
   assert.equal(differenceOf(undefined, look(1, 1, 1, 0)).instances[0]?.rate, undefined);
 });

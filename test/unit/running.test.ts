@@ -31,6 +31,10 @@ class FakeGate {
     this.unregistered.push(slot);
   }
 
+  setServesNonroot(): void {
+    // No user asks here.
+  }
+
   forgetResponses(): void {
     // Nothing is answered here.
   }

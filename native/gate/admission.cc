@@ -1,0 +1,153 @@
+// Which connections are let in, and how they are counted.
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "gate/gate.h"
+
+namespace devlxd {
+
+void Gate::admit(OwnFd fd, const PeerProof& proof) {
+  counters_.accepted++;
+  Caller caller = identify(fd.get(), method_, instances_, proof, namespace_cache_);
+  if (caller.kind == CallerKind::kUnregistered && pending_.has_room()) {
+    if (connections() < room()) return pending_.add(std::move(fd), std::move(caller));
+  }
+  if (!has_room_for(caller)) return;
+  if (caller.kind == CallerKind::kUnregistered && limits_.numbers[Limit::kHoldSeconds] != 0) {
+    count_hit(Limit::kPendingCallers);
+  }
+  caller.chain.reset();
+  admit_as(std::move(fd), std::move(caller));
+}
+
+// Timed out: serve it as an unregistered caller (500).
+void Gate::time_out(PendingCaller waiting) {
+  if (!has_room_for(waiting.caller)) return;
+  waiting.caller.chain.reset();
+  admit_as(std::move(waiting.fd), std::move(waiting.caller));
+}
+
+Connection* Gate::admit_as(OwnFd fd, Caller caller) {
+  Connection* connection = bridge_.adopt(std::move(fd), std::move(caller));
+  if (connection != nullptr) link(*connection);
+  return connection;
+}
+
+uint32_t Gate::room() const {
+  constexpr uint32_t kAny = std::numeric_limits<uint32_t>::max();
+  const uint32_t connections = limits_.numbers[Limit::kConnections];
+  const uint32_t descriptors = limits_.numbers[Limit::kDescriptors];
+  const uint32_t allowed = connections == 0 ? kAny : connections;
+  if (descriptors == 0) return allowed;
+  const auto inits = static_cast<uint32_t>(running());
+  return std::min(allowed, descriptors - std::min(inits, descriptors));
+}
+
+// Each kind of caller has a room of its own: none can take the room of another.
+bool Gate::has_room_for(const Caller& caller) {
+  if (connections() >= room()) return refuse(Limit::kConnections, caller);
+  switch (caller.kind) {
+    case CallerKind::kInstance:
+      return has_room_in_instance(caller);
+    case CallerKind::kUnregistered:
+      return !is_full(Limit::kConnectionsUnregistered, unregistered_) ||
+             refuse(Limit::kConnectionsUnregistered, caller);
+    case CallerKind::kUnidentified:
+      return has_room_unidentified(caller);
+  }
+  return false;
+}
+
+// Users other than root, when they will only hear 401, leave the instance's root its room.
+bool Gate::has_room_in_instance(const Caller& caller) {
+  const Instance& instance = *instances_.at(caller.slot);
+  if (is_full(Limit::kConnectionsPerInstance, instance.connections)) {
+    return refuse(Limit::kConnectionsPerInstance, caller);
+  }
+  if (caller.root || instance.serves_nonroot) return true;
+  return !is_full(Limit::kConnectionsNonroot, instance.nonroot) ||
+         refuse(Limit::kConnectionsNonroot, caller);
+}
+
+bool Gate::has_room_unidentified(const Caller& caller) {
+  if (is_full(Limit::kConnectionsUnidentified, unidentified_)) {
+    return refuse(Limit::kConnectionsUnidentified, caller);
+  }
+  const auto found = unidentified_by_uid_.find(caller.uid);
+  const uint32_t connections = found == unidentified_by_uid_.end() ? 0 : found->second;
+  return !is_full(Limit::kConnectionsPerUid, connections) ||
+         refuse(Limit::kConnectionsPerUid, caller);
+}
+
+bool Gate::is_full(Limit limit, uint32_t connections) const {
+  const uint32_t most = limits_.numbers[limit];
+  return most != 0 && connections >= most;
+}
+
+bool Gate::refuse(Limit limit, const Caller& caller) {
+  count_hit(limit, caller.slot);
+  return false;
+}
+
+void Gate::count_hit(Limit limit, Slot slot) {
+  hits_[limit]++;
+  if (slot == kNoSlot) return;
+  Instance& instance = *instances_.at(slot);
+  instance.hits[limit]++;
+  if (!instance.has_unreported_hits) slots_with_hits_.push_back(slot);
+  instance.has_unreported_hits = true;
+}
+
+LimitHits Gate::hits() const {
+  LimitHits hits = hits_;
+  for (const auto& entrance : entrances_) hits[Limit::kDescriptors] += entrance->listener.shed();
+  return hits;
+}
+
+std::vector<Slot> Gate::take_slots_with_hits() {
+  for (const Slot slot : slots_with_hits_) instances_.at(slot)->has_unreported_hits = false;
+  return std::exchange(slots_with_hits_, {});
+}
+
+void Gate::count(const Caller& caller) {
+  connections_++;
+  switch (caller.kind) {
+    case CallerKind::kInstance:
+      instances_.charge(caller.slot);
+      if (!caller.root) instances_.at(caller.slot)->nonroot++;
+      break;
+    case CallerKind::kUnregistered:
+      unregistered_++;
+      break;
+    case CallerKind::kUnidentified:
+      counters_.unidentified++;
+      unidentified_++;
+      unidentified_by_uid_[caller.uid]++;
+      break;
+  }
+}
+
+void Gate::uncount(const Caller& caller) {
+  switch (caller.kind) {
+    case CallerKind::kInstance:
+      if (!caller.root) instances_.at(caller.slot)->nonroot--;
+      return discharge(caller.slot);
+    case CallerKind::kUnregistered:
+      unregistered_--;
+      break;
+    case CallerKind::kUnidentified:
+      unidentified_--;
+      const auto found = unidentified_by_uid_.find(caller.uid);
+      if (--found->second == 0) unidentified_by_uid_.erase(found);
+      break;
+  }
+  connections_--;
+}
+
+void Gate::discharge(Slot slot) {
+  connections_--;
+  instances_.discharge(slot);
+}
+
+}  // namespace devlxd

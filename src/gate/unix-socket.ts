@@ -1,0 +1,65 @@
+import { Fault } from '../errors.js';
+import { addon, type Failure } from './addon.js';
+import { check, describe, descriptorOf } from './failure.js';
+import { getSystemErrorName } from './system-error.js';
+
+/**
+ * A listening Unix socket with exactly this mode. A socket file without a listener is replaced.
+ * @throws Fault socket-in-use
+ */
+export function listenUnix(path: string, mode: number, backlog: number): number {
+  const result = addon.listenUnix(path, mode, backlog);
+  if (typeof result === 'number') return result;
+  if (getSystemErrorName(result.errno) === 'EADDRINUSE') {
+    throw new Fault('socket-in-use', `Another process listens on ${path}; stop it, or choose another --run-dir.`);
+  }
+  throw new Error(`Cannot listen on ${path}: ${describe(result)}`);
+}
+
+/**
+ * Sends a part of a file to a non-blocking socket, on another thread. The descriptors may be closed meanwhile.
+ * @returns the bytes sent; fewer than length: the reader is slow, wait until the socket takes more
+ * @throws Error, when the reader has gone or the file is shorter
+ */
+export async function sendFile(socket: number, file: number, offset: number, length: number): Promise<number> {
+  const sent = await addon.sendFile(socket, file, offset, length);
+  check(sent, 'sending a file');
+  return sent.bytes;
+}
+
+/** Another descriptor of the same open socket. */
+export function duplicate(fd: number): number {
+  return descriptorOf(addon.duplicate(fd), 'copying a descriptor');
+}
+
+/** Is it one end of a connection between two Unix sockets? */
+export function isConnection(fd: number): boolean {
+  return addon.isConnection(fd);
+}
+
+/** Is it a listening Unix socket? */
+export function listens(fd: number): boolean {
+  return addon.listens(fd);
+}
+
+/** A blocking connection, or why there is none. */
+export function connectUnix(path: string): number | Failure {
+  return addon.connectUnix(path);
+}
+
+/** Sends text with copies of these descriptors. @throws Error */
+export function sendMessage(socket: number, text: string, descriptors: readonly number[] = []): void {
+  check(addon.sendMessage(socket, text, descriptors), 'handing descriptors over');
+}
+
+/** The next piece of text and the descriptors sent with it; empty: the other side has closed. @throws Error */
+export async function receiveMessage(socket: number): Promise<{ text: string; descriptors: number[] }> {
+  const message = await addon.receiveMessage(socket);
+  check(message, 'receiving descriptors');
+  return { text: message.bytes, descriptors: message.descriptors };
+}
+
+/** One message for the service manager at a path ($NOTIFY_SOCKET). @throws Error */
+export function notifyManager(path: string, text: string, descriptors: readonly number[] = []): void {
+  check(addon.notifyManager(path, text, descriptors), 'telling the service manager');
+}
