@@ -24,6 +24,7 @@ const config = {
   'user.big': big,
   'user.text': 'zwei\nZeilen ☃\n',
   'cloud-init.user-data': '#cloud-config\n{}\n',
+  'ubuntu_pro.guest_attach': 'on',
   'limits.cpu': '2',
 };
 const devices = {

@@ -38,10 +38,11 @@ test('ssh keys are merged into vendor-data, live, and give cloud-init a new inst
   const { body } = await get('/1.0/config/cloud-init.vendor-data');
   assert.match(
     body,
-    /^#cloud-config\nusers:\n- name: root\n {2}ssh-import-id:\n {2}- gh:somebody #lxd:cloud-init\.ssh-keys\n/,
+    /^#cloud-config\nusers:\n- name: "root"\n {2}ssh_import_id:\n {2}- "gh:somebody" #lxd:cloud-init\.ssh-keys\n$/,
   );
   const listed = JSON.parse((await get('/1.0/config')).body) as string[];
-  assert.ok(listed.includes('/1.0/config/user.vendor-data'));
+  assert.ok(listed.includes('/1.0/config/cloud-init.vendor-data'));
+  assert.ok(!listed.includes('/1.0/config/user.vendor-data'));
   assert.ok(!listed.some((path) => path.includes('ssh-keys')));
   assert.notEqual((await get('/1.0/meta-data')).body, before);
   await daemon.set('c1', { 'cloud-init.ssh-keys.me': '' });

@@ -6,6 +6,7 @@ import { gateLimitNames } from '../src/gate/gate.js';
 import { type CountedLimit, countedLimits } from '../src/limits/limit-hits.js';
 import { limitDeclarations } from '../src/limits/limits.js';
 import { LimitLog } from '../src/metrics/limit-log.js';
+import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
@@ -45,6 +46,7 @@ let daemon: TestDaemon;
 let guests: Guests;
 let guest: Guest;
 const operator = new Operator(() => daemon);
+const commandLine = new CommandLine(() => daemon);
 const open: Socket[] = [];
 
 before(async () => {
@@ -266,6 +268,22 @@ const cases: Partial<Record<CountedLimit, Case>> = {
 test('the limits of the gate are limits of the daemon', () => {
   for (const name of gateLimitNames)
     assert.ok(name in limitDeclarations || (countedLimits as readonly string[]).includes(name), name);
+});
+
+test('ssh keys that cannot be merged: the log, a metric and check name the instance, the value and why', async () => {
+  const text = '## template: jinja\n#cloud-config\nhostname: {{ v1.local_hostname }}\n';
+  await daemon.set('c1', { 'cloud-init.user-data': text, 'cloud-init.ssh-keys.a': 'root:gh:me' });
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/cloud-init.user-data')).body, text);
+  const key = 'cloud-init.user-data';
+  await eventually('it is told', () =>
+    daemon.log.some((line) => line['instance'] === 'c1' && line['key'] === key && line['reason'] === 'a template'),
+  );
+  const series = `devlxd_instance_unmerged_documents{project="default",instance="c1",key="${key}",reason="a template"} 1\n`;
+  assert.ok((await daemon.client.metrics({ perInstance: true })).includes(series));
+  const checked = () => commandLine.run(['check']).stdout;
+  assert.match(checked(), /warning {2}ssh keys that do not arrive: default\/c1 cloud-init\.user-data \(a template\)\n/);
+  await daemon.set('c1', { 'cloud-init.user-data': '#cloud-config\n', 'cloud-init.ssh-keys.a': '' });
+  assert.doesNotMatch(checked(), /ssh keys/);
 });
 
 test('every limit is reached by one of these tests', () => {

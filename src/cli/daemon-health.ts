@@ -8,6 +8,7 @@ const lateLoopSeconds = 0.5;
 const fullShare = 0.8;
 const leastFreeBytes = 64 * 1024 * 1024;
 const longQueue = 1000;
+const mostNamed = 10;
 
 /** What the metrics of a running daemon say of its health. now: seconds since 1970 */
 export function healthOf(samples: readonly Sample[], now: number): Finding[] {
@@ -21,6 +22,7 @@ export function healthOf(samples: readonly Sample[], now: number): Finding[] {
     openFiles(of),
     connections(of),
     limits(samples, now),
+    ...unmerged(samples),
     ...source(samples),
   ];
 }
@@ -95,6 +97,19 @@ function limits(samples: readonly Sample[], now: number): Finding {
     'the log (`limit reached`) and `devlxd top` say whose doing it was; docs/operations.md what each of them means';
   const value = reached.length === 0 ? 'none' : reached.join(', ');
   return finding('limits reached lately', value, reached.length === 0, 'in the last ten minutes', otherwise);
+}
+
+/** None, as long as every ssh key arrives. */
+function unmerged(samples: readonly Sample[]): Finding[] {
+  const found = samples
+    .filter(({ name }) => name === 'devlxd_instance_unmerged_documents')
+    .map(({ labels }) => `${labels['project']}/${labels['instance']} ${labels['key']} (${labels['reason']})`);
+  if (found.length === 0) return [];
+  const more = found.length > mostNamed ? ` and ${found.length - mostNamed} more` : '';
+  const meaning =
+    'cloud-init.ssh-keys.* are not in these values: write the keys into them; docs/guest-api.md says what can be merged';
+  const value = `${found.slice(0, mostNamed).join(', ')}${more}`;
+  return [{ what: 'ssh keys that do not arrive', value, meaning, state: 'warning' }];
 }
 
 /** None, without --source. */

@@ -129,7 +129,7 @@ export class GuestDispatcher {
     const reply = answer(instance, isRoot(caller), exchange.snapshot, match);
     if (reply.kind === 'body') {
       this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
-      if (reply.reached !== undefined) this.limitHits.add(reply.reached, instance.id);
+      if (reply.reached !== undefined) this.limitHits.add(reply.reached.limit, instance.id, 1, reply.reached.about);
     }
     this.#reply(exchange, caller, instance, reply);
   }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Conditions } from '../images/download.js';
-import { guestValue, isTooLongToMerge, mergedKeys } from '../instances/cloud-init.js';
+import { guestValue, mergedKeys, unmergedKeys } from '../instances/cloud-init/guest-value.js';
+import { isSshKey } from '../instances/cloud-init/ssh-keys.js';
 import { type EventType, timestampPattern } from '../model/guest-events.js';
 import { fingerprintPattern } from '../model/image.js';
 import {
@@ -87,16 +88,16 @@ function stateIn(body: string): string | Error {
   }
 }
 
-function ubuntuPro({ instance }: GuestRequest): Reply {
-  return json({ guest_attach: expandedConfig(instance).get('ubuntu_pro.guest_attach') || 'off' });
+/** Whatever the key says: there are no tokens, and a client that is told of them asks for one at each boot. */
+function ubuntuPro(): Reply {
+  return json({ guest_attach: 'off' });
 }
 
 const guestNamespaces = ['user.', 'cloud-init.'];
-const sshKeys = 'cloud-init.ssh-keys.';
 
 function configList({ instance }: GuestRequest): Reply {
   const set = [...expandedConfig(instance)]
-    .filter(([key, value]) => value !== '' && isGuestKey(key) && !key.startsWith(sshKeys))
+    .filter(([key, value]) => value !== '' && isGuestKey(key) && !isSshKey(key))
     .map(([key]) => key);
   const keys = [...new Set([...set, ...mergedKeys(instance)])].sort();
   return json(keys.map((key) => `/1.0/config/${key}`));
@@ -107,7 +108,10 @@ function configValue({ instance, parameter: key }: GuestRequest): Reply {
   if (!isGuestKey(key)) return errors.forbidden;
   const value = guestValue(instance, key);
   if (!value) return errors.notFound;
-  return isTooLongToMerge(instance, key) ? { ...raw(value), reached: 'merged-document' } : raw(value);
+  const reason = unmergedKeys(instance).get(key);
+  return reason === undefined
+    ? raw(value)
+    : { ...raw(value), reached: { limit: 'merged-document', about: { key, reason } } };
 }
 
 function isGuestKey(key: string): boolean {

@@ -1,5 +1,5 @@
 import type { Conditions, Download } from '../images/download.js';
-import type { CountedLimit } from '../limits/limit-hits.js';
+import type { About, CountedLimit } from '../limits/limit-hits.js';
 import type { EventType } from '../model/guest-events.js';
 import type { Instance } from '../model/instance.js';
 
@@ -13,7 +13,7 @@ export interface BodyReply {
   readonly type: string;
   readonly body: string;
   /** a limit that shows in the answer */
-  readonly reached?: CountedLimit;
+  readonly reached?: { readonly limit: CountedLimit; readonly about: About };
   /** the connection as well, but for HEAD: who asks again is looked up anew */
   readonly closes?: true;
 }

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { invalid } from '../errors.js';
 import type { Limits } from '../limits/limits.js';
 import { differenceOf, sameDevice } from '../model/changes.js';
 import {
@@ -13,6 +14,7 @@ import {
 import { checkOther } from './record-table.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
 
+/** Where cloud-init's name of an instance is kept, by which it knows that it has run for it. */
 const instanceIdKey = 'volatile.cloud-init.instance-id';
 
 /** What an operator says of an instance. */
@@ -25,18 +27,24 @@ export interface Wanted {
   readonly description?: string;
 }
 
+const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /**
- * A new instance, stopped.
+ * A new instance, stopped. It may bring the id that cloud-init knew it by on another host.
  * @throws Fault invalid-value, naming the field
  */
-export function newInstance(id: number, project: string, name: string, wanted: Wanted, limits: Limits): Instance {
+export function newInstance(row: number, project: string, name: string, wanted: Wanted, limits: Limits): Instance {
   checkName(name);
-  checkConfig(wanted.config, undefined, limits);
-  checkDevices(wanted.devices);
+  const { devices, profiles = [], description = '' } = wanted;
+  const config = new Map(wanted.config);
+  const id = config.get(instanceIdKey);
+  config.delete(instanceIdKey);
+  if (id && !uuidPattern.test(id)) throw invalid(`config.${instanceIdKey}`, `"${id}" is not a UUID`);
+  checkConfig(config, undefined, limits);
+  checkDevices(devices);
   const createdAt = new Date().toISOString();
-  const { config, devices, profiles = [], description = '' } = wanted;
   const rest = { guestState: 'Started', run: undefined } as const;
-  return settled(undefined, { id, project, name, description, createdAt, profiles, config, devices, ...rest });
+  return settled(undefined, { id: row, project, name, description, createdAt, profiles, config, devices, ...rest }, id);
 }
 
 /**
@@ -83,13 +91,13 @@ export function withoutEmpty(config: Config): Config {
 }
 
 /** after with the keys that are the daemon's: the instance id and the addresses of its nics. */
-function settled(before: Instance | undefined, after: Instance): Instance {
+function settled(before: Instance | undefined, after: Instance, givenId?: string): Instance {
   const config = new Map([...withoutEmpty(after.config)].filter(([key]) => !isVolatile(key)));
   const own: Instance = { ...after, config };
   const known: Config = before?.config ?? new Map();
   const renewed = before === undefined || restartsCloudInit(before, own);
   const result = new Map(config);
-  result.set(instanceIdKey, (!renewed && known.get(instanceIdKey)) || randomUUID());
+  result.set(instanceIdKey, (renewed ? givenId : known.get(instanceIdKey)) || randomUUID());
   for (const [name, device] of expandedDevices(own)) {
     if (!isNic(device) || device.get('hwaddr')) continue;
     const key = `volatile.${name}.hwaddr`;

@@ -13,8 +13,12 @@ export const countedLimits = [...Object.keys(limitDeclarations), ...others].filt
   (name) => name !== 'request-burst' && name !== 'source-seconds',
 ) as readonly CountedLimit[];
 
+/** What in an instance it was about; shown in the log. */
+export type About = Readonly<Record<string, string>>;
+
 interface Hit {
   readonly limit: CountedLimit;
+  readonly about: About | undefined;
   /** the instance that caused it; undefined: an operator, a caller of no instance, or all together */
   readonly instanceId: number | undefined;
   times: number;
@@ -30,13 +34,13 @@ export class LimitHits {
   readonly #countedFaults = new WeakSet<LimitFault>();
   #recent = new Map<string, Hit>();
 
-  add(limit: CountedLimit, instanceId?: number, times = 1): void {
+  add(limit: CountedLimit, instanceId?: number, times = 1, about?: About): void {
     this.#totals.set(limit, this.total(limit) + times);
     this.#last.set(limit, Date.now());
     if (instanceId !== undefined) this.#addOf(instanceId, limit, times);
-    const key = `${limit} ${instanceId}`;
+    const key = hitKey(limit, instanceId, about);
     const known = this.#recent.get(key);
-    if (known === undefined) this.#recent.set(key, { limit, instanceId, times });
+    if (known === undefined) this.#recent.set(key, { limit, instanceId, about, times });
     else known.times += times;
   }
 
@@ -80,4 +84,9 @@ export class LimitHits {
     hits.set(limit, (hits.get(limit) ?? 0) + times);
     this.#ofInstances.set(instanceId, hits);
   }
+}
+
+/** The hits that have a line of the log in common. */
+export function hitKey(limit: CountedLimit, instanceId: number | undefined, about: About | undefined): string {
+  return `${limit} ${instanceId} ${about === undefined ? '' : JSON.stringify(about)}`;
 }

@@ -6,6 +6,7 @@ import type { Gate } from '../gate/gate.js';
 import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
 import type { RequestCounts } from '../http/request-counts.js';
+import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
 import type { Registry } from '../instances/registry.js';
 import { countedLimits, type LimitHits } from '../limits/limit-hits.js';
 import type { Sync } from '../sources/sync.js';
@@ -39,6 +40,11 @@ export const metricDeclarations: Readonly<Record<string, MetricDeclaration<Measu
     help: 'Instances by status',
     labels: ['status'],
     read: ({ registry }) => instancesByStatus(registry),
+  },
+  devlxd_unmerged_documents: {
+    kind: 'gauge',
+    help: 'Values that ssh keys of their instance are not in',
+    read: ({ registry }) => [[registry.list().reduce((sum, instance) => sum + knownUnmergedKeys(instance).size, 0)]],
   },
   devlxd_profiles: {
     kind: 'gauge',

@@ -1,6 +1,7 @@
 import type { Gate } from '../gate/gate.js';
 import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
+import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { LimitHits } from '../limits/limit-hits.js';
@@ -47,6 +48,12 @@ export const instanceMetricDeclarations: Readonly<Record<string, MetricDeclarati
     labels: ['project', 'instance', 'limit'],
     read: limitHitsOf,
   },
+  devlxd_instance_unmerged_documents: {
+    kind: 'gauge',
+    help: 'Values of one instance, running or not, that its ssh keys are not in, by the key and the reason',
+    labels: ['project', 'instance', 'key', 'reason'],
+    read: unmergedOf,
+  },
 };
 
 function ofEach(read: Read): Pick<MetricDeclaration<MeasuredInstances>, 'labels' | 'read'> {
@@ -63,6 +70,11 @@ function* limitHitsOf(measured: MeasuredInstances): Iterable<MetricSample> {
   for (const [instance] of runningOf(measured)) {
     for (const [limit, times] of measured.limitHits.of(instance.id)) yield [times, { ...labelsOf(instance), limit }];
   }
+}
+
+function* unmergedOf({ registry }: MeasuredInstances): Iterable<MetricSample> {
+  for (const instance of registry.list())
+    for (const [key, reason] of knownUnmergedKeys(instance)) yield [1, { ...labelsOf(instance), key, reason }];
 }
 
 function* runningOf({ registry, running }: MeasuredInstances): Iterable<readonly [Instance, slot: number]> {

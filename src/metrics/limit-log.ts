@@ -1,4 +1,4 @@
-import type { CountedLimit, LimitHits } from '../limits/limit-hits.js';
+import { type About, type CountedLimit, hitKey, type LimitHits } from '../limits/limit-hits.js';
 import type { Log } from '../log.js';
 
 /** Between two polls: the delay of the first line. */
@@ -7,6 +7,7 @@ const pollMilliseconds = 1000;
 interface Entry {
   readonly limit: CountedLimit;
   readonly instanceId: number | undefined;
+  readonly about: About | undefined;
   /** since the last line of it */
   times: number;
   /** on the clock */
@@ -62,7 +63,7 @@ export class LimitLog {
   /** Writes the lines whose time has come. */
   write(): void {
     this.#poll();
-    for (const { limit, instanceId, times } of this.#limitHits.takeRecent()) this.#add(limit, instanceId, times);
+    for (const hit of this.#limitHits.takeRecent()) this.#add(hit);
     const now = this.#clock();
     if (now >= this.#intervalEnds) this.#begin(now);
     for (const [key, entry] of [...this.#entries]) {
@@ -74,11 +75,11 @@ export class LimitLog {
     }
   }
 
-  #add(limit: CountedLimit, instanceId: number | undefined, times: number): void {
-    const key = `${limit} ${instanceId}`;
+  #add({ limit, instanceId, about, times }: Omit<Entry, 'quietUntil'>): void {
+    const key = hitKey(limit, instanceId, about);
     const entry = this.#entries.get(key);
     if (entry !== undefined) entry.times += times;
-    else this.#entries.set(key, { limit, instanceId, times, quietUntil: Number.NEGATIVE_INFINITY });
+    else this.#entries.set(key, { limit, instanceId, about, times, quietUntil: Number.NEGATIVE_INFINITY });
   }
 
   #begin(now: number): void {
@@ -88,10 +89,10 @@ export class LimitLog {
   }
 
   /** False: there were too many lines, and it is one of the rest. */
-  #tell({ limit, instanceId, times }: Entry): boolean {
+  #tell({ limit, instanceId, about, times }: Entry): boolean {
     if (this.#written++ < LimitLog.mostLines) {
       const { project, name: instance } = (instanceId === undefined ? undefined : this.#nameOf(instanceId)) ?? {};
-      this.#log.warn({ limit, project, instance, times }, 'limit reached');
+      this.#log.warn({ limit, project, instance, ...about, times }, 'limit reached');
       return true;
     }
     this.#unnamed.add(instanceId);

@@ -142,6 +142,6 @@ describe('cloud-init', { skip: problem ?? false }, () => {
     await daemon.set('plain', { 'cloud-init.ssh-keys.me': 'root:ssh-ed25519 AAAA mé' });
     const { same_instance, vendor_data } = await boot('plain');
     assert.equal(same_instance, false);
-    assert.match(vendor_data ?? '', /^#cloud-config\nusers:\n- name: root\n.*- ssh-ed25519 AAAA mé #lxd/s);
+    assert.match(vendor_data ?? '', /^#cloud-config\nusers:\n- name: "root"\n.*- "ssh-ed25519 AAAA mé" #lxd/s);
   });
 });

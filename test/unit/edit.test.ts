@@ -108,6 +108,15 @@ test('the instance id is new when what cloud-init reads changes, and only then',
   assert.notEqual(idAfter(wanted({ 'user.a': '1' }, { eth0: { type: 'nic' }, eth1: { type: 'nic' } })), id);
 });
 
+test('a new instance may bring the id that cloud-init knew it by, and nothing else of the daemon', () => {
+  const id = '0f8fad5b-d9cb-469f-a165-70867728950e';
+  assert.equal(create(wanted({ [idKey]: id, 'user.a': '1' })).config.get(idKey), id);
+  assert.match(create(wanted({ [idKey]: '' })).config.get(idKey) ?? '', /^[0-9a-f-]{36}$/);
+  for (const bad of ['mine', `${id}\nlocal-hostname: x`, '1e3'])
+    refuses(`config.${idKey}`, () => create(wanted({ [idKey]: bad })));
+  refuses('config.volatile.uuid', () => create(wanted({ 'volatile.uuid': id })));
+});
+
 test('volatile keys stay when they are not sent, may be sent unchanged, and go with their device', () => {
   const before = create(wanted({}, { eth0: { type: 'nic' } }));
   const hwaddr = before.config.get('volatile.eth0.hwaddr');

@@ -79,6 +79,9 @@ test('what is counted is counted in all as well, and told once', () => {
   reached.add('pending-callers');
   reached.add('pending-callers', undefined, 4);
   assert.equal(reached.total('pending-callers'), 5);
-  assert.deepEqual([...reached.takeRecent()], [{ limit: 'pending-callers', instanceId: undefined, times: 5 }]);
+  assert.deepEqual(
+    [...reached.takeRecent()],
+    [{ limit: 'pending-callers', instanceId: undefined, about: undefined, times: 5 }],
+  );
   assert.deepEqual([...reached.takeRecent()], []);
 });
