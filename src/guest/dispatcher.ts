@@ -7,7 +7,7 @@ import type { Images } from '../images/image-library.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { LimitHits } from '../limits/limit-hits.js';
-import type { Limits } from '../limits/limits.js';
+import { exceeds, type Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import type { GuestEvent } from '../model/guest-events.js';
 import { isForGuests } from '../model/image.js';
@@ -16,7 +16,7 @@ import type { SourceImages } from '../sources/exported-images.js';
 import { CatchingUp, type Listeners } from './events/listeners.js';
 import type { GuestExchange } from './exchange.js';
 import { type Errors, errors, errorsOf } from './guest-errors.js';
-import type { BodyReply, ChangeReply, EventsReply, ExportReply, Reply } from './guest-reply.js';
+import type { BodyReply, ChangeReply, EventsReply, ExportReply, ReadReply, Reply } from './guest-reply.js';
 import { ExportQueue } from './images/export-queue.js';
 import { sendLocalImage } from './images/local-image.js';
 import { SourceImageSender } from './images/source-image.js';
@@ -103,9 +103,11 @@ export class GuestDispatcher {
     return this.#requestsOf.get(instanceId) ?? 0;
   }
 
-  /** Counts a body that is not read to its end. */
-  refusedBody(caller: Caller): void {
+  /** Answers a request whose body is not read to its end. */
+  refuseBody(exchange: GuestExchange): void {
+    const caller = exchange.caller();
     this.limitHits.add('guest-body', caller < 0 ? undefined : this.#running.at(slotOf(caller))?.id);
+    this.#write(exchange, errors.bodyTooLarge);
   }
 
   /** Never throws. */
@@ -124,9 +126,13 @@ export class GuestDispatcher {
       this.#unknown(exchange, caller);
       return;
     }
-    this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
     const match = find(exchange.snapshot.path);
     const reply = answer(instance, isRoot(caller), exchange.snapshot, match);
+    if (reply.kind === 'read') {
+      this.#read(exchange, instance);
+      return;
+    }
+    this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
     if (reply.kind === 'body') {
       this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
       if (reply.reached !== undefined) this.limitHits.add(reply.reached.limit, instance.id, 1, reply.reached.about);
@@ -134,11 +140,18 @@ export class GuestDispatcher {
     this.#reply(exchange, caller, instance, reply);
   }
 
+  /** Only a body that may mean something: of a caller that is known, and for what it may do. Then it is served anew. */
+  #read(exchange: GuestExchange, { id }: Instance): void {
+    const tooLong = (): void => this.refuseBody(exchange);
+    if (exceeds(this.#limits['guest-body'], exchange.bodyLength ?? 0)) tooLong();
+    else exchange.readBody(id, () => this.receive(exchange), tooLong);
+  }
+
   #later(exchange: GuestExchange, write: () => void): void {
     if (!exchange.aborted) exchange.later(write, (error) => this.#failed(exchange, error));
   }
 
-  #reply(exchange: GuestExchange, caller: Caller, instance: Instance, reply: Reply): void {
+  #reply(exchange: GuestExchange, caller: Caller, instance: Instance, reply: Exclude<Reply, ReadReply>): void {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'export') this.#export(exchange, slotOf(caller), instance, reply);

@@ -7,6 +7,8 @@ import type { RequestSnapshot } from './route.js';
 /** A request on its way to its answer, whichever edge it came in by. */
 export interface GuestExchange {
   readonly snapshot: RequestSnapshot;
+  /** bytes of its body; undefined: it comes in chunks, of which the last one says that it is */
+  readonly bodyLength: number | undefined;
   /** the caller has gone, or has been answered: nothing may be written */
   readonly aborted: boolean;
   /** Does the caller understand a body that comes in chunks? */
@@ -15,6 +17,8 @@ export interface GuestExchange {
   caller(): Caller;
   /** For the log. */
   credentials(): Credentials | undefined;
+  /** Reads the body into the snapshot, up to the limit; tooLong: it is longer. */
+  readBody(instanceId: number, done: () => void, tooLong: () => void): void;
   /** From here on the answer may come later. */
   watch(): void;
   /** Runs what writes, when that is not done at once; what is thrown goes to failed. */

@@ -12,7 +12,6 @@ import type { GuestDispatcher } from './dispatcher.js';
 import type { Listeners } from './events/listeners.js';
 import { ChunkListener } from './events/streams.js';
 import type { GuestExchange, Opening } from './exchange.js';
-import { errors } from './guest-errors.js';
 import type { BodyReply } from './guest-reply.js';
 import { hasConditions, type RequestSnapshot } from './route.js';
 import type { SharedBuffers } from './shared-buffers.js';
@@ -128,8 +127,7 @@ export class FallbackServer {
     const exchange = new NodeExchange(this.#context, admitted, snapshotOf(request, body), response);
     if (body !== undefined) this.#dispatcher.receive(exchange);
     else {
-      this.#dispatcher.refusedBody(exchange.caller());
-      exchange.write(errors.bodyTooLarge);
+      this.#dispatcher.refuseBody(exchange);
     }
     await read;
     admitted.waiting--;
@@ -165,6 +163,14 @@ class NodeExchange implements GuestExchange {
 
   get aborted(): boolean {
     return this.#response.destroyed || this.#response.writableEnded;
+  }
+
+  get bodyLength(): number {
+    return 0; // it has been read
+  }
+
+  readBody(_: number, done: () => void): void {
+    done();
   }
 
   get chunks(): boolean {

@@ -33,6 +33,8 @@ export type Handler = (request: GuestRequest) => Reply;
 export interface Endpoint {
   readonly path: string;
   readonly methods: Readonly<Record<string, Handler>>;
+  /** the method whose body is read; no other is */
+  readonly reads?: string;
 }
 
 const apiVersion = '1.0';
@@ -40,7 +42,7 @@ const apiVersion = '1.0';
 /** The guest API; docs/guest-api.md describes it. HEAD is GET without the body, everywhere. */
 export const endpoints: readonly Endpoint[] = [
   { path: '/', methods: { GET: () => json([`/${apiVersion}`]) } },
-  { path: '/1.0', methods: { GET: serverInfo, PATCH: setState } },
+  { path: '/1.0', methods: { GET: serverInfo, PATCH: setState }, reads: 'PATCH' },
   { path: '/1.0/config', methods: { GET: configList } },
   { path: '/1.0/config/{key}', methods: { GET: configValue } },
   { path: '/1.0/devices', methods: { GET: devices } },

@@ -35,7 +35,7 @@ function errorsIn(sentences: Sentences) {
     forbidden: failure('403 Forbidden', sentences.forbidden),
     gone: failure('410 Gone', 'Gone'),
     noProToken: failure('403 Forbidden', 'Failed getting an Ubuntu Pro guest token: Guest attachment not allowed'),
-    bodyTooLarge: failure('413 Payload Too Large', 'Request body too large'),
+    bodyTooLarge: { ...failure('413 Payload Too Large', 'Request body too large'), closes: true } as const,
     notFound: failure('404 Not Found', sentences.notFound),
     unknownCaller: { ...failure('500 Internal Server Error', sentences.unknownCaller), closes: true } as const,
     imagesForbidden: imageFailure('403 Forbidden', sentences.forbidden),

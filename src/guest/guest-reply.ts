@@ -4,7 +4,12 @@ import type { EventType } from '../model/guest-events.js';
 import type { Instance } from '../model/instance.js';
 
 /** What a handler answers. Only an edge turns it into bytes. */
-export type Reply = BodyReply | EventsReply | ChangeReply | ExportReply;
+export type Reply = BodyReply | EventsReply | ChangeReply | ExportReply | ReadReply;
+
+/** The request may be answered, but not before its body has been read. */
+export interface ReadReply {
+  readonly kind: 'read';
+}
 
 export interface BodyReply {
   readonly kind: 'body';

@@ -13,8 +13,8 @@ export interface RequestSnapshot {
   /** as sent, without the query */
   readonly path: string;
   readonly query: string;
-  /** '' for requests without one */
-  readonly body: string;
+  /** undefined: it has not been read */
+  readonly body: string | undefined;
   /** undefined: not looked at, because no answer to this path depends on them */
   readonly conditions: Conditions | undefined;
 }
@@ -44,13 +44,14 @@ export function answer(
   const handler = handlerOf(match.endpoint, snapshot.method);
   if (handler === undefined) return errors.notImplemented;
   if (!isServed(instance)) return errors.forbidden;
+  if (match.endpoint.reads === snapshot.method && snapshot.body === undefined) return { kind: 'read' };
   const parameter = percentDecode(match.parameter);
   if (parameter === undefined) return errors.badRequest;
   const reply = handler({
     instance,
     parameter,
     query: snapshot.query,
-    body: snapshot.body,
+    body: snapshot.body ?? '',
     conditions: snapshot.conditions ?? unconditional,
   });
   // HEAD of an endless stream is its head.

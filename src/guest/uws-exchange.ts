@@ -12,8 +12,8 @@ import { StreamListener } from './events/stream-listener.js';
 import type { UnreadTotal } from './events/unread-events.js';
 import type { SocketData } from './events/websocket-listener.js';
 import type { GuestExchange, Opening } from './exchange.js';
-import { errors } from './guest-errors.js';
 import type { BodyReply } from './guest-reply.js';
+import type { RequestBodies } from './request-body.js';
 import { hasConditions, type RequestSnapshot } from './route.js';
 import type { SharedBuffers } from './shared-buffers.js';
 
@@ -33,13 +33,16 @@ export interface ServerContext {
   readonly inFlight: InFlight;
   readonly limitHits: LimitHits;
   readonly bytes: SharedBuffers;
+  readonly bodies: RequestBodies;
   readonly unread: UnreadTotal;
 }
 
 /** A request of uWebSockets, with everything that it takes back when the handler returns copied out. */
 export class UwsExchange implements GuestExchange {
   snapshot: RequestSnapshot;
+  readonly bodyLength: number | undefined;
   aborted = false;
+  readonly #expects: boolean;
   readonly #context: ServerContext;
   readonly #response: HttpResponse;
   readonly #upgrade: Upgrade | undefined;
@@ -53,6 +56,8 @@ export class UwsExchange implements GuestExchange {
     this.#context = context;
     this.#response = response;
     this.snapshot = snapshotOf(request);
+    this.bodyLength = bodyLengthOf(request);
+    this.#expects = this.bodyLength !== 0 && request.getHeader('expect') !== '';
     this.#upgrade = socketContext && upgradeOf(request, socketContext);
   }
 
@@ -86,25 +91,29 @@ export class UwsExchange implements GuestExchange {
     });
   }
 
-  /** Reads the body to its end, or to the limit. */
-  readBody(done: () => void, refused: () => void): void {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const end = this.#context.inFlight.begin();
+  /** A body of no bytes may never be said to have come: it is not waited for. */
+  readBody(instanceId: number, done: () => void, tooLong: () => void): void {
+    const { inFlight, limits, bodies } = this.#context;
+    const read = (text: string): void => {
+      this.snapshot = { ...this.snapshot, body: text };
+      done();
+    };
+    if (this.bodyLength === 0) {
+      read('');
+      return;
+    }
+    const body = bodies.begin(instanceId, () => this.#response.close());
+    const underWay = inFlight.begin();
+    const end = (): void => {
+      bodies.end(body);
+      underWay();
+    };
     this.watch(end);
     this.#response.onData((chunk, isLast) => {
       if (this.aborted) return;
-      length += chunk.byteLength;
-      if (exceeds(this.#context.limits['guest-body'], length)) {
-        end();
-        refused();
-        this.#response.cork(() => this.#refuseBody());
-        return;
-      }
-      chunks.push(Buffer.from(chunk.slice(0))); // uWebSockets takes chunk back
-      if (!isLast) return;
-      this.snapshot = { ...this.snapshot, body: Buffer.concat(chunks).toString('utf8') };
-      this.#response.cork(done);
+      const fits = body.add(new Uint8Array(chunk), limits['guest-body']);
+      if (fits && !isLast) return;
+      this.#response.cork(() => (fits ? read(body.text) : tooLong()));
       end(); // what it asks for is under way by now
     });
   }
@@ -118,8 +127,10 @@ export class UwsExchange implements GuestExchange {
     if (this.snapshot.method === 'HEAD') {
       // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
       response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
-    } else if (reply.closes) response.end(textOrBytes(reply.body), true);
-    else
+    } else if (reply.closes || this.#leavesBody()) {
+      this.aborted = true; // whatever comes of its body is not looked at
+      response.end(textOrBytes(reply.body), true);
+    } else
       endWithText(
         response,
         reply.body,
@@ -165,11 +176,14 @@ export class UwsExchange implements GuestExchange {
     this.#context.gate.cacheResponse(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body);
   }
 
-  /** Answers and closes: what is still to come of the request is not read. */
-  #refuseBody(): void {
-    this.aborted = true;
-    const { status, type, body } = errors.bodyTooLarge;
-    this.#response.writeStatus(status).writeHeader('Content-Type', type).end(textOrBytes(body), true);
+  /**
+   * Is it answered before its body has come, and is that more than uWebSockets should read past? A client that waits
+   * for "100 Continue" may not send it at all, so that the next request would be taken for it.
+   */
+  #leavesBody(): boolean {
+    if (this.snapshot.body !== undefined) return false;
+    const length = this.bodyLength;
+    return length === undefined || exceeds(this.#context.limits['guest-body'], length) || this.#expects;
   }
 }
 
@@ -179,9 +193,13 @@ function snapshotOf(request: HttpRequest): RequestSnapshot {
     method: request.getCaseSensitiveMethod(),
     path,
     query: request.getQuery(),
-    body: '',
+    body: undefined,
     conditions: hasConditions(path) ? conditionsOf(request) : undefined,
   };
+}
+
+function bodyLengthOf(request: HttpRequest): number | undefined {
+  return request.getHeader('transfer-encoding') === '' ? Number(request.getHeader('content-length')) : undefined;
 }
 
 function conditionsOf(request: HttpRequest): Conditions {

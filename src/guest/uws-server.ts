@@ -9,6 +9,7 @@ import { closeCodes, type Listeners } from './events/listeners.js';
 import { Pinger } from './events/ping.js';
 import { UnreadTotal } from './events/unread-events.js';
 import { type SocketData, WebSocketListener } from './events/websocket-listener.js';
+import { RequestBodies } from './request-body.js';
 import { type ServerContext, UwsExchange } from './uws-exchange.js';
 
 /** Between two looks at the connections that are still open when the daemon stops. */
@@ -38,6 +39,7 @@ export class UwsServer {
       inFlight: dispatcher.inFlight,
       limitHits: dispatcher.limitHits,
       bytes: dispatcher.bytes,
+      bodies: new RequestBodies(limits, dispatcher.limitHits),
       unread: new UnreadTotal(limits, dispatcher.limitHits),
     };
     this.#dispatcher = dispatcher;
@@ -93,14 +95,7 @@ export class UwsServer {
   }
 
   #receive(response: HttpResponse, request: HttpRequest, context?: us_socket_context_t): void {
-    const exchange = new UwsExchange(this.#context, response, request, context);
-    const { method } = exchange.snapshot;
-    if (method === 'GET' || method === 'HEAD') this.#dispatcher.receive(exchange);
-    else
-      exchange.readBody(
-        () => this.#dispatcher.receive(exchange),
-        () => this.#dispatcher.refusedBody(exchange.caller()),
-      );
+    this.#dispatcher.receive(new UwsExchange(this.#context, response, request, context));
   }
 
   #opened(socket: WebSocket<SocketData>): void {

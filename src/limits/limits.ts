@@ -137,6 +137,16 @@ export const limitDeclarations = {
     unit: 'lines',
     help: 'lines of one batch on the control socket',
   },
+  'guest-body-instance': {
+    default: 1024 * 1024,
+    unit: 'bytes',
+    help: 'bodies of one instance that have begun and not ended; beyond it the oldest one is cut off',
+  },
+  'guest-body-total': {
+    default: 16 * 1024 * 1024,
+    unit: 'bytes',
+    help: 'bodies of all instances that have begun and not ended; beyond it the oldest one is cut off',
+  },
   'control-body': {
     default: 16 * 1024 * 1024,
     unit: 'bytes',
