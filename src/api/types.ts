@@ -15,10 +15,13 @@ export interface InstanceWritten {
   readonly devices: Devices;
 }
 
+/** Ready: it runs, and the guest has said that it has come up */
+export type InstanceStatus = 'Running' | 'Ready' | 'Stopped';
+
 export interface Instance extends InstanceWritten {
   readonly name: string;
   readonly project: string;
-  readonly status: 'Running' | 'Stopped';
+  readonly status: InstanceStatus;
   /** whose it is, when it is not devlxd's own */
   readonly source?: string;
   /** ISO 8601 */
@@ -33,7 +36,7 @@ export interface InstanceWithState extends Instance {
 }
 
 export interface InstanceState {
-  readonly status: 'Running' | 'Stopped';
+  readonly status: InstanceStatus;
   /** of its init, as the host sees it; 0: stopped */
   readonly pid: number;
 }
@@ -80,6 +83,19 @@ export interface Image extends ImageWritten {
   readonly size: number;
   /** ISO 8601 */
   readonly uploaded_at: string;
+}
+
+/** An interface of the host; devlxd manages none. */
+export interface Network {
+  readonly name: string;
+  readonly description: string;
+  readonly type: string;
+  readonly managed: boolean;
+  readonly status: string;
+  readonly config: Config;
+  readonly used_by: readonly string[];
+  readonly locations: null;
+  readonly project: string;
 }
 
 /** A change that is being made. */

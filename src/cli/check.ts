@@ -7,6 +7,7 @@ import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
 import { samplesOf } from '../metrics/exposition.js';
 import { version } from '../package-root.js';
+import { visible } from '../text/width.js';
 import { healthOf } from './daemon-health.js';
 import type { Finding } from './finding.js';
 import { print } from './output.js';
@@ -48,7 +49,7 @@ Example:
     if (command.getOptionValue('json')) print(JSON.stringify(findings.map(withOk)));
     else
       for (const { what, value, meaning, state } of findings)
-        print(`${words[state]}  ${what}: ${value}\n         ${meaning}`);
+        print(`${words[state]}  ${visible(`${what}: ${value}`)}\n         ${visible(meaning)}`);
     // Not exitCode alone: a daemon that hangs would be waited for.
     process.exit(findings.some(({ state }) => state === 'bad') ? 1 : 0);
   });

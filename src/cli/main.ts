@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { ApiError, ConnectionError } from '../client/client-errors.js';
 import { OptionError } from '../config/options.js';
 import { Fault } from '../errors.js';
+import { visible } from '../text/width.js';
 import { programFor } from './program.js';
 
 /** Exit codes: 0 done, 1 it did not work, 2 the command line is wrong. */
@@ -29,10 +30,10 @@ function report(error: unknown): number {
 
 function sentenceOf(error: unknown): string {
   if (error instanceof ConnectionError && ['ENOENT', 'ECONNREFUSED'].includes(error.code))
-    return `${error.message} Start one with "devlxd serve", or name its --run-dir.`;
+    return `${visible(error.message)} Start one with "devlxd serve", or name its --run-dir.`;
   if (!(error instanceof Error)) return String(error);
   // What the system refuses says what was tried on which file.
   const expected =
     'syscall' in error || [Fault, OptionError, ApiError, ConnectionError].some((kind) => error instanceof kind);
-  return (expected ? error.message : error.stack) ?? error.message;
+  return expected ? visible(error.message) : (error.stack ?? error.message);
 }

@@ -61,8 +61,8 @@ async function monitor(
 async function rendererOf(format: MonitorOptions['format']): Promise<(event: HostEvent) => string> {
   if (format === 'lines') return eventLine;
   if (format === 'json') return (event) => JSON.stringify(event);
-  const { stringify } = await import('yaml');
-  return (event) => `---\n${stringify(event).trimEnd()}`;
+  const { yamlOf } = await import('./yaml.js');
+  return (event) => `---\n${yamlOf(event)}`;
 }
 
 /** Is it about one of these instances? A gap is about everyone. */

@@ -54,7 +54,5 @@ function* pairsOf(value: unknown, path: string): Iterable<Pair> {
 }
 
 async function serialized(value: unknown, format: 'json' | 'yaml'): Promise<string> {
-  if (format === 'json') return JSON.stringify(value);
-  const { stringify } = await import('yaml');
-  return stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }).trimEnd();
+  return format === 'json' ? JSON.stringify(value) : (await import('./yaml.js')).yamlOf(value);
 }

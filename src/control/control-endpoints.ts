@@ -4,6 +4,7 @@ import { type ControlHandler, type ControlReply, type ControlRequest, sync } fro
 import type { HookHandlers } from './hook-handlers.js';
 import type { ImageHandlers } from './image-handlers.js';
 import type { InstanceHandlers } from './instance-handlers.js';
+import { getNetwork, getNetworkState, listNetworks } from './network-handlers.js';
 import type { Operations } from './operations.js';
 import type { ProfileHandlers } from './profile-handlers.js';
 import type { ProjectHandlers } from './project-handlers.js';
@@ -40,20 +41,11 @@ export function controlEndpoints(
       methods: { GET: images.get, PUT: images.replace, PATCH: images.patch, DELETE: images.remove },
     },
     { path: '/1.0/images/{fingerprint}/export', methods: { GET: images.export } },
-    { path: '/1.0/instances', methods: { GET: instances.list, POST: instances.create } },
-    {
-      path: '/1.0/instances/{name}',
-      methods: {
-        GET: instances.get,
-        PUT: instances.replace,
-        PATCH: instances.patch,
-        POST: instances.rename,
-        DELETE: instances.remove,
-      },
-    },
-    { path: '/1.0/instances/{name}/state', methods: { GET: instances.getState, PUT: instances.putState } },
-    { path: '/1.0/instances/{name}/snapshots', methods: { GET: instances.noneOfThem, POST: noCopies } },
-    { path: '/1.0/instances/{name}/backups', methods: { GET: instances.noneOfThem, POST: noCopies } },
+    ...instanceEndpoints('instances', instances),
+    ...instanceEndpoints('containers', instances),
+    { path: '/1.0/networks', methods: { GET: listNetworks } },
+    { path: '/1.0/networks/{name}', methods: { GET: getNetwork } },
+    { path: '/1.0/networks/{name}/state', methods: { GET: getNetworkState } },
     { path: '/1.0/profiles', methods: { GET: profiles.list, POST: profiles.create } },
     {
       path: '/1.0/profiles/{name}',
@@ -84,6 +76,28 @@ export function controlEndpoints(
     { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },
     { path: '/1.0/operations/{id}', methods: { GET: operation(operations), DELETE: cancel(operations) } },
     { path: '/1.0/operations/{id}/wait', methods: { GET: wait(operations) } },
+  ];
+}
+
+/** LXD called them containers before it had virtual machines; Debian 12's pylxd still does. */
+function instanceEndpoints(
+  collection: 'instances' | 'containers',
+  instances: InstanceHandlers,
+): readonly ControlEndpoint[] {
+  const one = {
+    GET: instances.get,
+    PUT: instances.replace,
+    PATCH: instances.patch,
+    POST: instances.rename,
+    DELETE: instances.remove,
+  };
+  const path = `/1.0/${collection}`;
+  return [
+    { path, methods: { GET: instances.listIn(collection), POST: instances.create } },
+    { path: `${path}/{name}`, methods: one },
+    { path: `${path}/{name}/state`, methods: { GET: instances.getState, PUT: instances.putState } },
+    { path: `${path}/{name}/snapshots`, methods: { GET: instances.noneOfThem, POST: noCopies } },
+    { path: `${path}/{name}/backups`, methods: { GET: instances.noneOfThem, POST: noCopies } },
   ];
 }
 

@@ -5,7 +5,7 @@ import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
-import { defaultProfile, type Instance } from '../model/instance.js';
+import { defaultProfile, type Instance, readyKey } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
@@ -21,7 +21,7 @@ type Change = (transaction: Transaction, before: Instance) => void;
 
 const missingPid =
   'is missing: devlxd starts no containers, it is told of the init that already runs; have the container runtime call ' +
-  'devlxd-hook (docs/runtimes.md), or run "devlxd start NAME PID"';
+  'devlxd-hook (docs/runtimes.md), or run "devlxd start NAME --pid PID"';
 
 /** The handlers of /1.0/instances. */
 export class InstanceHandlers {
@@ -37,16 +37,19 @@ export class InstanceHandlers {
     this.#limits = limits;
   }
 
-  readonly list: ControlHandler = (request) => {
-    const { query } = request;
-    const matches = filterOf(query);
-    const instances = this.#registry.list(listedProject(request, this.#registry)).filter((instance) => {
-      return matches === undefined || matches(renderInstance(instance));
-    });
-    const recursion = query.get('recursion') || '0';
-    if (recursion === '0') return sync(instances.map(({ name, project }) => instanceUrl(name, project)));
-    return sync(instances.map((instance) => render(instance, recursion === '2')));
-  };
+  /** collection: what the paths in the list begin with */
+  listIn(collection: string): ControlHandler {
+    return (request) => {
+      const { query } = request;
+      const matches = filterOf(query);
+      const instances = this.#registry.list(listedProject(request, this.#registry)).filter((instance) => {
+        return matches === undefined || matches(renderInstance(instance));
+      });
+      const recursion = query.get('recursion') || '0';
+      if (recursion === '0') return sync(instances.map(({ name, project }) => instanceUrl(name, project, collection)));
+      return sync(instances.map((instance) => render(instance, recursion === '2')));
+    };
+  }
 
   readonly get: ControlHandler = (request) => {
     const instance = this.#need(request);
@@ -164,14 +167,14 @@ export class InstanceHandlers {
   #replace(transaction: Transaction, before: Instance, given: InstancePut): void {
     const { config, devices, profiles, description = '' } = given;
     const used = profilesNamed(transaction, before.project, profiles ?? []);
-    const wanted = { config: mapOf(config), devices: devicesOf(devices), profiles: used, description };
+    const wanted = { config: writtenBack(config), devices: devicesOf(devices), profiles: used, description };
     transaction.replace(before, edited(before, wanted, this.#limits));
   }
 
   #patch(transaction: Transaction, before: Instance, given: InstancePut): void {
     const { config, devices, profiles, description = before.description } = given;
     const wanted: Wanted = {
-      config: new Map([...before.config, ...mapOf(config)]),
+      config: new Map([...before.config, ...writtenBack(config)]),
       devices: new Map([...before.devices, ...devicesOf(devices)]),
       profiles: profiles ? profilesNamed(transaction, before.project, profiles) : before.profiles,
       description,
@@ -195,6 +198,13 @@ export class InstanceHandlers {
   #operation(description: string, concerned: Concerned, work: Promise<unknown>): ControlReply {
     return { kind: 'async', operation: this.#operations.start(description, [concerned], work) };
   }
+}
+
+/** A configuration that may be one that was read: what the guest says of itself is shown in it, and is not kept there. */
+function writtenBack(config: InstancePut['config']): Map<string, string> {
+  const given = mapOf(config);
+  if (['true', 'false'].includes(given.get(readyKey) ?? '')) given.delete(readyKey);
+  return given;
 }
 
 function render(instance: Instance, full: boolean): object {

@@ -38,6 +38,11 @@ function instanceLifecycle({ before, after }: Change): Lifecycle[] {
   }));
 }
 
+/** The guest says that it is ready: LXD tells it each time, and not only when that is new. */
+export function readyOf({ project, name }: Instance): Lifecycle {
+  return { project, action: 'instance-ready', source: instanceUrl(name, project), context: {} };
+}
+
 type Step = [action: string, context?: Record<string, string>];
 
 function stepsOf(before: Instance | undefined, after: Instance | undefined): Step[] {

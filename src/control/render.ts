@@ -1,14 +1,18 @@
 import { projectFeatures } from '../instances/project-table.js';
 import {
   byName,
+  type Config,
   type Devices,
   defaultProject,
   expandedConfig,
   expandedDevices,
   type Instance,
+  type InstanceStatus,
   type Profile,
   type Project,
+  readyKey,
   sortedObject,
+  statusOf,
 } from '../model/instance.js';
 import { etagOf } from './control-reply.js';
 
@@ -19,12 +23,13 @@ export const architecture = architectures[process.arch] ?? process.arch;
 export function renderInstance(instance: Instance): object {
   return {
     ...writable(instance),
+    config: sortedObject(withReady(instance, instance.config)),
     stateful: false,
     created_at: instance.createdAt,
-    expanded_config: sortedObject(expandedConfig(instance)),
+    expanded_config: sortedObject(withReady(instance, expandedConfig(instance))),
     expanded_devices: renderDevices(expandedDevices(instance)),
     name: instance.name,
-    ...status(instance),
+    ...codedStatus(instance),
     last_used_at: '1970-01-01T00:00:00Z',
     location: 'none',
     type: 'container',
@@ -36,7 +41,7 @@ export function renderInstance(instance: Instance): object {
 /** Its state (api.InstanceState), as far as a daemon without the containers can know it. */
 export function renderState(instance: Instance): object {
   return {
-    ...status(instance),
+    ...codedStatus(instance),
     disk: null,
     memory: { usage: 0, usage_peak: 0, swap_usage: 0, swap_usage_peak: 0 },
     network: null,
@@ -89,8 +94,8 @@ function writableProject({ description, config }: Project): object {
   return { config: sortedObject(new Map([...config, ...projectFeatures])), description };
 }
 
-export function instanceUrl(name: string, project: string): string {
-  return `/1.0/instances/${name}${inProject(project)}`;
+export function instanceUrl(name: string, project: string, collection = 'instances'): string {
+  return `/1.0/${collection}/${name}${inProject(project)}`;
 }
 
 export function profileUrl(name: string, project: string): string {
@@ -105,8 +110,17 @@ function inProject(project: string): string {
   return project === defaultProject ? '' : `?project=${project}`;
 }
 
-function status({ run }: Instance): { status: string; status_code: number } {
-  return run === undefined ? { status: 'Stopped', status_code: 102 } : { status: 'Running', status_code: 103 };
+/** LXD's codes (shared/api/status_code.go). */
+const statusCodes = { Stopped: 102, Running: 103, Ready: 113 } as const;
+
+function codedStatus(instance: Instance): { status: InstanceStatus; status_code: number } {
+  const status = statusOf(instance);
+  return { status, status_code: statusCodes[status] };
+}
+
+/** What the guest has said of itself is shown where LXD keeps it. It is no part of what a PUT may change. */
+function withReady({ run, guestState }: Instance, config: Config): Config {
+  return run === undefined ? config : new Map([...config, [readyKey, String(guestState === 'Ready')]]);
 }
 
 function renderDevices(devices: Devices): object {

@@ -7,6 +7,7 @@ import { EventStreams } from '../control/event-stream.js';
 import { HookHandlers } from '../control/hook-handlers.js';
 import { ImageHandlers } from '../control/image-handlers.js';
 import { InstanceHandlers } from '../control/instance-handlers.js';
+import { readyOf } from '../control/lifecycle.js';
 import { Operations } from '../control/operations.js';
 import { ProfileHandlers } from '../control/profile-handlers.js';
 import { ProjectHandlers } from '../control/project-handlers.js';
@@ -59,6 +60,7 @@ function buildEvents(
 ): Pick<ControlParts, 'controlEvents' | 'unfollowLog'> {
   const controlEvents = new ControlEvents();
   registry.on('written', (change, requestor) => controlEvents.written(change, requestor));
+  registry.on('readyAgain', (instance) => controlEvents.lifecycle(readyOf(instance), undefined));
   operations.on('changed', (operation) => controlEvents.operation(operation));
   const logging = (line: string): void => controlEvents.logging(line);
   logLines.on('line', logging);

@@ -174,6 +174,7 @@ export class GuestDispatcher {
         const before = transaction.need(project, name);
         const after = change(before);
         if (after !== before) transaction.replace(before, after);
+        else if (after.guestState === 'Ready') this.#registry.emit('readyAgain', after);
         return after;
       });
       // Not more than debug: a guest may say so as often as it likes.

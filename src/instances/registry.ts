@@ -27,6 +27,8 @@ interface Events {
   changes: [readonly WrittenChange[]];
   /** every change, one by one, with its requestor; after `changes` */
   written: [Written, Requestor | undefined];
+  /** the guest has said once more that it is ready, which changes nothing */
+  readyAgain: [Instance];
 }
 
 /**

@@ -9,6 +9,7 @@ import type { RequestCounts } from '../http/request-counts.js';
 import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
 import type { Registry } from '../instances/registry.js';
 import { countedLimits, type LimitHits } from '../limits/limit-hits.js';
+import { statusOf } from '../model/instance.js';
 import type { Sync } from '../sources/sync.js';
 import type { MetricDeclaration, MetricSample } from './collected-metrics.js';
 import type { EventLoopDelay } from './event-loop-delay.js';
@@ -212,11 +213,9 @@ function freeBytes(directory: string): number {
 
 function instancesByStatus(registry: Registry): MetricSample[] {
   const all = registry.list();
-  const running = all.filter(({ run }) => run !== undefined).length;
-  return [
-    [running, { status: 'Running' }],
-    [all.length - running, { status: 'Stopped' }],
-  ];
+  return (['Running', 'Ready', 'Stopped'] as const).map((status) => {
+    return [all.filter((instance) => statusOf(instance) === status).length, { status }];
+  });
 }
 
 function* requests(counts: RequestCounts): Iterable<MetricSample> {

@@ -70,6 +70,14 @@ export function isTemporary({ description }: Instance): boolean {
   return description === temporaryDescription;
 }
 
+/** As LXD's API names it: Ready runs, and has said of itself that it has come up. */
+export type InstanceStatus = 'Running' | 'Ready' | 'Stopped';
+
+export function statusOf({ run, guestState }: Instance): InstanceStatus {
+  if (run === undefined) return 'Stopped';
+  return guestState === 'Ready' ? 'Ready' : 'Running';
+}
+
 /** The project that is meant when none is named, and the profile that every project has. */
 export const defaultProject = 'default';
 export const defaultProfile = 'default';

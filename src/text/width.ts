@@ -29,13 +29,27 @@ export function padded(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - widthOf(text)));
 }
 
-/** What is given from outside must not move the cursor: control characters become their escapes. */
+// Control and format characters (right-to-left marks among them), lone surrogates, and what takes no place: a name must
+// not look like another one. Variation selectors belong to emoji, and stay.
+export const unsafe = /(?![\ufe00-\ufe0f])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** What is given from outside must not move the cursor or hide anything: such characters become their escapes. */
 export function visible(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (character) => {
-    return JSON.stringify(character)
-      .slice(1, -1)
-      .replace(/^[^\\]/, '?');
-  });
+  return text.replace(unsafe, escapeOf);
+}
+
+const short: ReadonlyMap<string, string> = new Map([
+  ['\b', '\\b'],
+  ['\t', '\\t'],
+  ['\n', '\\n'],
+  ['\f', '\\f'],
+  ['\r', '\\r'],
+]);
+
+/** As JSON and JavaScript write it: \n, \u202e, \u{e0001}. */
+function escapeOf(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16);
+  return short.get(character) ?? (code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`);
 }
 
 function widthOfCharacter(character: string): number {

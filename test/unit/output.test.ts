@@ -45,7 +45,12 @@ a-name-of-som…  STOPPED`,
 test('what is wide on a terminal counts as such, and what would move its cursor is shown', () => {
   assert.deepEqual(['abc', 'ünï', 'u\u0308', '漢字', '👍', 'a\u200bb'].map(widthOf), [3, 3, 1, 4, 2, 2]);
   assert.deepEqual([fitted('漢字漢字', 5), fitted('abcdef', 6), fitted('abcdefg', 6)], ['漢字…', 'abcdef', 'abcde…']);
-  assert.equal(visible('a\nb\tc\x1b[2Jd\u009b\u2028'), 'a\\nb\\tc\\u001b[2Jd??');
+  assert.equal(visible('a\nb\tc\x1b[2Jd\u009b\u2028'), 'a\\nb\\tc\\u001b[2Jd\\u009b\\u2028');
+  assert.equal(
+    visible('a\u202eb\u2066c\u200bd\ufeffe\u00adf\u3164g\u{e0001}h\ud800'),
+    'a\\u202eb\\u2066c\\u200bd\\ufeffe\\u00adf\\u3164g\\u{e0001}h\\ud800',
+  );
+  assert.equal(visible('❤\ufe0f ünï 漢字 עברית'), '❤\ufe0f ünï 漢字 עברית');
 });
 
 test('CSV is quoted where it must be', () => {
