@@ -61,7 +61,8 @@ try {
 function program() {
   const library = 'usr/lib/devlxd';
   const built = ['devlxd.node', 'devlxd-hook', 'guests'].map((name) => join('build/Release', name));
-  for (const part of ['bin/devlxd', 'dist/src', ...built, 'package.json']) put(part, join(library, part));
+  for (const part of ['bin/devlxd', 'bin/supported-node.mjs', 'dist/src', ...built, 'package.json'])
+    put(part, join(library, part));
   symlinkSync('../build/Release/devlxd-hook', join(stage, library, 'bin/devlxd-hook'));
   writeFileSync(join(stage, library, 'package.json'), JSON.stringify({ ...project, version: values.version }, null, 2));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
@@ -86,8 +87,7 @@ function isPart(path) {
 function closure() {
   const found = new Set();
   const add = (directory) => {
-    for (const name of Object.keys(manifestOf(directory).dependencies ?? {})) {
-      if (buildOnly.has(name)) continue;
+    for (const name of dependenciesOf(manifestOf(directory))) {
       const dependency = find(name, directory);
       if (found.has(dependency)) continue;
       found.add(dependency);
@@ -96,6 +96,12 @@ function closure() {
   };
   add(root);
   return [...found].sort();
+}
+
+/** Node 20 alone needs better-sqlite3. */
+function dependenciesOf({ dependencies = {}, optionalDependencies = {} }) {
+  const optional = process.getBuiltinModule('node:sqlite') === undefined ? Object.keys(optionalDependencies) : [];
+  return [...Object.keys(dependencies), ...optional].filter((name) => !buildOnly.has(name));
 }
 
 function find(name, from) {

@@ -14,8 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import Database from 'better-sqlite3';
 import { packageRoot } from '../src/package-root.js';
+import { Database } from '../src/store/sqlite.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 
@@ -55,7 +55,7 @@ test('a backup under writes is whole, and of one moment', async () => {
     assert.deepEqual(await backup.closed, [0, null]);
     assert.match(backup.text(), /under-writes\.db: 2 instances\n$/);
     const copy = new Database(file, { readonly: true });
-    const values = copy.prepare("SELECT value FROM config WHERE key = 'user.n'").pluck().all();
+    const values = copy.prepare("SELECT value FROM config WHERE key = 'user.n'").all().flat();
     copy.close();
     assert.equal(values.length, 2);
     assert.equal(values[0], values[1]);
@@ -75,7 +75,7 @@ test('what was backed up is restored, and what was there before is kept beside i
   await daemon.end('SIGKILL'); // so that there is a log
   assert.match(commandLine.does('restore', file, '--state-dir', daemon.stateDir), /2 instances/);
   const before = new Database(join(daemon.stateDir, 'devlxd.db.before-restore'), { readonly: true });
-  const value = before.prepare("SELECT value FROM config WHERE key = 'user.role'").pluck().get();
+  const value = before.value("SELECT value FROM config WHERE key = 'user.role'");
   before.close();
   assert.equal(value, 'after');
   await daemon.run();
@@ -116,7 +116,7 @@ test('a store of which a part is missing or wrong is not served', async () => {
   const whole = readFileSync(store);
   for (const [sentence, damage] of Object.entries(damages)) {
     const database = new Database(store);
-    database.pragma('foreign_keys = OFF');
+    database.exec('PRAGMA foreign_keys = OFF');
     database.exec(damage);
     database.close();
     await assert.rejects(daemon.run(), new RegExp(`devlxd\\.db is damaged \\(.*${sentence}.*\\); restore a backup`));
@@ -147,7 +147,7 @@ test('a backup that is damaged, newer, or none is refused, and nothing is change
   const newer = join(kept, 'newer.db');
   copyFileSync(good, newer);
   const database = new Database(newer);
-  database.pragma('user_version = 1000');
+  database.exec('PRAGMA user_version = 1000');
   database.close();
   const text = join(kept, 'text.db');
   writeFileSync(text, 'hello');

@@ -35,6 +35,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
     'isConnection',
     'listenUnix',
     'listens',
+    'nodeAbi',
     'notifyManager',
     'receiveMessage',
     'sendFile',
@@ -140,4 +141,34 @@ function answeringWith(call: string): string {
       });
       return app;
     };`;
+}
+
+const otherAddons = {
+  'built for another Node': [
+    'module.exports = { nodeAbi: 999 };',
+    /^devlxd: The addon was built for another Node \(ABI 999\) than this one, v\S+ \(ABI \d+\): build it with this Node/,
+  ],
+  'that cannot be loaded': [
+    "throw new Error('wrong ELF class');",
+    /^devlxd: The addon cannot be loaded: wrong ELF class\. Build it/,
+  ],
+} as const;
+for (const [what, [code, sentence]] of Object.entries(otherAddons)) {
+  test(`an addon ${what} is said to be that, in one sentence`, () => {
+    const directory = mkdtempSync(join(tmpdir(), 'devlxd-addon-'));
+    try {
+      const file = join(directory, 'addon.cjs');
+      writeFileSync(file, code);
+      const environment = { ...process.env, DEVLXD_ADDON: file };
+      for (const words of [['serve', '--run-dir', directory, '--state-dir', directory], ['check'], ['demo']]) {
+        const program = [join(packageRoot, 'bin/devlxd'), ...words];
+        const { status, stderr } = spawnSync(process.execPath, program, { encoding: 'utf8', env: environment });
+        assert.match(stderr, sentence);
+        assert.equal(stderr.trim().split('\n').length, 1, stderr);
+        assert.equal(status, 1);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
 }

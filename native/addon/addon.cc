@@ -1,6 +1,7 @@
 // The members of the addon. src/gate/ loads it, checks the types of the arguments and documents
 // every member. Outcomes and errno values are returned as they are; JavaScript makes the sentences.
 #include <napi.h>
+#include <node_version.h>
 
 #include <iterator>
 
@@ -24,6 +25,7 @@ Napi::Value best_identity_method_js(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports["nodeAbi"] = NODE_MODULE_VERSION;
   exports["identityMethods"] = names_of(env, kMethodNames, std::size(kMethodNames));
   exports["limitNames"] = names_of(env, kLimitNames.data(), kLimitNames.size());
   exports["bestIdentityMethod"] = Napi::Function::New(env, best_identity_method_js);

@@ -1,5 +1,6 @@
 // The class Gate of the addon; src/gate/gate.ts documents its methods.
 #include <napi.h>
+#include <node_version.h>
 #include <sys/socket.h>
 #include <v8.h>
 
@@ -29,6 +30,14 @@ v8::Local<v8::Value> v8_of(const Napi::Value& value) {
   static_assert(sizeof local == sizeof raw);
   memcpy(static_cast<void*>(&local), &raw, sizeof raw);
   return local;
+}
+
+void* field_0_of(v8::Local<v8::Object> object) {
+#if NODE_MODULE_VERSION > 141  // Node 26's V8 asks what kind of pointer it is
+  return object->GetAlignedPointerFromInternalField(0, v8::kEmbedderDataTypeTagDefault);
+#else
+  return object->GetAlignedPointerFromInternalField(0);
+#endif
 }
 
 class GateWrap : public Napi::ObjectWrap<GateWrap> {
@@ -133,7 +142,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     if (!value->IsObject()) return nullptr;
     const auto object = value.As<v8::Object>();
     if (object->InternalFieldCount() != 1) return nullptr;
-    return gate_->bridge().connection_of(object->GetAlignedPointerFromInternalField(0));
+    return gate_->bridge().connection_of(field_0_of(object));
   }
 
   static int code_of(const Caller* caller) {

@@ -1,6 +1,7 @@
 import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { Fault } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 
 // The members of the addon. Only this file loads it, and only src/gate/ uses it, where each member is documented.
@@ -73,6 +74,8 @@ export interface NativeControlListener {
 }
 
 interface Addon {
+  /** NODE_MODULE_VERSION of the Node that it was built for */
+  readonly nodeAbi: number;
   readonly identityMethods: readonly string[];
   readonly limitNames: readonly string[];
   bestIdentityMethod(): number;
@@ -97,8 +100,25 @@ interface Addon {
   ) => NativeControlListener;
 }
 
-const require = createRequire(import.meta.url);
-export const addon = require(process.env['DEVLXD_ADDON'] ?? join(packageRoot, 'build/Release/devlxd.node')) as Addon;
+export const addon = load(process.env['DEVLXD_ADDON'] ?? join(packageRoot, 'build/Release/devlxd.node'));
+
+/** @throws Fault bridge-broken: it is not there, or fits another Node */
+function load(file: string): Addon {
+  let loaded: Addon;
+  try {
+    loaded = createRequire(import.meta.url)(file) as Addon;
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    throw new Fault('bridge-broken', `The addon cannot be loaded: ${reason}. Build it with this Node: npm run build`);
+  }
+  const abi = Number(process.versions.modules);
+  if (loaded.nodeAbi === abi) return loaded;
+  throw new Fault(
+    'bridge-broken',
+    `The addon was built for another Node (ABI ${loaded.nodeAbi}) than this one, ${process.version} (ABI ${abi}): ` +
+      'build it with this Node, npm run build, or run devlxd with the other.',
+  );
+}
 
 /** The process that called connect(2), as the host's kernel said when the connection was accepted. */
 export interface Credentials {

@@ -1,9 +1,9 @@
 // The store's own thread: it alone opens the database. It answers each message in order.
 import { parentPort, workerData } from 'node:worker_threads';
-import Database from 'better-sqlite3';
 import type { FaultCode } from '../errors.js';
 import { exceeds } from '../limits/limits.js';
 import { keptEvents, migrations } from './schema.js';
+import { Database, type Statement as Prepared, sqliteCodeOf, type Value } from './sqlite.js';
 
 const statements = {
   putInstance: `INSERT INTO instances
@@ -45,7 +45,7 @@ const lastEvent = `SELECT max(last) FROM
 const trimmedAtOnce = 64;
 
 /** One write: the name of a prepared statement and its parameters. */
-export type Statement = [keyof typeof statements, (string | number | null)[]];
+export type Statement = [keyof typeof statements, Value[]];
 
 /** Everything stored, as rows. */
 export interface Rows {
@@ -130,65 +130,65 @@ answering(() => {
   return {};
 });
 
-function open(file: string): Database.Database {
-  const opened = new Database(file, { timeout: 0 });
+function open(file: string): Database {
+  const opened = new Database(file);
   // Exclusive, from the first read on: two daemons on one store would each serve what the other has changed.
-  opened.pragma('locking_mode = EXCLUSIVE');
-  opened.pragma('journal_mode = WAL');
-  opened.pragma('synchronous = FULL');
-  opened.pragma('foreign_keys = ON');
+  opened.exec('PRAGMA locking_mode = EXCLUSIVE');
+  opened.exec('PRAGMA journal_mode = WAL');
+  opened.exec('PRAGMA synchronous = FULL');
+  opened.exec('PRAGMA foreign_keys = ON');
   migrate(opened);
   check(opened);
   return opened;
 }
 
 /** What is read at the start must not be half of what was written. The events are many, and looked at by a backup. */
-function check(opened: Database.Database): void {
+function check(opened: Database): void {
   for (const table of ['instances', 'config', 'devices', 'profiles', 'projects', 'images']) {
-    const problem = opened.pragma(`integrity_check(${table})`, { simple: true }) as string;
-    if (problem !== 'ok') throw new StoreError('store-damaged', problem);
+    const problem = opened.value(`PRAGMA integrity_check(${table})`);
+    if (problem !== 'ok') throw new StoreError('store-damaged', String(problem));
   }
   for (const table of ['config', 'devices']) {
-    const orphans = opened.pragma(`foreign_key_check(${table})`) as unknown[];
+    const orphans = opened.prepare(`PRAGMA foreign_key_check(${table})`).all();
     if (orphans.length > 0)
       throw new StoreError('store-damaged', `${orphans.length} rows of ${table} are of no instance`);
   }
 }
 
-function migrate(opened: Database.Database): void {
-  const taken = opened.pragma('user_version', { simple: true }) as number;
+function migrate(opened: Database): void {
+  const taken = Number(opened.value('PRAGMA user_version'));
   if (taken > migrations.length)
     throw new StoreError('store-newer', `schema ${taken}, this one knows ${migrations.length}`);
   if (taken === migrations.length) return; // without a write: it starts on a full disk
   opened.transaction(() => {
     for (const step of migrations.slice(taken)) opened.exec(step);
-    opened.pragma(`user_version = ${migrations.length}`);
-  })();
+    opened.exec(`PRAGMA user_version = ${migrations.length}`);
+  });
 }
 
-function serve(opened: Database.Database): void {
+function serve(opened: Database): void {
   const prepared = Object.fromEntries(
     Object.entries(statements).map(([name, sql]) => [name, opened.prepare(sql)]),
-  ) as Record<keyof typeof statements, Database.Statement<unknown[]>>;
-  const untrimmed = new Map<unknown, number>();
+  ) as Record<keyof typeof statements, Prepared>;
+  const untrimmed = new Map<Value, number>();
   /** By instance, counted from the first event that this process writes, which may follow many others. */
-  const countEvent = (instanceId: unknown): void => {
+  const countEvent = (instanceId: Value): void => {
     const count = untrimmed.get(instanceId) ?? trimmedAtOnce;
     if (count >= trimmedAtOnce) prepared.trimEvents.run(instanceId, instanceId, keptEvents);
     untrimmed.set(instanceId, count >= trimmedAtOnce ? 1 : count + 1);
   };
-  const write = opened.transaction((writes: Statement[]) => {
+  const write = (writes: Statement[]): void => {
     for (const [name, parameters] of writes) {
       prepared[name].run(...parameters);
-      if (name === 'putEvent') countEvent(parameters[0]);
-      else if (name === 'deleteInstance') untrimmed.delete(parameters[0]);
+      if (name === 'putEvent') countEvent(parameters[0] as Value);
+      else if (name === 'deleteInstance') untrimmed.delete(parameters[0] as Value);
     }
-  });
+  };
   const events = eventsIn(opened);
   const copy = opened.prepare('VACUUM INTO ?');
-  const images = opened
-    .prepare('SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images')
-    .raw();
+  const images = opened.prepare(
+    'SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images',
+  );
   port?.on('message', (request: Request) => {
     if (request.kind === 'close') {
       opened.close();
@@ -201,37 +201,33 @@ function serve(opened: Database.Database): void {
         copy.run(request.file);
         return {};
       }
-      if (request.kind === 'images') return { images: images.all() as ImageRow[] };
+      if (request.kind === 'images') return { images: images.all() as unknown as ImageRow[] };
       if (request.kind === 'events') return events(request);
-      write(JSON.parse(request.statements));
+      opened.transaction(() => write(JSON.parse(request.statements)));
       return {};
     });
   });
 }
 
 /** Looks at how much it would be before any of it is read: a guest may ask as often as it likes. */
-function eventsIn(opened: Database.Database): (request: EventsRequest) => Answer {
-  const kept = opened
-    .prepare<[string, number], [count: number, oldest: string | null, bytes: number | null]>(
-      `SELECT count(*), min(timestamp), sum(octet_length(text)) FILTER (WHERE timestamp > ?)
-       FROM events WHERE instance_id = ?`,
-    )
-    .raw();
-  const after = opened
-    .prepare<[number, string], EventRow>(
-      'SELECT timestamp, type, text FROM events WHERE instance_id = ? AND timestamp > ? ORDER BY timestamp',
-    )
-    .raw();
+function eventsIn(opened: Database): (request: EventsRequest) => Answer {
+  const kept = opened.prepare(
+    `SELECT count(*), min(timestamp), sum(octet_length(text)) FILTER (WHERE timestamp > ?)
+     FROM events WHERE instance_id = ?`,
+  );
+  const after = opened.prepare(
+    'SELECT timestamp, type, text FROM events WHERE instance_id = ? AND timestamp > ? ORDER BY timestamp',
+  );
   return ({ instanceId, timestamp, mostBytes }) => {
-    const [count, oldest, bytes] = kept.get(timestamp, instanceId) ?? [0, null, null];
+    const [count, oldest, bytes] = kept.get(timestamp, instanceId) as [number, string | null, number | null];
     if (count >= keptEvents && oldest !== null && timestamp < oldest) return {};
     if (exceeds(mostBytes, bytes ?? 0)) return {};
-    return { events: after.all(instanceId, timestamp) };
+    return { events: after.all(instanceId, timestamp) as unknown as EventRow[] };
   };
 }
 
-function read(opened: Database.Database): Rows {
-  const rows = (sql: string) => opened.prepare(sql).raw().all();
+function read(opened: Database): Rows {
+  const rows = (sql: string): unknown => opened.prepare(sql).all();
   return {
     instances: rows(
       `SELECT id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id,
@@ -242,7 +238,7 @@ function read(opened: Database.Database): Rows {
     devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
     profiles: rows('SELECT id, project, name, description, config, devices FROM profiles') as Rows['profiles'],
     projects: rows('SELECT id, name, description, config FROM projects') as Rows['projects'],
-    lastEvent: opened.prepare(lastEvent).pluck().get() as string | null,
+    lastEvent: opened.value(lastEvent) as string | null,
   };
 }
 
@@ -258,9 +254,9 @@ function answering(work: () => Answer): void {
 function faultOf(error: unknown): NonNullable<Answer['fault']> {
   const detail = error instanceof Error ? error.message : String(error);
   if (error instanceof StoreError) return { code: error.fault, detail };
-  const sqlite = error instanceof Database.SqliteError ? error.code : '';
-  if (/^SQLITE_(BUSY|LOCKED)/.test(sqlite)) return { code: 'store-locked', detail };
-  if (/^SQLITE_FULL/.test(sqlite)) return { code: 'store-full', detail };
-  if (/^SQLITE_(CORRUPT|NOTADB)/.test(sqlite)) return { code: 'store-damaged', detail };
+  const code = sqliteCodeOf(error);
+  if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED') return { code: 'store-locked', detail };
+  if (code === 'SQLITE_FULL') return { code: 'store-full', detail };
+  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') return { code: 'store-damaged', detail };
   return { code: 'store-failed', detail };
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import Database from 'better-sqlite3';
 import { Fault } from '../errors.js';
 import { migrations } from './schema.js';
+import { Database, sqliteCodeOf } from './sqlite.js';
 
 /** What is in a store that no daemon has open. */
 export interface Stored {
@@ -15,14 +15,14 @@ export interface Stored {
 export function checkStore(path: string): Stored {
   if (!existsSync(path)) throw new Fault('not-found', `There is no ${path}`);
   return withDatabase(path, { readonly: true }, (database) => {
-    const version = database.pragma('user_version', { simple: true }) as number;
+    const version = Number(database.value('PRAGMA user_version'));
     if (version === 0) throw new Fault('store-damaged', `${path} is not a store of devlxd`);
     if (version > migrations.length) {
       throw new Fault('store-newer', `${path} was written by a newer devlxd; install that version first`);
     }
-    const problem = database.pragma('integrity_check(1)', { simple: true }) as string;
+    const problem = database.value('PRAGMA integrity_check(1)');
     if (problem !== 'ok') throw new Fault('store-damaged', `${path} is damaged (${problem}); take an earlier backup`);
-    return { instances: database.prepare('SELECT count(*) FROM instances').pluck().get() as number };
+    return { instances: Number(database.value('SELECT count(*) FROM instances')) };
   });
 }
 
@@ -35,8 +35,8 @@ export function mergeLog(path: string): void {
   if (!existsSync(path)) return;
   try {
     withDatabase(path, {}, (database) => {
-      database.pragma('locking_mode = EXCLUSIVE');
-      database.pragma('journal_mode = DELETE');
+      database.exec('PRAGMA locking_mode = EXCLUSIVE');
+      database.exec('PRAGMA journal_mode = DELETE');
     });
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'store-damaged') throw error;
@@ -45,19 +45,24 @@ export function mergeLog(path: string): void {
 
 function withDatabase<Result>(
   path: string,
-  options: Database.Options,
-  work: (database: Database.Database) => Result,
+  options: { readonly?: boolean },
+  work: (database: Database) => Result,
 ): Result {
-  let database: Database.Database | undefined;
+  let database: Database | undefined;
   try {
-    database = new Database(path, { ...options, timeout: 0 });
+    database = new Database(path, options);
     return work(database);
   } catch (error) {
-    if (!(error instanceof Database.SqliteError)) throw error;
-    if (/^SQLITE_(BUSY|LOCKED)/.test(error.code)) {
+    const code = sqliteCodeOf(error);
+    if (code === undefined) throw error;
+    if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED') {
       throw new Fault('store-locked', `A devlxd uses ${path}; stop it first.`, error);
     }
-    throw new Fault('store-damaged', `${path} is no store of devlxd, or is damaged: ${error.message}`, error);
+    throw new Fault(
+      'store-damaged',
+      `${path} is no store of devlxd, or is damaged: ${(error as Error).message}`,
+      error,
+    );
   } finally {
     database?.close();
   }

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import Database from 'better-sqlite3';
 import { Registry } from '../../src/instances/registry.js';
 import { migrations } from '../../src/store/schema.js';
+import { Database } from '../../src/store/sqlite.js';
 import { Store } from '../../src/store/store.js';
 
 test('instances from before there were profiles and projects keep what they had', async () => {
@@ -13,7 +13,7 @@ test('instances from before there were profiles and projects keep what they had'
   const old = new Database(join(directory, 'devlxd.db'));
   const before = migrations.findIndex((step) => step.includes('CREATE TABLE projects'));
   for (const step of migrations.slice(0, before)) old.exec(step);
-  old.pragma(`user_version = ${before}`);
+  old.exec(`PRAGMA user_version = ${before}`);
   const put = old.prepare(
     "INSERT INTO instances (id, project, name, created_at, guest_state) VALUES (?, ?, ?, '2026-11-23T12:00:00Z', 'Started')",
   );

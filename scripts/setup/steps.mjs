@@ -1,0 +1,104 @@
+// What set-up does, step by step, and what each step is made from.
+import { existsSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { binariesOf } from '../../bin/supported-node.mjs';
+import { filesOf } from './stamp.mjs';
+
+const root = resolve(import.meta.dirname, '../..');
+const require = createRequire(join(root, 'package.json'));
+const abi = [process.versions.modules, process.arch];
+const jobs = String(availableParallelism());
+
+/** What each command needs of binding.gyp. `npm run build` makes all. */
+const running = ['devlxd', 'devlxd-hook', 'guests'];
+export const targetsFor = { start: running, install: running, package: running, build: ['all'] };
+
+export function dependencies() {
+  return {
+    name: 'dependencies',
+    why: 'npm ci',
+    inputs: ['package-lock.json'],
+    stamp: 'node_modules/.devlxd-stamp',
+    products: ['node_modules/uWebSockets.js/package.json'],
+    // Without their scripts: what must be compiled is compiled below, beside the addon.
+    commands: () => [['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund']],
+    after: removeSuperfluous,
+  };
+}
+
+/** The binaries of uWebSockets.js for other platforms, and the bundles of echarts for browsers: 300 MB. */
+function removeSuperfluous() {
+  const directory = relative(root, dirname(require.resolve('uWebSockets.js/package.json')));
+  for (const file of filesOf(root, directory)) {
+    const name = file.slice(directory.length + 1);
+    if (/^uws_.*\.node$/.test(name) && !binariesOf().includes(name)) rmSync(join(root, file));
+  }
+  rmSync(join(root, 'node_modules/echarts/dist'), { recursive: true, force: true });
+}
+
+/** Node 20 has no SQLite of its own. */
+export function sqlite() {
+  if (process.getBuiltinModule('node:sqlite') !== undefined) return undefined;
+  const directory = relative(root, dirname(require.resolve('better-sqlite3/package.json')));
+  const binary = join(directory, 'build/Release/better_sqlite3.node');
+  return {
+    name: 'SQLite',
+    why: 'better-sqlite3, which Node 20 needs, is compiled, about a minute',
+    inputs: [join(directory, 'package.json')],
+    facts: abi,
+    stamp: join(directory, 'build/.devlxd-stamp'),
+    products: [binary],
+    commands: () => [
+      [...nodeGyp(), 'configure', '--release', '--directory', directory],
+      ['make', '-C', join(directory, 'build'), 'BUILDTYPE=Release', '-j', jobs],
+    ],
+    // 60 MB that nothing needs once it is linked.
+    after: () => rmSync(join(root, directory, 'build/Release/obj.target'), { recursive: true }),
+  };
+}
+
+export function addon(purpose) {
+  const targets = targetsFor[purpose];
+  const products = targets === running ? running : [...running, 'guests_client.node', 'bench_load'];
+  return {
+    name: 'addon',
+    why: targets === running ? 'what C++ the daemon and its guests need' : 'native/ and the tools of bench/ and test/',
+    inputs: ['binding.gyp', 'package-lock.json', 'native', ...(targets === running ? [] : ['bench/native'])],
+    facts: abi,
+    stamp: `build/.devlxd-stamp-${targets === running ? 'running' : 'all'}`,
+    products: products.map((name) => join('build/Release', name === 'devlxd' ? 'devlxd.node' : name)),
+    commands: () => [
+      [...nodeGyp(), 'configure', '--release'],
+      ['make', '-C', 'build', 'BUILDTYPE=Release', '-j', jobs, ...targets],
+    ],
+  };
+}
+
+/** npm's own, when npm installs this as a package. */
+function nodeGyp() {
+  return [process.execPath, process.env.npm_config_node_gyp ?? require.resolve('node-gyp/bin/node-gyp.js')];
+}
+
+export function typeScript() {
+  return {
+    name: 'TypeScript',
+    why: 'tsc',
+    inputs: ['tsconfig.json', 'package-lock.json', 'src', 'test', 'bench'],
+    stamp: 'dist/.devlxd-stamp',
+    products: ['dist/src/cli/main.js'],
+    before: removeOrphans,
+    commands: () => [[process.execPath, 'node_modules/typescript/bin/tsc', '-p', '.']],
+  };
+}
+
+/** What was compiled from a source that is gone must not be run as a test. */
+function removeOrphans() {
+  for (const file of filesOf(root, 'dist').filter((name) => name.endsWith('.js'))) {
+    if (existsSync(join(root, file.slice('dist/'.length).replace(/\.js$/, '.ts')))) continue;
+    rmSync(join(root, file));
+    rmSync(join(root, `${file}.map`), { force: true });
+    rmSync(join(root, 'dist/.tsbuildinfo'), { force: true });
+  }
+}

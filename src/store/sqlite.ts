@@ -1,0 +1,153 @@
+import { createRequire } from 'node:module';
+import type BetterSqlite3 from 'better-sqlite3';
+
+// SQLite as Node brings it, or as better-sqlite3 where it brings none (Node 20). Nothing else knows which of the two.
+
+export type Value = string | number | null;
+
+export interface Statement {
+  run(...parameters: Value[]): unknown;
+  /** each row an array of its columns */
+  all(...parameters: Value[]): Value[][];
+  get(...parameters: Value[]): Value[] | undefined;
+}
+
+interface Engine {
+  open(file: string, readonly: boolean): Connection;
+  /** of SQLite's result code, without what makes it extended: 'SQLITE_BUSY'; undefined: it was not SQLite */
+  codeOf(error: unknown): string | undefined;
+}
+
+interface Connection {
+  exec(sql: string): void;
+  prepare(sql: string): Statement;
+  inTransaction(): boolean;
+  close(): void;
+}
+
+/** An open database. What another process has locked fails at once. */
+export class Database {
+  readonly #connection: Connection;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+
+  constructor(file: string, { readonly = false } = {}) {
+    this.#connection = engine.open(file, readonly);
+    this.#begin = this.#connection.prepare('BEGIN');
+    this.#commit = this.#connection.prepare('COMMIT');
+  }
+
+  exec(sql: string): void {
+    this.#connection.exec(sql);
+  }
+
+  prepare(sql: string): Statement {
+    return this.#connection.prepare(sql);
+  }
+
+  /** The first column of the first row. */
+  value(sql: string): Value {
+    return this.prepare(sql).get()?.[0] ?? null;
+  }
+
+  /** All that work writes, or nothing. */
+  transaction(work: () => void): void {
+    this.#begin.run();
+    try {
+      work();
+      this.#commit.run();
+    } finally {
+      if (this.#connection.inTransaction()) this.exec('ROLLBACK');
+    }
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+/** SQLite's name of what went wrong, as `SQLITE_BUSY`; undefined: it was not SQLite. */
+export function sqliteCodeOf(error: unknown): string | undefined {
+  return engine.codeOf(error);
+}
+
+// The types of node:sqlite come with those of a Node that is newer than the oldest that is supported.
+interface NodeStatement extends Statement {
+  setReturnArrays(enabled: boolean): void;
+}
+
+interface NodeDatabase {
+  readonly isTransaction: boolean;
+  exec(sql: string): void;
+  prepare(sql: string): NodeStatement;
+  close(): void;
+}
+
+interface NodeSqlite {
+  DatabaseSync: new (file: string, options: { readOnly: boolean }) => NodeDatabase;
+}
+
+const primaryCodes: Readonly<Record<number, string>> = {
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  26: 'SQLITE_NOTADB',
+};
+
+function nodeEngine({ DatabaseSync }: NodeSqlite): Engine {
+  return {
+    open: (file, readonly) => {
+      const database = new DatabaseSync(file, { readOnly: readonly });
+      return {
+        exec: (sql) => database.exec(sql),
+        prepare: (sql) => {
+          const statement = database.prepare(sql);
+          statement.setReturnArrays(true);
+          return statement;
+        },
+        inTransaction: () => database.isTransaction,
+        close: () => database.close(),
+      };
+    },
+    codeOf: (error) => {
+      if (!(error instanceof Error) || !('errcode' in error)) return undefined;
+      return primaryCodes[Number(error.errcode) & 0xff] ?? 'SQLITE_ERROR';
+    },
+  };
+}
+
+function betterEngine(Better: typeof BetterSqlite3): Engine {
+  return {
+    open: (file, readonly) => {
+      const database = new Better(file, { readonly, timeout: 0 });
+      return {
+        exec: (sql) => database.exec(sql),
+        prepare: (sql) => {
+          const statement = database.prepare(sql);
+          return (statement.reader ? statement.raw() : statement) as Statement;
+        },
+        inTransaction: () => database.inTransaction,
+        close: () => database.close(),
+      };
+    },
+    codeOf: (error) => {
+      if (!(error instanceof Better.SqliteError)) return undefined;
+      return /^SQLITE_[A-Z]+/.exec(error.code)?.[0];
+    },
+  };
+}
+
+/** Node's, without the warning that it is experimental, which would be said at each start. */
+function nodeSqlite(): NodeSqlite | undefined {
+  const { emitWarning } = process;
+  process.emitWarning = () => undefined;
+  try {
+    return process.getBuiltinModule('node:sqlite') as NodeSqlite | undefined;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+const found = nodeSqlite();
+const engine = found === undefined ? betterEngine(createRequire(import.meta.url)('better-sqlite3')) : nodeEngine(found);
