@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { HostClient, instancePath } from '../src/cli/with-client.js';
-import { socketPaths } from '../src/handover/listening-sockets.js';
+import { socketPaths } from '../src/config/paths.js';
 import { packageRoot } from '../src/package-root.js';
 import { Child } from './child.js';
 import { Crowd } from './crowd.js';

@@ -5,7 +5,7 @@ import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { instancePath } from '../src/cli/with-client.js';
-import { socketPaths } from '../src/handover/listening-sockets.js';
+import { socketPaths } from '../src/config/paths.js';
 import { TestDaemon } from './support/daemon.js';
 import { Guests } from './support/guest-processes.js';
 import { type Answer, ask, ended } from './support/http.js';

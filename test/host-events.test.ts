@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
-import { socketPaths } from '../src/handover/listening-sockets.js';
+import { socketPaths } from '../src/config/paths.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { Guests } from './support/guest-processes.js';

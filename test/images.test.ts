@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { socketPaths } from '../src/handover/listening-sockets.js';
+import { socketPaths } from '../src/config/paths.js';
 import { multipart } from '../src/images/multipart.js';
 import { TestDaemon } from './support/daemon.js';
 import { download } from './support/download.js';

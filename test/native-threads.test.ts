@@ -55,7 +55,9 @@ test('messages are received on all threads at once, each with the descriptors se
   const messages = pairs.map(([ours]) => receiveMessage(ours));
   const files = pairs.map((_, number) => openSync(number % 2 === 0 ? '/dev/null' : '/dev/zero', 'r'));
   for (const [number, [, theirs]] of pairs.entries()) sendMessage(theirs, `message ${number}`, [files[number] ?? -1]);
-  for (const [number, { text, descriptors }] of (await Promise.all(messages)).entries()) {
+  for (const [number, message] of (await Promise.all(messages)).entries()) {
+    assert.ok(message);
+    const { text, descriptors } = message;
     assert.equal(text, `message ${number}`);
     assert.deepEqual(
       descriptors.map((fd) => fstatSync(fd).rdev),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { readWanted } from '../src/apply/wanted.js';
-import { socketPaths } from '../src/handover/listening-sockets.js';
+import { socketPaths } from '../src/config/paths.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { type Guest, Guests } from './support/guest-processes.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import WebSocket from 'ws';
-import { socketPaths } from '../src/handover/listening-sockets.js';
+import { socketPaths } from '../src/config/paths.js';
 import { TestDaemon } from './support/daemon.js';
 import { EventStream } from './support/event-stream.js';
 import { eventually } from './support/eventually.js';

@@ -41,7 +41,7 @@ bool is_unix_stream(int fd, bool listening) {
 // receive_message() on a thread of libuv's pool.
 class ReceiveWorker : public Napi::AsyncWorker {
  public:
-  // receiveMessage(socket): a promise of {bytes, descriptors, call, errno}
+  // receiveMessage(socket, wait): a promise of {bytes, descriptors, call, errno}
   static Napi::Value queue(const Napi::CallbackInfo& info) {
     auto* worker = new ReceiveWorker(info);  // deletes itself when it is done
     worker->Queue();
@@ -50,9 +50,12 @@ class ReceiveWorker : public Napi::AsyncWorker {
 
  private:
   explicit ReceiveWorker(const Napi::CallbackInfo& info)
-      : Napi::AsyncWorker(info.Env()), deferred_(info.Env()), socket_(fd_in(info, 0)) {}
+      : Napi::AsyncWorker(info.Env()),
+        deferred_(info.Env()),
+        socket_(fd_in(info, 0)),
+        wait_milliseconds_(fd_in(info, 1)) {}
 
-  void Execute() override { message_ = receive_message(socket_); }
+  void Execute() override { message_ = receive_message(socket_, wait_milliseconds_); }
 
   void OnOK() override {
     const Napi::HandleScope scope(Env());
@@ -68,6 +71,7 @@ class ReceiveWorker : public Napi::AsyncWorker {
 
   Napi::Promise::Deferred deferred_;
   int socket_;
+  int wait_milliseconds_;
   Message message_;
 };
 
@@ -105,13 +109,14 @@ Napi::Value connect_unix_js(const Napi::CallbackInfo& info) {
 
 Napi::Value send_message_js(const Napi::CallbackInfo& info) {
   const std::string bytes = info[1].As<Napi::String>();
-  return failure_of(info.Env(), send_message(fd_in(info, 0), bytes, fds_in(info, 2)));
+  return failure_of(info.Env(),
+                    send_message(fd_in(info, 0), bytes, fds_in(info, 2), fd_in(info, 3)));
 }
 
 Napi::Value notify_manager_js(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   const std::string text = info[1].As<Napi::String>();
-  return failure_of(info.Env(), notify_manager(path, text, fds_in(info, 2)));
+  return failure_of(info.Env(), notify_manager(path, text, fds_in(info, 2), fd_in(info, 3)));
 }
 
 Napi::Value receive_message_js(const Napi::CallbackInfo& info) {

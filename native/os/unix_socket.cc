@@ -12,7 +12,7 @@ namespace devlxd {
 namespace {
 
 constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD, include/net/scm.h
-constexpr int kSendTimeoutMilliseconds = 5000;
+constexpr int kConnectTimeoutSeconds = 5;
 
 // One message, with room for as many descriptors as the kernel takes.
 struct Envelope {
@@ -39,17 +39,27 @@ struct Envelope {
   }
 };
 
-bool wait_for_room(int socket) {
-  pollfd writable = {.fd = socket, .events = POLLOUT, .revents = 0};
-  return poll(&writable, 1, kSendTimeoutMilliseconds) == 1;
+bool wait_for(int socket, short event, int wait_milliseconds) {
+  pollfd ready = {.fd = socket, .events = event, .revents = 0};
+  int count = 0;
+  do {
+    count = poll(&ready, 1, wait_milliseconds);
+  } while (count < 0 && errno == EINTR);
+  return count == 1;
 }
 
-bool is_passing(int error) { return error == EAGAIN || error == ENOBUFS; }
+// ETOOMANYREFS: too many descriptors are sent and not received yet.
+bool is_passing(int error) { return error == EAGAIN || error == ENOBUFS || error == ETOOMANYREFS; }
 
-ssize_t send_once(int socket, const msghdr& header) {
+ssize_t send_once(int socket, const msghdr& header, int wait_milliseconds) {
   for (;;) {
-    const ssize_t sent = sendmsg(socket, &header, MSG_NOSIGNAL);
-    if (sent >= 0 || !(errno == EINTR || (is_passing(errno) && wait_for_room(socket)))) return sent;
+    const ssize_t sent = sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0 || (errno != EINTR && !is_passing(errno))) return sent;
+    const int error = errno;
+    if (error != EINTR && !wait_for(socket, POLLOUT, wait_milliseconds)) {
+      errno = EAGAIN;
+      return -1;
+    }
   }
 }
 
@@ -61,6 +71,8 @@ bool has_listener(const UnixAddress& address) {
 OwnFd connect_to(const std::string& path, int type, Failure& failure) {
   const UnixAddress address(path);
   OwnFd fd(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  const timeval timeout = {.tv_sec = kConnectTimeoutSeconds, .tv_usec = 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);  // a full backlog blocks
   if (address.length == 0) {
     failure = {"connect", ENAMETOOLONG};
   } else if (!fd.valid()) {
@@ -100,13 +112,14 @@ OwnFd connect_unix(const std::string& path, Failure& failure) {
   return connect_to(path, SOCK_STREAM, failure);
 }
 
-Failure send_message(int socket, std::string_view bytes, const std::vector<int>& descriptors) {
+Failure send_message(int socket, std::string_view bytes, const std::vector<int>& descriptors,
+                     int wait_milliseconds) {
   if (descriptors.size() > kMostDescriptors) return {"sendmsg", E2BIG};
   bool first = true;
   while (!bytes.empty()) {
     Envelope envelope(const_cast<char*>(bytes.data()), bytes.size());
     if (first) envelope.attach(descriptors);  // with the first byte: a part may be sent at a time
-    const ssize_t sent = send_once(socket, envelope.header);
+    const ssize_t sent = send_once(socket, envelope.header, wait_milliseconds);
     if (sent < 0) return {"sendmsg", errno};
     bytes.remove_prefix(static_cast<size_t>(sent));
     first = false;
@@ -114,8 +127,12 @@ Failure send_message(int socket, std::string_view bytes, const std::vector<int>&
   return {};
 }
 
-Message receive_message(int socket) {
+Message receive_message(int socket, int wait_milliseconds) {
   Message message;
+  if (!wait_for(socket, POLLIN, wait_milliseconds)) {
+    message.failure = {"poll", ETIMEDOUT};
+    return message;
+  }
   char buffer[65536];
   Envelope envelope(buffer, sizeof buffer);
   envelope.header.msg_control = envelope.control;
@@ -144,12 +161,12 @@ Message receive_message(int socket) {
 }
 
 Failure notify_manager(const std::string& path, std::string_view text,
-                       const std::vector<int>& descriptors) {
+                       const std::vector<int>& descriptors, int wait_milliseconds) {
   Failure failure;
   std::string name = path;
   if (name.starts_with('@')) name[0] = '\0';
   const OwnFd manager = connect_to(name, SOCK_DGRAM, failure);
-  return failure ? failure : send_message(manager.get(), text, descriptors);
+  return failure ? failure : send_message(manager.get(), text, descriptors, wait_milliseconds);
 }
 
 }  // namespace devlxd

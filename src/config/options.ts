@@ -43,6 +43,11 @@ export const optionDeclarations = {
     help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own',
   },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
+  'handover-seconds': {
+    kind: 'count',
+    default: '30',
+    help: 'a takeover in which the other process hangs for this long is given up (s); 0: never',
+  },
   'response-cache': {
     kind: 'count',
     default: '16384',
@@ -74,6 +79,7 @@ export interface Settings {
   /** undefined: there is no source */
   readonly source: SourceSetting | undefined;
   readonly backlog: number;
+  readonly handoverSeconds: number;
   readonly responseCacheBytes: number;
   readonly logLevel: string;
   readonly logFormat: string;
@@ -120,6 +126,7 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     identity: option('identity'),
     source: sourceOf(option('source')),
     backlog: Number(option('backlog')),
+    handoverSeconds: Number(option('handover-seconds')),
     responseCacheBytes: Number(option('response-cache')),
     logLevel: option('log-level'),
     logFormat: option('log-format'),

@@ -3,21 +3,22 @@ import type { LimitName } from '../limits/limits.js';
 import { allOptions, type Settings } from './options.js';
 
 const limitPrefix = 'limit-';
+const changing = ['handover-seconds', 'log-level', 'response-cache'];
 
 /** By option name. */
 export interface Changes {
-  /** what holds from now on */
+  /** applied, with the new values */
   readonly changed: Readonly<Record<string, unknown>>;
-  /** what stays as it is while the daemon runs */
+  /** need a restart to change */
   readonly needRestart: readonly string[];
 }
 
-/** Lets the settings of a daemon that runs say what the new ones say, where that is possible. */
-export function adopt(settings: Settings, next: Settings): Changes {
+/** Applies new settings to those of a running daemon, where that is possible. */
+export function applySettings(settings: Settings, next: Settings): Changes {
   const names = allOptions().map(([name]) => name);
   const different = names.filter((name) => !isDeepStrictEqual(said(settings, name), said(next, name)));
-  const { logLevel, responseCacheBytes, limits } = next;
-  Object.assign(settings, { logLevel, responseCacheBytes });
+  const { handoverSeconds, logLevel, responseCacheBytes, limits } = next;
+  Object.assign(settings, { handoverSeconds, logLevel, responseCacheBytes });
   Object.assign(settings.limits, limits);
   return {
     changed: Object.fromEntries(different.filter(canChange).map((name) => [name, said(next, name)])),
@@ -26,7 +27,7 @@ export function adopt(settings: Settings, next: Settings): Changes {
 }
 
 function canChange(name: string): boolean {
-  return name === 'log-level' || name === 'response-cache' || name.startsWith(limitPrefix);
+  return changing.includes(name) || name.startsWith(limitPrefix);
 }
 
 /** log-level -> logLevel, limit-pending-callers -> limits['pending-callers'] */

@@ -6,8 +6,8 @@ import { InFlight } from '../concurrency/in-flight.js';
 import { Fault } from '../errors.js';
 import { ControlListener } from '../gate/control-listener.js';
 import type { Credentials } from '../gate/gate.js';
-import { type Successors, takeoverPath } from '../handover/give.js';
-import type { HandoverConnection } from '../handover/protocol.js';
+import type { HandoverRequests } from '../handover/give.js';
+import { type HandoverConnection, takeoverPath } from '../handover/protocol.js';
 import { percentDecode } from '../http/percent-decode.js';
 import { noEndpoint, RequestCounts } from '../http/request-counts.js';
 import { type Match, Routes } from '../http/routes.js';
@@ -28,7 +28,7 @@ export class ControlServer {
   readonly #listener: ControlListener;
   readonly #routes: Routes<ControlEndpoint>;
   readonly #sockets: EventStreams;
-  readonly #successors: Successors;
+  readonly #handoverRequests: HandoverRequests;
   readonly #limits: Limits;
   readonly #groupIsAllowed: boolean;
   readonly #limitHits: LimitHits;
@@ -40,7 +40,7 @@ export class ControlServer {
   constructor(
     endpoints: readonly ControlEndpoint[],
     sockets: EventStreams,
-    successors: Successors,
+    handoverRequests: HandoverRequests,
     limits: Limits,
     groupIsAllowed: boolean,
     log: Log,
@@ -52,7 +52,7 @@ export class ControlServer {
     this.#groupIsAllowed = groupIsAllowed;
     this.#log = log;
     this.#sockets = sockets;
-    this.#successors = successors;
+    this.#handoverRequests = handoverRequests;
     this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#listener = new ControlListener((fd, peer) => this.#connected(fd, peer));
@@ -112,7 +112,7 @@ export class ControlServer {
     (socket as ControlSocket).upgraded();
     try {
       const url = urlOf(request);
-      if (url.pathname === takeoverPath) this.#successors.accept(request, socket, socket as ControlSocket);
+      if (url.pathname === takeoverPath) this.#handoverRequests.accept(request, socket, socket as ControlSocket);
       else this.#sockets.accept(url, request, socket, head);
       this.requests.add(url.pathname, '101');
     } catch (error) {

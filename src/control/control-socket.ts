@@ -9,15 +9,17 @@ import type { Requestor } from '../model/changes.js';
 export class ControlSocket extends Socket {
   readonly fd: number;
   readonly uid: number;
+  readonly pid: number;
   readonly requestor: Requestor;
   /** what has been read of it, when everything that had been read was answered */
   #answeredBytes = 0;
   #inFlight = 0;
 
-  constructor(fd: number, { uid }: Credentials) {
+  constructor(fd: number, { uid, pid }: Credentials) {
     super({ fd, readable: true, writable: true });
     this.fd = fd;
     this.uid = uid;
+    this.pid = pid;
     this.requestor = {
       username: nameOf(uid),
       protocol: 'unix',

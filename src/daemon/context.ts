@@ -1,5 +1,5 @@
 import type { Settings } from '../config/options.js';
-import type { Successors } from '../handover/give.js';
+import type { HandoverRequests } from '../handover/give.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { Log, LogLines } from '../log.js';
 
@@ -13,7 +13,7 @@ export interface DaemonContext {
   readonly sockets: ListeningSockets;
   /** 0: no service manager watches this process */
   readonly watchdogSeconds: number;
-  readonly successors: Successors;
+  readonly handoverRequests: HandoverRequests;
 }
 
 /** Parts as they are built: each is entered as soon as it must be stopped, also when a later one fails. */

@@ -29,7 +29,7 @@ export function buildControl(
   guests: GuestParts,
   metricsOf: (control: () => ControlServer, controlEvents: ControlEvents) => Metrics,
 ): ControlParts {
-  const { settings, log, successors } = context;
+  const { settings, log, handoverRequests } = context;
   const { limitHits } = guests;
   const operations = new Operations();
   operations.on('changed', ({ error }) => limitHits.addFault(error));
@@ -44,7 +44,7 @@ export function buildControl(
       metricsOf(() => control, controlEvents),
     ),
     new EventStreams(controlEvents, stored.registry, settings.limits, limitHits),
-    successors,
+    handoverRequests,
     settings.limits,
     settings.group !== '',
     log,

@@ -3,7 +3,7 @@ import { SpareDescriptors } from '../gate/file-descriptors.js';
 import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
 import { admitGuests, admitOperators } from '../handover/connections.js';
-import { Successors } from '../handover/give.js';
+import { HandoverRequests } from '../handover/give.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { HandoverConnection } from '../handover/protocol.js';
 import type { Log, LogLines } from '../log.js';
@@ -32,13 +32,13 @@ export class Daemon {
     managed = false,
     watchdogSeconds = 0,
   ) {
-    const successors = new Successors(managed);
-    this.#context = { settings, log, logLines, sockets, watchdogSeconds, successors };
+    const handoverRequests = new HandoverRequests(managed);
+    this.#context = { settings, log, logLines, sockets, watchdogSeconds, handoverRequests };
   }
 
   /** New processes that ask to take over. */
-  get successors(): Successors {
-    return this.#context.successors;
+  get handoverRequests(): HandoverRequests {
+    return this.#context.handoverRequests;
   }
 
   /**

@@ -1,21 +1,21 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { OptionError, type Settings } from '../config/options.js';
-import { adopt } from '../config/reload.js';
+import { applySettings } from '../config/reload.js';
 import { testBridge } from '../gate/self-test.js';
-import type { Successor } from '../handover/give.js';
+import type { NewProcess } from '../handover/give.js';
 import { ListeningSockets } from '../handover/listening-sockets.js';
-import type { Inheritance } from '../handover/protocol.js';
-import { type Predecessor, takeOver } from '../handover/receive.js';
+import type { Handover } from '../handover/protocol.js';
+import { type OldProcess, receiveHandover } from '../handover/receive.js';
 import type { Log, LogLines } from '../log.js';
 import { Daemon } from './daemon.js';
-import { inheritedFromManager, ServiceManager } from './systemd.js';
+import { handoverFromManager, ServiceManager } from './systemd.js';
 
-/** Who connected just before the source got its socket back still gets an answer from us. */
+/** A guest that connected just before the source got its socket back is still answered here. */
 const givenBackMilliseconds = 100;
 
 /**
- * The daemon as a process: where it gets its sockets from, whom it tells that it is ready, and to whom it leaves them.
+ * The daemon as a process: receives its sockets, tells when it is ready, and hands everything over in the end.
  * docs/architecture.md, "Restarts", has the order of things.
  */
 export class Service {
@@ -24,7 +24,7 @@ export class Service {
   readonly #logLines: LogLines;
   readonly #manager: ServiceManager;
   readonly #read: () => Settings;
-  /** the one that answers; undefined: none does at the moment */
+  /** the daemon that answers; undefined while one starts or stops */
   #daemon: Daemon | undefined;
   #reloadAsked = false;
 
@@ -44,21 +44,22 @@ export class Service {
    */
   async run(takeover: boolean, stopSignal: () => Promise<NodeJS.Signals>): Promise<void> {
     const stopped = stopSignal(); // also one that comes while it starts
-    const predecessor = takeover ? await this.#takeOver() : undefined;
-    const inherited = predecessor?.inheritance ?? inheritedFromManager();
-    const sockets = new ListeningSockets(this.#settings, inherited, this.#manager);
-    let daemon = await this.#started(sockets, predecessor !== undefined);
-    this.#ready(predecessor, inherited);
-    // It may have been the predecessor that was asked to, when it could not any more.
-    if (predecessor !== undefined && this.#settings.optionsFile !== '') this.#reloadAsked = true;
+    const oldProcess = takeover ? await this.#receive() : undefined;
+    const handover = oldProcess?.handover ?? handoverFromManager();
+    const sockets = new ListeningSockets(this.#settings, handover, this.#manager);
+    let daemon = await this.#started(sockets, oldProcess !== undefined);
+    oldProcess?.ready();
+    this.#manager.ready(handover.connections);
+    // The old process may have been asked to reload when it could not any more.
+    if (oldProcess !== undefined && this.#settings.optionsFile !== '') this.#reloadAsked = true;
     for (;;) {
       this.#daemon = daemon;
       if (this.#reloadAsked) this.reload();
-      const asked = once(daemon.successors, 'successor') as Promise<[Successor]>;
-      const [successor] = await Promise.race([asked, stopped.then((): [undefined] => [undefined])]);
+      const asked = once(daemon.handoverRequests, 'newProcess') as Promise<[NewProcess]>;
+      const [newProcess] = await Promise.race([asked, stopped.then((): [undefined] => [undefined])]);
       this.#daemon = undefined;
-      if (successor === undefined) break;
-      if (await this.#handedOver(daemon, sockets, successor)) return;
+      if (newProcess === undefined) break;
+      if (await this.#handOver(daemon, sockets, newProcess)) return;
       daemon = await this.#started(sockets, false);
     }
     await this.#stop(daemon, sockets, await stopped);
@@ -85,7 +86,7 @@ export class Service {
       return undefined;
     }
     try {
-      this.#adopt(daemon, this.#read());
+      this.#apply(daemon, this.#read());
       return undefined;
     } catch (error) {
       if (!(error instanceof OptionError)) throw error;
@@ -95,23 +96,23 @@ export class Service {
     }
   }
 
-  #adopt(daemon: Daemon, next: Settings): void {
-    const { changed, needRestart } = adopt(this.#settings, next);
+  #apply(daemon: Daemon, next: Settings): void {
+    const { changed, needRestart } = applySettings(this.#settings, next);
     this.#log.level = this.#settings.logLevel;
     daemon.adjust();
     this.#log.info({ changed }, 'options read again');
     if (needRestart.length > 0) this.#log.warn({ options: needRestart }, 'options that only change with a restart');
   }
 
-  async #takeOver(): Promise<Predecessor | undefined> {
-    await testBridge(); // what is sure to fail had better do so before anybody stops
-    const predecessor = await takeOver(this.#settings.runDir);
-    if (predecessor === undefined) this.#log.info('no devlxd runs that could be taken over from');
-    else this.#log.info(counted(predecessor.inheritance), 'taken over');
-    return predecessor;
+  async #receive(): Promise<OldProcess | undefined> {
+    await testBridge(); // what is sure to fail does so before the old process stops
+    const oldProcess = await receiveHandover(this.#settings.runDir, this.#settings.handoverSeconds);
+    if (oldProcess === undefined) this.#log.info('no devlxd runs that could be taken over from');
+    else this.#log.info(counted(oldProcess.handover), 'taken over');
+    return oldProcess;
   }
 
-  /** othersGoOn: should it not start, somebody else needs the files of the sockets */
+  /** othersGoOn: another process needs the files of the sockets, should this daemon not start */
   async #started(sockets: ListeningSockets, othersGoOn: boolean): Promise<Daemon> {
     const manager = this.#manager;
     const daemon = new Daemon(
@@ -129,23 +130,19 @@ export class Service {
     return daemon;
   }
 
-  #ready(predecessor: Predecessor | undefined, { connections }: Inheritance): void {
-    predecessor?.ready();
-    this.#manager.ready(connections);
-  }
-
-  /** False: the successor has failed, and everything is here again. */
-  async #handedOver(daemon: Daemon, sockets: ListeningSockets, successor: Successor): Promise<boolean> {
+  /** False: the new process has failed or hung, and this one has everything again. */
+  async #handOver(daemon: Daemon, sockets: ListeningSockets, newProcess: NewProcess): Promise<boolean> {
     this.#log.info('another devlxd takes over');
-    sockets.keep(await daemon.stop(true));
+    sockets.putConnections(await daemon.stop(true));
     const lingering = daemon.linger();
-    const ready = await successor.give(sockets.inheritance());
-    if (!ready) {
-      this.#log.error('the devlxd that was to take over has failed; this one goes on');
+    const { handoverSeconds } = this.#settings;
+    const outcome = await newProcess.give(sockets.handover(), handoverSeconds);
+    if (outcome !== 'ready') {
+      this.#log.error({ outcome, handoverSeconds }, 'the devlxd that was to take over has failed; this one goes on');
       return false;
     }
     sockets.close(true);
-    this.#reloadAsked = false; // the successor has read them since
+    this.#reloadAsked = false; // the new process has read the options since
     await lingering;
     if (this.#reloadAsked) this.#log.warn('asked too late to read the options again: another devlxd answers');
     this.#log.info('handed over');
@@ -160,15 +157,15 @@ export class Service {
       if (error !== undefined) this.#log.error({ err: error }, "the source's guest socket cannot be given back");
       await pause(givenBackMilliseconds);
     }
-    const kept = await daemon.stop(this.#manager.present);
-    this.#manager.keep(kept);
-    sockets.keep(kept);
+    const connections = await daemon.stop(this.#manager.present);
+    this.#manager.storeConnections(connections);
+    sockets.putConnections(connections);
     sockets.close();
     await daemon.linger();
     this.#log.info('stopped');
   }
 }
 
-function counted({ sockets, connections }: Inheritance): object {
+function counted({ sockets, connections }: Handover): object {
   return { sockets: sockets.size, connections: connections.length };
 }

@@ -1,16 +1,8 @@
 import { closeSync } from 'node:fs';
 import { Fault } from '../errors.js';
 import { duplicate, listens, notifyManager } from '../gate/unix-socket.js';
-import {
-  byDescriptorName,
-  connectionsNamed,
-  descriptorName,
-  type HandoverConnection,
-  type Inheritance,
-  isConnectionName,
-  type SocketName,
-  socketNames,
-} from '../handover/protocol.js';
+import { byConnectionName, connectionName, connectionsNamed, isConnectionName } from '../handover/connection-names.js';
+import { type Handover, type HandoverConnection, type SocketName, socketNames } from '../handover/protocol.js';
 import type { Log } from '../log.js';
 
 type Environment = Record<string, string | undefined>;
@@ -22,11 +14,10 @@ const firstDescriptor = 3;
 const mostStored = 253;
 
 /**
- * The sockets and connections that the service manager has passed to this process; none when it has not. Their
- * descriptors belong to whoever asks, once.
+ * The sockets and connections that the service manager has passed to this process; the caller owns their descriptors.
  * @throws Fault bad-socket
  */
-export function inheritedFromManager(environment: Environment = process.env): Inheritance {
+export function handoverFromManager(environment: Environment = process.env): Handover {
   const { LISTEN_PID: pid, LISTEN_FDS: count = '0', LISTEN_FDNAMES: names = '' } = environment;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name];
   const sockets = new Map<SocketName, number>();
@@ -40,10 +31,15 @@ export function inheritedFromManager(environment: Environment = process.env): In
   for (let i = 0; i < Number(count); i++) {
     const name = given[i] as string;
     const fd = closedOnExec(firstDescriptor + i);
-    if (isConnectionName(name)) connections.push(...connectionsNamed(name, [fd]));
+    if (isConnectionName(name) || isLeftOver(name, fd)) connections.push(...connectionsNamed(name, [fd]));
     else sockets.set(nameOf(name, fd, sockets), fd);
   }
   return { sockets, bound, connections };
+}
+
+/** A connection that another version has stored: it is let go of. */
+function isLeftOver(name: string, fd: number): boolean {
+  return !socketNames.some((socket) => socket === name) && !listens(fd);
 }
 
 /** What comes from a service manager is open for programs that this one may start. */
@@ -63,7 +59,7 @@ function nameOf(name: string, fd: number, others: ReadonlyMap<SocketName, number
   return known;
 }
 
-/** What the service manager hears of (sd_notify(3)); nothing, when there is none. */
+/** Notifies the service manager (sd_notify(3)), if there is one. */
 export class ServiceManager {
   readonly #path: string | undefined;
   readonly #watchdogMilliseconds: number;
@@ -78,12 +74,12 @@ export class ServiceManager {
     for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete environment[name];
   }
 
-  /** Is there one? */
+  /** Does a service manager run this process? */
   get present(): boolean {
     return this.#path !== undefined;
   }
 
-  /** Within which it wants to hear of this process; 0: it does not. */
+  /** The watchdog interval of the service manager; 0: off */
   get watchdogSeconds(): number {
     return this.#watchdogMilliseconds / 1000;
   }
@@ -96,10 +92,10 @@ export class ServiceManager {
 
   /**
    * Guests and operators are answered.
-   * inherited: what it need not keep any longer; status: one line for whoever asks how the service is
+   * received: the connections that the service manager need not store any longer; status: one line for `systemctl status`
    */
-  ready(inherited: readonly HandoverConnection[] = [], status = 'Answering'): void {
-    for (const name of new Set(inherited.map(descriptorName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+  ready(received: readonly HandoverConnection[] = [], status = 'Answering'): void {
+    for (const name of new Set(received.map(connectionName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
     this.#tell(`READY=1\nSTATUS=${status}`);
     if (this.#watchdogMilliseconds === 0 || !this.present) return;
     // By the event loop itself: when that stands still, so does this. Twice in each period, as sd_watchdog_enabled(3) says.
@@ -111,8 +107,8 @@ export class ServiceManager {
     this.#tell('STOPPING=1\nSTATUS=Answering what was asked');
   }
 
-  /** Callers wait on it, should this process be killed, until the next one accepts. */
-  keepSocket(name: SocketName, fd: number): void {
+  /** Stores a listening socket: should this process be killed, callers wait in its backlog until the next one accepts. */
+  storeSocket(name: SocketName, fd: number): void {
     this.#tell(`FDSTORE=1\nFDPOLL=0\nFDNAME=${name}`, [fd]);
   }
 
@@ -120,9 +116,9 @@ export class ServiceManager {
     this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
   }
 
-  /** Gives connections to the service manager, which gives them to the next process. */
-  keep(connections: readonly HandoverConnection[]): void {
-    for (const [name, fds] of byDescriptorName(connections, mostStored)) this.#tell(`FDSTORE=1\nFDNAME=${name}`, fds);
+  /** Stores connections for the next process. */
+  storeConnections(connections: readonly HandoverConnection[]): void {
+    for (const [name, fds] of byConnectionName(connections, mostStored)) this.#tell(`FDSTORE=1\nFDNAME=${name}`, fds);
   }
 
   #tell(text: string, descriptors: readonly number[] = []): void {

@@ -84,9 +84,10 @@ interface Addon {
   listens(fd: number): boolean;
   isConnection(fd: number): boolean;
   connectUnix(path: string): number | Failure;
-  sendMessage(socket: number, text: string, descriptors: readonly number[]): Failure;
-  receiveMessage(socket: number): Promise<NativeMessage>;
-  notifyManager(path: string, text: string, descriptors: readonly number[]): Failure;
+  sendMessage(socket: number, text: string, descriptors: readonly number[], waitMilliseconds: number): Failure;
+  /** waitMilliseconds: -1: for ever */
+  receiveMessage(socket: number, waitMilliseconds: number): Promise<NativeMessage>;
+  notifyManager(path: string, text: string, descriptors: readonly number[], waitMilliseconds: number): Failure;
   sendFile(socket: number, file: number, offset: number, length: number): Promise<NativeSent>;
   readonly Gate: new (
     method: number,

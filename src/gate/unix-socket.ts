@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { Fault } from '../errors.js';
 import { addon, type Failure } from './addon.js';
 import { check, describe, descriptorOf } from './failure.js';
@@ -47,19 +48,43 @@ export function connectUnix(path: string): number | Failure {
   return addon.connectUnix(path);
 }
 
+/** How long a message waits for a reader that is behind. */
+const sendMilliseconds = 5000;
+
 /** Sends text with copies of these descriptors. @throws Error */
 export function sendMessage(socket: number, text: string, descriptors: readonly number[] = []): void {
-  check(addon.sendMessage(socket, text, descriptors), 'handing descriptors over');
+  check(addon.sendMessage(socket, text, descriptors, sendMilliseconds), 'handing descriptors over');
 }
 
-/** The next piece of text and the descriptors sent with it; empty: the other side has closed. @throws Error */
-export async function receiveMessage(socket: number): Promise<{ text: string; descriptors: number[] }> {
-  const message = await addon.receiveMessage(socket);
+/** The same without waiting. False: the reader is behind, and nothing was sent. @throws Error */
+export function trySendMessage(socket: number, text: string, descriptors: readonly number[]): boolean {
+  const failure = addon.sendMessage(socket, text, descriptors, 0);
+  if (failure.errno === constants.errno.EAGAIN) return false;
+  check(failure, 'handing descriptors over');
+  return true;
+}
+
+/**
+ * The next piece of text and the descriptors sent with it; empty: the other side has closed; undefined: nothing came
+ * in time. @throws Error
+ */
+export async function receiveMessage(
+  socket: number,
+  seconds = Number.POSITIVE_INFINITY,
+): Promise<{ text: string; descriptors: number[] } | undefined> {
+  const milliseconds = Number.isFinite(seconds) ? seconds * 1000 : -1;
+  const message = await addon.receiveMessage(socket, milliseconds);
+  if (message.errno === constants.errno.ETIMEDOUT) return undefined;
   check(message, 'receiving descriptors');
   return { text: message.bytes, descriptors: message.descriptors };
 }
 
 /** One message for the service manager at a path ($NOTIFY_SOCKET). @throws Error */
-export function notifyManager(path: string, text: string, descriptors: readonly number[] = []): void {
-  check(addon.notifyManager(path, text, descriptors), 'telling the service manager');
+export function notifyManager(
+  path: string,
+  text: string,
+  descriptors: readonly number[] = [],
+  waitMilliseconds = sendMilliseconds,
+): void {
+  check(addon.notifyManager(path, text, descriptors, waitMilliseconds), 'telling the service manager');
 }

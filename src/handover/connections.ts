@@ -3,7 +3,7 @@ import type { Gate } from '../gate/gate.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { HandoverConnection } from './protocol.js';
 
-/** The guests' connections on which nothing is under way, for another process; the gate has let go of them. */
+/** Takes the idle connections of guests from the gate, for another process. */
 export function takeGuestConnections(gate: Gate, running: RunningInstances): HandoverConnection[] {
   return gate.part(true).map(({ fd, slot, root, startTicks: connected }) => {
     const instance = running.at(slot);
@@ -14,7 +14,7 @@ export function takeGuestConnections(gate: Gate, running: RunningInstances): Han
   });
 }
 
-/** Takes in guests that another process has kept. A connection of an instance that does not run any more is closed. */
+/** Takes in connections of guests from another process. One of an instance that does not run any more is closed. */
 export function admitGuests(gate: Gate, running: RunningInstances, connections: readonly HandoverConnection[]): void {
   for (const { fd, socket, caller, startTicks = 0 } of connections) {
     if (socket !== 'guest') continue;
@@ -28,7 +28,7 @@ export function admitGuests(gate: Gate, running: RunningInstances, connections: 
   }
 }
 
-/** The same for connections of the control socket. */
+/** Takes in connections of operators from another process. */
 export function admitOperators(control: { admit(fd: number): void }, connections: readonly HandoverConnection[]): void {
   for (const { fd, socket } of connections) if (socket === 'control') control.admit(fd);
 }

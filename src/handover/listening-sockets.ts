@@ -5,17 +5,15 @@ import { OptionError, type Settings } from '../config/options.js';
 import { socketPaths } from '../config/paths.js';
 import { duplicate, listenUnix } from '../gate/unix-socket.js';
 import { GuestSocket } from '../sources/guest-socket.js';
-import { closeAll, type HandoverConnection, type Inheritance, type SocketName } from './protocol.js';
+import { closeAll, type Handover, type HandoverConnection, type SocketName } from './protocol.js';
 
-export { socketPaths };
-
-/** What keeps a listening socket beyond the life of this process. */
-interface SocketKeeper {
-  keepSocket(name: SocketName, fd: number): void;
+/** Holds a listening socket beyond the life of this process. */
+interface SocketStore {
+  storeSocket(name: SocketName, fd: number): void;
   dropSocket(name: SocketName): void;
 }
 
-const nothing: Inheritance = { sockets: new Map(), bound: new Set(), connections: [] };
+const nothing: Handover = { sockets: new Map(), bound: new Set(), connections: [] };
 
 /**
  * The listening sockets, and connections that came with them. They are held here and not by the daemon that accepts
@@ -24,20 +22,20 @@ const nothing: Inheritance = { sockets: new Map(), bound: new Set(), connections
 export class ListeningSockets {
   readonly #settings: Settings;
   readonly #descriptors: Map<SocketName, number>;
-  readonly #keeper: SocketKeeper | undefined;
-  /** by this process, or by one before it: their files are to be removed */
+  readonly #socketStore: SocketStore | undefined;
+  /** bound by this process or by one before it: their files are removed in the end */
   readonly #bound: Set<SocketName>;
   /** of --source; undefined: there is none */
   readonly source: GuestSocket | undefined;
   #connections: readonly HandoverConnection[];
 
-  /** keeper: keeps a socket open that this process has bound, should it be killed */
-  constructor(settings: Settings, inherited = nothing, keeper?: SocketKeeper) {
+  /** socketStore: holds a socket that this process has bound, should it be killed */
+  constructor(settings: Settings, received = nothing, socketStore?: SocketStore) {
     this.#settings = settings;
-    this.#keeper = keeper;
-    this.#descriptors = new Map(inherited.sockets);
-    this.#bound = new Set(inherited.bound);
-    this.#connections = inherited.connections;
+    this.#socketStore = socketStore;
+    this.#descriptors = new Map(received.sockets);
+    this.#bound = new Set(received.bound);
+    this.#connections = received.connections;
     this.source = settings.source === undefined ? undefined : new GuestSocket(guestDirectoryOf(settings.source));
     if (this.source === undefined) this.#forgetSource();
   }
@@ -71,7 +69,7 @@ export class ListeningSockets {
    */
   giveBack(): unknown {
     if (this.source === undefined) return undefined;
-    this.#keeper?.dropSocket('source');
+    this.#socketStore?.dropSocket('source');
     try {
       this.source.giveBack();
       return undefined;
@@ -80,24 +78,24 @@ export class ListeningSockets {
     }
   }
 
-  /** The connections that wait to be taken in; they belong to whoever asks. */
+  /** The connections that were received; the caller owns them. */
   takeConnections(): readonly HandoverConnection[] {
     const connections = this.#connections;
     this.#connections = [];
     return connections;
   }
 
-  /** For the next daemon that asks. */
-  keep(connections: readonly HandoverConnection[]): void {
+  /** For the next daemon, in this process or in another. */
+  putConnections(connections: readonly HandoverConnection[]): void {
     this.#connections = connections;
   }
 
-  /** What another process goes on with, in copies that stay here. */
-  inheritance(): Inheritance {
+  /** What a new process is given, in copies: this process still has everything. */
+  handover(): Handover {
     return { sockets: this.#descriptors, bound: this.#bound, connections: this.#connections };
   }
 
-  /** Nothing is accepted any more. handedOver: somebody else is there who does, on the same files */
+  /** handedOver: another process accepts on the same files, which stay */
   close(handedOver = false): void {
     if (!handedOver) {
       this.giveBack();
@@ -108,13 +106,13 @@ export class ListeningSockets {
     closeAll(this.takeConnections());
   }
 
-  /** Nobody would accept on what was kept of a source that is not followed any more. */
+  /** Closes the socket of a source that is not followed any more: nobody would accept on it. */
   #forgetSource(): void {
     const fd = this.#descriptors.get('source');
     if (fd === undefined) return;
     closeSync(fd);
     this.#descriptors.delete('source');
-    this.#keeper?.dropSocket('source');
+    this.#socketStore?.dropSocket('source');
   }
 
   #bindAt(source: GuestSocket): number {
@@ -123,8 +121,8 @@ export class ListeningSockets {
     const last = this.#descriptors.get('source');
     this.#descriptors.set('source', fd);
     if (last !== undefined) closeSync(last); // now, so that the new one has another number
-    this.#keeper?.dropSocket('source');
-    this.#keeper?.keepSocket('source', fd);
+    this.#socketStore?.dropSocket('source');
+    this.#socketStore?.storeSocket('source', fd);
     return fd;
   }
 

@@ -1,29 +1,34 @@
 import { closeSync } from 'node:fs';
+import { socketPaths } from '../config/paths.js';
 import { Fault } from '../errors.js';
 import { getSystemErrorName } from '../gate/system-error.js';
 import { connectUnix, receiveMessage, sendMessage } from '../gate/unix-socket.js';
-import { takeoverPath } from './give.js';
-import { socketPaths } from './listening-sockets.js';
+import { connectionsNamed } from './connection-names.js';
 import {
-  connectionsNamed,
+  type Handover,
   type HandoverConnection,
-  type Inheritance,
+  type HandoverLine,
+  readyLine,
   type SocketName,
   socketNames,
+  takeoverPath,
+  takeoverUpgrade,
 } from './protocol.js';
 
-/** The daemon that this one replaces. It goes on by itself should this process end before `ready`. */
-export interface Predecessor {
-  readonly inheritance: Inheritance;
+/** The old process, seen from the new one. It goes on by itself should this process end before `ready`. */
+export interface OldProcess {
+  readonly handover: Handover;
   /** It may end. */
   ready(): void;
 }
 
 /**
- * Asks the daemon of a run directory to stop, and waits for its sockets; its store is closed then. undefined: none runs.
+ * Asks the daemon of a run directory to stop, and receives its sockets and connections; its store is closed then.
+ * undefined: none runs.
+ * @param seconds within which that daemon must show each time that it has not hung; 0: any time
  * @throws Fault takeover-refused
  */
-export async function takeOver(runDir: string): Promise<Predecessor | undefined> {
+export async function receiveHandover(runDir: string, seconds: number): Promise<OldProcess | undefined> {
   const path = socketPaths(runDir).control;
   const socket = connectUnix(path);
   if (typeof socket !== 'number') {
@@ -31,50 +36,45 @@ export async function takeOver(runDir: string): Promise<Predecessor | undefined>
     if (reason === 'ENOENT' || reason === 'ECONNREFUSED') return undefined;
     throw refused(`${path}: ${reason}`);
   }
-  const conversation = new Conversation(socket);
+  const conversation = new Conversation(socket, seconds);
   try {
     await conversation.ask();
-    const inheritance = await conversation.inherit();
-    return { inheritance, ready: () => conversation.isReady() };
+    const handover = await conversation.receive();
+    return { handover, ready: () => conversation.ready() };
   } catch (error) {
     conversation.end();
     throw error;
   }
 }
 
-/** One line of the hand-over: what the next descriptors are. */
-interface Line {
-  readonly socket?: SocketName;
-  /** false: its file is not the process's to remove */
-  readonly bound?: boolean;
-  readonly connections?: string;
-  readonly count: number;
-}
-
-/** The new process's side of the hand-over; src/handover/give.ts is the other. */
+/** The new process's side; src/handover/give.ts is the other. */
 class Conversation {
   readonly #socket: number;
+  readonly #seconds: number;
   #text = '';
   #descriptors: number[] = [];
 
-  constructor(socket: number) {
+  constructor(socket: number, seconds: number) {
     this.#socket = socket;
+    this.#seconds = seconds === 0 ? Number.POSITIVE_INFINITY : seconds;
   }
 
   async ask(): Promise<void> {
-    const headers = 'Host: devlxd\r\nConnection: Upgrade\r\nUpgrade: devlxd-takeover\r\n';
+    const headers = `Host: devlxd\r\nConnection: Upgrade\r\nUpgrade: ${takeoverUpgrade}\r\n`;
     sendMessage(this.#socket, `GET ${takeoverPath} HTTP/1.1\r\n${headers}\r\n`);
     const head = await this.#until('\r\n\r\n');
     if (/^HTTP\/1\.1 101 /.test(head)) return;
     throw refused(errorOf(await this.#until('}\n')));
   }
 
-  async inherit(): Promise<Inheritance> {
+  async receive(): Promise<Handover> {
     const sockets = new Map<SocketName, number>();
     const bound = new Set<SocketName>();
     const connections: HandoverConnection[] = [];
     for (;;) {
-      const line = JSON.parse(await this.#until('\n')) as Line;
+      const text = await this.#until('\n');
+      if (text === '\n') continue; // the old process is alive and still stopping
+      const line = JSON.parse(text) as HandoverLine;
       const descriptors = this.#descriptors.splice(0, line.count);
       if (line.connections !== undefined) connections.push(...connectionsNamed(line.connections, descriptors));
       else if (socketNames.some((name) => name === line.socket)) {
@@ -85,11 +85,11 @@ class Conversation {
     }
   }
 
-  isReady(): void {
+  ready(): void {
     try {
-      sendMessage(this.#socket, 'ready\n');
+      sendMessage(this.#socket, readyLine);
     } catch {
-      // It has died since: everything is here.
+      // The old process has died since; everything is here.
     }
     this.end();
   }
@@ -101,10 +101,12 @@ class Conversation {
   /** What comes up to and with a mark. */
   async #until(mark: string): Promise<string> {
     while (!this.#text.includes(mark)) {
-      const { text, descriptors } = await receiveMessage(this.#socket);
-      if (text === '') throw refused('the running devlxd has closed the connection');
-      this.#text += text;
-      this.#descriptors.push(...descriptors);
+      const message = await receiveMessage(this.#socket, this.#seconds);
+      if (message === undefined)
+        throw refused(`it has hung for ${this.#seconds} seconds (--handover-seconds); end it with SIGKILL, then start`);
+      if (message.text === '') throw refused('the running devlxd has closed the connection');
+      this.#text += message.text;
+      this.#descriptors.push(...message.descriptors);
     }
     const end = this.#text.indexOf(mark) + mark.length;
     const found = this.#text.slice(0, end);

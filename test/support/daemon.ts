@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { HostClient, instancePath } from '../../src/cli/with-client.js';
+import { socketPaths } from '../../src/config/paths.js';
 import { listenUnix } from '../../src/gate/unix-socket.js';
-import { socketPaths } from '../../src/handover/listening-sockets.js';
 import { metricValue, samplesOf } from '../../src/metrics/exposition.js';
 import { packageRoot } from '../../src/package-root.js';
 
@@ -189,5 +189,19 @@ function parse(line: string): LogLine | undefined {
     return JSON.parse(line) as LogLine;
   } catch {
     return undefined;
+  }
+}
+
+/** Runs work with a daemon of its own, which is removed afterwards. */
+export async function withDaemon(
+  work: (daemon: TestDaemon) => Promise<void>,
+  options: readonly string[] = [],
+  start: (options: readonly string[]) => Promise<TestDaemon> = TestDaemon.start,
+): Promise<void> {
+  const daemon = await start(options);
+  try {
+    await work(daemon);
+  } finally {
+    await daemon.remove();
   }
 }

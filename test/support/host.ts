@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import WebSocket from 'ws';
-import { socketPaths } from '../../src/handover/listening-sockets.js';
+import { socketPaths } from '../../src/config/paths.js';
 import type { TestDaemon } from './daemon.js';
 import { type Answer, ask } from './http.js';
 

@@ -21,7 +21,7 @@ export class Session {
     // undici expects to hear of a connection later, never at once.
     const connect: buildConnector.connector = (_options, callback) =>
       setImmediate(() => (socket.destroyed ? callback(new Error('connection closed'), null) : callback(null, socket)));
-    this.#client = new Client('http://lxd', { connect });
+    this.#client = new Client('http://lxd', { connect, keepAliveTimeout: 600_000 });
   }
 
   async ask(path: string, { method = 'GET', headers = {}, body }: Asking = {}): Promise<Answer> {

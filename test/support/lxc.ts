@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { socketPaths } from '../../src/handover/listening-sockets.js';
+import { socketPaths } from '../../src/config/paths.js';
 import type { TestDaemon } from './daemon.js';
 
 const version = spawnSync('lxc', ['--version'], { encoding: 'utf8', timeout: 10_000 });

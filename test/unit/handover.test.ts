@@ -2,15 +2,11 @@ import assert from 'node:assert/strict';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { test } from 'node:test';
 import { InFlight } from '../../src/concurrency/in-flight.js';
-import { inheritedFromManager } from '../../src/daemon/systemd.js';
+import { handoverFromManager } from '../../src/daemon/systemd.js';
 import type { Gate } from '../../src/gate/gate.js';
+import { byConnectionName, connectionName, connectionNamed } from '../../src/handover/connection-names.js';
 import { admitGuests } from '../../src/handover/connections.js';
-import {
-  byDescriptorName,
-  connectionNamed,
-  descriptorName,
-  type HandoverConnection,
-} from '../../src/handover/protocol.js';
+import type { HandoverConnection } from '../../src/handover/protocol.js';
 import type { RunningInstances } from '../../src/instances/running-instances.js';
 
 const callers = [
@@ -19,19 +15,27 @@ const callers = [
   { instanceId: 2 ** 40, startTicks: 2 ** 50, root: true },
 ];
 
-test('the name of a kept connection says whose it is, as systemd allows names to be', () => {
+test('the name of a connection says which caller it is of, as systemd allows names to be', () => {
   for (const caller of callers) {
-    const name = descriptorName({ socket: 'guest', caller });
+    const name = connectionName({ socket: 'guest', caller });
     assert.match(name, /^[\x21-\x7e]{1,255}$/);
     assert.ok(!name.includes(':'));
     assert.deepEqual(connectionNamed(name, 7), { fd: 7, socket: 'guest', caller });
   }
-  assert.deepEqual(connectionNamed(descriptorName({ socket: 'control', caller: undefined }), 7), {
+  assert.deepEqual(connectionNamed(connectionName({ socket: 'control', caller: undefined }), 7), {
     fd: 7,
     socket: 'control',
     caller: undefined,
   });
-  for (const other of ['guest', 'kept.', 'kept.1.2', 'kept.1.2.3', 'kept.1.2.1.', 'kept.-1.2.1', 'xkept.1.2.1'])
+  for (const other of [
+    'guest',
+    'connection.',
+    'connection.1.2',
+    'connection.1.2.3',
+    'connection.1.2.1.',
+    'connection.-1.2.1',
+    'xconnection.1.2.1',
+  ])
     assert.equal(connectionNamed(other, 7), undefined, other);
 });
 
@@ -40,16 +44,16 @@ test('connections of the same name go together, so many at a time', () => {
     { length: 10 },
     (_, fd): HandoverConnection => ({ fd, socket: 'guest', caller: callers[fd % 2] }),
   );
-  assert.deepEqual(byDescriptorName(connections, 3), [
-    ['kept', [0, 2, 4]],
-    ['kept', [6, 8]],
-    ['kept.1.0.0', [1, 3, 5]],
-    ['kept.1.0.0', [7, 9]],
+  assert.deepEqual(byConnectionName(connections, 3), [
+    ['connection', [0, 2, 4]],
+    ['connection', [6, 8]],
+    ['connection.1.0.0', [1, 3, 5]],
+    ['connection.1.0.0', [7, 9]],
   ]);
-  assert.deepEqual(byDescriptorName([], 3), []);
+  assert.deepEqual(byConnectionName([], 3), []);
 });
 
-test('a kept connection of an instance that does not run any more is closed', () => {
+test('a connection of an instance that does not run any more is closed', () => {
   const [stays, goes] = [0, 1].map(() => openSync('/dev/null', 'r')) as [number, number];
   const readmitted: unknown[] = [];
   const gate = { readmit: (...all: unknown[]) => readmitted.push(all) } as unknown as Gate;
@@ -67,7 +71,7 @@ test('a kept connection of an instance that does not run any more is closed', ()
 
 test("another process's sockets are not taken, and not passed on", () => {
   const environment = { LISTEN_PID: String(process.pid + 1), LISTEN_FDS: '2', LISTEN_FDNAMES: 'guest:control', X: '1' };
-  const { sockets, connections } = inheritedFromManager(environment);
+  const { sockets, connections } = handoverFromManager(environment);
   assert.deepEqual([sockets.size, connections.length], [0, 0]);
   assert.deepEqual(Object.keys(environment), ['X']);
 });
