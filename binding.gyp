@@ -68,8 +68,10 @@
       "ldflags": ["-static-pie"],
       "sources": [
         "native/hook/answer.cc",
+        "native/hook/exchange.cc",
         "native/hook/hook.cc",
         "native/hook/json.cc",
+        "native/hook/patience.cc",
         "native/hook/request.cc",
       ],
     },

@@ -31,6 +31,7 @@ const programs = {
       'gate/request_head',
       'gate/response_cache',
       'hook/answer',
+      'hook/json',
       'identity/accept_clock',
       'identity/caller',
       'identity/instance_table',

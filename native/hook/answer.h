@@ -7,8 +7,8 @@
 
 namespace devlxd::hook {
 
-// What the daemon's whole answer, head and body, has against the order, in one line; nothing
-// when it is carried out.
+// What the daemon's whole answer, head and body, has against the order, in one line that a log
+// takes; nothing when it is carried out.
 std::optional<std::string> complaint_in(std::string_view answer);
 
 }  // namespace devlxd::hook

@@ -1,12 +1,11 @@
 // What container runtimes call when a container starts and stops. It hands over to the daemon what
 // it was given and says what the daemon says: the rest is in src/control/hook-handlers.ts. In C++,
 // because Node's start would take longer than all of it.
-#include <sys/socket.h>
-#include <sys/time.h>
+#include <fcntl.h>
 #include <syslog.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,25 +15,25 @@
 #include <vector>
 
 #include "hook/answer.h"
+#include "hook/exchange.h"
+#include "hook/patience.h"
 #include "hook/request.h"
-#include "os/own_fd.h"
-#include "os/unix_address.h"
 
 namespace devlxd::hook {
 namespace {
 
 constexpr const char* kHelp =
-    "Usage: devlxd-hook lxc [KEY=VALUE...]\n"
-    "       devlxd-hook oci\n"
-    "       devlxd-hook nspawn start|stop NAME [KEY=VALUE...]\n"
+    "Usage: devlxd-hook lxc [--name NAME] [--project PROJECT] [KEY=VALUE...]\n"
+    "       devlxd-hook oci [--project PROJECT] [KEY=VALUE...]\n"
+    "       devlxd-hook nspawn start|stop MACHINE [--name NAME] [--project PROJECT]\n"
+    "                          [--supervisor PID] [KEY=VALUE...]\n"
     "\n"
     "Tells devlxd that a container starts or stops; for the configuration of its runtime, see\n"
     "docs/runtimes.md. The instance is made when there is none of that name.\n"
     "\n"
     "  --run-dir DIR         of the daemon (DEVLXD_RUN_DIR; /run/devlxd)\n"
-    "  --on-error fail|ignore  what a container does that devlxd does not take: it is not "
-    "started,\n"
-    "                        or it is without its guest API (DEVLXD_HOOK_ON_ERROR; fail)\n"
+    "  --on-error ignore|fail  what a container does that devlxd does not take: it starts without\n"
+    "                        its guest API, or not at all (DEVLXD_HOOK_ON_ERROR; ignore)\n"
     "  -h, --help\n"
     "\n"
     "Examples:\n"
@@ -42,12 +41,11 @@ constexpr const char* kHelp =
     "  devlxd-hook oci < state.json\n"
     "  devlxd-hook nspawn start web1 --supervisor 4711\n";
 
-constexpr int kPatienceSeconds = 10;
-constexpr size_t kLongestInput = 1 << 20;
+constexpr size_t kLongestInput = 4 << 20;
 
 struct Options {
   std::string run_dir = "/run/devlxd";
-  bool ignore_errors = false;
+  bool ignore_errors = true;
   std::vector<std::string> words;  // the runtime first
 };
 
@@ -64,12 +62,15 @@ int usage(const std::string& problem) {
   return 2;
 }
 
-std::string read_input() {
+// To the end, which a runtime may wait for.
+std::string read_input(std::string& problem) {
   std::string text;
   char buffer[16 * 1024];
-  for (ssize_t size; text.size() < kLongestInput && (size = read(0, buffer, sizeof buffer)) > 0;) {
-    text.append(buffer, static_cast<size_t>(size));
+  for (ssize_t size; (size = read(0, buffer, sizeof buffer)) > 0 && !patience_is_over();) {
+    if (text.size() <= kLongestInput) text.append(buffer, static_cast<size_t>(size));
   }
+  if (patience_is_over()) problem = "the runtime has not said all of the container's state";
+  if (text.size() > kLongestInput) problem = "the container's state is longer than 4 MiB";
   return text;
 }
 
@@ -78,80 +79,36 @@ bool is_told(std::string_view variable) {
   return variable.starts_with("LXC_") || variable.starts_with("MAINPID=");
 }
 
-Order order_of(const Options& options) {
+Order order_of(const Options& options, std::string& problem) {
   Order order;
   order.runtime = options.words[0];
   order.arguments.assign(options.words.begin() + 1, options.words.end());
   for (char** variable = environ; *variable != nullptr; variable++) {
     if (is_told(*variable)) order.environment.emplace_back(*variable);
   }
-  if (order.runtime == "oci") order.input = read_input();
+  if (order.runtime == "oci") order.input = read_input(problem);
   return order;
 }
 
-std::string describe_connect(const std::string& path, int code) {
-  switch (code) {
-    case ENOENT:
-      return "no devlxd runs here: there is no " + path + "; start it first, or name its --run-dir";
-    case ECONNREFUSED:
-      return "no devlxd listens on " + path + "; start it first";
-    case EACCES:
-      return "this user may not use " + path +
-             "; a runtime without root needs a devlxd of the same user, or its --group";
-    default:
-      return path + ": " + strerror(code);
-  }
-}
-
-OwnFd connect_to(const std::string& path, std::string& problem) {
-  const UnixAddress address(path);
-  if (address.length == 0) {
-    problem = describe_connect(path, ENAMETOOLONG);
-    return OwnFd();
-  }
-  OwnFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval patience = {kPatienceSeconds, 0};
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (connect(fd.get(), address.get(), address.length) != 0) {
-    problem = describe_connect(path, errno);
-    fd.reset();
-  }
-  return fd;
-}
-
-// HTTP/1.0: the answer ends with the connection.
-std::string exchange(int fd, const std::string& request, std::string& problem) {
-  for (size_t sent = 0; sent < request.size();) {
-    const ssize_t size = send(fd, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-    if (size < 0) {
-      problem = std::string("devlxd does not listen: ") + strerror(errno);
-      return "";
-    }
-    sent += static_cast<size_t>(size);
-  }
-  std::string answer;
-  char buffer[4096];
-  ssize_t size;
-  while ((size = read(fd, buffer, sizeof buffer)) > 0) {
-    answer.append(buffer, static_cast<size_t>(size));
-  }
-  if (size < 0 && errno == EAGAIN) {
-    problem = "devlxd has not answered within " + std::to_string(kPatienceSeconds) + " s";
-  } else if (answer.empty()) {
-    problem = "devlxd closed the connection: it takes orders from root and its own user only";
-  }
-  return answer;
-}
-
 int run(const Options& options) {
+  begin_patience(options.ignore_errors ? 0 : 1);
   std::string problem;
-  const OwnFd fd = connect_to(options.run_dir + "/control.sock", problem);
+  const Order order = order_of(options, problem);
   if (!problem.empty()) return complain(options, problem);
-  const std::string answer = exchange(fd.get(), request_of(order_of(options)), problem);
+  const std::string answer =
+      exchange(options.run_dir + "/control.sock", request_of(order), problem);
   if (!problem.empty()) return complain(options, problem);
   const std::optional<std::string> complaint = complaint_in(answer);
   return complaint ? complain(options, *complaint) : 0;
+}
+
+// A runtime may have closed them, and the next file opened would take what is said to them; and
+// what is said to a pipe that nobody reads any more must not end this process.
+void open_standard_streams() {
+  int fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_RDWR);
+  if (fd >= 0) close(fd);
+  signal(SIGPIPE, SIG_IGN);
 }
 
 bool read_policy(std::string_view text, bool& ignore) {
@@ -193,4 +150,7 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace
 }  // namespace devlxd::hook
 
-int main(int argc, char** argv) { return devlxd::hook::parse_and_run(argc, argv); }
+int main(int argc, char** argv) {
+  devlxd::hook::open_standard_streams();
+  return devlxd::hook::parse_and_run(argc, argv);
+}

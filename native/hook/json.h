@@ -6,8 +6,8 @@
 
 namespace devlxd::hook {
 
-// The text as a string of JSON, quotes included. Bytes that are no UTF-8 stay as they are, for the
-// reader to replace.
+// The text as a string of JSON, quotes included. A byte that is no UTF-8 becomes a lone surrogate,
+// U+DC00 and the byte, which no reader takes for text: it can say where it is.
 std::string json_string(std::string_view text);
 
 }  // namespace devlxd::hook

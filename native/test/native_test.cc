@@ -17,6 +17,7 @@
 #include "gate/request_head.h"
 #include "gate/response_cache.h"
 #include "hook/answer.h"
+#include "hook/json.h"
 #include "identity/caller.h"
 #include "identity/instance_table.h"
 #include "identity/namespace_cache.h"
@@ -115,6 +116,21 @@ void test_request_heads() {
   }
 }
 
+void test_hook_json() {
+  CHECK(hook::json_string("a\"\\\n\x7f") == "\"a\\\"\\\\\\u000a\x7f\"");
+  for (const char* text :
+       {"\xc3\xa9", "\xe2\x98\x83", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf", "\xef\xbf\xbd"}) {
+    CHECK(hook::json_string(text) == std::string("\"") + text + "\"");
+  }
+  CHECK(hook::json_string("a\xff") == "\"a\\udcff\"");
+  CHECK(hook::json_string("\xc3") == "\"\\udcc3\"");
+  CHECK(hook::json_string("\xc3(") == "\"\\udcc3(\"");
+  CHECK(hook::json_string("\xc0\xaf") == "\"\\udcc0\\udcaf\"");             // overlong
+  CHECK(hook::json_string("\xe0\x80\xaf") == "\"\\udce0\\udc80\\udcaf\"");  // overlong
+  CHECK(hook::json_string("\xed\xa0\x80") == "\"\\udced\\udca0\\udc80\"");  // a surrogate
+  CHECK(hook::json_string("\xf4\x90\x80\x80") == "\"\\udcf4\\udc90\\udc80\\udc80\"");
+}
+
 void test_hook_answers() {
   const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
   CHECK(!hook::complaint_in(head + "ok\n"));
@@ -123,6 +139,8 @@ void test_hook_answers() {
   CHECK(hook::complaint_in("HTTP/1.1 404 Not Found\nok\n") ==
         "devlxd answers \"HTTP/1.1 404 Not Found\"; is it older than this hook?");
   CHECK(hook::complaint_in(""));
+  CHECK(hook::complaint_in(head + "error: a\x1b[2Jb\r\n") == "a [2Jb");
+  CHECK(hook::complaint_in(head + "error: " + std::string(1 << 20, 'x'))->size() == 503);
 }
 
 // Whatever the text is, a parser gives a value or none.
@@ -447,6 +465,7 @@ int run() {
   test_answers();
   test_rates();
   test_hook_answers();
+  test_hook_json();
   const int best = static_cast<int>(best_identity_method());
   for (int path = best; path <= static_cast<int>(IdentityMethod::kProcfs); path++) {
     test_identity(static_cast<IdentityMethod>(path), socket_path);

@@ -95,7 +95,7 @@ export class RunningInstances extends EventEmitter<Events> {
       if (confirm !== undefined && !(await confirm())) throw new Fault('cannot-register', `It is not process ${pid}.`);
       const started = await this.#storeStarted(describe, run, requestor);
       if (!starting.exited) return this.#enter(slot, started);
-      await this.#storeExited(started, run);
+      await this.#storeGone(started, run);
       throw new Fault('cannot-register', `Process ${pid} has exited.`);
     } catch (error) {
       // After its exit the slot may be another's already.
@@ -127,7 +127,7 @@ export class RunningInstances extends EventEmitter<Events> {
     await this.#forgetEarlierBoots();
     const stored = this.#registry.list().filter((instance) => instance.run !== undefined);
     const gone = stored.filter((instance) => !this.#reattachOne(instance, instance.run as Run));
-    await Promise.all(gone.map((instance) => this.#storeExited(instance, instance.run as Run)));
+    await Promise.all(gone.map((instance) => this.#storeGone(instance, instance.run as Run)));
     const running = stored.length - gone.length;
     if (stored.length > 0) this.#log.info({ running, stopped: gone.length }, 'instances taken up again');
   }
@@ -155,7 +155,7 @@ export class RunningInstances extends EventEmitter<Events> {
       this.#leave(slot, instance);
       this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'init exited');
       if (this.#closed) continue;
-      this.#storeExited(instance, instance.run as Run)
+      this.#storeStopped(instance, instance.run as Run)
         .then(() => this.emit('stopped', instance))
         .catch((error: unknown) => this.#log.error({ err: error, instance: instance.name }, 'stop not stored'));
     }
@@ -228,8 +228,8 @@ export class RunningInstances extends EventEmitter<Events> {
     return this.#registry.transact((transaction) => void stopped(transaction, instance, run), requestor);
   }
 
-  /** Its container is gone, and in the same commit an instance that was made for it. */
-  #storeExited(instance: Instance, run: Run): Promise<void> {
+  /** Nobody will say that its container has ended: what was made for it goes in the same commit. */
+  #storeGone(instance: Instance, run: Run): Promise<void> {
     return this.#registry.transact((transaction) => {
       const after = stopped(transaction, instance, run);
       if (after !== undefined && isTemporary(after)) transaction.remove(after);

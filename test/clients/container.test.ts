@@ -113,10 +113,10 @@ describe('containers', { skip: missing ?? false }, () => {
   }
 
   /** A container whose runtime registers it with the daemon of a run directory. */
-  function hooked(runtime: Runtime, t: TestContext, script: string, runDir = daemon.runDir): Booted {
+  function hooked(runtime: Runtime, t: TestContext, script: string, runDir = daemon.runDir, onError = 'fail'): Booted {
     const { name, ...rest } = container(`/bin/${script}`, [devLxd(daemon.runDir)]);
     const program = join(packageRoot, 'build/Release/devlxd-hook');
-    const made = { name, ...rest, hook: { program, runDir, config: { 'user.mark': markOf(name) } } };
+    const made = { name, ...rest, hook: { program, runDir, onError, config: { 'user.mark': markOf(name) } } };
     let ended: Ended | undefined;
     const end = endOf(runtime.run(made)).then((result) => {
       ended = result;
@@ -177,11 +177,12 @@ describe('containers', { skip: missing ?? false }, () => {
       assert.equal(ended()?.code, 0, ended()?.output);
       assert.equal(read('mark'), markOf(name));
       assert.equal(JSON.parse(read('event')).metadata.key, 'user.change');
+      assert.doesNotMatch(ended()?.output ?? '', /hook/i); // none of them has failed
       if (runtime.deletes) await assert.rejects(daemon.status(name), /not found/);
       else assert.equal(await daemon.status(name), 'Stopped');
     });
 
-    test(`${runtime.name}: a hook that finds no daemon keeps a container from starting`, async (t) => {
+    test(`${runtime.name}: a hook that finds no daemon keeps a container from starting, where it is told to`, async (t) => {
       const reason = await obstacle(runtime);
       if (reason !== undefined) return t.skip(reason);
       const { ended, read } = hooked(runtime, t, 'boot', join(directory, 'nowhere'));
@@ -189,6 +190,14 @@ describe('containers', { skip: missing ?? false }, () => {
       assert.notEqual(ended()?.code, 0);
       assert.match(ended()?.output ?? '', runtime.hidesHooks ?? /no devlxd runs here/);
       assert.throws(() => read('mark'), { code: 'ENOENT' });
+    });
+
+    test(`${runtime.name}: a container starts where its hook finds no daemon`, async (t) => {
+      const reason = await obstacle(runtime);
+      if (reason !== undefined) return t.skip(reason);
+      const { ended } = hooked(runtime, t, 'true', join(directory, 'nowhere'), 'ignore');
+      await eventually('it has ended', () => ended() !== undefined);
+      assert.equal(ended()?.code, 0, ended()?.output);
     });
 
     test(`${runtime.name}: cloud-init, with the machine's own /usr, finds its data source`, async (t) => {

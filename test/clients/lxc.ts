@@ -48,7 +48,7 @@ function lxcEnvironment(): NodeJS.ProcessEnv {
 
 function lxcConfiguration(container: Container, rootUid: number): string[] {
   const { name, directory, rootFileSystem, mounts, command, hook } = container;
-  const called = hook && `${hook.program} --run-dir ${hook.runDir} lxc`;
+  const called = hook && `${hook.program} --run-dir ${hook.runDir} --on-error ${hook.onError} lxc`;
   const words = hook && assignments(hook).map((word) => `'${word}'`);
   const mapped = rootUid === 0 ? [] : ['u', 'g'];
   return [

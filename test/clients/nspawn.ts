@@ -39,7 +39,7 @@ function hooked(container: Container): string[] {
     'exit $code',
     '',
   ];
-  const called = `${hook.program} --run-dir ${hook.runDir} nspawn`;
+  const called = `${hook.program} --run-dir ${hook.runDir} --on-error ${hook.onError} nspawn`;
   const words = assignments(hook).map((word) => `'${word}'`);
   const start = `start() { ${called} start ${name} "$@" ${words.join(' ')}; }`;
   const stop = `stop() { ${called} stop ${name}; }`;

@@ -63,8 +63,8 @@ export function annotationsOf({ config }: Hook): Record<string, string> {
 }
 
 /** The words of the hook; as execve(2) has them, with its name first. */
-export function argumentsOf({ runDir }: Hook): string[] {
-  return ['devlxd-hook', '--run-dir', runDir, 'oci'];
+export function argumentsOf({ runDir, onError }: Hook): string[] {
+  return ['devlxd-hook', '--run-dir', runDir, '--on-error', onError, 'oci'];
 }
 
 function hooksOf(hook: Hook): object {

@@ -30,6 +30,8 @@ export interface Container {
 export interface Hook {
   readonly program: string;
   readonly runDir: string;
+  /** fail or ignore */
+  readonly onError: string;
   /** keys of the instance */
   readonly config: Readonly<Record<string, string>>;
 }
