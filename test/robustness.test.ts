@@ -119,13 +119,11 @@ test('a handler that throws: 500 for the guest, the detail for the log, and the 
     assert.deepEqual([answer.status, answer.body], [500, 'Internal Server Error\n']);
     const flood = 300;
     const session = new Session(one.connect(faulty.socket));
-    const began = performance.now();
     for (let n = 0; n < flood; n++) assert.equal((await session.ask('/1.0/devices')).status, 500);
-    const seconds = Math.ceil((performance.now() - began) / 1000);
     await session.close();
     const lines = faulty.log.filter(({ msg }) => msg === 'guest request failed');
     assert.equal((lines[0]?.['err'] as { message?: string } | undefined)?.message, 'thrown on purpose');
-    assert.ok(lines.length <= 2 + seconds, `${lines.length} lines in ${seconds} s`);
+    assert.ok(lines.length <= 10, `${lines.length} lines`);
     assert.equal((await ask(one.connect(faulty.socket), '/1.0/config/user.mark')).body, 'here');
   } finally {
     await faulty.remove();

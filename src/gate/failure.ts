@@ -8,7 +8,9 @@ export function describe({ call, errno }: Failure): string {
 
 /** @throws Error, when the call failed */
 export function check(failure: Failure, doing: string): void {
-  if (failure.errno !== 0) throw new Error(`${doing}: ${describe(failure)}`);
+  if (failure.errno === 0) return;
+  const code = getSystemErrorName(failure.errno);
+  throw Object.assign(new Error(`${doing}: ${describe(failure)}`), { code });
 }
 
 /** @throws Error, when there is no descriptor */

@@ -16,6 +16,7 @@ import type { SourceImages } from '../sources/exported-images.js';
 import { CatchingUp, type Listeners } from './events/listeners.js';
 import type { GuestExchange } from './exchange.js';
 import { type Errors, errors, errorsOf } from './guest-errors.js';
+import { cut, GuestLog } from './guest-log.js';
 import type { BodyReply, ChangeReply, EventsReply, ExportReply, ReadReply, Reply } from './guest-reply.js';
 import { ExportQueue } from './images/export-queue.js';
 import { sendLocalImage } from './images/local-image.js';
@@ -25,9 +26,6 @@ import { SharedBuffers } from './shared-buffers.js';
 
 /** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
 const lastBodySeconds = 1;
-
-/** Between two lines about requests that failed: while the disk is full, a guest makes as many of them as it likes. */
-const failureMilliseconds = 1000;
 
 const nothing: readonly never[] = [];
 
@@ -42,6 +40,7 @@ export class GuestDispatcher {
   readonly #pacedQueue: PacedQueue;
   readonly #limits: Limits;
   readonly #log: Log;
+  readonly #guestLog: GuestLog;
   readonly requests = new RequestCounts();
   readonly limitHits: LimitHits;
   readonly bytes = new SharedBuffers();
@@ -51,7 +50,6 @@ export class GuestDispatcher {
   readonly #requestsOf = new Map<number, number>();
   readonly #errors: Errors;
   #failures = 0;
-  #nextFailureAt = 0;
 
   /** sourceImages: of the source that is followed, if one is */
   constructor(
@@ -64,8 +62,9 @@ export class GuestDispatcher {
     log: Log,
     sourceImages?: SourceImages,
   ) {
+    const guestLog = new GuestLog(log);
     this.#errors = errorsOf(sourceImages?.name); // for those of whom unidentified knows whose they are
-    this.#sourcedImages = sourceImages && new SourceImageSender(sourceImages, log);
+    this.#sourcedImages = sourceImages && new SourceImageSender(sourceImages, guestLog);
     this.#registry = registry;
     this.#running = running;
     this.#listeners = listeners;
@@ -75,6 +74,7 @@ export class GuestDispatcher {
     this.#exports = new ExportQueue(limits, (id) => this.limitHits.add('image-exports', id));
     this.#pacedQueue = new PacedQueue(limits, (id) => this.limitHits.add('stored-requests-per-second', id));
     this.#log = log;
+    this.#guestLog = guestLog;
     registry.on('changes', (changes) => {
       for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
     });
@@ -199,7 +199,7 @@ export class GuestDispatcher {
     const connection = exchange.takeConnection(slot);
     this.#count(exchange, download.status);
     if (connection === undefined) return;
-    const answer = () => sendLocalImage(connection, this.#images, image, { ...download, pieces }, this.#log);
+    const answer = () => sendLocalImage(connection, this.#images, image, { ...download, pieces }, this.#guestLog);
     void this.#exports.send(id, connection.socket, answer);
   }
 
@@ -254,19 +254,21 @@ export class GuestDispatcher {
     if (caller < 0) this.limitHits.add(caller === unregistered ? 'hold-seconds' : 'unidentified');
     // Not more than debug: anyone on the host may cause as many of these as they like.
     const peer = exchange.credentials();
-    this.#log.debug({ ...peer, path: exchange.snapshot.path }, 'caller belongs to no registered instance');
+    this.#log.debug({ ...peer, path: cut(exchange.snapshot.path) }, 'caller belongs to no registered instance');
     this.#write(exchange, this.#errors.unknownCaller);
   }
 
+  /** An answer that cannot be written either is nothing that the next request should suffer from. */
   #failed(exchange: GuestExchange, error: unknown): void {
     const request = ++this.#failures;
-    const now = performance.now();
-    if (now >= this.#nextFailureAt) {
-      this.#nextFailureAt = now + failureMilliseconds;
-      const { method, path, query } = exchange.snapshot;
-      this.#log.error({ err: error, request, method, path, query }, 'guest request failed');
+    const { method, path, query } = exchange.snapshot;
+    this.#guestLog.error({ err: error, request, method, path, query }, 'guest request failed');
+    if (exchange.aborted) return;
+    try {
+      this.#write(exchange, this.#errors.internal);
+    } catch (second) {
+      this.#guestLog.error({ err: second, request, method, path, query }, 'guest request not answered');
     }
-    if (!exchange.aborted) this.#write(exchange, this.#errors.internal);
   }
 
   /** For answers that were not counted when they were made. */
@@ -281,6 +283,7 @@ export class GuestDispatcher {
 
   #trace({ snapshot }: GuestExchange, instance: string, reply: Reply): void {
     const outcome = reply.kind === 'body' ? reply.status : reply.kind;
-    this.#log.debug({ instance, method: snapshot.method, path: snapshot.path, outcome }, 'guest request');
+    const [method, path] = [cut(snapshot.method), cut(snapshot.path)];
+    this.#log.debug({ instance, method, path, outcome }, 'guest request');
   }
 }

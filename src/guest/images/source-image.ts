@@ -2,9 +2,9 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import type { Conditions } from '../../images/download.js';
-import type { Log } from '../../log.js';
 import type { SourceImages } from '../../sources/exported-images.js';
 import { errorsOf } from '../guest-errors.js';
+import type { GuestLog } from '../guest-log.js';
 import { type BodyReply, rawAnswer, rawReply } from '../guest-reply.js';
 
 /** The image that a guest has asked for. */
@@ -33,10 +33,10 @@ const passedHeaders = [
 /** Hands the images of a source on to guests, as they come. */
 export class SourceImageSender {
   readonly #images: SourceImages;
-  readonly #log: Log;
+  readonly #log: GuestLog;
   #failing = false;
 
-  constructor(images: SourceImages, log: Log) {
+  constructor(images: SourceImages, log: GuestLog) {
     this.#images = images;
     this.#log = log;
   }
