@@ -12,6 +12,7 @@ import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
 import { ask, ended, exchange, Session } from './support/http.js';
+import { frames, opcodes, upgrade } from './support/websocket-frames.js';
 
 const limits = {
   'connections-per-instance': 6,
@@ -29,6 +30,8 @@ const limits = {
   'event-backlog-instance': 3_000_000,
   'event-backlog-total': 3_400_000,
   'control-event-backlog': 65_536,
+  'websocket-frames': 3000,
+  'pong-backlog': 20_000,
   'ping-seconds': 1,
   'drain-seconds': 1,
   'config-keys': 8,
@@ -74,6 +77,13 @@ function stalled(from: Guest, text = ''): Socket {
   return socket;
 }
 
+/** A WebSocket of the guest's that reads nothing. */
+async function silentListener(): Promise<Socket> {
+  const socket = stalled(guest, upgrade);
+  await once(socket, 'readable');
+  return socket;
+}
+
 async function reached(limit: string): Promise<number> {
   return daemon.metric('devlxd_limit_hits_total', { limit });
 }
@@ -86,10 +96,6 @@ async function listening(): Promise<number> {
 async function change(times: number, bytes: number): Promise<void> {
   for (let n = 0; n < times; n++) await daemon.set('c1', { 'user.large': String(n % 10).repeat(bytes) });
 }
-
-const upgrade =
-  'GET /1.0/events HTTP/1.1\r\nHost: lxd\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
 
 interface Case {
   readonly reach: () => Promise<unknown> | unknown;
@@ -196,6 +202,14 @@ const cases: Partial<Record<CountedLimit, Case>> = {
       stalled(guest, upgrade);
       await change(8, 200_000);
     },
+  },
+  'websocket-frames': {
+    instance: 'c1',
+    reach: async () => (await silentListener()).write(frames(opcodes.pong, 0, limits['websocket-frames'] + 1)),
+  },
+  'pong-backlog': {
+    instance: 'c1',
+    reach: async () => (await silentListener()).write(frames(opcodes.ping, 125, limits['websocket-frames'])),
   },
   'event-backlog-instance': {
     instance: 'c1',

@@ -59,6 +59,8 @@ export class UwsServer {
           upgrade: (response, request, context) => this.#receive(response, request, context),
           open: (socket) => this.#opened(socket),
           drain: (socket) => socket.getUserData().listener?.drained(),
+          message: (socket) => socket.getUserData().listener?.heard(),
+          ping: (socket, payload) => socket.getUserData().listener?.pinged(payload.byteLength),
           pong: (socket) => socket.getUserData().listener?.answered(),
           close: (socket) => this.#closed(socket),
         })

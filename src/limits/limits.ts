@@ -77,6 +77,16 @@ export const limitDeclarations = {
     unit: 'bytes',
     help: "unread events of all instances' listeners, in memory; beyond it a listener is dropped",
   },
+  'websocket-frames': {
+    default: 100,
+    unit: 'frames/s',
+    help: 'pings, pongs and messages that one listener may send; beyond it the listener is dropped',
+  },
+  'pong-backlog': {
+    default: 64 * 1024,
+    unit: 'bytes',
+    help: 'unread answers to the pings of one listener; beyond it the listener is dropped',
+  },
   'control-event-backlog': {
     default: 16 * 1024 * 1024,
     unit: 'bytes',

@@ -26,7 +26,11 @@ export class StreamListener implements Listener {
     socket.on('error', () => undefined); // 'close' follows and is what counts
     socket.on('drain', () => this.#queue.drained());
     socket.on('close', () => this.#queue.clear());
-    socket.once('data', () => this.end()); // a listener has nothing to say, and LXD ends one that does
+    // A listener has nothing to say, and LXD ends one that does.
+    socket.once('data', () => {
+      socket.pause();
+      this.end();
+    });
     const framing = chunks ? 'Transfer-Encoding: chunked' : 'Connection: close';
     socket.write([...headLines, framing, '', ''].join('\r\n'));
   }

@@ -1,7 +1,8 @@
 import type { LimitHits } from '../../limits/limit-hits.js';
 import { exceeds, type Limits } from '../../limits/limits.js';
+import type { FrameLimit } from './incoming-frames.js';
 
-type Reached = 'event-backlog' | 'event-backlog-instance' | 'event-backlog-total' | 'ping-seconds';
+type Reached = 'event-backlog' | 'event-backlog-instance' | 'event-backlog-total' | 'ping-seconds' | FrameLimit;
 
 /** An event in memory, and charged, until it is freed; once. */
 export interface Held {

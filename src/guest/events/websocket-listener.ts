@@ -2,6 +2,7 @@ import type { WebSocket } from 'uWebSockets.js';
 import { textOrBytes } from '../../gate/send-text.js';
 import type { EventType, GuestEvent } from '../../model/guest-events.js';
 import { EventQueue } from './event-queue.js';
+import { type FrameLimit, IncomingFrames } from './incoming-frames.js';
 import { closeCodes, closeMilliseconds, type Listener } from './listeners.js';
 import type { Pinged } from './ping.js';
 import type { UnreadEvents } from './unread-events.js';
@@ -26,12 +27,14 @@ export class WebSocketListener implements Listener, Pinged {
   readonly types: ReadonlySet<EventType>;
   readonly #queue: EventQueue;
   readonly #unread: UnreadEvents;
+  readonly #frames: IncomingFrames;
   #unanswered = 0;
   #socket: WebSocket<SocketData> | undefined;
 
   constructor(socket: WebSocket<SocketData>, unread: UnreadEvents) {
     this.#socket = socket;
     this.#unread = unread;
+    this.#frames = new IncomingFrames(unread.limits);
     this.types = socket.getUserData().types;
     this.#queue = new EventQueue(unread, {
       copies: true,
@@ -69,12 +72,30 @@ export class WebSocketListener implements Listener, Pinged {
 
   answered(): void {
     this.#unanswered = 0;
+    this.heard();
+  }
+
+  /** A message or a pong has come. */
+  heard(): void {
+    this.#dropBeyond(this.#frames.add(performance.now()));
+  }
+
+  /** A ping has come, and uWebSockets has answered it. */
+  pinged(payload: number): void {
+    const unread = this.#socket?.getBufferedAmount() ?? 0;
+    this.#dropBeyond(this.#frames.addPing(payload, unread, performance.now()));
   }
 
   /** The socket must not be touched any more. */
   closed(): void {
     this.#socket = undefined;
     this.#queue.clear();
+  }
+
+  #dropBeyond(limit: FrameLimit | undefined): void {
+    if (limit === undefined) return;
+    this.#unread.reached(limit);
+    this.#socket?.close(); // not end(): it would go on reading
   }
 
   /** A peer that does not read its close frame must not keep the connection. */
