@@ -42,7 +42,8 @@ let unknown: Guest;
 let volatile: Readonly<Record<string, string>>;
 
 before(async () => {
-  daemon = await TestDaemon.start(['--limit-hold-seconds', '1', '--limit-connections-per-instance', '0']);
+  const noLimits = ['connections-per-instance', 'connections-nonroot'].flatMap((name) => [`--limit-${name}`, '0']);
+  daemon = await TestDaemon.start(['--limit-hold-seconds', '1', ...noLimits]);
   guests = new Guests();
   [guest, off, open, unknown] = guests.spawn(4) as [Guest, Guest, Guest, Guest];
   await daemon.create('c1', config, devices);
