@@ -95,7 +95,7 @@ export async function forgetSources({ settings, log }: DaemonContext, registry: 
   const followed = settings.source?.name;
   const left = registry.list().filter(({ source }) => source !== undefined && source !== followed);
   if (left.length === 0) return;
-  await registry.transact((transaction) => {
+  await registry.record((transaction) => {
     for (const { project, name } of left) transaction.remove(transaction.need(project, name));
   });
   log.warn({ instances: left.length }, 'instances of a source that --source does not name are forgotten');

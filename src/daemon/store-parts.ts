@@ -19,6 +19,10 @@ export async function buildStore({ settings, log }: DaemonContext, built: Buildi
   await store.open();
   built.store = store;
   const registry = new Registry(store);
+  registry.on('notStored', (error) =>
+    log.error({ err: error }, 'an exit could not be stored; it holds, and is stored as soon as the store works'),
+  );
+  registry.on('storedAfterAll', (changes) => log.info({ changes }, 'stored after all'));
   await registry.load();
   built.registry = registry;
   log.info({ stateDir, instances: registry.list().length }, 'store loaded');

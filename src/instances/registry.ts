@@ -11,6 +11,8 @@ export type { Transaction } from './draft.js';
 interface Job {
   readonly work: (transaction: Transaction) => unknown;
   readonly requestor: Requestor | undefined;
+  /** it has happened, and holds also when it cannot be stored */
+  readonly isFact: boolean;
   readonly resolve: (value: never) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -22,14 +24,27 @@ interface Done {
   readonly changes: readonly AnyChange[];
 }
 
+/** A change, and who has asked for it. */
+interface Attributed {
+  readonly change: Written;
+  readonly requestor: Requestor | undefined;
+}
+
 interface Events {
   /** changes of instances in one commit, in order */
   changes: [readonly WrittenChange[]];
   /** every change, one by one, with its requestor; after `changes` */
   written: [Written, Requestor | undefined];
+  /** facts could not be stored, and hold in memory alone until they are */
+  notStored: [error: unknown];
+  /** this many changes that were facts are stored now */
+  storedAfterAll: [number];
   /** the guest has said once more that it is ready, which changes nothing */
   readyAgain: [Instance];
 }
+
+/** Between two attempts to store facts. */
+const retryMilliseconds = 1000;
 
 /**
  * All instances, profiles and projects, in memory, and the one way to change them: a transaction is durable first,
@@ -47,6 +62,9 @@ export class Registry extends EventEmitter<Events> {
   /** for the metrics */
   readonly commits = { done: 0, failed: 0, changes: 0, milliseconds: 0, lastDone: 0, lastFailed: 0 };
   #queue: Job[] = [];
+  /** changes by facts that the store would not take: each commit begins with them */
+  readonly #unstored: Written[] = [];
+  #retry: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
 
   constructor(store: Store, clock = new EventClock()) {
@@ -117,39 +135,90 @@ export class Registry extends EventEmitter<Events> {
    */
   transact<Result>(work: (transaction: Transaction) => Result, requestor?: Requestor): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ work, requestor, resolve, reject });
-      this.#writing ??= this.#writeAll();
+      this.#enqueue({ work, requestor, isFact: false, resolve, reject });
     });
   }
 
-  /** Waits for what is queued. */
+  /**
+   * The same for something that has happened, such as the exit of an init: when the store fails it holds in memory at
+   * once, and is stored as soon as the store works again. A process that ends before must find it out again.
+   */
+  record<Result>(work: (transaction: Transaction) => Result): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ work, requestor: undefined, isFact: true, resolve, reject });
+    });
+  }
+
+  /** Changes that hold and are not stored yet. */
+  get unstored(): number {
+    return this.#unstored.length;
+  }
+
+  /** Waits for what is queued, and tries a last time to store facts. */
   async stop(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
+    if (this.#unstored.length > 0) await this.#write([]);
+    clearTimeout(this.#retry);
+  }
+
+  #enqueue(job: Job): void {
+    this.#queue.push(job);
+    this.#writing ??= this.#writeAll();
   }
 
   async #writeAll(): Promise<void> {
     // Not before `#writing` is set. What arrives with the first is written with the second commit.
     await undefined;
-    while (this.#queue.length > 0) {
+    do {
       const jobs = this.#queue;
       this.#queue = [];
       await this.#write(jobs);
-    }
+    } while (this.#queue.length > 0);
     // At once with the last look at the queue: what comes later starts a writer of its own.
     this.#writing = undefined;
   }
 
   async #write(jobs: Job[]): Promise<void> {
     const done = this.#draft(jobs);
-    const written = done.flatMap(({ job, changes }) =>
-      changes.map((change) => ({ change: this.#withEvents(change), requestor: job.requestor })),
-    );
+    const written = this.#written(done);
+    const facts = this.#unstored.length;
     try {
-      if (written.length > 0) await this.#commit(written.map(({ change }) => change));
+      if (facts + written.length > 0) await this.#commit([...this.#unstored, ...written.map(({ change }) => change)]);
     } catch (error) {
-      for (const { job } of done) job.reject(error);
+      this.#failed(done, error);
       return;
     }
+    this.#unstored.splice(0, facts);
+    if (facts > 0) this.emit('storedAfterAll', facts);
+    this.#hold(done, written);
+  }
+
+  /** The wishes are refused; the facts are drafted again, without what the wishes would have changed. */
+  #failed(done: readonly Done[], error: unknown): void {
+    for (const { job } of done) if (!job.isFact) job.reject(error);
+    const facts = this.#draft(done.flatMap(({ job }) => (job.isFact ? [job] : [])));
+    const written = this.#written(facts);
+    this.#unstored.push(...written.map(({ change }) => change));
+    this.#hold(facts, written);
+    if (written.length > 0) this.emit('notStored', error);
+    if (this.#unstored.length > 0) this.#retryLater();
+  }
+
+  #retryLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      this.#writing ??= this.#writeAll();
+    }, retryMilliseconds).unref();
+  }
+
+  #written(done: readonly Done[]): Attributed[] {
+    return done.flatMap(({ job, changes }) =>
+      changes.map((change) => ({ change: this.#withEvents(change), requestor: job.requestor })),
+    );
+  }
+
+  /** They hold from here on: in memory, told to the listeners, answered. */
+  #hold(done: readonly Done[], written: readonly Attributed[]): void {
     for (const { change } of written) this.#apply(change);
     this.emit(
       'changes',

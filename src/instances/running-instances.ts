@@ -107,17 +107,12 @@ export class RunningInstances extends EventEmitter<Events> {
   }
 
   /**
-   * Ends an instance: nothing is answered for it from here on. Its processes are not touched.
+   * Ends an instance: once that is stored, nothing is answered for it. Its processes are not touched.
    * @throws Fault not-found or not-running
    */
   async stop(project: string, name: string, requestor?: Requestor): Promise<void> {
     const instance = this.#registry.need(project, name);
     if (instance.run === undefined) throw new Fault('not-running', `The instance "${name}" is already stopped`);
-    const slot = this.#slots.get(instance.id);
-    if (slot !== undefined) {
-      this.#leave(slot, instance);
-      this.#gate.unregister(slot);
-    }
     await this.#storeStopped(instance, instance.run, requestor);
     this.emit('stopped', instance);
   }
@@ -155,7 +150,7 @@ export class RunningInstances extends EventEmitter<Events> {
       this.#leave(slot, instance);
       this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'init exited');
       if (this.#closed) continue;
-      this.#storeStopped(instance, instance.run as Run)
+      this.#storeExited(instance, instance.run as Run)
         .then(() => this.emit('stopped', instance))
         .catch((error: unknown) => this.#log.error({ err: error, instance: instance.name }, 'stop not stored'));
     }
@@ -228,9 +223,13 @@ export class RunningInstances extends EventEmitter<Events> {
     return this.#registry.transact((transaction) => void stopped(transaction, instance, run), requestor);
   }
 
+  #storeExited(instance: Instance, run: Run): Promise<void> {
+    return this.#registry.record((transaction) => void stopped(transaction, instance, run));
+  }
+
   /** Nobody will say that its container has ended: what was made for it goes in the same commit. */
   #storeGone(instance: Instance, run: Run): Promise<void> {
-    return this.#registry.transact((transaction) => {
+    return this.#registry.record((transaction) => {
       const after = stopped(transaction, instance, run);
       if (after !== undefined && isTemporary(after)) transaction.remove(after);
     });
@@ -244,7 +243,7 @@ export class RunningInstances extends EventEmitter<Events> {
       .filter((instance) => instance.run === undefined && isTemporary(instance))
       .filter(({ createdAt }) => Date.parse(createdAt) < booted);
     if (left.length === 0) return;
-    await this.#registry.transact((transaction) => {
+    await this.#registry.record((transaction) => {
       for (const { project, name } of left) transaction.remove(transaction.need(project, name));
     });
     this.#log.info({ instances: left.length }, 'instances of containers of an earlier boot are forgotten');
@@ -252,8 +251,10 @@ export class RunningInstances extends EventEmitter<Events> {
 }
 
 /** The stopped version of an instance; undefined: it has been started again in the meantime, or is not there. */
-function stopped(transaction: Transaction, { project, name }: Instance, run: Run): Instance | undefined {
-  const before = transaction.get(project, name);
+function stopped(transaction: Transaction, { id, project, name }: Instance, run: Run): Instance | undefined {
+  const named = transaction.get(project, name);
+  // It may have been renamed in the meantime, also by a transaction that is not stored yet.
+  const before = named?.id === id ? named : transaction.list().find((instance) => instance.id === id);
   if (before?.run?.pid !== run.pid || before.run.startTicks !== run.startTicks) return undefined;
   const after: Instance = { ...before, run: undefined, guestState: 'Started' };
   transaction.replace(before, after);

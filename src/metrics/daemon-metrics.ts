@@ -143,6 +143,11 @@ export const metricDeclarations: Readonly<Record<string, MetricDeclaration<Measu
     help: 'Time that these have taken',
     read: ({ registry }) => [[registry.commits.milliseconds / 1000]],
   },
+  devlxd_store_changes_unstored: {
+    kind: 'gauge',
+    help: 'Changes that hold and could not be stored yet, such as exits of inits on a full disk',
+    read: ({ registry }) => [[registry.unstored]],
+  },
   devlxd_store_transactions_pending: {
     kind: 'gauge',
     help: 'Transactions that wait for the one that is being written',

@@ -191,7 +191,11 @@ function serve(opened: Database): void {
   );
   port?.on('message', (request: Request) => {
     if (request.kind === 'close') {
-      opened.close();
+      try {
+        opened.close();
+      } catch {
+        // On a full disk the log stays beside the file, and the next process reads both.
+      }
       port?.close();
       return;
     }
