@@ -24,6 +24,7 @@ const limits = {
   'requests-per-second': 200,
   'request-burst': 20,
   'stored-requests-per-second': 4,
+  'state-writes-per-minute': 30,
   'pending-callers': 1,
   'hold-seconds': 1,
   'event-backlog': 65_536,
@@ -171,8 +172,18 @@ const cases: Partial<Record<CountedLimit, Case>> = {
   'stored-requests-per-second': {
     instance: 'c1',
     reach: async () => {
+      const before = await reached('stored-requests-per-second');
+      const since = get('/1.0/events?since=2020-01-01T00:00:00.000000000Z');
+      while ((await reached('stored-requests-per-second')) === before)
+        await exchange(guest.connect(daemon.socket), since, (text) => text.includes('\r\n\r\n'));
+    },
+  },
+  'state-writes-per-minute': {
+    instance: 'c1',
+    reach: async () => {
+      const before = await reached('state-writes-per-minute');
       const session = new Session(guest.connect(daemon.socket));
-      for (let n = 0; n <= 20 * limits['stored-requests-per-second']; n++) {
+      for (let n = 0; (await reached('state-writes-per-minute')) === before; n++) {
         const body = JSON.stringify({ state: n % 2 === 0 ? 'Ready' : 'Started' });
         assert.equal((await session.ask('/1.0', { method: 'PATCH', body })).status, 200);
       }

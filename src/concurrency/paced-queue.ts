@@ -1,9 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Limits } from '../limits/limits.js';
 import { Semaphore } from './semaphore.js';
 
-/** So many seconds' worth may be done at once. */
-const burstSeconds = 10;
+/** How often each instance may do it. */
+interface Pace {
+  /** 0: as often as it likes */
+  readonly perSecond: () => number;
+  /** as many seconds' worth may be done at once */
+  readonly burstSeconds: number;
+}
 
 interface Line {
   readonly turns: Semaphore;
@@ -12,24 +16,24 @@ interface Line {
 }
 
 /**
- * Lets each instance do something so often, one at a time and in the order of their coming; who comes too soon waits.
- * For what costs more than an answer from memory.
+ * Lets each instance do something at a pace, one at a time and in the order in which it was asked for; what comes too
+ * soon waits. For what costs more than an answer from memory.
  */
 export class PacedQueue {
-  readonly #limits: Pick<Limits, 'stored-requests-per-second'>;
+  readonly #pace: Pace;
   readonly #waits: (instanceId: number) => void;
   readonly #lines = new Map<number, Line>();
   readonly #hurry = new AbortController();
 
-  /** limits: 0 lets everyone do it at once. waits: told of each that comes too soon */
-  constructor(limits: Pick<Limits, 'stored-requests-per-second'>, waits: (instanceId: number) => void) {
-    this.#limits = limits;
+  /** waits: told of each that comes too soon */
+  constructor(pace: Pace, waits: (instanceId: number) => void) {
+    this.#pace = pace;
     this.#waits = waits;
   }
 
   /** Runs work, which never throws, when its time has come, unless it is not wanted any more by then. */
   async take(instanceId: number, wanted: () => boolean, work: () => Promise<void>): Promise<void> {
-    if (this.#limits['stored-requests-per-second'] === 0) return work();
+    if (this.#pace.perSecond() === 0) return work();
     const line = this.#lines.get(instanceId) ?? { turns: new Semaphore(() => 1), due: Number.NEGATIVE_INFINITY };
     this.#lines.set(instanceId, line);
     await line.turns.take(async () => {
@@ -38,7 +42,7 @@ export class PacedQueue {
     });
   }
 
-  /** Nobody waits any longer. */
+  /** Nothing waits any longer. */
   hurry(): void {
     this.#hurry.abort();
   }
@@ -48,10 +52,10 @@ export class PacedQueue {
   }
 
   async #wait(instanceId: number, line: Line): Promise<void> {
-    const perSecond = this.#limits['stored-requests-per-second'];
+    const perSecond = this.#pace.perSecond();
     if (perSecond === 0) return; // since it came
     const now = performance.now();
-    line.due = Math.max(line.due, now - burstSeconds * 1000) + 1000 / perSecond;
+    line.due = Math.max(line.due, now - this.#pace.burstSeconds * 1000) + 1000 / perSecond;
     if (line.due <= now) return;
     this.#waits(instanceId);
     await pause(line.due - now, undefined, this.#hurry).catch(() => undefined); // in a hurry: at once

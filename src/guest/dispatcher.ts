@@ -17,7 +17,8 @@ import { CatchingUp, type Listeners } from './events/listeners.js';
 import type { GuestExchange } from './exchange.js';
 import { type Errors, errors, errorsOf } from './guest-errors.js';
 import { cut, GuestLog } from './guest-log.js';
-import type { BodyReply, ChangeReply, EventsReply, ExportReply, ReadReply, Reply } from './guest-reply.js';
+import type { BodyReply, EventsReply, ExportReply, ReadReply, Reply, StateReply } from './guest-reply.js';
+import { GuestStates } from './guest-states.js';
 import { ExportQueue } from './images/export-queue.js';
 import { sendLocalImage } from './images/local-image.js';
 import { SourceImageSender } from './images/source-image.js';
@@ -37,7 +38,9 @@ export class GuestDispatcher {
   readonly #images: Images;
   readonly #sourcedImages: SourceImageSender | undefined;
   readonly #exports: ExportQueue;
-  readonly #pacedQueue: PacedQueue;
+  readonly #catchingUp: PacedQueue;
+  readonly #stateWrites: PacedQueue;
+  readonly #states: GuestStates;
   readonly #limits: Limits;
   readonly #log: Log;
   readonly #guestLog: GuestLog;
@@ -72,14 +75,23 @@ export class GuestDispatcher {
     this.#limits = limits;
     this.limitHits = limitHits;
     this.#exports = new ExportQueue(limits, (id) => this.limitHits.add('image-exports', id));
-    this.#pacedQueue = new PacedQueue(limits, (id) => this.limitHits.add('stored-requests-per-second', id));
+    this.#catchingUp = new PacedQueue(
+      { perSecond: () => limits['stored-requests-per-second'], burstSeconds: 10 },
+      (id) => limitHits.add('stored-requests-per-second', id),
+    );
+    this.#stateWrites = new PacedQueue(
+      { perSecond: () => limits['state-writes-per-minute'] / 60, burstSeconds: 60 },
+      (id) => limitHits.add('state-writes-per-minute', id),
+    );
+    this.#states = new GuestStates(registry, this.#stateWrites);
     this.#log = log;
     this.#guestLog = guestLog;
     registry.on('changes', (changes) => {
       for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
     });
     running.on('stopped', ({ id }) => this.#exports.end(id));
-    running.on('stopped', ({ id }) => this.#pacedQueue.forget(id));
+    running.on('stopped', ({ id }) => this.#catchingUp.forget(id));
+    running.on('stopped', ({ id }) => this.#stateWrites.forget(id));
   }
 
   limitsChanged(): void {
@@ -88,7 +100,8 @@ export class GuestDispatcher {
 
   /** The store is about to close: what needs it ends. */
   async stop(): Promise<void> {
-    this.#pacedQueue.hurry();
+    this.#catchingUp.hurry();
+    this.#stateWrites.hurry();
     await this.inFlight.ended(lastBodySeconds);
   }
 
@@ -155,32 +168,31 @@ export class GuestDispatcher {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'export') this.#export(exchange, slotOf(caller), instance, reply);
-    else if (reply.kind === 'change') this.#change(exchange, slotOf(caller), instance, reply);
+    else if (reply.kind === 'state') this.#setState(exchange, instance, reply);
     else exchange.write(reply);
   }
 
-  /** What needs the store is done one at a time for each instance, and not too often. */
+  /** What is read from the store is read one at a time for each instance, and not too often. */
   #inTurn(exchange: GuestExchange, instanceId: number, work: () => Promise<void>): void {
     exchange.watch();
     const failed = (error: unknown): void => this.#later(exchange, () => this.#failed(exchange, error));
     const wanted = (): boolean => !exchange.aborted;
-    this.inFlight.add(this.#pacedQueue.take(instanceId, wanted, () => work().catch(failed)));
+    this.inFlight.add(this.#catchingUp.take(instanceId, wanted, () => work().catch(failed)));
   }
 
-  #change(exchange: GuestExchange, slot: number, instance: Instance, { change, answer: reply }: ChangeReply): void {
-    this.#inTurn(exchange, instance.id, async () => {
-      const { project, name } = this.#running.at(slot) ?? instance; // it may have been renamed
-      const { guestState } = await this.#registry.transact((transaction) => {
-        const before = transaction.need(project, name);
-        const after = change(before);
-        if (after !== before) transaction.replace(before, after);
-        else if (after.guestState === 'Ready') this.#registry.emit('readyAgain', after);
-        return after;
-      });
-      // Not more than debug: a guest may say so as often as it likes.
-      this.#log.debug({ instance: name, project, guestState }, 'guest state');
-      this.#later(exchange, () => this.#write(exchange, reply));
-    });
+  /** Also when the guest does not wait for the answer. */
+  #setState(exchange: GuestExchange, instance: Instance, { state, answer: reply }: StateReply): void {
+    exchange.watch();
+    const { project, name } = instance;
+    const stored = this.#states.set(instance, state).then(
+      (same) => {
+        // Not more than debug: a guest may say so as often as it likes.
+        this.#log.debug({ instance: name, project, state }, 'guest state');
+        this.#later(exchange, () => this.#write(exchange, same ? reply : this.#errors.unknownCaller));
+      },
+      (error: unknown) => this.#later(exchange, () => this.#failed(exchange, error)),
+    );
+    this.inFlight.add(stored);
   }
 
   #export(exchange: GuestExchange, slot: number, instance: Instance, reply: ExportReply): void {

@@ -74,9 +74,7 @@ function setState({ body }: GuestRequest): Reply {
   if (given !== 'Started' && given !== 'Ready') {
     return badRequest(`Invalid state ${JSON.stringify(given)}`);
   }
-  const guestState: GuestState = given;
-  const change = (before: Instance) => (before.guestState === guestState ? before : { ...before, guestState });
-  return { kind: 'change', change, answer: raw('') };
+  return { kind: 'state', state: given, answer: raw('') };
 }
 
 function stateIn(body: string): string | Error {

@@ -1,10 +1,10 @@
 import type { Conditions, Download } from '../images/download.js';
 import type { About, CountedLimit } from '../limits/limit-hits.js';
 import type { EventType } from '../model/guest-events.js';
-import type { Instance } from '../model/instance.js';
+import type { GuestState } from '../model/instance.js';
 
 /** What a handler answers. Only an edge turns it into bytes. */
-export type Reply = BodyReply | EventsReply | ChangeReply | ExportReply | ReadReply;
+export type Reply = BodyReply | EventsReply | StateReply | ExportReply | ReadReply;
 
 /** The request may be answered, but not before its body has been read. */
 export interface ReadReply {
@@ -52,11 +52,10 @@ export function raw(body: string): BodyReply {
   return { kind: 'body', status: '200 OK', type: rawType, body };
 }
 
-/** A change of the asking instance: answer is given once it is durable. */
-export interface ChangeReply {
-  readonly kind: 'change';
-  /** the instance as it is then -> as it shall be; the same object: nothing to do */
-  readonly change: (before: Instance) => Instance;
+/** What the instance says of itself: answer is given once it is durable. */
+export interface StateReply {
+  readonly kind: 'state';
+  readonly state: GuestState;
   readonly answer: BodyReply;
 }
 

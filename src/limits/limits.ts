@@ -50,7 +50,12 @@ export const limitDeclarations = {
   'stored-requests-per-second': {
     default: 10,
     unit: 'requests/s',
-    help: "of one instance that need the store, after ten seconds' worth of them at once; beyond it they wait",
+    help: "of one instance for events that it missed, after ten seconds' worth of them at once; beyond it they wait",
+  },
+  'state-writes-per-minute': {
+    default: 10,
+    unit: 'writes/min',
+    help: "of one instance's state, after a minute's worth of them at once; beyond it the last state waits to be stored",
   },
   'pending-callers': {
     default: 256,
