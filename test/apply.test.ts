@@ -199,3 +199,137 @@ test('what show prints can be applied again', async () => {
   writeFileSync(file, JSON.stringify({ name, description, profiles, config, devices }));
   assert.equal(commandLine.does('apply', '-f', file), '0 to create, 0 to change, 1 as they should be.\n');
 });
+
+test('what lxc, incus and devlxd show is applied, and what is left out is said', async () => {
+  commandLine.does('create', 'shown', 'user.a=1', 'user.text=two\nlines\n');
+  const shown = commandLine.does('show', 'shown', '--format', 'yaml');
+  const same = apply(shown);
+  assert.deepEqual([same.status, same.stderr], [0, '']);
+  assert.match(
+    same.stdout,
+    /^Left out, as devlxd sets none of it, of instances: created_at, pid, project, status\.\n0 to create, 0 to change, 1 as they should be\.\n$/,
+  );
+
+  const id = '0f8fad5b-d9cb-469f-a165-70867728950e';
+  const lxc = `architecture: x86_64
+config:
+  image.os: Debian
+  limits.cpu: 2
+  security.nesting: true
+  user.mode: 0644
+  volatile.cloud-init.instance-id: ${id}
+  volatile.eth0.hwaddr: 00:16:3e:01:02:03
+devices:
+  eth0: {name: eth0, network: lxdbr0, type: nic}
+ephemeral: false
+profiles:
+- default
+stateful: false
+description: ""
+`;
+  const nameless = apply(lxc);
+  assert.deepEqual(
+    [nameless.status, nameless.stderr],
+    [2, 'devlxd: standard input has no name; say whose it is with --name.\n'],
+  );
+  const made = apply(lxc, '--name', 'moved');
+  assert.deepEqual([made.status, made.stderr], [0, '']);
+  assert.match(made.stdout, /of instances: architecture, ephemeral, stateful\.\n/);
+  const { config } = await daemon.client.instances.get('moved');
+  assert.deepEqual(
+    [config['volatile.cloud-init.instance-id'], config['user.mode'], config['security.nesting']],
+    [id, '0644', 'true'],
+  );
+  const again = apply(lxc, '--name', 'moved');
+  assert.match(again.stdout, /0 to create, 0 to change, 1 as they should be\.\n$/);
+
+  const profile = apply(
+    'config: {user.p: 1}\ndescription: one\ndevices: {}\nname: shownprofile\nused_by:\n- /1.0/instances/x\n',
+  );
+  assert.match(profile.stdout, /of profiles: used_by\.\nprofile shownprofile: new\n/);
+});
+
+test('the instances and profiles of a preseed are applied', async () => {
+  const preseed = `config:
+  core.https_address: "[::]:8443"
+networks:
+- name: lxdbr0
+  type: bridge
+storage_pools:
+- {name: default, driver: dir}
+projects: []
+profiles:
+- name: seeded
+  description: ""
+  config: &config {user.seed: "1"}
+  devices:
+    root: {path: /, pool: default, type: disk}
+  project: default
+instances:
+- name: seeded1
+  type: container
+  profiles: [seeded]
+  source: {type: none}
+  config:
+    <<: *config
+    user.more: yes
+`;
+  const { status, stdout, stderr } = apply(preseed);
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.match(
+    stdout,
+    /^Left out, as devlxd sets none of it, of the file: config, networks, projects, storage_pools; of profiles: project; of instances: source, type\.\n/,
+  );
+  const { config } = await daemon.client.instances.get('seeded1');
+  assert.deepEqual([config['user.seed'], config['user.more']], ['1', 'yes']);
+  const other = apply('instances: [{name: x, project: blue}]');
+  assert.deepEqual(
+    [other.status, other.stderr],
+    [2, 'devlxd: standard input: instances[0].project: is of the project "blue"; apply it with --project blue.\n'],
+  );
+});
+
+test("YAML as LXD's Go reads it into strings, or a sentence", async () => {
+  const { status, stderr } = apply(`instances:
+- name: habits
+  config:
+    user.yes: yes
+    user.octal: 0644
+    user.time: 12:30
+    user.float: 1.10
+    user.date: 2001-12-14
+    user.tagged: !!str 007
+    user.int: !!int "7"
+    user.binary: !!binary R3LDvMOfZQ==
+    user.null: ~
+    user.nothing:
+    user.word: Null
+    user.quoted: "~"
+  devices: ~
+`);
+  assert.deepEqual([status, stderr], [0, '']);
+  const { config } = await daemon.client.instances.get('habits');
+  const own = Object.fromEntries(Object.entries(config).filter(([key]) => key.startsWith('user.')));
+  assert.deepEqual(own, {
+    'user.yes': 'yes',
+    'user.octal': '0644',
+    'user.time': '12:30',
+    'user.float': '1.10',
+    'user.date': '2001-12-14',
+    'user.tagged': '007',
+    'user.int': '7',
+    'user.binary': 'Grüße',
+    'user.quoted': '~',
+  });
+  for (const [text, sentence] of [
+    ['instances: [{name: x, config: {user.a: !vault x}}]', /line 1: the tag !vault means nothing here/],
+    ['instances: [{name: x, config: {user.a: !!binary /w==}}]', /line 1/],
+    ['instances: [{name: x, config: {user.a: !!binary "*"}}]', /line 1/],
+    ['instances: [{name: x}]\n---\na: 1\n', /is no YAML: .*documents/],
+    ['instances: [{name: x, config: *none}]', /is no YAML: .*none/],
+  ] as const) {
+    const refused = apply(text);
+    assert.match(refused.stderr, sentence);
+    assert.deepEqual([refused.status, refused.stderr.split('\n').length], [2, 2], refused.stderr);
+  }
+});

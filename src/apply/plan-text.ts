@@ -1,6 +1,7 @@
 import { visible } from '../text/width.js';
 import type { FieldChange } from './difference.js';
 import type { Item, Plan } from './plan.js';
+import type { LeftOut } from './wanted.js';
 
 const longest = 100;
 const colors = { '+': 32, '-': 31, '~': 33 } as const;
@@ -16,6 +17,13 @@ export function itemText({ kind, name, isNew, changes }: Item, colored: boolean)
 export function summary({ items, unchanged }: Plan): string {
   const created = items.filter(({ isNew }) => isNew).length;
   return `${created} to create, ${items.length - created} to change, ${unchanged} as they should be.`;
+}
+
+/** What of a file is not done, for people; '' where all of it is. */
+export function leftOutText(leftOut: LeftOut): string {
+  const places = { file: 'the file', profile: 'profiles', instance: 'instances' } as const;
+  const parts = [...leftOut].map(([kind, fields]) => `of ${places[kind]}: ${[...fields].sort().join(', ')}`);
+  return parts.length === 0 ? '' : `Left out, as devlxd sets none of it, ${parts.join('; ')}.`;
 }
 
 function changeLine({ field, before, after }: FieldChange, colored: boolean): string {

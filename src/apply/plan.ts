@@ -1,4 +1,4 @@
-import type { BatchLine, InstanceWritten, ProfileWritten } from '../api/types.js';
+import type { BatchLine, Config, InstanceWritten, ProfileWritten } from '../api/types.js';
 import { ApiError } from '../client/client-errors.js';
 import type { HostClient } from '../client/host-client.js';
 import { changesTo, type Described, type FieldChange, own } from './difference.js';
@@ -69,7 +69,7 @@ async function itemsOf(kind: Kind, { name, ...wanted }: { name: string } & Descr
 }
 
 function creation({ kind, path }: Kind, name: string, wanted: Described): Item {
-  const body = { name, ...given(wanted) };
+  const body = { name, ...given(wanted, broughtId(kind, wanted)) };
   return {
     kind,
     name,
@@ -85,9 +85,17 @@ function written(kind: Item['kind'], now: Described): Partial<InstanceWritten & 
   return { description, config, devices, ...(kind === 'instance' ? { profiles } : {}) };
 }
 
-function given({ config, ...wanted }: Described): object {
+function given({ config, ...wanted }: Described, brought: Config = {}): object {
   const others = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-  return config === undefined ? others : { ...others, config: own(config) };
+  return config === undefined ? others : { ...others, config: { ...own(config), ...brought } };
+}
+
+const instanceIdKey = 'volatile.cloud-init.instance-id';
+
+/** By which cloud-init knows an instance that comes from another host. */
+function broughtId(kind: Item['kind'], { config }: Described): Config {
+  const id = kind === 'instance' ? config?.[instanceIdKey] : undefined;
+  return id === undefined ? {} : { [instanceIdKey]: id };
 }
 
 function unlessGone<Tagged>(read: (name: string) => Promise<Tagged>): (name: string) => Promise<Tagged | undefined> {

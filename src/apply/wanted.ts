@@ -1,8 +1,9 @@
 import * as v from 'valibot';
-import { parse as parseYaml } from 'yaml';
 import { closestMatch } from '../closest-match.js';
 import { OptionError } from '../config/options.js';
 import { lostNameIn } from '../text/lost-names.js';
+import { checkProject, shownKind, sorted } from './foreign.js';
+import { yamlTextIn } from './yaml-text.js';
 
 const sections = ['profiles', 'instances'];
 const texts = v.record(v.string(), v.string('must be text'));
@@ -30,18 +31,108 @@ export type WantedInstance = v.InferOutput<typeof instance>;
 export interface Wanted {
   readonly profiles: readonly WantedProfile[];
   readonly instances: readonly WantedInstance[];
+  /** by what it was left out of: fields that LXD has and that are not to be set */
+  readonly leftOut: LeftOut;
+}
+
+export type LeftOut = ReadonlyMap<'instance' | 'profile' | 'file', ReadonlySet<string>>;
+
+/** What is known of a file besides its text. */
+export interface Expected {
+  /** the one that it is applied to; undefined: it is not checked */
+  readonly project?: string;
+  /** of the one instance or profile that it has, where it does not say it itself */
+  readonly name?: string;
 }
 
 /**
- * Reads YAML (`profiles:` and `instances:`, lists of objects with a name) or NDJSON (one object a line, with
- * `"kind":"profile"` for a profile). Every value is text, as it stands there.
+ * Reads YAML (`profiles:` and `instances:`, lists of objects with a name; or one of them, as `show` prints it) or NDJSON
+ * (one object a line, with `"kind":"profile"` for a profile). Every value is text, as it stands there.
  * @throws OptionError, naming the line or the field
  */
-export function readWanted(text: string, path: string): Wanted {
-  const wanted = isLines(text) ? fromLines(text, path) : fromYaml(text, path);
-  checkOnce(wanted.profiles, 'profile', path);
-  checkOnce(wanted.instances, 'instance', path);
-  return wanted;
+export function readWanted(text: string, path: string, expected: Expected = {}): Wanted {
+  const reader = new Reader(path, expected);
+  if (isLines(text)) reader.readLines(text);
+  else reader.readYaml(text);
+  checkOnce(reader.profiles, 'profile', path);
+  checkOnce(reader.instances, 'instance', path);
+  return reader;
+}
+
+class Reader implements Wanted {
+  readonly profiles: WantedProfile[] = [];
+  readonly instances: WantedInstance[] = [];
+  readonly leftOut = new Map<'instance' | 'profile' | 'file', Set<string>>();
+  readonly #path: string;
+  readonly #expected: Expected;
+
+  constructor(path: string, expected: Expected) {
+    this.#path = path;
+    this.#expected = expected;
+  }
+
+  readLines(text: string): void {
+    for (const [index, line] of text.split('\n').entries()) {
+      if (line.trim() === '') continue;
+      const where = `${this.#path}, line ${index + 1}`;
+      const { kind = 'instance', ...given } = objectIn(line, where);
+      if (kind !== 'profile' && kind !== 'instance')
+        throw new OptionError(`${where}: kind is instance or profile, not ${JSON.stringify(kind)}.`);
+      this.#add(kind, given, where, '');
+    }
+  }
+
+  readYaml(text: string): void {
+    const document = yamlTextIn(text, this.#path);
+    if (!isObject(document))
+      throw new OptionError(`${this.#path} has neither "profiles:" nor "instances:", which are lists of objects.`);
+    const kind = shownKind(document);
+    if (kind === undefined) this.#addSections(document);
+    else this.#add(kind, this.#named(document), this.#path, '');
+  }
+
+  #addSections(document: Readonly<Record<string, unknown>>): void {
+    const { profiles, instances, ...others } = this.#used('file', document);
+    const [other] = Object.keys(others);
+    if (other !== undefined)
+      throw new OptionError(`${this.#path}: ${other}: Unknown field${suggested(other, sections)}.`);
+    for (const [index, each] of listed(profiles, 'profiles', this.#path).entries())
+      this.#add('profile', each, this.#path, `profiles[${index}].`);
+    for (const [index, each] of listed(instances, 'instances', this.#path).entries())
+      this.#add('instance', each, this.#path, `instances[${index}].`);
+  }
+
+  #add(kind: 'instance' | 'profile', given: unknown, where: string, prefix: string): void {
+    const fields = isObject(given) ? this.#used(kind, given) : given;
+    if (isObject(given)) this.#checkProject(given, where, prefix);
+    if (kind === 'profile') this.profiles.push(checked(profile, fields, where, prefix));
+    else this.instances.push(checked(instance, fields, where, prefix));
+  }
+
+  #checkProject({ project: given }: Readonly<Record<string, unknown>>, where: string, prefix: string): void {
+    const { project } = this.#expected;
+    if (project !== undefined) checkProject(given, project, `${where}: ${prefix}project`);
+  }
+
+  #used(kind: 'instance' | 'profile' | 'file', fields: Readonly<Record<string, unknown>>) {
+    const { used, leftOut } = sorted(kind, fields);
+    const known = this.leftOut.get(kind) ?? new Set();
+    if (leftOut.length > 0) this.leftOut.set(kind, known);
+    for (const field of leftOut) known.add(field);
+    return used;
+  }
+
+  /** `lxc config show` does not say whose configuration it is. */
+  #named(document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+    if ('name' in document) return document;
+    const { name: given } = this.#expected;
+    if (given === undefined) throw new OptionError(`${this.#path} has no name; say whose it is with --name.`);
+    return { name: given, ...document };
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isLines(text: string): boolean {
@@ -54,50 +145,10 @@ function isLines(text: string): boolean {
   }
 }
 
-function fromLines(text: string, path: string): Wanted {
-  const profiles: WantedProfile[] = [];
-  const instances: WantedInstance[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const where = `${path}, line ${index + 1}`;
-    const { kind = 'instance', ...given } = objectIn(line, where);
-    if (kind === 'profile') profiles.push(checked(profile, given, where, ''));
-    else if (kind === 'instance') instances.push(checked(instance, given, where, ''));
-    else throw new OptionError(`${where}: kind is instance or profile, not ${JSON.stringify(kind)}.`);
-  }
-  return { profiles, instances };
-}
-
-function fromYaml(text: string, path: string): Wanted {
-  const document = yamlIn(text, path);
-  if (typeof document !== 'object' || document === null || Array.isArray(document))
-    throw new OptionError(`${path} has neither "profiles:" nor "instances:", which are lists of objects.`);
-  const { profiles, instances, ...others } = document as Readonly<Record<string, unknown>>;
-  const [other] = Object.keys(others);
-  if (other !== undefined) throw new OptionError(`${path}: ${other}: Unknown field${suggested(other, sections)}.`);
-  return {
-    profiles: listed(profiles, 'profiles', path).map((each, index) =>
-      checked(profile, each, path, `profiles[${index}].`),
-    ),
-    instances: listed(instances, 'instances', path).map((each, index) =>
-      checked(instance, each, path, `instances[${index}].`),
-    ),
-  };
-}
-
 function listed(value: unknown, section: string, path: string): unknown[] {
   if (value === undefined || value === '') return [];
   if (Array.isArray(value)) return value;
   throw new OptionError(`${path}: ${section}: must be a list of objects with a name.`);
-}
-
-/** The failsafe schema knows text only: `true` and `1.10` stay what was written, as in LXD's own files. */
-function yamlIn(text: string, path: string): unknown {
-  try {
-    return parseYaml(text, { schema: 'failsafe', maxAliasCount: 1000 });
-  } catch (error) {
-    throw new OptionError(`${path} is no YAML: ${(error as Error).message.split('\n')[0]}`);
-  }
 }
 
 function objectIn(line: string, where: string): Record<string, unknown> {

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { HostClient } from '../client/host-client.js';
-import { OptionError } from '../config/options.js';
+import { nameOfInput, readInput } from './input.js';
 import { print } from './output.js';
 import { ProgressBar } from './progress.js';
 import { withClient } from './with-client.js';
@@ -10,6 +9,7 @@ interface ApplyOptions {
   readonly file: string;
   readonly dryRun?: true;
   readonly quiet?: true;
+  readonly name?: string;
   readonly project: string;
 }
 
@@ -23,6 +23,7 @@ export function addApply(program: Command): void {
     .description('make instances and profiles what a file says, in one transaction')
     .requiredOption('-f, --file <file>', 'YAML or NDJSON; - is standard input', fileOf)
     .option('--dry-run', 'only show what would change')
+    .option('--name <name>', 'of the one instance or profile in a file that does not say it, as "lxc config show"')
     .option('--quiet', 'show the numbers only')
     .addHelpText(
       'after',
@@ -39,7 +40,9 @@ that is not stays as it is, and so do instances and profiles that the file does 
       config: {user.index: 1}
       devices: {data: {type: disk, source: /srv/web1, path: /data}}
 
-NDJSON has one of them a line, profiles with "kind":"profile".
+NDJSON has one of them a line, profiles with "kind":"profile". One instance or profile as devlxd show, lxc config show
+and lxc profile show print it is taken, and the instances and profiles of a preseed; what is left out is said. Keys under
+volatile. stay what they are; a new instance keeps its volatile.cloud-init.instance-id.
 
 Exit codes: 0 it is so now (with --dry-run: it is so already); 1 it did not work, and nothing was changed; 2 the
 command line or the file is wrong; 3 with --dry-run, something would change.
@@ -47,6 +50,7 @@ command line or the file is wrong; 3 with --dry-run, something would change.
 Examples:
   devlxd apply -f host.yaml --dry-run
   devlxd apply -f host.yaml
+  lxc config show web1 | devlxd apply -f - --name web1
   generate-instances | devlxd apply -f - --quiet`,
     );
   command.action((options: ApplyOptions) =>
@@ -54,14 +58,20 @@ Examples:
   );
 }
 
-async function apply(client: HostClient, { file, dryRun, quiet, project }: ApplyOptions): Promise<void> {
+async function apply(client: HostClient, { file, dryRun, quiet, name, project }: ApplyOptions): Promise<void> {
   // Loaded here, so that no other command waits for what reads files.
-  const [{ readWanted }, { planOf }, text] = await Promise.all([
+  const [{ readWanted }, { fileText }, { planOf }, text] = await Promise.all([
     import('../apply/wanted.js'),
+    import('../apply/file-text.js'),
     import('../apply/plan.js'),
     import('../apply/plan-text.js'),
   ]);
-  const plan = await planOf(client, readWanted(read(file), file === '-' ? 'standard input' : file), project);
+  const path = nameOfInput(file);
+  const expected = name === undefined ? { project } : { project, name };
+  const wanted = readWanted(fileText(readInput(file), path, expected), path, expected);
+  const leftOut = text.leftOutText(wanted.leftOut);
+  if (leftOut !== '') print(leftOut);
+  const plan = await planOf(client, wanted, project);
   const colored = process.stdout.isTTY === true;
   if (!quiet) for (const item of plan.items) print(text.itemText(item, colored));
   print(text.summary(plan));
@@ -89,14 +99,6 @@ async function write(client: HostClient, lines: Parameters<HostClient['batch']>[
     bar.end();
   }
   print('Done.');
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (error) {
-    throw new OptionError(`${file} cannot be read: ${(error as Error).message}`);
-  }
 }
 
 function fileOf(given: string): string {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { Fault } from '../errors.js';
-import { configOf } from './set.js';
+import { configOf } from './key-values.js';
 import { perform } from './with-client.js';
 
 /** devlxd device add and devlxd device remove */

@@ -8,9 +8,9 @@ import type { ImageImport } from '../client/image-collection.js';
 import { Fault } from '../errors.js';
 import { multipart } from '../images/multipart.js';
 import { bytesOf, lengthOf, type Piece } from '../images/pieces.js';
+import { configOf } from './key-values.js';
 import { formatOption, print, printList, printOne } from './output.js';
 import { withProgress } from './progress.js';
-import { configOf } from './set.js';
 import type { Column } from './table.js';
 import { perform, withClient } from './with-client.js';
 

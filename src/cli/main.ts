@@ -4,6 +4,7 @@ import { OptionError } from '../config/options.js';
 import { Fault } from '../errors.js';
 import { visible } from '../text/width.js';
 import { programFor } from './program.js';
+import { checkWords } from './words.js';
 
 /** Exit codes: 0 done, 1 it did not work, 2 the command line is wrong. */
 const exitCodes = { failed: 1, usage: 2 } as const;
@@ -15,6 +16,7 @@ process.stdout.on('error', (error) => {
 });
 
 try {
+  checkWords(process.argv.slice(2));
   const program = await programFor(process.argv.slice(2));
   await program.parseAsync();
 } catch (error) {

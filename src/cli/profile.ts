@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Profile } from '../api/types.js';
+import { valuesHelp, valuesIn } from './key-values.js';
 import { formatOption, printList, printOne } from './output.js';
-import { configOf } from './set.js';
 import type { Column } from './table.js';
 import { perform, withClient } from './with-client.js';
 
@@ -69,7 +69,7 @@ function addProfileCreate(profile: Command): void {
     .option('--description <text>', 'what it is for')
     .addHelpText('after', '\nExample:\n  devlxd profile create web user.role=web --description "web servers"');
   command.action((name: string, pairs: string[], { description = '' }: { description?: string }) =>
-    perform(command, (client) => client.profiles.create({ name, description, config: configOf(pairs) })),
+    perform(command, (client) => client.profiles.create({ name, description, config: valuesIn(pairs) })),
   );
 }
 
@@ -78,10 +78,16 @@ function addProfileSet(profile: Command): void {
     .command('set')
     .description('set configuration keys; each guest that uses the profile gets its events')
     .argument('<profile>', 'profile')
-    .argument('<key=value...>', 'keys to set; all at once or none')
-    .addHelpText('after', '\nExample:\n  devlxd profile set web user.role=frontend');
+    .argument('<key=value...>', 'keys to set, all at once or none; or one key and its value')
+    .addHelpText(
+      'after',
+      `${valuesHelp}
+
+Example:
+  devlxd profile set web user.role=frontend`,
+    );
   command.action((name: string, pairs: string[]) =>
-    perform(command, (client) => client.profiles.patch(name, { config: configOf(pairs) })),
+    perform(command, (client) => client.profiles.patch(name, { config: valuesIn(pairs) })),
   );
 }
 

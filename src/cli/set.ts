@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { OptionError } from '../config/options.js';
+import { valuesHelp, valuesIn } from './key-values.js';
 import { perform } from './with-client.js';
 
 /** devlxd create and devlxd set */
@@ -9,24 +9,32 @@ export function addSet(program: Command): void {
     .description('describe a new instance; it is stopped until "devlxd start"')
     .argument('<name>', 'instance')
     .argument('[key=value...]', 'its configuration')
-    .addHelpText('after', '\nExample:\n  devlxd create web1 user.role=web');
+    .addHelpText(
+      'after',
+      `${valuesHelp}
+
+Example:
+  devlxd create web1 user.role=web`,
+    );
   create.action((name: string, pairs: string[]) =>
-    perform(create, (client) => client.instances.create({ name, config: configOf(pairs) })),
+    perform(create, (client) => client.instances.create({ name, config: valuesIn(pairs) })),
   );
   const set = program
     .command('set')
     .description('set configuration keys of an instance; its guest gets an event for each user.* key')
     .argument('<instance>', 'instance')
-    .argument('<key=value...>', 'keys to set; all at once or none')
+    .argument('<key=value...>', 'keys to set, all at once or none; or one key and its value')
     .addHelpText(
       'after',
-      `
+      `${valuesHelp}
+
 Examples:
   devlxd set web1 user.role=db
-  devlxd set web1 cloud-init.user-data="$(cat user-data.yaml)" user.generation=2`,
+  devlxd set web1 cloud-init.user-data=@user-data.yaml user.generation=2
+  generate-user-data | devlxd set web1 cloud-init.user-data -`,
     );
   set.action((name: string, pairs: string[]) =>
-    perform(set, (client) => client.instances.patch(name, { config: configOf(pairs) })),
+    perform(set, (client) => client.instances.patch(name, { config: valuesIn(pairs) })),
   );
 }
 
@@ -42,17 +50,6 @@ export function addUnset(program: Command): void {
     perform(command, (client) => {
       const config = Object.fromEntries(keys.map((key) => [key, '']));
       return client.instances.patch(name, { config });
-    }),
-  );
-}
-
-/** key=value words as an object. */
-export function configOf(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const equals = pair.indexOf('=');
-      if (equals < 1) throw new OptionError(`"${pair}" is not of the form key=value.`);
-      return [pair.slice(0, equals), pair.slice(equals + 1)];
     }),
   );
 }
