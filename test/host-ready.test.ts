@@ -138,6 +138,62 @@ test('start without a pid says what to do', async () => {
   assert.match(error, /^400 pid: is missing: .*devlxd-hook .* "devlxd start NAME --pid PID"$/);
 });
 
+test('what is created, renamed, started or deleted is so when that is answered', async () => {
+  const status = async (method: string, path: string, body?: unknown): Promise<string> =>
+    JSON.parse((await operator.request(method, path, body)).body).metadata.status;
+  assert.equal(await status('POST', '/1.0/instances', { name: 'quick' }), 'Success');
+  assert.equal(await status('POST', '/1.0/instances', { name: 'quick' }), 'Failure');
+  assert.equal(await status('POST', '/1.0/instances/quick', { name: 'quicker' }), 'Success');
+  assert.equal(
+    await status('PUT', '/1.0/instances/quicker/state', { action: 'start', pid: guests.one().pid }),
+    'Success',
+  );
+  assert.equal(await status('PUT', '/1.0/instances/quicker/state', { action: 'stop' }), 'Success');
+  assert.equal(await status('DELETE', '/1.0/instances/quicker'), 'Success');
+});
+
+test('list: chosen columns, an order, and a total on a terminal', async () => {
+  const commandLine = new CommandLine(() => daemon);
+  for (const [name, size] of [
+    ['l1', '9'],
+    ['l2', '10'],
+    ['l3', ''],
+  ] as const)
+    await daemon.create(name, { 'user.size': size });
+  const list = (...words: string[]): string =>
+    commandLine.does('list', '--filter', 'not config.user.size=none', ...words);
+  const csv = (...words: string[]): string[] =>
+    list('--format', 'csv', ...words)
+      .split('\n')
+      .filter((line) => line.startsWith('l'));
+  assert.deepEqual(csv('--columns', 'name,user.size', '--sort', 'user.size'), ['l3,', 'l1,9', 'l2,10']);
+  assert.deepEqual(csv('--columns', 'name,user.size', '--sort', '-user.size'), ['l2,10', 'l1,9', 'l3,']);
+  assert.match(list('--columns', 'name,profiles,source'), /^NAME +PROFILES +SOURCE\n/);
+  const { status, stderr } = commandLine.run(['list', '--columns', 'nmae']);
+  assert.deepEqual([status, stderr], [2, 'devlxd: There is no column "nmae"; do you mean name?\n']);
+  assert.match((await commandLine.onTerminal(['list', '--columns', 'name'])).text, /\n\d+ instances\r?\n$/);
+});
+
+test('what is longer than the terminal goes through the pager, and only that', async () => {
+  const paged = new CommandLine(() => daemon, { PAGER: 'sed s/^/paged:/' });
+  assert.match((await paged.onTerminal(['--help'])).text, /^paged:Usage: devlxd /);
+  assert.match((await paged.onTerminal(['show', '--help'])).text, /^Usage: devlxd show /);
+  assert.match(paged.does('--help'), /^Usage: devlxd /);
+  const none = new CommandLine(() => daemon, { PAGER: 'there-is-no-such-pager' });
+  assert.match((await none.onTerminal(['--help'])).text, /Usage: devlxd /);
+});
+
+test('monitor says which key changed, from what to what', async () => {
+  const commandLine = new CommandLine(() => daemon);
+  const follower = commandLine.follow(['monitor', '--type', 'lifecycle', '--instance', 'c1']);
+  let pokes = 0;
+  await eventually('the monitor tells of a change', async () => {
+    await daemon.set('c1', { 'user.role': `r${++pokes}` });
+    return /instance-updated +c1 .*config\.user\.role: r\d+ -> r\d+/.test(follower.text());
+  });
+  await follower.end();
+});
+
 test('what hides or moves text is escaped for people, and JSON is as it is', async () => {
   const value = 'a\u202eb\u200bc\u009b1md\u0007\ufeff';
   await daemon.create('odd', { 'user.x': value });

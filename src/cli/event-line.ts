@@ -15,9 +15,11 @@ function tell(event: HostEvent): string {
 }
 
 function lifecycle({ metadata: { action, source, context, requestor } }: LifecycleEvent): string {
-  const old = context['old_name'] === undefined ? '' : `, was ${context['old_name']}`;
+  const { old_name: oldName, ...changes } = context;
+  const old = oldName === undefined ? '' : `, was ${oldName}`;
+  const changed = action.endsWith('-updated') ? Object.entries(changes).map(([field, to]) => `  ${field}: ${to}`) : [];
   const by = requestor === undefined ? '' : ` (${requestor.username})`;
-  return `${action.padEnd(17)}  ${thing(source)}${old}${by}`;
+  return `${action.padEnd(17)}  ${thing(source)}${old}${by}${changed.join('')}`;
 }
 
 function operation({ metadata: { description, status, resources, metadata, err } }: OperationEvent): string {

@@ -1,23 +1,33 @@
 import type { Command } from 'commander';
 import type { InstanceWithState } from '../api/types.js';
+import { closestMatch } from '../closest-match.js';
+import { OptionError } from '../config/options.js';
 import { formatOption, printList } from './output.js';
 import type { Column } from './table.js';
 import { withClient } from './with-client.js';
 
-const columns: readonly Column<InstanceWithState>[] = [
-  { heading: 'NAME', value: ({ name }) => name },
-  { heading: 'STATUS', value: ({ status }) => status.toUpperCase(), whole: true },
-  { heading: 'PID', value: ({ state: { pid } }) => (pid === 0 ? '' : String(pid)) },
-  { heading: 'KEYS', value: ({ config }) => String(ownKeys(config).length) },
-  { heading: 'DEVICES', value: ({ devices }) => String(Object.keys(devices).length) },
-  { heading: 'CREATED', value: ({ created_at }) => created_at.slice(0, 19).replace('T', ' '), whole: true },
-];
-const projectColumn: Column<InstanceWithState> = { heading: 'PROJECT', value: ({ project }) => project };
-const sourceColumn: Column<InstanceWithState> = { heading: 'SOURCE', value: ({ source = 'devlxd' }) => source };
+const columns = {
+  project: { heading: 'PROJECT', value: ({ project }) => project },
+  name: { heading: 'NAME', value: ({ name }) => name },
+  status: { heading: 'STATUS', value: ({ status }) => status.toUpperCase(), whole: true },
+  pid: { heading: 'PID', value: ({ state: { pid } }) => (pid === 0 ? '' : String(pid)) },
+  keys: { heading: 'KEYS', value: ({ config }) => String(ownKeys(config).length) },
+  devices: { heading: 'DEVICES', value: ({ devices }) => String(Object.keys(devices).length) },
+  profiles: { heading: 'PROFILES', value: ({ profiles }) => profiles.join(' ') },
+  description: { heading: 'DESCRIPTION', value: ({ description }) => description },
+  created: { heading: 'CREATED', value: ({ created_at }) => created_at.slice(0, 19).replace('T', ' '), whole: true },
+  source: { heading: 'SOURCE', value: ({ source = 'devlxd' }) => source },
+} as const satisfies Readonly<Record<string, Column<InstanceWithState>>>;
+
+type ColumnName = keyof typeof columns;
+const columnNames = Object.keys(columns) as ColumnName[];
+const usual: readonly ColumnName[] = ['name', 'status', 'pid', 'keys', 'devices', 'created'];
 
 interface ListOptions {
   readonly filter?: string;
   readonly allProjects?: true;
+  readonly columns?: string;
+  readonly sort?: string;
 }
 
 /** devlxd list */
@@ -27,27 +37,53 @@ export function addList(program: Command): void {
     .description('show all instances')
     .option('--filter <clauses>', 'those that it is true of; docs/host-api.md')
     .option('--all-projects', 'of all projects')
+    .option('--columns <names>', `${columnNames.join(', ')}, or keys such as user.role`)
+    .option('--sort <column>', 'by what; -pid: the other way round')
     .addOption(formatOption())
     .addHelpText(
       'after',
       `
 Examples:
-  devlxd list
-  devlxd list --format json
-  devlxd list --filter 'status=running and config.user.role=web'`,
+  devlxd list --filter 'status=running and config.user.role=web'
+  devlxd list --columns name,status,user.role --sort -created
+  devlxd list --format json`,
     );
   command.action((options: ListOptions) =>
     withClient(command, async (client) => {
+      const sortBy = options.sort === undefined ? undefined : orderOf(options.sort);
+      const chosen = options.columns?.split(',').map(columnOf);
       const instances = await client.instances.listWithState(options);
-      const shown = [
-        ...(options.allProjects ? [projectColumn] : []),
-        ...columns,
-        // Most hosts have none but their own.
-        ...(instances.some(({ source }) => source !== undefined) ? [sourceColumn] : []),
-      ];
-      await printList(command, shown, instances, 'There are no instances yet; "devlxd create NAME" makes one.');
+      const shown = chosen ?? usualColumns(instances, options.allProjects === true);
+      const rows = sortBy === undefined ? instances : [...instances].sort(sortBy);
+      await printList(command, shown, rows, 'There are no instances yet; "devlxd create NAME" makes one.', 'instances');
     }),
   );
+}
+
+/** Most hosts have one project, and no instances but their own. */
+function usualColumns(instances: readonly InstanceWithState[], allProjects: boolean): Column<InstanceWithState>[] {
+  const names: ColumnName[] = [
+    ...(allProjects ? (['project'] as const) : []),
+    ...usual,
+    ...(instances.some(({ source }) => source !== undefined) ? (['source'] as const) : []),
+  ];
+  return names.map((name) => columns[name]);
+}
+
+/** A column by its name, or the value of a configuration key. */
+function columnOf(name: string): Column<InstanceWithState> {
+  if (name.includes('.')) return { heading: name, value: ({ expanded_config }) => expanded_config[name] ?? '' };
+  if (Object.hasOwn(columns, name)) return columns[name as ColumnName];
+  const near = closestMatch(name, columnNames);
+  const meant = near === undefined ? `it is one of ${columnNames.join(', ')}` : `do you mean ${near}?`;
+  throw new OptionError(`There is no column "${name}"; ${meant}`);
+}
+
+function orderOf(given: string): (a: InstanceWithState, b: InstanceWithState) => number {
+  const { value } = columnOf(given.replace(/^-/, ''));
+  const { compare } = new Intl.Collator('en', { numeric: true });
+  const sign = given.startsWith('-') ? -1 : 1;
+  return (a, b) => sign * compare(value(a), value(b));
 }
 
 /** Those that an operator has set. */

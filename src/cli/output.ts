@@ -1,6 +1,22 @@
+import { spawnSync } from 'node:child_process';
 import { type Command, Option } from 'commander';
 import { csv } from './csv.js';
 import { type Column, table, terminalWidth } from './table.js';
+
+/** Prints what may be longer than the terminal: there it goes through $PAGER, or less, as git's output does. */
+export function page(text: string): void {
+  const { isTTY, rows = 24 } = process.stdout;
+  const isLong = isTTY && text.split('\n').length > rows;
+  if (isLong && pagedBy(process.env['PAGER'] || 'less', text)) return;
+  process.stdout.write(text);
+}
+
+/** LESS: ends at once when all fits, leaves the text on the screen. */
+function pagedBy(pager: string, input: string): boolean {
+  const env = { LESS: 'FRX', ...process.env };
+  const { status } = spawnSync('sh', ['-c', pager], { env, input, stdio: ['pipe', 'inherit', 'inherit'] });
+  return status !== null && status !== 126 && status !== 127;
+}
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -14,20 +30,26 @@ export function formatOption(byDefault: Format = 'table'): Option {
   return new Option('--format <format>', 'how').choices(formats).default(byDefault);
 }
 
-/** Prints a list as --format says; none: what people are told when there is nothing in it, filter or not. */
+/**
+ * Prints a list as --format says. none: what people are told when there is nothing in it, filter or not; noun: of what
+ * the total on a terminal is
+ */
 export async function printList<Row>(
   command: Command,
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   none: string,
+  noun?: string,
 ): Promise<void> {
   const format = command.getOptionValue('format') as Format;
   if (format === 'csv') {
     if (rows.length > 0) print(csv(rows.map((row) => columns.map(({ value }) => value(row)))));
   } else if (format === 'table' && rows.length === 0) {
     print(command.getOptionValue('filter') ? 'None fits the filter.' : none);
-  } else if (format === 'table') print(table(columns, rows, terminalWidth()));
-  else print(await serialized(rows, format));
+  } else if (format === 'table') {
+    const total = noun === undefined || !process.stdout.isTTY ? '' : `\n\n${rows.length} ${noun}`;
+    page(`${table(columns, rows, terminalWidth())}${total}\n`);
+  } else print(await serialized(rows, format));
 }
 
 /** Prints one thing as --format says; as a table or CSV it is a line for each key. */

@@ -12,6 +12,7 @@ import { addImage } from './image.js';
 import { addList } from './list.js';
 import { addMan } from './man.js';
 import { addMonitor } from './monitor.js';
+import { page } from './output.js';
 import { addProfile } from './profile.js';
 import { addRestore } from './restore.js';
 import { addSet, addUnset } from './set.js';
@@ -75,6 +76,7 @@ function bareProgram(): Command {
       ),
     )
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: page })
     .addHelpText(
       'after',
       `

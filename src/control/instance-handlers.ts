@@ -89,9 +89,7 @@ export class InstanceHandlers {
   readonly replace: ControlHandler = async (request) => {
     const given = parseBody(instancePut, request.body);
     await this.#edit(request, (transaction, before) => this.#replace(transaction, before, given));
-    const operation = this.#operations.start('Updating instance', [this.#need(request)], Promise.resolve());
-    await operation.finished;
-    return { kind: 'async', operation };
+    return this.#operation('Updating instance', this.#need(request), Promise.resolve());
   };
 
   /** Keys and devices that are not named stay; an empty value unsets a key, a null config or device map nothing. */
@@ -195,8 +193,11 @@ export class InstanceHandlers {
     return this.#registry.need(projectOf(request, this.#registry), request.parameters['name'] ?? '');
   }
 
-  #operation(description: string, concerned: Concerned, work: Promise<unknown>): ControlReply {
-    return { kind: 'async', operation: this.#operations.start(description, [concerned], work) };
+  /** Answered when the operation has ended, so that a client that does not wait finds what it has asked for. */
+  async #operation(description: string, concerned: Concerned, work: Promise<unknown>): Promise<ControlReply> {
+    const operation = this.#operations.start(description, [concerned], work);
+    await operation.finished;
+    return { kind: 'async', operation };
   }
 }
 

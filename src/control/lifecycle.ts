@@ -8,6 +8,7 @@ import {
   type Written,
 } from '../model/changes.js';
 import type { Instance } from '../model/instance.js';
+import { changesOf, type Described } from './described-changes.js';
 import { instanceUrl, profileUrl, projectUrl } from './render.js';
 
 /** What happened to what (api.EventLifecycle of LXD, without the requestor). */
@@ -50,7 +51,7 @@ function stepsOf(before: Instance | undefined, after: Instance | undefined): Ste
   if (after === undefined) return [['deleted']];
   const steps: Step[] = [];
   if (before.name !== after.name) steps.push(['renamed', { old_name: before.name }]);
-  if (isEdited(before, after)) steps.push(['updated']);
+  if (isEdited(before, after)) steps.push(['updated', changesOf(before, after)]);
   if (before.run === undefined && after.run !== undefined) steps.push(['started']);
   if (before.run !== undefined && after.run === undefined) steps.push(['stopped']);
   if (before.guestState !== 'Ready' && after.guestState === 'Ready') steps.push(['ready']);
@@ -83,11 +84,11 @@ function projectLifecycle({ before, after }: ProjectChange): Lifecycle[] {
   return [{ project: known.name, source: projectUrl(known.name), ...actionOf('project', before, after) }];
 }
 
-type Named = { readonly name: string } | undefined;
+type Named = Described | undefined;
 
 function actionOf(noun: string, before: Named, after: Named): Pick<Lifecycle, 'action' | 'context'> {
   if (before === undefined) return { action: `${noun}-created`, context: {} };
   if (after === undefined) return { action: `${noun}-deleted`, context: {} };
-  if (before.name === after.name) return { action: `${noun}-updated`, context: {} };
+  if (before.name === after.name) return { action: `${noun}-updated`, context: changesOf(before, after) };
   return { action: `${noun}-renamed`, context: { old_name: before.name } };
 }

@@ -27,8 +27,9 @@ interface Happening {
 const guestVisible = 'user.';
 
 /**
- * The events of one change, in the order in which the guest gets them: keys by name, then devices removed,
- * updated and added, each by name.
+ * The events of one change, in the order in which the guest gets them: keys by name, then devices removed, updated
+ * and added, each by name. A device that is changed is removed and added, as LXD and Incus tell it: guests unmount and
+ * mount by that.
  */
 export function eventsOf({ before, after }: Change, clock: EventClock): GuestEvent[] {
   if (before === undefined || after === undefined) return [];
@@ -52,15 +53,28 @@ function configEvents(before: Config, after: Config): Happening[] {
     .map((metadata) => ({ type: 'config', metadata }));
 }
 
+/** Options that LXD changes while the device stays where it is; every other change takes it away and brings it back. */
+const liveOption = /^(?:size(?:\..+)?|limits\..+)$/;
+
 function deviceEvents(before: Devices, after: Devices): Happening[] {
   const { set, removed } = differenceOf(before, after, sameDevice);
-  const [updated, added] = [true, false].map((known) => set.filter(([name]) => before.has(name) === known));
-  const gone = removed.map((name) => [name, before.get(name) as Device] as const);
+  const updated = set.filter(([name, device]) => changesLive(before.get(name), device));
+  const added = set.filter((entry) => !updated.includes(entry));
+  const gone = [...removed, ...added.map(([name]) => name)].flatMap((name) => {
+    const device = before.get(name);
+    return device === undefined ? [] : [[name, device] as const];
+  });
   return [
     ...gone.sort(byName).map(deviceEvent('removed')),
-    ...(updated ?? []).sort(byName).map(deviceEvent('updated')),
-    ...(added ?? []).sort(byName).map(deviceEvent('added')),
+    ...updated.sort(byName).map(deviceEvent('updated')),
+    ...added.sort(byName).map(deviceEvent('added')),
   ];
+}
+
+function changesLive(before: Device | undefined, after: Device): boolean {
+  if (before === undefined) return false;
+  const { set, removed } = differenceOf(before, after);
+  return [...set.map(([option]) => option), ...removed].every((option) => liveOption.test(option));
 }
 
 function deviceEvent(action: string): (entry: readonly [string, Device]) => Happening {

@@ -16,10 +16,13 @@ export interface Ran {
 /** The command line, for a daemon that the environment names. */
 export class CommandLine {
   readonly #daemon: () => TestDaemon;
+  readonly #more: NodeJS.ProcessEnv;
   readonly #followers: ChildProcess[] = [];
 
-  constructor(daemon: () => TestDaemon) {
+  /** more: added to the environment */
+  constructor(daemon: () => TestDaemon, more: NodeJS.ProcessEnv = {}) {
     this.#daemon = daemon;
+    this.#more = more;
   }
 
   run(words: readonly string[], input = ''): Ran {
@@ -80,6 +83,6 @@ export class CommandLine {
   }
 
   environment(): NodeJS.ProcessEnv {
-    return { ...process.env, DEVLXD_RUN_DIR: this.#daemon().runDir };
+    return { ...process.env, PAGER: 'cat', DEVLXD_RUN_DIR: this.#daemon().runDir, ...this.#more };
   }
 }

@@ -55,10 +55,16 @@ test('device events: removed, then updated, then added, each by name, with sorte
     b: { type: 'disk' },
     a: { type: 'disk' },
     u: { type: 'nic', mtu: '1' },
+    root: { type: 'disk', path: '/', size: '1GiB', 'limits.read': '1' },
+    state: { type: 'disk', path: '/s' },
+    both: { type: 'disk', path: '/b', size: '1GiB' },
     same: { type: 'x' },
   });
   const after = withDevices({
     u: { type: 'nic', mtu: '2', a: '1' },
+    root: { type: 'disk', path: '/', size: '2GiB' },
+    state: { type: 'disk', path: '/s', 'size.state': '1GiB' },
+    both: { type: 'disk', path: '/c', size: '2GiB' },
     n2: { type: 'disk' },
     n1: { type: 'disk' },
     same: { type: 'x' },
@@ -68,14 +74,22 @@ test('device events: removed, then updated, then added, each by name, with sorte
       const { action, name } = metadata as { action: string; name: string };
       return `${action} ${name}`;
     }),
-    ['removed a', 'removed b', 'updated u', 'added n1', 'added n2'],
+    [
+      ...['removed a', 'removed b', 'removed both', 'removed u'],
+      ...['updated root', 'updated state'],
+      ...['added both', 'added n1', 'added n2', 'added u'],
+    ],
   );
   const clock = new EventClock(() => 1n);
-  const updated = eventsOf({ before, after }, clock).find(({ text }) => text.includes('updated'));
+  const told = eventsOf({ before, after }, clock).map(({ text }) => text);
+  const of = (action: string, name: string) =>
+    told.find((text) => text.includes(`"${action}"`) && text.includes(`"name":"${name}"`)) ?? '';
+  assert.match(of('removed', 'u'), /"metadata":\{"action":"removed","config":\{"mtu":"1","type":"nic"\},"name":"u"\}/);
   assert.match(
-    updated?.text ?? '',
-    /"metadata":\{"action":"updated","config":\{"a":"1","mtu":"2","type":"nic"\},"name":"u"\}/,
+    of('added', 'u'),
+    /"metadata":\{"action":"added","config":\{"a":"1","mtu":"2","type":"nic"\},"name":"u"\}/,
   );
+  assert.match(of('updated', 'root'), /"config":\{"path":"\/","size":"2GiB","type":"disk"\},"name":"root"\}/);
 });
 
 test('the bytes of an event: key order and timestamp format are the protocol', () => {
