@@ -76,6 +76,18 @@
       ],
     },
     {
+      "target_name": "devlxd-runc",
+      "type": "executable",
+      "cflags": ["-fPIE"],
+      "ldflags": ["-static-pie"],
+      "sources": [
+        "native/hook/bundle.cc",
+        "native/hook/json.cc",
+        "native/hook/runc.cc",
+        "native/hook/runc_arguments.cc",
+      ],
+    },
+    {
       "target_name": "guests_client",
       "sources": ["native/tools/guests/client.cc", "native/tools/guests/message.cc"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

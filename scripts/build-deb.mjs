@@ -60,13 +60,15 @@ try {
 
 function program() {
   const library = 'usr/lib/devlxd';
-  const built = ['devlxd.node', 'devlxd-hook', 'guests'].map((name) => join('build/Release', name));
+  const built = ['devlxd.node', 'devlxd-hook', 'devlxd-runc', 'guests'].map((name) => join('build/Release', name));
   for (const part of ['bin/devlxd', 'bin/supported-node.mjs', 'dist/src', ...built, 'package.json'])
     put(part, join(library, part));
-  symlinkSync('../build/Release/devlxd-hook', join(stage, library, 'bin/devlxd-hook'));
+  for (const name of ['devlxd-hook', 'devlxd-runc'])
+    symlinkSync(`../build/Release/${name}`, join(stage, library, 'bin', name));
   writeFileSync(join(stage, library, 'package.json'), JSON.stringify({ ...project, version: values.version }, null, 2));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
-  for (const name of ['devlxd', 'devlxd-hook']) symlinkSync(`../lib/devlxd/bin/${name}`, join(stage, 'usr/bin', name));
+  for (const name of ['devlxd', 'devlxd-hook', 'devlxd-runc'])
+    symlinkSync(`../lib/devlxd/bin/${name}`, join(stage, 'usr/bin', name));
 }
 
 function modules() {
