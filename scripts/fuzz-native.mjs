@@ -12,7 +12,7 @@ const work = 'build-fuzz';
 const targets = {
   hook: ['hook/answer', 'hook/json', 'hook/request'],
   procfs: ['identity/procfs'],
-  request_head: ['gate/request_head'],
+  request_head: ['gate/request_body', 'gate/request_head'],
   response_cache: ['gate/response_cache'],
   unix_socket: ['os/unix_socket'],
 };

@@ -198,6 +198,13 @@ const cases: Partial<Record<CountedLimit, Case>> = {
       await exchange(guest.connect(daemon.socket), get('/1.0').repeat(3000));
     },
   },
+  'request-head': {
+    instance: 'c1',
+    reach: async () => {
+      const head = get('/1.0').replace('\r\n\r\n', `\r\nX-Long: ${'x'.repeat(140_000)}\r\n\r\n`);
+      assert.match(await exchange(guest.connect(daemon.socket), head), /^HTTP\/1\.1 431 /);
+    },
+  },
   'pending-callers': {
     reach: async () => {
       const stranger = guests.one();

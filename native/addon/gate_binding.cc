@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kOutcomeNames[] = {"registered", "gone",  "own-namespace", "not-init",
                                          "no-root",    "taken", "denied",        "failed"};
 
-// What callerOf() gives for a caller without an instance; slot * 2 + (is root) otherwise.
+// What callerOf() gives for a caller without an instance.
 constexpr int kCodeUnregistered = -1;
 constexpr int kCodeUnidentified = -2;
 constexpr int kCodeNoConnection = -3;  // the response has ended, or belongs to another app
@@ -53,7 +53,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::remove>("unregister"),
                         InstanceMethod<&GateWrap::caller_of>("callerOf"),
                         InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
-                        InstanceMethod<&GateWrap::cache_response>("cacheResponse"),
+                        InstanceMethod<&GateWrap::response_given>("responseGiven"),
                         InstanceMethod<&GateWrap::forget_responses>("forgetResponses"),
                         InstanceMethod<&GateWrap::detach>("detach"),
                         InstanceMethod<&GateWrap::take>("take"),
@@ -61,9 +61,6 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::part>("part"),
                         InstanceMethod<&GateWrap::admit>("admit"),
                         InstanceMethod<&GateWrap::readmit>("readmit"),
-                        InstanceMethod<&GateWrap::caller_of_ticket>("callerOfTicket"),
-                        InstanceMethod<&GateWrap::may_ask>("mayAsk"),
-                        InstanceMethod<&GateWrap::forget>("forget"),
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
                         InstanceMethod<&GateWrap::set_serves_nonroot>("setServesNonroot"),
                         InstanceMethod<&GateWrap::counters>("counters"),
@@ -71,20 +68,14 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
   }
 
-  // new Gate(identity method number, limit numbers, response cache bytes, onInitExit(slots),
-  // onOddRequest(fd, data, ticket))
+  // new Gate(identity method number, limit numbers, response cache bytes, onInitExit(slots))
   explicit GateWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<GateWrap>(info),
         context_(info.Env(), "devlxd:gate"),
-        on_init_exit_(Napi::Persistent(info[3].As<Napi::Function>())),
-        on_odd_request_(Napi::Persistent(info[4].As<Napi::Function>())) {
+        on_init_exit_(Napi::Persistent(info[3].As<Napi::Function>())) {
     const auto method = static_cast<IdentityMethod>(info[0].As<Napi::Number>().Int32Value());
-    gate_ = std::make_unique<Gate>(
-        loop_of(info.Env()), method, limits_in(info, 1),
-        [this](const std::vector<Slot>& slots) { exited(slots); },
-        [this](OwnFd fd, std::string_view data, uint32_t ticket) {
-          odd_request(std::move(fd), data, ticket);
-        });
+    gate_ = std::make_unique<Gate>(loop_of(info.Env()), method, limits_in(info, 1),
+                                   [this](const std::vector<Slot>& slots) { exited(slots); });
   }
 
  private:
@@ -145,37 +136,20 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return gate_->bridge().connection_of(field_0_of(object));
   }
 
-  static int code_of(const Caller* caller) {
-    if (caller == nullptr) return kCodeNoConnection;
-    if (caller->kind == CallerKind::kUnregistered) return kCodeUnregistered;
-    if (caller->kind == CallerKind::kUnidentified) return kCodeUnidentified;
-    return static_cast<int>(caller->slot * 2 + (caller->root ? 1 : 0));
+  // The bits of an instance's caller: slot, HttpVersion (two), is root.
+  static int code_of(const Connection* connection) {
+    if (connection == nullptr) return kCodeNoConnection;
+    const Caller& caller = connection->caller;
+    if (caller.kind == CallerKind::kUnregistered) return kCodeUnregistered;
+    if (caller.kind == CallerKind::kUnidentified) return kCodeUnidentified;
+    const auto version = static_cast<uint32_t>(connection->version);
+    return static_cast<int>(caller.slot << 3 | version << 1 | (caller.root ? 1 : 0));
   }
 
   Napi::Value caller_of(const Napi::CallbackInfo& info) {
     const Connection* connection = connection_in(info);
-    const Caller* caller = connection == nullptr ? nullptr : &connection->caller;
-    if (caller != nullptr) gate_->charge_request(*caller);
-    return Napi::Number::New(info.Env(), code_of(caller));
-  }
-
-  Napi::Value caller_of_ticket(const Napi::CallbackInfo& info) {
-    const uint32_t ticket = info[0].As<Napi::Number>().Uint32Value();
-    return Napi::Number::New(info.Env(), code_of(gate_->departed(ticket)));
-  }
-
-  // May the caller of a ticket make a request now? Charged, when it may.
-  Napi::Value may_ask(const Napi::CallbackInfo& info) {
-    const Caller* caller = gate_->departed(info[0].As<Napi::Number>().Uint32Value());
-    if (caller != nullptr && gate_->must_wait(*caller)) {
-      return Napi::Boolean::New(info.Env(), false);
-    }
-    if (caller != nullptr) gate_->charge_request(*caller);
-    return Napi::Boolean::New(info.Env(), true);
-  }
-
-  void forget(const Napi::CallbackInfo& info) {
-    gate_->forget(info[0].As<Napi::Number>().Uint32Value());
+    if (connection != nullptr) gate_->charge_request(connection->caller);
+    return Napi::Number::New(info.Env(), code_of(connection));
   }
 
   Napi::Value credentials_of(const Napi::CallbackInfo& info) {
@@ -188,9 +162,12 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return result;
   }
 
-  void cache_response(const Napi::CallbackInfo& info) {
+  // (response), or (response, head, body) when the response may be cached
+  void response_given(const Napi::CallbackInfo& info) {
     Connection* connection = connection_in(info);
     if (connection == nullptr) return;
+    gate_->response_given(*connection);
+    if (info.Length() < 3 || !gate_->may_cache(*connection)) return;
     const std::string head = info[1].As<Napi::String>();
     const std::string body = info[2].As<Napi::String>();
     gate_->cache_response(*connection, head, body);
@@ -202,14 +179,15 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
   void detach(const Napi::CallbackInfo& info) {
     Connection* connection = connection_in(info);
-    if (connection != nullptr && !connection->detached) gate_->detach(*connection);
+    if (connection != nullptr && !connection->is_detached()) gate_->detach(*connection);
   }
 
   // A copy of the connection's descriptor, which JavaScript owns. The caller closes the
   // HttpResponse next, which closes uSockets' descriptor and leaves the connection itself open.
   Napi::Value take(const Napi::CallbackInfo& info) {
     Connection* connection = connection_in(info);
-    if (connection == nullptr || connection->detached) return Napi::Number::New(info.Env(), -1);
+    if (connection == nullptr || connection->is_detached())
+      return Napi::Number::New(info.Env(), -1);
     OwnFd copy = OwnFd::duplicate(gate_->bridge().fd_of(*connection));
     if (copy.valid()) gate_->detach(*connection);
     return Napi::Number::New(info.Env(), copy.release());
@@ -310,18 +288,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     on_init_exit_.MakeCallback(env.Global(), {list_of(env, slots)}, context_);
   }
 
-  void odd_request(OwnFd fd, std::string_view data, uint32_t ticket) {
-    const Napi::Env env = Env();
-    const Napi::HandleScope scope(env);
-    const auto number = [env](double value) { return Napi::Number::New(env, value); };
-    const auto bytes = Napi::Buffer<char>::Copy(env, data.data(), data.size());
-    on_odd_request_.MakeCallback(env.Global(), {number(fd.release()), bytes, number(ticket)},
-                                 context_);
-  }
-
   Napi::AsyncContext context_;
   Napi::FunctionReference on_init_exit_;
-  Napi::FunctionReference on_odd_request_;
   std::unique_ptr<Gate> gate_;
 };
 

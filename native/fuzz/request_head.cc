@@ -1,150 +1,144 @@
-// native/gate/request_head.cc against a reader of its own that sees one byte after the other, on
-// the whole input and on every beginning of it: whatever pieces a head comes in, what the gate
-// looks at is a beginning.
+// native/gate/request_head.cc and request_body.cc: a head ends where a reader of one byte after the
+// other finds its end, whatever pieces it comes in; what is made plain is plain, and means the
+// same; a body ends at the same byte in one piece and in many, and what uWebSockets is given of it
+// is that body.
 #include "gate/request_head.h"
 
+#include <cstring>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
-#include <vector>
 
 #include "fuzz/require.h"
+#include "gate/request_body.h"
 
 namespace {
 
-using devlxd::has_whole_line;
-using devlxd::is_plain_request;
-using devlxd::is_repeatable_request;
+using devlxd::HeadOutcome;
+using devlxd::RequestBody;
+using devlxd::RequestHead;
 
-// What a beginning of some length says.
-class Reader {
+// Exactly as large as the text, so that a byte read beyond is seen.
+class Exact {
  public:
-  void take(char c) {
-    if (decided()) return;
-    if (c != '\n') {
-      line_ += c;
-    } else {
-      end_line();
-      line_.clear();
-    }
+  explicit Exact(std::string_view text) : bytes_(new char[text.size()]), size_(text.size()) {
+    memcpy(bytes_.get(), text.data(), text.size());
   }
-
-  bool refused() const { return refused_; }
-  bool decided() const { return refused_ || whole_; }
-  bool has_line() const { return lines_ > 0; }
+  std::string_view view() const { return {bytes_.get(), size_}; }
 
  private:
-  void end_line() {
-    const bool crlf = !line_.empty() && line_.back() == '\r';
-    if (crlf) line_.pop_back();
-    if (!crlf || (lines_ == 0 && !is_request_line())) {
-      refused_ = true;
-    } else if (lines_ > 0 && line_.empty()) {
-      whole_ = true;
-      refused_ = !host_;
-    } else if (lines_ > 0) {
-      host_ = host_ || names_host();
-    }
-    lines_++;
-  }
-
-  bool is_request_line() const {
-    const std::string version = " HTTP/1.1";
-    if (line_.size() < version.size()) return false;
-    if (line_.compare(line_.size() - version.size(), version.size(), version) != 0) return false;
-    for (size_t i = 0; i + 1 < line_.size(); i++) {
-      if (line_[i] == ' ') return line_[i + 1] == '/';
-    }
-    return false;
-  }
-
-  bool names_host() const {
-    std::string name;
-    for (size_t i = 0; i < line_.size() && i < 5; i++) {
-      const bool letter = line_[i] >= 'A' && line_[i] <= 'Z';
-      name += static_cast<char>(letter ? line_[i] - 'A' + 'a' : line_[i]);
-    }
-    return name == "host:";
-  }
-
-  std::string line_;
-  size_t lines_ = 0;
-  bool host_ = false;
-  bool whole_ = false;
-  bool refused_ = false;
+  std::unique_ptr<char[]> bytes_;
+  size_t size_;
 };
 
-void check_beginnings(std::string_view data) {
-  Reader reader;
+// Two LFs with nothing but perhaps a CR between them.
+size_t end_of_head(std::string_view data) {
+  for (size_t i = 1; i < data.size(); i++) {
+    if (data[i] != '\n') continue;
+    if (data[i - 1] == '\n' || (i > 1 && data[i - 1] == '\r' && data[i - 2] == '\n')) return i + 1;
+  }
+  return 0;
+}
+
+void check_length(std::string_view data) {
+  size_t searched = 0;
   for (size_t length = 0; length <= data.size(); length++) {
-    if (length > 0) reader.take(data[length - 1]);
-    const std::string_view beginning = data.substr(0, length);
-    REQUIRE(has_whole_line(beginning) == reader.has_line());
-    REQUIRE(is_plain_request(beginning) == !reader.refused());
-    REQUIRE(!is_repeatable_request(beginning) || length == data.size() ||
-            !is_repeatable_request(data));
+    const Exact beginning(data.substr(0, length));
+    const size_t found = devlxd::head_length(beginning.view(), searched);
+    REQUIRE(found == end_of_head(beginning.view()));
+    REQUIRE(searched <= length);
+    if (found > 0) break;
   }
+  size_t once = 0;
+  REQUIRE(devlxd::head_length(data, once) == end_of_head(data));
 }
 
-// As the gate takes pieces: together until there is a line, then looked at, once. Each time a copy
-// of exactly the size, so that a byte read beyond is seen.
-bool is_plain_in_pieces(std::string_view data, std::minstd_rand& random) {
-  std::vector<char> held;
-  for (size_t at = 0; at < data.size();) {
-    const std::string_view piece = data.substr(at, 1 + random() % (data.size() / 2 + 1));
-    at += piece.size();
-    std::vector<char> together;
-    together.reserve(held.size() + piece.size());
-    together.insert(together.end(), held.begin(), held.end());
-    together.insert(together.end(), piece.begin(), piece.end());
-    held.swap(together);
-    const std::string_view seen(held.data(), held.size());
-    if (has_whole_line(seen)) return is_plain_request(seen);
-  }
-  return true;
+bool is_same_body(RequestBody one, RequestBody other) {
+  std::string some = "5\r\nhello\r\n0\r\n\r\nbehind it";
+  std::string_view a = some;
+  std::string_view b = some;
+  std::string of_one;
+  std::string of_other;
+  const bool taken = one.take(a, of_one);
+  return taken == other.take(b, of_other) && a.size() == b.size() && of_one == of_other;
 }
 
-void check_pieces(std::string_view data) {
-  const size_t end = data.find('\n');
-  const bool plain = is_plain_request(data);
-  const bool line_is_plain =
-      end == std::string_view::npos || is_plain_request(data.substr(0, end + 1));
+// As a request that has been made plain is: read again, it is plain, and says the same.
+void check_plain(std::string_view head, const RequestHead& read) {
+  const Exact made(devlxd::plain_head(head, read));
+  const RequestHead again = devlxd::read_head(made.view());
+  REQUIRE(again.outcome == HeadOutcome::kPlain);
+  REQUIRE(again.version == devlxd::HttpVersion::kHttp11);
+  REQUIRE(again.closes == read.closes && again.has_host);
+  REQUIRE(is_same_body(again.body, read.body));
+  REQUIRE(end_of_head(made.view()) == made.view().size());
+  REQUIRE(made.view().substr(0, made.view().find(' ')) == head.substr(0, head.find(' ')));
+  REQUIRE(!read.is_repeatable || again.is_repeatable);
+}
+
+// What goes to uWebSockets as it came has nothing that another parser may take for something else.
+void check_as_it_came(std::string_view head) {
+  REQUIRE(head.find('\0') == std::string_view::npos);
+  for (size_t i = 0; i < head.size(); i++) {
+    REQUIRE((head[i] == '\r') == (i + 1 < head.size() && head[i + 1] == '\n'));
+    REQUIRE(head[i] != '\n' || i + 1 == head.size() || (head[i + 1] != ' ' && head[i + 1] != '\t'));
+  }
+  const std::string_view line = head.substr(0, head.find('\r'));
+  REQUIRE(line.ends_with(" HTTP/1.1") && line.find(" /") != std::string_view::npos);
+}
+
+void check_head(std::string_view head) {
+  const Exact exact(head);
+  const RequestHead read = devlxd::read_head(exact.view());
+  if (read.outcome == HeadOutcome::kPlain) check_as_it_came(exact.view());
+  if (read.outcome != HeadOutcome::kPlain && read.outcome != HeadOutcome::kOdd) return;
+  REQUIRE(devlxd::is_request_line(head.substr(0, head.find('\n'))));
+  check_plain(exact.view(), read);
+}
+
+// The content of chunks that uWebSockets is given, which have neither extensions nor trailers.
+std::string content_of(std::string_view chunks) {
+  std::string content;
+  while (!chunks.empty()) {
+    const size_t size = std::stoul(std::string(chunks.substr(0, chunks.find('\r'))), nullptr, 16);
+    chunks.remove_prefix(chunks.find('\n') + 1);
+    content.append(chunks.substr(0, size));
+    REQUIRE(chunks.substr(size, 2) == "\r\n");
+    chunks.remove_prefix(size + 2);
+  }
+  return content;
+}
+
+void check_body(std::string_view data, RequestBody whole, bool chunks) {
   std::minstd_rand random(static_cast<unsigned>(std::hash<std::string_view>()(data)));
-  for (int round = 0; round < 4; round++) {
-    const bool in_pieces = is_plain_in_pieces(data, random);
-    REQUIRE(in_pieces || !plain);
-    REQUIRE(!in_pieces || line_is_plain);
+  RequestBody pieces = whole;
+  std::string_view rest = data;
+  std::string out;
+  const bool taken = whole.take(rest, out);
+  size_t at = 0;
+  std::string together;
+  bool good = true;
+  while (good && !pieces.ended() && at < data.size()) {
+    const Exact piece(data.substr(at, 1 + random() % 5));
+    std::string_view left = piece.view();
+    good = pieces.take(left, together);
+    at += piece.view().size() - left.size();
   }
-}
-
-// The same question as is_repeatable_request(), asked of the text as a whole.
-bool has_no_consequence(std::string_view data) {
-  std::string text;
-  for (const char c : data) text += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  const std::string harmless = "\nconnection: keep-alive\r\n";
-  for (size_t at; (at = text.find(harmless)) != std::string::npos;) {
-    text.erase(at, harmless.size() - 1);
-  }
-  for (const char* name :
-       {"connection", "content-length", "transfer-encoding", "upgrade", "expect"}) {
-    if (text.find(std::string("\n") + name + ":") != std::string::npos) return false;
-  }
-  return true;
-}
-
-void check_repeatable(std::string_view data) {
-  const bool whole =
-      data.substr(0, 4) == "GET " && data.size() >= 4 && data.find("\r\n\r\n") == data.size() - 4;
-  REQUIRE(is_repeatable_request(data) == (whole && has_no_consequence(data)));
-  REQUIRE(!whole || !is_repeatable_request(std::string(data).append(data)));
+  REQUIRE(good == taken);
+  if (!taken) return;
+  REQUIRE(pieces.ended() == whole.ended() && at == data.size() - rest.size());
+  REQUIRE(chunks ? content_of(together) == content_of(out) : together == out);
 }
 
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string_view data(reinterpret_cast<const char*>(bytes), size);
-  check_beginnings(data);
-  check_pieces(data);
-  check_repeatable(data);
+  check_length(data);
+  const size_t length = end_of_head(data);
+  if (length > 0) check_head(data.substr(0, length));
+  check_body(data, RequestBody::in_chunks(), true);
+  check_body(data, RequestBody::of_length(size / 2), false);
   return 0;
 }

@@ -35,10 +35,17 @@ bool is_answer(std::string_view answer, const Kept& kept) {
          answer.substr(before.size() + kDateLength - 4, 4) == " GMT";
 }
 
+bool closes_after(std::string_view request) { return request.size() % 2 == 1; }
+
+bool is_there(ResponseCache& answers, Slot slot, std::string_view request) {
+  return !answers.find(slot, request).response.empty();
+}
+
 // What is found was kept for these bytes of this instance, and not forgotten since.
 void check_found(ResponseCache& answers, const Model& model, Slot slot, std::string_view request) {
-  const std::string_view answer = answers.find(slot, request);
+  const auto [answer, closes] = answers.find(slot, request);
   if (answer.empty()) return;
+  REQUIRE(closes == closes_after(request));
   const auto known = model.find({slot, std::string(request)});
   REQUIRE(known != model.end());
   const std::vector<Kept>& all = known->second;
@@ -50,14 +57,14 @@ void keep(ResponseCache& answers, Model& model, Slot slot, devlxd::fuzz::Steps& 
   const std::string_view request = steps.text(steps.number() * 8);
   const Kept kept = {std::string(steps.text(steps.number())),
                      std::string(steps.text(steps.number() * 8))};
-  const bool again = !answers.find(slot, request).empty();
-  answers.keep(slot, request, kept.head, kept.body);
+  const bool again = is_there(answers, slot, request);
+  answers.keep(slot, request, closes_after(request), {kept.head, kept.body});
   model[{slot, std::string(request)}].push_back(kept);
   const size_t least = request.size() + kept.head.size() + kept.body.size();
-  REQUIRE(least <= kMost || again || answers.find(slot, request).empty());
-  REQUIRE(request.size() <= ResponseCache::kLongestRequest || answers.find(slot, request).empty());
+  REQUIRE(least <= kMost || again || !is_there(answers, slot, request));
+  REQUIRE(request.size() <= ResponseCache::kLongestRequest || !is_there(answers, slot, request));
   REQUIRE(least > kMost / 2 || request.size() > ResponseCache::kLongestRequest ||
-          !answers.find(slot, request).empty());
+          is_there(answers, slot, request));
   check_found(answers, model, slot, request);
 }
 

@@ -11,12 +11,6 @@ namespace {
 
 constexpr int kExitBatch = 256;
 
-// A longer request line than that is left to uWebSockets as it comes.
-constexpr size_t kLongestHeld = 4096;
-
-// Who has sent more than that ahead, and has used up its rate, is no client that waits for answers.
-constexpr size_t kLongestDelayed = 64 * 1024;
-
 // Well below AcceptClock's shortest standstill.
 constexpr uint64_t kProcfsTickMilliseconds = 50;
 
@@ -26,18 +20,17 @@ uint32_t hold_milliseconds(const GateLimits& limits) {
 
 }  // namespace
 
-Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit,
-           OnOddRequest on_odd_request)
+Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit)
     : loop_(loop),
       method_(method),
       limits_(limits),
       on_init_exit_(std::move(on_init_exit)),
-      on_odd_request_(std::move(on_odd_request)),
       namespace_cache_(method),
-      bridge_([this](Connection& connection) { closed(connection); },
-              {.before = [this](Connection& connection,
-                                std::string_view data) { return take_data(connection, data); },
-               .after = [this] { data_taken(); }}),
+      bridge_({.closed = [this](Connection& connection) { closed(connection); },
+               .data = [this](Connection& connection, char* data,
+                              size_t length) { reader_.take(connection, data, length); },
+               .written = [this](Connection& connection) { reader_.written(connection); }}),
+      reader_(loop, bridge_, *this),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
       pending_(loop, limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits),
                [this](PendingCaller waiting) { time_out(std::move(waiting)); }),
@@ -127,108 +120,55 @@ void Gate::unlink(Connection& connection) {
 }
 
 void Gate::closed(Connection& connection) {
-  if (chunk_.connection == &connection) drop_chunk();
-  if (connection.throttled) unthrottle(connection);
+  reader_.forget(connection);
+  if (connection.is_throttled()) unthrottle(connection);
   unlink(connection);
   uncount(connection.caller);
 }
 
 void Gate::detach(Connection& connection) {
-  if (chunk_.connection == &connection) drop_chunk();
-  if (connection.throttled) {
-    unthrottle(connection);
-    bridge_.read_again(connection);
-  }
-  connection.held.reset();  // sent before the answer: an upgrade moves the socket, and forgets this
+  reader_.forget(connection);
+  // Sent before the answer: an upgrade moves the socket, and forgets this.
+  if (connection.held != nullptr) bridge_.start_reading(connection);
+  connection.held.reset();
   unlink(connection);
   const Caller& caller = connection.caller;
   if (caller.kind == CallerKind::kInstance && !caller.root) instances_.at(caller.slot)->nonroot--;
-  connection.detached = true;
+  connection.detached();
 }
 
-Bridge::Verdict Gate::take_data(Connection& connection, std::string_view data) {
-  using enum Bridge::Verdict;
-  if (must_wait(connection.caller)) {
-    if (data.size() > kLongestDelayed) {
-      count_hit(Limit::kSentAhead, connection.caller.slot);
-      bridge_.close(connection);
-      return kDone;
-    }
-    throttle(connection);
-    return kHold;
-  }
-  if (!connection.at_request_boundary) return kPass;
-  if (answer_from_cache(connection, data)) return kDone;
-  // uWebSockets mistakes a request line that comes in two pieces for one of another version.
-  if (!has_whole_line(data) && data.size() < kLongestHeld) return kHold;
-  if (hand_over_if_odd(connection, data)) return kDone;
-  connection.at_request_boundary = false;
-  if (data.size() <= ResponseCache::kLongestRequest) {
-    chunk_.connection = &connection;
-    chunk_.data = data;
-  }
-  return kPass;
-}
-
-void Gate::drop_chunk() {
-  chunk_.connection = nullptr;
-  chunk_.answered = false;
-}
-
-void Gate::data_taken() {
-  Connection* connection = chunk_.connection;
-  if (connection != nullptr && chunk_.answered) {
-    connection->at_request_boundary = !bridge_.is_backed_up(*connection);
-  }
-  drop_chunk();
-}
-
-bool Gate::answer_from_cache(Connection& connection, std::string_view data) {
+bool Gate::answer_from_cache(Connection& connection, std::string_view request) {
   const Caller& caller = connection.caller;
   if (caller.kind != CallerKind::kInstance || !caller.root) return false;
-  const std::string_view answer = response_cache_.find(caller.slot, data);
-  if (answer.empty() || !bridge_.send(connection, answer)) return false;
+  const ResponseCache::Found found = response_cache_.find(caller.slot, request);
+  if (found.response.empty() || !bridge_.send(connection, found.response)) return false;
   counters_.cache_hits++;
   instances_.at(caller.slot)->cache_hits++;
   charge_request(caller);
+  if (found.closes) bridge_.close(connection);
   return true;
+}
+
+bool Gate::may_cache(const Connection& connection) const {
+  const Caller& caller = connection.caller;
+  return limits_.response_cache_bytes > 0 && caller.kind == CallerKind::kInstance && caller.root &&
+         reader_.repeatable_request(connection) != nullptr;
 }
 
 void Gate::cache_response(Connection& connection, std::string_view head, std::string_view body) {
-  if (chunk_.connection != &connection || !is_repeatable_request(chunk_.data)) return;
-  chunk_.answered = true;
-  const Caller& caller = connection.caller;
-  if (caller.kind == CallerKind::kInstance && caller.root) {
-    response_cache_.keep(caller.slot, chunk_.data, head, body);
-  }
+  const RepeatableRequest* request = reader_.repeatable_request(connection);
+  if (request == nullptr) return;
+  response_cache_.keep(connection.caller.slot, request->bytes, request->closes, {head, body});
 }
 
-bool Gate::hand_over_if_odd(Connection& connection, std::string_view data) {
-  if (is_plain_request(data)) return false;
-  OwnFd copy = OwnFd::duplicate(bridge_.fd_of(connection));
-  if (!copy.valid()) {
-    bridge_.close(connection);
-    return true;
-  }
-  unlink(connection);
-  connection.detached = true;
-  const uint32_t ticket = ++last_ticket_;
-  departed_.emplace(ticket, std::move(connection.caller));
-  bridge_.close(connection);  // uSockets' descriptor; the connection lives on in the copy
-  on_odd_request_(std::move(copy), data, ticket);
-  return true;
+void Gate::sent_ahead(const Connection& connection) {
+  count_hit(Limit::kSentAhead, connection.caller.slot);
 }
 
-const Caller* Gate::departed(uint32_t ticket) const {
-  const auto found = departed_.find(ticket);
-  return found == departed_.end() ? nullptr : &found->second;
-}
-
-void Gate::forget(uint32_t ticket) {
-  const auto found = departed_.find(ticket);
-  if (found == departed_.end()) return;
-  uncount(found->second);
-  departed_.erase(found);
+// It counts as a request.
+void Gate::refused(const Connection& connection, HeadOutcome why) {
+  charge_request(connection.caller);
+  if (why == HeadOutcome::kTooLarge) count_hit(Limit::kRequestHead, connection.caller.slot);
 }
 
 void Gate::watch(Slot slot) {

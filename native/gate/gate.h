@@ -16,6 +16,7 @@
 #include "gate/limits.h"
 #include "gate/pending_callers.h"
 #include "gate/rate_limiter.h"
+#include "gate/request_reader.h"
 #include "gate/response_cache.h"
 #include "identity/caller.h"
 #include "identity/instance_table.h"
@@ -45,15 +46,11 @@ struct HandoverConnection {
 
 // From accept(2) to uWebSockets: takes guests' connections in, finds out whose they are, and keeps
 // count until they close.
-class Gate {
+class Gate : private RequestPolicy {
  public:
   using OnInitExit = std::function<void(const std::vector<Slot>&)>;
-  // A connection with a request that uWebSockets would refuse, and what came of that. It is known
-  // by its ticket from here on, until forget().
-  using OnOddRequest = std::function<void(OwnFd, std::string_view data, uint32_t ticket)>;
 
-  Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit,
-       OnOddRequest on_odd_request);
+  Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit);
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
@@ -90,10 +87,6 @@ class Gate {
   // Does the instance serve users other than root? If not, they share a few of its connections.
   void set_serves_nonroot(Slot slot, bool serves) { instances_.at(slot)->serves_nonroot = serves; }
 
-  // The caller of a ticket; null for one that is forgotten.
-  const Caller* departed(uint32_t ticket) const;
-  void forget(uint32_t ticket);
-
   // Before this process ends: closes each connection on which nothing is under way, or, with keep,
   // gives it away if the next process can go on with it. Those left over are to be asked for again.
   std::vector<HandoverConnection> part(bool keep);
@@ -104,12 +97,12 @@ class Gate {
 
   // To be called once for each request that reaches JavaScript.
   void charge_request(const Caller& caller);
-  // Has the instance of such a caller used up its rate? For connections that uWebSockets no longer
-  // serves.
-  bool must_wait(const Caller& caller);
 
-  // Keeps the answer that is just being given to a connection's root, when the request is one that
-  // can come again; to be called before the handler of the request returns.
+  // To be called before the last of a response is given to uWebSockets.
+  void response_given(Connection& connection) { reader_.response_given(connection); }
+
+  // Can the request whose handler runs come again, and would its response be kept?
+  bool may_cache(const Connection& connection) const;
   void cache_response(Connection& connection, std::string_view head, std::string_view body);
 
   // Nothing that was answered for this slot may be answered again.
@@ -129,13 +122,6 @@ class Gate {
   std::vector<Slot> take_slots_with_hits();
 
  private:
-  // What uWebSockets is looking at, on a connection that was at_request_boundary before.
-  struct Chunk {
-    Connection* connection = nullptr;
-    std::string data;       // a copy: uWebSockets' parser writes into what it is given
-    bool answered = false;  // they are one request, and its answer has been written
-  };
-
   // A listening socket. How long callers can have waited on it, it alone knows.
   struct Entrance {
     Entrance(Gate& gate, uv_loop_t* loop);
@@ -144,11 +130,11 @@ class Gate {
   };
 
   void admit(OwnFd fd, const PeerProof& proof);
-  Bridge::Verdict take_data(Connection& connection, std::string_view data);
-  void data_taken();
-  void drop_chunk();
-  bool answer_from_cache(Connection& connection, std::string_view data);
-  bool hand_over_if_odd(Connection& connection, std::string_view data);
+  bool must_wait(const Connection& connection) override;
+  void throttle(Connection& connection) override;
+  bool answer_from_cache(Connection& connection, std::string_view request) override;
+  void sent_ahead(const Connection& connection) override;
+  void refused(const Connection& connection, HeadOutcome why) override;
   bool has_room_for(const Caller& caller);
   void link(Connection& connection);
   void unlink(Connection& connection);
@@ -165,7 +151,6 @@ class Gate {
   void count_hit(Limit limit, Slot slot = kNoSlot);
   void count(const Caller& caller);
   void uncount(const Caller& caller);
-  void throttle(Connection& connection);
   void unthrottle(Connection& connection);
   void resume_throttled();
   void answer_throttled();
@@ -174,11 +159,11 @@ class Gate {
   IdentityMethod method_;
   GateLimits limits_;
   OnInitExit on_init_exit_;
-  OnOddRequest on_odd_request_;
   AcceptClock clock_;  // for those that another process has accepted
   NamespaceCache namespace_cache_;
   InstanceTable instances_;
   Bridge bridge_;
+  RequestReader reader_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   OwnFd exits_;  // epoll over the pidfds of all inits
   UvHandle<uv_poll_t> exits_poll_;
@@ -190,14 +175,11 @@ class Gate {
   uint32_t unidentified_ = 0;  // of these, those of unidentified callers
   std::unordered_map<uid_t, uint32_t> unidentified_by_uid_;
   std::vector<Slot> slots_with_hits_;              // each once
-  std::unordered_map<uint32_t, Caller> departed_;  // by ticket
-  uint32_t last_ticket_ = 0;
   Connection* drain_cursor_ = nullptr;  // where part() goes on
   ResponseCache response_cache_;
   RateLimiter rate_limiter_;
   std::unordered_map<Slot, std::deque<Connection*>> throttled_;  // first come, first served
   UvTimer throttle_timer_;
-  Chunk chunk_;
   GateCounters counters_;
   LimitHits hits_;
 };

@@ -45,13 +45,14 @@ void Gate::part_from(Connection* first, bool keep, std::vector<HandoverConnectio
   while (drain_cursor_ != nullptr) {
     Connection& connection = *drain_cursor_;
     drain_cursor_ = connection.next;  // unlink() moves it on when closing one closes another
-    if (bridge_.is_backed_up(connection) || connection.throttled) continue;
+    const bool backed_up = bridge_.is_backed_up(connection);
+    if (backed_up || connection.is_throttled()) continue;
     const Caller& caller = connection.caller;
     const bool instance = caller.kind == CallerKind::kInstance;
     // A number that was known when the connection was accepted may be another process's by now.
     const bool known = instance || method_ != IdentityMethod::kProcfs;
     const int fd = bridge_.fd_of(connection);
-    if (keep && known && connection.at_request_boundary && connection.held == nullptr) {
+    if (keep && known && connection.is_idle(backed_up)) {
       OwnFd copy = OwnFd::duplicate(fd);
       const Slot slot = instance ? caller.slot : kNoSlot;
       if (copy.valid()) kept.push_back({std::move(copy), slot, caller.root, 0});

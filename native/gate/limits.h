@@ -22,7 +22,8 @@ enum class Limit : uint8_t {
   kHoldSeconds,              // that a request of a pending caller waits; 0: none does
   kRequestsPerSecond,        // of one instance, in the long run
   kRequestBurst,             // of one instance, at once
-  kSentAhead,                // not configurable: the gate knows its number
+  kSentAhead,                // not configurable, as the next: request_reader.cc has the number
+  kRequestHead,              // bytes and lines: request_head.h has the numbers
 };
 
 // As the options and docs/limits.md name them.
@@ -39,9 +40,10 @@ constexpr std::array kLimitNames = {
     "requests-per-second",
     "request-burst",
     "sent-ahead",
+    "request-head",
 };
 constexpr size_t kLimits = kLimitNames.size();
-static_assert(kLimits == static_cast<size_t>(Limit::kSentAhead) + 1);
+static_assert(kLimits == static_cast<size_t>(Limit::kRequestHead) + 1);
 
 // One value for each limit.
 template <typename Value>

@@ -29,20 +29,23 @@ std::string_view date_now() {
 
 }  // namespace
 
-std::string_view ResponseCache::find(Slot slot, std::string_view request) {
+ResponseCache::Found ResponseCache::find(Slot slot, std::string_view request) {
+  if (request.size() > kLongestRequest) return {};
   if (slot >= of_slot_.size() || of_slot_[slot] == nullptr) return {};
   auto& answers = of_slot_[slot]->answers;
   const auto found = answers.find(request);
   if (found == answers.end()) return {};
   Answer& answer = found->second;
   answer.bytes.replace(answer.date, kDateLength, date_now());
-  return answer.bytes;
+  return {answer.bytes, answer.closes};
 }
 
-void ResponseCache::keep(Slot slot, std::string_view request, std::string_view head,
-                         std::string_view body) {
+void ResponseCache::keep(Slot slot, std::string_view request, bool closes,
+                         const Response& response) {
+  const auto& [head, body] = response;
   if (request.size() > kLongestRequest || head.size() + body.size() + 128 > kLongestAnswer) return;
   Answer answer;
+  answer.closes = closes;
   answer.bytes.append(head).append("Date: ");
   answer.date = answer.bytes.size();
   answer.bytes.append(date_now()).append("\r\nContent-Length: ");

@@ -28,11 +28,21 @@ class ResponseCache {
     of_slot_.clear();
   }
 
-  // The whole answer, with today's Date; empty when there is none. Valid until the next call.
-  std::string_view find(Slot slot, std::string_view request);
+  struct Found {
+    std::string_view response;  // with today's Date; empty when there is none
+    bool closes = false;        // the connection ends after it
+  };
 
-  // head: status line and headers, each with its CRLF, without Date and Content-Length.
-  void keep(Slot slot, std::string_view request, std::string_view head, std::string_view body);
+  struct Response {
+    std::string_view head;  // status line and headers, each with its CRLF, without Date and length
+    std::string_view body;
+  };
+
+  // Valid until the next call.
+  Found find(Slot slot, std::string_view request);
+
+  // closes: whether the connection ends after the response
+  void keep(Slot slot, std::string_view request, bool closes, const Response& response);
 
   // The instance has changed, or has gone.
   void forget(Slot slot);
@@ -41,6 +51,7 @@ class ResponseCache {
   struct Answer {
     std::string bytes;
     size_t date = 0;  // where its value begins
+    bool closes = false;
   };
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;

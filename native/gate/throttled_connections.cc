@@ -2,7 +2,6 @@
 // until there are tokens again. Nothing is refused: cloud-init takes any error for "no data
 // source".
 #include "gate/gate.h"
-#include "gate/request_head.h"
 
 namespace devlxd {
 namespace {
@@ -20,7 +19,8 @@ std::vector<Slot> slots_of(const std::unordered_map<Slot, std::deque<Connection*
 
 }  // namespace
 
-bool Gate::must_wait(const Caller& caller) {
+bool Gate::must_wait(const Connection& connection) {
+  const Caller& caller = connection.caller;
   return caller.kind == CallerKind::kInstance &&
          !rate_limiter_.has_token(caller.slot, uv_now(loop_));
 }
@@ -31,7 +31,7 @@ void Gate::charge_request(const Caller& caller) {
 
 void Gate::throttle(Connection& connection) {
   count_hit(Limit::kRequestsPerSecond, connection.caller.slot);
-  connection.throttled = true;
+  connection.throttled();
   bridge_.pause(connection);
   std::deque<Connection*>& queue = throttled_[connection.caller.slot];
   queue.push_back(&connection);
@@ -41,7 +41,7 @@ void Gate::throttle(Connection& connection) {
 }
 
 void Gate::unthrottle(Connection& connection) {
-  connection.throttled = false;
+  connection.unthrottled();
   const auto found = throttled_.find(connection.caller.slot);
   if (found == throttled_.end()) return;
   std::erase(found->second, &connection);
@@ -58,6 +58,7 @@ void Gate::resume_throttled() {
       Connection& connection = *found->second.front();
       unthrottle(connection);
       bridge_.resume(connection);
+      bridge_.go_on(connection);
     }
   }
   if (throttled_.empty()) throttle_timer_.stop();
@@ -72,9 +73,10 @@ void Gate::answer_throttled() {
     size_t left = found == throttled_.end() ? 0 : found->second.size();
     for (; left > 0 && found != throttled_.end(); found = throttled_.find(slot), left--) {
       Connection& connection = *found->second.front();
-      if (connection.held != nullptr && is_repeatable_request(*connection.held)) {
+      if (connection.held != nullptr && RequestReader::is_single_request(*connection.held)) {
         unthrottle(connection);
         bridge_.resume(connection);
+        bridge_.go_on(connection);
       } else {
         found->second.pop_front();
         found->second.push_back(&connection);

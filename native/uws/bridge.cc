@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace devlxd {
@@ -29,6 +30,7 @@ struct Functions {
   void* (*socket_ext)(int ssl, us_socket_t*);
   us_socket_t* (*socket_close)(int ssl, us_socket_t*, int code, void* reason);
   void* (*socket_get_native_handle)(int ssl, us_socket_t*);
+  int (*socket_is_closed)(int ssl, us_socket_t*);
   void (*socket_timeout)(int ssl, us_socket_t*, unsigned seconds);
   int (*poll_events)(const us_socket_t*);
   void (*poll_change)(us_socket_t*, void* loop, int events);
@@ -36,6 +38,7 @@ struct Functions {
                                   us_socket_t* (*)(us_socket_t*, int, void*));
   void (*socket_context_on_data)(int ssl, us_socket_context_t*,
                                  us_socket_t* (*)(us_socket_t*, char*, int));
+  void (*socket_context_on_writable)(int ssl, us_socket_context_t*, us_socket_t* (*)(us_socket_t*));
 };
 Functions us;
 
@@ -45,9 +48,6 @@ std::vector<us_socket_context_t*> contexts;
 
 // What uWebSockets gives an idle connection (HttpContext.h, HTTP_IDLE_TIMEOUT_S).
 constexpr unsigned kIdleSeconds = 10;
-
-// What its parser may write to behind the data (HttpParser.h, MINIMUM_HTTP_POST_PADDING, twice).
-constexpr size_t kParserPadding = 64;
 
 // LIBUS_SOCKET_WRITABLE on Linux: uSockets waits for it only while it has something to write.
 constexpr int kWaitsToWrite = UV_WRITABLE;
@@ -60,6 +60,7 @@ bool find(void* library, const char* name, Function& function) {
 
 us_socket_t* close_sentinel(us_socket_t* socket, int, void*) { return socket; }
 us_socket_t* data_sentinel(us_socket_t* socket, char*, int) { return socket; }
+us_socket_t* writable_sentinel(us_socket_t* socket) { return socket; }
 
 // uSockets can set a handler but not tell which one is set. So a sentinel is set, found again in
 // the context, and what stood in its place before is uWebSockets' own, which ours goes on to call.
@@ -94,6 +95,7 @@ Bridge::~Bridge() {
     if (bridges[i] != this) continue;
     us.socket_context_on_close(0, context_, uws_on_close_);
     us.socket_context_on_data(0, context_, uws_on_data_);
+    us.socket_context_on_writable(0, context_, uws_on_writable_);
     bridges.erase(bridges.begin() + i);
     contexts.erase(contexts.begin() + i);
     return;
@@ -125,11 +127,13 @@ std::string Bridge::find_functions(const char* binary) {
   look_up("us_socket_ext", us.socket_ext);
   look_up("us_socket_close", us.socket_close);
   look_up("us_socket_get_native_handle", us.socket_get_native_handle);
+  look_up("us_socket_is_closed", us.socket_is_closed);
   look_up("us_socket_timeout", us.socket_timeout);
   look_up("us_poll_events", us.poll_events);
   look_up("us_poll_change", us.poll_change);
   look_up("us_socket_context_on_close", us.socket_context_on_close);
   look_up("us_socket_context_on_data", us.socket_context_on_data);
+  look_up("us_socket_context_on_writable", us.socket_context_on_writable);
   return missing == nullptr ? "" : std::string("symbol ") + missing;
 }
 
@@ -138,8 +142,11 @@ std::string Bridge::hook_handlers() {
   if (uws_on_close_ == nullptr) return "close handler of the socket context";
   uws_on_data_ = replaced_handler(context_, us.socket_context_on_data, &data_sentinel);
   if (uws_on_data_ == nullptr) return "data handler of the socket context";
+  uws_on_writable_ = replaced_handler(context_, us.socket_context_on_writable, &writable_sentinel);
+  if (uws_on_writable_ == nullptr) return "writable handler of the socket context";
   us.socket_context_on_close(0, context_, &Bridge::on_close);
   us.socket_context_on_data(0, context_, &Bridge::on_data);
+  us.socket_context_on_writable(0, context_, &Bridge::on_writable);
   return "";
 }
 
@@ -184,21 +191,31 @@ bool Bridge::is_backed_up(const Connection& connection) const {
   return (us.poll_events(connection.socket) & kWaitsToWrite) != 0;
 }
 
+void Bridge::pass(Connection& connection, std::string_view bytes) {
+  current_ = uws_on_data_(connection.socket, const_cast<char*>(bytes.data()),
+                          static_cast<int>(bytes.size()));
+}
+
 // uSockets' own pause is not exported. With libuv a poll needs no loop to be changed.
-void Bridge::pause(Connection& connection) {
+void Bridge::stop_reading(Connection& connection) {
   us.poll_change(connection.socket, nullptr, us.poll_events(connection.socket) & kWaitsToWrite);
+}
+
+void Bridge::start_reading(Connection& connection) {
+  us.poll_change(connection.socket, nullptr, us.poll_events(connection.socket) | UV_READABLE);
+}
+
+void Bridge::pause(Connection& connection) {
+  stop_reading(connection);
   us.socket_timeout(0, connection.socket, 0);
 }
 
-void Bridge::read_again(Connection& connection) {
-  us.poll_change(connection.socket, nullptr, us.poll_events(connection.socket) | UV_READABLE);
+void Bridge::resume(Connection& connection) {
+  start_reading(connection);
   us.socket_timeout(0, connection.socket, kIdleSeconds);
 }
 
-void Bridge::resume(Connection& connection) {
-  read_again(connection);
-  on_data(connection.socket, nullptr, 0);
-}
+void Bridge::go_on(Connection& connection) { on_data(connection.socket, nullptr, 0); }
 
 Bridge* Bridge::bridge_of(us_socket_context_t* context) {
   for (size_t i = 0; i < contexts.size(); i++) {
@@ -212,33 +229,22 @@ us_socket_t* Bridge::on_close(us_socket_t* socket, int code, void* reason) {
   Connection* connection = stamp_of(socket);
   // uWebSockets first: its abort handlers may still ask whose connection this was.
   us_socket_t* result = bridge->uws_on_close_(socket, code, reason);
-  if (!connection->detached) bridge->on_closed_(*connection);
+  if (!connection->is_detached()) bridge->hooks_.closed(*connection);
   connection->~Connection();
   return result;
 }
 
 us_socket_t* Bridge::on_data(us_socket_t* socket, char* data, int length) {
   Bridge* bridge = bridge_of(us.socket_context(0, socket));
-  Connection* connection = stamp_of(socket);
-  const std::unique_ptr<std::string> held = std::move(connection->held);
-  std::string_view seen(data, static_cast<size_t>(length));
-  if (held != nullptr) seen = held->append(seen);
-  switch (bridge->on_data_hooks_.before(*connection, seen)) {
-    case Verdict::kDone:
-      return socket;
-    case Verdict::kHold:
-      connection->held = std::make_unique<std::string>(seen);
-      return socket;
-    case Verdict::kPass:
-      break;
-  }
-  if (held != nullptr) {
-    length = static_cast<int>(held->size());
-    held->append(kParserPadding, '\0');
-    data = held->data();
-  }
-  us_socket_t* result = bridge->uws_on_data_(socket, data, length);
-  bridge->on_data_hooks_.after();
+  us_socket_t* const outer = std::exchange(bridge->current_, socket);
+  bridge->hooks_.data(*stamp_of(socket), data, static_cast<size_t>(length));
+  return std::exchange(bridge->current_, outer);
+}
+
+us_socket_t* Bridge::on_writable(us_socket_t* socket) {
+  Bridge* bridge = bridge_of(us.socket_context(0, socket));
+  us_socket_t* result = bridge->uws_on_writable_(socket);
+  if (us.socket_is_closed(0, socket) == 0) bridge->hooks_.written(*stamp_of(socket));
   return result;
 }
 

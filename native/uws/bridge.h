@@ -2,34 +2,17 @@
 #define DEVLXD_UWS_BRIDGE_H_
 
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "identity/caller.h"
 #include "os/own_fd.h"
+#include "uws/connection.h"
 
 struct us_socket_t;
 struct us_socket_context_t;
 
 namespace devlxd {
-
-// A connection that uWebSockets serves. It lies in the last bytes of the socket's own extension, so
-// it lives exactly as long as the socket does and never moves.
-struct Connection {
-  Caller caller;
-  us_socket_t* socket = nullptr;
-  Connection* previous = nullptr;  // its instance's list, or that of the callers without one
-  Connection* next = nullptr;
-  bool detached = false;  // no longer the gate's: an upgrade or a hand-over took it
-  // Every request on it so far has been answered, and all of the answers are with the kernel: what
-  // comes next begins a request, and may be answered without uWebSockets.
-  bool at_request_boundary = true;
-  bool throttled = false;  // not read: its instance asks too often
-  // What has been read and uWebSockets has not seen: the beginning of a request line whose end has
-  // not come yet, or what is throttled.
-  std::unique_ptr<std::string> held;
-};
 
 // The only code that knows uSockets: it puts accepted descriptors into the HTTP context of one
 // uWebSockets.js app and keeps a Connection on each.
@@ -39,24 +22,20 @@ struct Connection {
 // error that names it.
 class Bridge {
  public:
-  // Called once for each adopted connection, when its socket closes without having been detached.
-  using OnClosed = std::function<void(Connection&)>;
-
-  enum class Verdict {
-    kPass,  // on to uWebSockets
-    kDone,  // dealt with, or the connection was closed: uWebSockets never sees them
-    kHold,  // come back with more, or with resume()
+  struct Hooks {
+    // Called once for each adopted connection, when its socket closes without having been detached.
+    std::function<void(Connection&)> closed;
+    // Data were read, which pass() gives to uWebSockets; null: the connection goes on.
+    std::function<void(Connection&, char* data, size_t length)> data;
+    // The kernel takes data again, and uWebSockets has written of what it held.
+    std::function<void(Connection&)> written;
   };
 
-  // Data, on their way to uWebSockets.
-  struct OnData {
-    std::function<Verdict(Connection&, std::string_view)> before;
-    // uWebSockets has seen them; the connection may be gone.
-    std::function<void()> after;
-  };
+  // What uWebSockets' parser may write to behind what is passed (HttpParser.h,
+  // MINIMUM_HTTP_POST_PADDING, twice).
+  static constexpr size_t kParserPadding = 64;
 
-  Bridge(OnClosed on_closed, OnData on_data)
-      : on_closed_(std::move(on_closed)), on_data_hooks_(std::move(on_data)) {}
+  explicit Bridge(Hooks hooks) : hooks_(std::move(hooks)) {}
   ~Bridge();
   Bridge(const Bridge&) = delete;
   Bridge& operator=(const Bridge&) = delete;
@@ -81,31 +60,40 @@ class Bridge {
   // Does uWebSockets hold bytes that the kernel would not take?
   bool is_backed_up(const Connection& connection) const;
 
-  // Reads nothing from the connection, not even its end, until read_again(). Its time does not run
-  // out.
-  void pause(Connection& connection);
-  void read_again(Connection& connection);
-  // Reads again, and comes back with what is held. The connection may be gone afterwards.
-  void resume(Connection& connection);
+  // Gives uWebSockets bytes, which it may write into, and behind. The connection may be gone
+  // afterwards.
+  void pass(Connection& connection, std::string_view bytes);
 
-  // Closes the socket; OnClosed is called before this returns.
+  // Reads nothing from the connection, not even its end. uSockets reads again when it writes.
+  void stop_reading(Connection& connection);
+  void start_reading(Connection& connection);
+  // The same, and its time does not run out.
+  void pause(Connection& connection);
+  void resume(Connection& connection);
+  // Calls the data hook without data. The connection may be gone afterwards.
+  void go_on(Connection& connection);
+
+  // Closes the socket; the closed hook is called before this returns.
   void close(Connection& connection);
 
  private:
   using CloseHandler = us_socket_t* (*)(us_socket_t*, int code, void* reason);
   using DataHandler = us_socket_t* (*)(us_socket_t*, char* data, int length);
+  using WritableHandler = us_socket_t* (*)(us_socket_t*);
 
   std::string find_functions(const char* binary);
   std::string hook_handlers();
   static Bridge* bridge_of(us_socket_context_t* context);
   static us_socket_t* on_close(us_socket_t* socket, int code, void* reason);
   static us_socket_t* on_data(us_socket_t* socket, char* data, int length);
+  static us_socket_t* on_writable(us_socket_t* socket);
 
-  OnClosed on_closed_;
-  OnData on_data_hooks_;
+  Hooks hooks_;
+  us_socket_t* current_ = nullptr;  // what the socket whose data are read has become
   us_socket_context_t* context_ = nullptr;
   CloseHandler uws_on_close_ = nullptr;
   DataHandler uws_on_data_ = nullptr;
+  WritableHandler uws_on_writable_ = nullptr;
 };
 
 }  // namespace devlxd

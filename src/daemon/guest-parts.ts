@@ -1,7 +1,6 @@
 import { Gate } from '../gate/gate.js';
 import { GuestDispatcher } from '../guest/dispatcher.js';
 import { Listeners } from '../guest/events/listeners.js';
-import { FallbackServer } from '../guest/fallback-server.js';
 import { UwsServer } from '../guest/uws-server.js';
 import { RunningInstances } from '../instances/running-instances.js';
 import { LimitHits } from '../limits/limit-hits.js';
@@ -18,7 +17,6 @@ export interface GuestParts {
   readonly running: RunningInstances;
   readonly listeners: Listeners;
   readonly dispatcher: GuestDispatcher;
-  readonly fallbackServer: FallbackServer;
   readonly uwsServer: UwsServer;
   readonly limitHits: LimitHits;
   readonly gateLimitHits: GateLimitHits;
@@ -36,7 +34,6 @@ export async function buildGuests(
   const { limits } = settings;
   const gate = new Gate(settings.identity, gateLimits(settings, log), {
     onInitExit: (slots) => running.initsExited(slots),
-    onOddRequest: (fd, data, ticket) => fallbackServer.admit(fd, data, ticket),
   });
   const running = new RunningInstances(gate, registry, log);
   const listeners = new Listeners();
@@ -44,7 +41,6 @@ export async function buildGuests(
   const limitHits = new LimitHits();
   registry.on('changes', (changes) => limitHits.deliver(changes));
   const dispatcher = new GuestDispatcher(registry, running, listeners, images, limits, limitHits, log, sourceImages);
-  const fallbackServer = new FallbackServer(gate, dispatcher, running, listeners, limits);
   const gateLimitHits = new GateLimitHits(gate, running, limitHits);
   const limitLog = new LimitLog(
     limitHits,
@@ -54,11 +50,10 @@ export async function buildGuests(
   );
   const eventLoopDelay = new EventLoopDelay();
   const counted = { limitHits, gateLimitHits, limitLog, eventLoopDelay };
-  const parts = { gate, running, listeners, dispatcher, fallbackServer, ...counted };
+  const parts = { gate, running, listeners, dispatcher, ...counted };
   Object.assign(built, parts);
   limitLog.run();
   eventLoopDelay.run();
-  fallbackServer.run();
   const uwsServer = new UwsServer(gate, dispatcher, running, listeners, limits);
   await uwsServer.run();
   built.uwsServer = uwsServer;

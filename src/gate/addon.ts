@@ -41,7 +41,7 @@ export interface NativeGate {
   unregister(slot: number): void;
   callerOf(response: HttpResponse): number;
   credentialsOf(response: HttpResponse): Credentials | undefined;
-  cacheResponse(response: HttpResponse, head: string, body: string): void;
+  responseGiven(response: HttpResponse, head?: string, body?: string): void;
   forgetResponses(slot: number): void;
   detach(response: HttpResponse): void;
   take(response: HttpResponse): number;
@@ -49,9 +49,6 @@ export interface NativeGate {
   part(keep: boolean): number[];
   admit(fd: number, startTicks: number): void;
   readmit(fd: number, slot: number, root: boolean): boolean;
-  callerOfTicket(ticket: number): number;
-  mayAsk(ticket: number): boolean;
-  forget(ticket: number): void;
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
   countersOf(slot: number): InstanceCounters;
@@ -94,7 +91,6 @@ interface Addon {
     numbers: Uint32Array,
     responseCacheBytes: number,
     onInitExit: (slots: number[]) => void,
-    onOddRequest: (fd: number, data: Buffer, ticket: number) => void,
   ) => NativeGate;
   readonly ControlListener: new (
     onConnection: (fd: number, pid: number, uid: number, gid: number) => void,

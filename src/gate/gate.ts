@@ -14,7 +14,7 @@ import { check, describe } from './failure.js';
 export type { Credentials, GateCounters, InstanceCounters } from './addon.js';
 
 /**
- * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf` and `isRoot` read it.
+ * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf`, `isRoot` and `httpVersionOf` read it.
  * Negative: `unregistered` (its namespace was not registered in time) or `unidentified` (it never will be).
  */
 export type Caller = number & { readonly caller: unique symbol };
@@ -25,7 +25,17 @@ const noConnection = -3;
 
 /** Only for a caller >= 0. */
 export function slotOf(caller: Caller): number {
-  return caller >> 1;
+  return caller >> 3;
+}
+
+/** How its request may be answered: HTTP/1.0 knows no chunks, and closes the connection unless the client asks otherwise. */
+export type HttpVersion = '1.1' | '1.0' | '1.0, kept alive';
+
+const httpVersions: readonly HttpVersion[] = ['1.1', '1.0', '1.0, kept alive'];
+
+/** 1.1 for a caller < 0. */
+export function httpVersionOf(caller: Caller): HttpVersion {
+  return (caller < 0 ? undefined : httpVersions[(caller >> 1) & 3]) ?? '1.1';
 }
 
 /** Is it uid 0 of its instance? Only for a caller >= 0. */
@@ -76,11 +86,6 @@ export interface GateLimits {
 export interface GateEvents {
   /** The inits of these slots have exited; their connections are closed already. */
   onInitExit(slots: readonly number[]): void;
-  /**
-   * A request has begun that uWebSockets would not take. The descriptor belongs to whoever is told;
-   * `callerOfTicket` says whose it is, and `forget` must follow when it is closed.
-   */
-  onOddRequest(fd: number, data: Buffer, ticket: number): void;
 }
 
 /**
@@ -99,7 +104,7 @@ export class Gate {
         `This kernel cannot identify callers by ${identityMethod}; it has ${bestIdentityMethod()}.`,
       );
     }
-    this.#native = new addon.Gate(method, numbers, responseCacheBytes, events.onInitExit, events.onOddRequest);
+    this.#native = new addon.Gate(method, numbers, responseCacheBytes, events.onInitExit);
   }
 
   /** Takes effect at once. Connections above a lowered limit are kept. */
@@ -168,12 +173,14 @@ export class Gate {
   }
 
   /**
-   * Before res.end(), in the request's own handler: the answer is given again to the instance's root, without
-   * JavaScript, when the same bytes come again, until `forgetResponses`. head: status line and headers, each with its
-   * CRLF, without Date and Content-Length. Nothing happens where a request cannot come again as the same.
+   * Once for each response, before the last of it is given to uWebSockets: from its end on a request may begin.
+   * With head (status line and headers, each with its CRLF, without Date and Content-Length) and body, when they depend
+   * on the instance alone: they are given again to the instance's root, without JavaScript, when the same bytes come
+   * again, until `forgetResponses`. That is done only in the request's own handler.
    */
-  cacheResponse(response: HttpResponse, head: string, body: string): void {
-    this.#native.cacheResponse(response, head, body);
+  responseGiven(response: HttpResponse, head?: string, body?: string): void {
+    if (head === undefined) this.#native.responseGiven(response);
+    else this.#native.responseGiven(response, head, body);
   }
 
   /** At once when anything changes on which an answer to this slot's instance depends. */
@@ -219,22 +226,6 @@ export class Gate {
   /** The same for one that is known to be of the instance in this slot. */
   readmit(fd: number, slot: number, root: boolean): void {
     this.#native.readmit(fd, slot, root);
-  }
-
-  /** Like `callerOf`, for a connection that came by `onOddRequest`. */
-  callerOfTicket(ticket: number): Caller {
-    const caller = this.#native.callerOfTicket(ticket);
-    return (caller === noConnection ? unidentified : caller) as Caller;
-  }
-
-  /** May the instance of such a connection make a request now? If so, it is charged for one. */
-  mayAsk(ticket: number): boolean {
-    return this.#native.mayAsk(ticket);
-  }
-
-  /** Ends the charge of such a connection. */
-  forget(ticket: number): void {
-    this.#native.forget(ticket);
   }
 
   /** One end of a socketpair whose other end the app serves, as of a caller with this pid. */

@@ -24,7 +24,7 @@ const texts = [
  * @throws Fault bridge-broken, with the step that failed
  */
 export async function testBridge(): Promise<void> {
-  const nothing = { onInitExit: () => undefined, onOddRequest: () => undefined };
+  const nothing = { onInitExit: () => undefined };
   const gate = new Gate('auto', noLimits, nothing);
   let seen: number | undefined;
   const app = await createApp(gate, (building) =>
@@ -32,6 +32,7 @@ export async function testBridge(): Promise<void> {
       gate.callerOf(response);
       seen = gate.credentialsOf(response)?.pid;
       const [, text] = texts[Number(request.getUrl().slice(1))] ?? ['', ''];
+      gate.responseGiven(response);
       endWithText(response, text, () => response.onAborted(() => undefined));
     }),
   );

@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import { Socket } from 'node:net';
 import type { InFlight } from '../concurrency/in-flight.js';
-import type { Caller, Credentials, Gate } from '../gate/gate.js';
+import { type Caller, type Credentials, type Gate, type HttpVersion, httpVersionOf } from '../gate/gate.js';
 import { endWithText, textOrBytes } from '../gate/send-text.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
@@ -46,6 +46,7 @@ export class UwsExchange implements GuestExchange {
   readonly #context: ServerContext;
   readonly #response: HttpResponse;
   readonly #upgrade: Upgrade | undefined;
+  #version: HttpVersion = '1.1';
 
   constructor(
     context: ServerContext,
@@ -62,11 +63,13 @@ export class UwsExchange implements GuestExchange {
   }
 
   get chunks(): boolean {
-    return true; // what is not HTTP/1.1 comes in by the other edge
+    return this.#version === '1.1';
   }
 
   caller(): Caller {
-    return this.#context.gate.callerOf(this.#response);
+    const caller = this.#context.gate.callerOf(this.#response);
+    this.#version = httpVersionOf(caller);
+    return caller;
   }
 
   credentials(): Credentials | undefined {
@@ -120,10 +123,11 @@ export class UwsExchange implements GuestExchange {
 
   write(reply: BodyReply): void {
     const response = this.#response;
-    this.#keep(reply);
+    this.#give(reply);
     if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
     response.writeHeader('Content-Type', reply.type);
     if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');
+    if (this.#version === '1.0, kept alive') response.writeHeader('Connection', 'keep-alive');
     if (this.snapshot.method === 'HEAD') {
       // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
       response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
@@ -169,11 +173,14 @@ export class UwsExchange implements GuestExchange {
   }
 
   /** Answers that depend on the instance alone hold until it changes; those about images do not. */
-  #keep({ status, type, body }: BodyReply): void {
+  #give({ status, type, body }: BodyReply): void {
+    const { gate } = this.#context;
     const { method, conditions } = this.snapshot;
-    if (method !== 'GET' || conditions !== undefined || status.startsWith('5')) return;
-    const nosniff = status === '200 OK' ? '' : 'X-Content-Type-Options: nosniff\r\n';
-    this.#context.gate.cacheResponse(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body);
+    if (method !== 'GET' || conditions !== undefined || status.startsWith('5')) gate.responseGiven(this.#response);
+    else {
+      const nosniff = status === '200 OK' ? '' : 'X-Content-Type-Options: nosniff\r\n';
+      gate.responseGiven(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body);
+    }
   }
 
   /**

@@ -3,7 +3,7 @@ import { type LimitFault, limitFaultOf } from './limit-fault.js';
 import { type LimitName, limitDeclarations } from './limits.js';
 
 /** Limits without an option of their own; docs/limits.md says what they are. */
-const others = ['descriptors', 'merged-document', 'sent-ahead', 'unidentified'] as const;
+const others = ['descriptors', 'merged-document', 'request-head', 'sent-ahead', 'unidentified'] as const;
 
 /** What can be reached while the daemon serves: a burst shows in the rate, and `source-seconds` in its source's lines. */
 export type CountedLimit = Exclude<LimitName, 'request-burst' | 'source-seconds'> | (typeof others)[number];
