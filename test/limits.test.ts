@@ -201,7 +201,7 @@ const cases: Partial<Record<CountedLimit, Case>> = {
   'request-head': {
     instance: 'c1',
     reach: async () => {
-      const head = get('/1.0').replace('\r\n\r\n', `\r\nX-Long: ${'x'.repeat(140_000)}\r\n\r\n`);
+      const head = get('/1.0').replace('\r\n\r\n', `\r\nX-Long: ${'x'.repeat(132_000)}\r\n\r\n`);
       assert.match(await exchange(guest.connect(daemon.socket), head), /^HTTP\/1\.1 431 /);
     },
   },
