@@ -22,6 +22,7 @@ export function healthOf(samples: readonly Sample[], now: number): Finding[] {
     openFiles(of),
     connections(of),
     limits(samples, now),
+    ...socketFiles(samples),
     ...unmerged(samples),
     ...source(samples),
   ];
@@ -110,6 +111,24 @@ function unmerged(samples: readonly Sample[]): Finding[] {
     'cloud-init.ssh-keys.* are not in these values: write the keys into them; docs/guest-api.md says what can be merged';
   const value = `${found.slice(0, mostNamed).join(', ')}${more}`;
   return [{ what: 'ssh keys that do not arrive', value, meaning, state: 'warning' }];
+}
+
+/** None, as long as the paths of the sockets lead to the daemon. */
+function socketFiles(samples: readonly Sample[]): Finding[] {
+  const lost = samples
+    .filter(({ name, value }) => name === 'devlxd_socket_reachable' && value === 0)
+    .map(({ labels }) => labels['socket']);
+  const found: Finding[] = [];
+  if (lost.length > 0) {
+    const meaning =
+      'their files were removed or replaced; the log says which: restart devlxd, or the units of its sockets';
+    found.push({ what: 'sockets that lead elsewhere', value: lost.join(', '), meaning, state: 'bad' });
+  }
+  if (metricValue(samples, 'devlxd_guest_directory_replaced') === 1) {
+    const meaning = 'instances that run have the old directory mounted: mount the new one, or restart them';
+    found.push({ what: 'directory of the guest socket', value: 'replaced', meaning, state: 'bad' });
+  }
+  return found;
 }
 
 /** None, without --source. */

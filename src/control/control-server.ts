@@ -25,7 +25,7 @@ import { send, write, writeEarly } from './send-reply.js';
 export class ControlServer {
   readonly requests = new RequestCounts();
   readonly #server: Server;
-  readonly #listener: ControlListener;
+  readonly #listeners: ControlListener[] = [];
   readonly #routes: Routes<ControlEndpoint>;
   readonly #sockets: EventStreams;
   readonly #handoverRequests: HandoverRequests;
@@ -55,23 +55,29 @@ export class ControlServer {
     this.#handoverRequests = handoverRequests;
     this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
-    this.#listener = new ControlListener((fd, peer) => this.#connected(fd, peer));
   }
 
   /** fd: a listening Unix socket, the server's from here on. */
   run(fd: number): void {
     this.#server.emit('listening'); // from here on node:http keeps a list of connections, and their time limits
-    this.#listener.listen(fd);
+    this.listen(fd);
+  }
+
+  /** Accepts on one more listening socket, which belongs to the server from here on. */
+  listen(fd: number): void {
+    const listener = new ControlListener((accepted, peer) => this.#connected(accepted, peer));
+    listener.listen(fd);
+    this.#listeners.push(listener);
   }
 
   /** Takes in a connection that another process has accepted. */
   admit(fd: number): void {
-    this.#listener.admit(fd);
+    this.#listeners[0]?.admit(fd);
   }
 
   /** Requests that are being answered are; then idle connections are given away, and everything else is closed. */
   async stop(): Promise<HandoverConnection[]> {
-    this.#listener.stop();
+    for (const listener of this.#listeners) listener.stop();
     await this.#inFlight.ended(this.#limits['drain-seconds']);
     const kept = [...this.#open].flatMap((socket): HandoverConnection[] => {
       const fd = socket.part();

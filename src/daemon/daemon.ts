@@ -1,4 +1,5 @@
 import type { Settings } from '../config/options.js';
+import type { ControlServer } from '../control/control-server.js';
 import { SpareDescriptors } from '../gate/file-descriptors.js';
 import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
@@ -16,6 +17,7 @@ import { gateLimits } from './gate-limits.js';
 import { buildGuests, type GuestParts } from './guest-parts.js';
 import { measureWith } from './measure.js';
 import { type Parts, shutdownPhases } from './shutdown-phases.js';
+import { SocketWatch } from './socket-watch.js';
 import { buildStore, type StoreParts } from './store-parts.js';
 
 /** The whole daemon: builds its parts, and ends them in the order of `shutdownPhases`. */
@@ -109,6 +111,7 @@ export class Daemon {
     control.run(sockets.listening('control'));
     admitOperators(control, connections);
     guests.gate.listen(sockets.listening('guest'));
+    this.#watchSockets(guests, control);
     if (settings.source !== undefined)
       this.#parts.followedSource = await FollowedSource.follow(settings.source, this.#context, stored, guests);
     const identity = settings.identity === 'auto' ? bestIdentityMethod() : settings.identity;
@@ -124,6 +127,14 @@ export class Daemon {
     });
     Object.assign(this.#parts, parts);
     return parts;
+  }
+
+  #watchSockets({ gate }: GuestParts, control: ControlServer): void {
+    const { sockets, log } = this.#context;
+    sockets.accepting();
+    const accept = { guest: (fd: number) => gate.listen(fd), control: (fd: number) => control.listen(fd) };
+    this.#parts.socketWatch = new SocketWatch(sockets, accept, log);
+    this.#parts.socketWatch.run();
   }
 
   /** Loaded only where a source is followed. */

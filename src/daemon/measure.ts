@@ -15,13 +15,13 @@ interface Others {
 /** The metrics of a daemon. Their modules are loaded at the first scrape: most hosts of few instances have none. */
 export function measureWith(
   spareDescriptors: SpareDescriptors,
-  { settings, watchdogSeconds }: DaemonContext,
+  { settings, sockets, watchdogSeconds }: DaemonContext,
   { registry }: StoreParts,
   guests: GuestParts,
   { control: host, controlEvents, source }: Others,
 ): Metrics {
   const { stateDir } = settings;
-  const measured = { ...guests, registry, stateDir, watchdogSeconds, host, controlEvents, source };
+  const measured = { ...guests, registry, stateDir, sockets, watchdogSeconds, host, controlEvents, source };
   let metrics: CollectedMetrics | undefined;
   return (perInstance) =>
     spareDescriptors.lend(async () => {

@@ -7,6 +7,7 @@ import type { SourceImages } from '../sources/exported-images.js';
 import type { ControlParts } from './control-parts.js';
 import type { FollowedSource } from './followed-source.js';
 import type { GuestParts } from './guest-parts.js';
+import type { SocketWatch } from './socket-watch.js';
 import type { StoreParts } from './store-parts.js';
 
 /** A connection that was accepted just before the last accept has this long to send its request. */
@@ -17,6 +18,7 @@ export interface Parts extends StoreParts, GuestParts, ControlParts {
   readonly spareDescriptors: SpareDescriptors;
   readonly sourceImages: SourceImages;
   readonly followedSource: FollowedSource;
+  readonly socketWatch: SocketWatch;
 }
 
 interface Shutdown {
@@ -38,6 +40,7 @@ interface Phase {
 
 /** How a daemon ends, in the order in which it happens. Each phase is awaited. */
 export const shutdownPhases: readonly Phase[] = [
+  { name: 'watch no socket files', stage: 'stop', run: ({ parts }) => parts.socketWatch?.stop() },
   { name: 'unfollow the source', stage: 'stop', run: ({ parts }) => parts.followedSource?.stop() },
   { name: 'accept no guests', stage: 'stop', run: acceptNoGuests },
   { name: 'answer operators', stage: 'stop', run: answerOperators },

@@ -21,7 +21,7 @@ export function handoverFromManager(environment: Environment = process.env): Han
   const { LISTEN_PID: pid, LISTEN_FDS: count = '0', LISTEN_FDNAMES: names = '' } = environment;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name];
   const sockets = new Map<SocketName, number>();
-  const bound = new Set<SocketName>();
+  const bound = new Map<SocketName, undefined>();
   const connections: HandoverConnection[] = [];
   if (pid !== String(process.pid)) return { sockets, bound, connections };
   const given = names.split(':');

@@ -89,7 +89,7 @@ export class NewProcess {
   }
 
   async #giveAll({ sockets, bound, connections }: Handover, signal: AbortSignal): Promise<void> {
-    for (const [socket, fd] of sockets) await this.#send({ socket, bound: bound.has(socket), count: 1 }, [fd], signal);
+    for (const [socket, fd] of sockets) await this.#send({ socket, file: bound.get(socket), count: 1 }, [fd], signal);
     for (const [name, fds] of byConnectionName(connections, mostAtOnce))
       await this.#send({ connections: name, count: fds.length }, fds, signal);
     await this.#send({ count: 0 }, [], signal);

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { dialects, type SourceSetting } from '../config/dialects.js';
 import { OptionError, type Settings } from '../config/options.js';
@@ -6,6 +6,7 @@ import { socketPaths } from '../config/paths.js';
 import { duplicate, listenUnix } from '../gate/unix-socket.js';
 import { GuestSocket } from '../sources/guest-socket.js';
 import { closeAll, type Handover, type HandoverConnection, type SocketName } from './protocol.js';
+import { type FileId, fileId, RunDirectoryOwner, removeFile } from './run-directory.js';
 
 /** Holds a listening socket beyond the life of this process. */
 interface SocketStore {
@@ -13,7 +14,7 @@ interface SocketStore {
   dropSocket(name: SocketName): void;
 }
 
-const nothing: Handover = { sockets: new Map(), bound: new Set(), connections: [] };
+const nothing: Handover = { sockets: new Map(), bound: new Map(), connections: [] };
 
 /**
  * The listening sockets, and connections that came with them. They are held here and not by the daemon that accepts
@@ -23,8 +24,12 @@ export class ListeningSockets {
   readonly #settings: Settings;
   readonly #descriptors: Map<SocketName, number>;
   readonly #socketStore: SocketStore | undefined;
-  /** bound by this process or by one before it: their files are removed in the end */
-  readonly #bound: Set<SocketName>;
+  /** bound by this process or by one before it: their files are removed in the end, unless others have taken their place */
+  readonly #bound: Map<SocketName, FileId>;
+  /** the files of sockets that a service manager has bound */
+  readonly #passed = new Map<SocketName, FileId>();
+  readonly #owner: RunDirectoryOwner;
+  #guestDirectory: FileId;
   /** of --source; undefined: there is none */
   readonly source: GuestSocket | undefined;
   #connections: readonly HandoverConnection[];
@@ -34,7 +39,10 @@ export class ListeningSockets {
     this.#settings = settings;
     this.#socketStore = socketStore;
     this.#descriptors = new Map(received.sockets);
-    this.#bound = new Set(received.bound);
+    this.#bound = new Map(received.bound);
+    this.#owner = new RunDirectoryOwner(settings.runDir);
+    for (const name of ['guest', 'control'] as const)
+      if (this.#descriptors.has(name) && !this.#bound.has(name)) this.#passed.set(name, fileId(this.path(name)));
     this.#connections = received.connections;
     this.source = settings.source === undefined ? undefined : new GuestSocket(guestDirectoryOf(settings.source));
     if (this.source === undefined) this.#forgetSource();
@@ -49,7 +57,41 @@ export class ListeningSockets {
    * @throws Fault socket-in-use
    */
   listening(name: 'guest' | 'control'): number {
-    return duplicate(this.#descriptors.get(name) ?? this.#bind(name));
+    const fd = this.#descriptors.get(name);
+    if (fd !== undefined) return duplicate(fd);
+    this.#owner.check();
+    return duplicate(this.#bind(name));
+  }
+
+  /** Both sockets are accepted on. */
+  accepting(): void {
+    this.#guestDirectory = fileId(socketPaths(this.#settings.runDir).guestDir);
+    if (this.#bound.size > 0) this.#owner.claim();
+  }
+
+  /** Does the path of a socket still lead to this daemon? */
+  fileOf(name: 'guest' | 'control'): 'ours' | 'removed' | 'replaced' {
+    const found = fileId(this.path(name));
+    if (found === undefined) return 'removed';
+    return found === (this.#bound.get(name) ?? this.#passed.get(name)) ? 'ours' : 'replaced';
+  }
+
+  /** Was the directory made anew that is mounted into instances? They still have the old one. */
+  get guestDirectoryReplaced(): boolean {
+    return fileId(socketPaths(this.#settings.runDir).guestDir) !== this.#guestDirectory;
+  }
+
+  /**
+   * Binds a socket again whose file was removed, as `listening`. undefined: a service manager has bound it.
+   * @throws Fault
+   */
+  bindAgain(name: 'guest' | 'control'): number | undefined {
+    if (!this.#bound.has(name)) return undefined;
+    const last = this.#descriptors.get(name);
+    const fd = this.#bind(name);
+    if (last !== undefined) closeSync(last); // who waits on it is still answered: the daemon has a copy
+    this.#owner.claim();
+    return duplicate(fd);
   }
 
   /**
@@ -99,7 +141,8 @@ export class ListeningSockets {
   close(handedOver = false): void {
     if (!handedOver) {
       this.giveBack();
-      for (const name of this.#bound) if (name !== 'source') rmSync(this.path(name), { force: true });
+      for (const [name, id] of this.#bound) if (name !== 'source') removeFile(this.path(name), id);
+      if (this.#bound.size > 0) this.#owner.release();
     }
     for (const fd of this.#descriptors.values()) closeSync(fd);
     this.#descriptors.clear();
@@ -132,7 +175,7 @@ export class ListeningSockets {
     const operators = group === '' ? 0o600 : 0o660;
     const fd = listenUnix(this.path(name), name === 'guest' ? 0o666 : operators, backlog);
     this.#descriptors.set(name, fd);
-    this.#bound.add(name);
+    this.#bound.set(name, fileId(this.path(name)));
     if (name === 'control' && group !== '') giveToGroup(this.path(name), group);
     return fd;
   }

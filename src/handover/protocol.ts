@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import type { FileId } from './run-directory.js';
 
 /** The listening sockets; source: the guest socket of --source. They outlive the process that accepts on them. */
 export const socketNames = ['guest', 'control', 'source'] as const;
@@ -26,7 +27,7 @@ export interface HandoverCaller {
 export interface Handover {
   readonly sockets: ReadonlyMap<SocketName, number>;
   /** the sockets whose files this process removes; those of a service manager stay */
-  readonly bound: ReadonlySet<SocketName>;
+  readonly bound: ReadonlyMap<SocketName, FileId>;
   readonly connections: readonly HandoverConnection[];
 }
 
@@ -40,8 +41,8 @@ export const readyLine = 'ready\n';
 /** One line from the old process to the new one; the descriptors that it names are sent with it. */
 export interface HandoverLine {
   readonly socket?: SocketName;
-  /** false: the file of the socket is not this process's to remove */
-  readonly bound?: boolean;
+  /** left out: the file of the socket is not this process's to remove */
+  readonly file?: FileId;
   /** the name of connections */
   readonly connections?: string;
   /** of descriptors; a line with no socket and no connections is the last */

@@ -14,6 +14,7 @@ import {
   takeoverPath,
   takeoverUpgrade,
 } from './protocol.js';
+import type { FileId } from './run-directory.js';
 
 /** The old process, seen from the new one. It goes on by itself should this process end before `ready`. */
 export interface OldProcess {
@@ -69,7 +70,7 @@ class Conversation {
 
   async receive(): Promise<Handover> {
     const sockets = new Map<SocketName, number>();
-    const bound = new Set<SocketName>();
+    const bound = new Map<SocketName, FileId>();
     const connections: HandoverConnection[] = [];
     for (;;) {
       const text = await this.#until('\n');
@@ -80,7 +81,7 @@ class Conversation {
       else if (socketNames.some((name) => name === line.socket)) {
         const socket = line.socket as SocketName;
         sockets.set(socket, descriptors[0] as number);
-        if (line.bound !== false) bound.add(socket);
+        if (line.file !== undefined) bound.set(socket, line.file);
       } else return { sockets, bound, connections };
     }
   }

@@ -5,6 +5,7 @@ import { descriptorLimit, openDescriptors } from '../gate/file-descriptors.js';
 import type { Gate } from '../gate/gate.js';
 import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
+import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { RequestCounts } from '../http/request-counts.js';
 import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
 import type { Registry } from '../instances/registry.js';
@@ -24,6 +25,7 @@ export interface Measured {
   readonly limitHits: LimitHits;
   readonly gateLimitHits: GateLimitHits;
   readonly stateDir: string;
+  readonly sockets: ListeningSockets;
   readonly eventLoopDelay: EventLoopDelay;
   /** 0: nobody watches */
   readonly watchdogSeconds: number;
@@ -53,6 +55,18 @@ export const metricDeclarations: Readonly<Record<string, MetricDeclaration<Measu
     read: (all) => [[all.registry.profiles().length]],
   },
   devlxd_projects: { kind: 'gauge', help: 'Projects', read: (all) => [[all.registry.projects().length]] },
+  devlxd_socket_reachable: {
+    kind: 'gauge',
+    help: 'Whether the path of a socket leads to this daemon (1) or was removed or replaced (0)',
+    labels: ['socket'],
+    read: ({ sockets }) =>
+      (['guest', 'control'] as const).map((socket) => [Number(sockets.fileOf(socket) === 'ours'), { socket }]),
+  },
+  devlxd_guest_directory_replaced: {
+    kind: 'gauge',
+    help: 'Whether the directory of the guest socket was replaced (1) while instances had the old one mounted',
+    read: ({ sockets }) => [[Number(sockets.guestDirectoryReplaced)]],
+  },
   devlxd_connections: {
     kind: 'gauge',
     help: 'Open connections of guests',
