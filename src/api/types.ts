@@ -22,6 +22,16 @@ export interface Instance extends InstanceWritten {
   readonly name: string;
   readonly project: string;
   readonly status: InstanceStatus;
+  /** LXD's number for it: 102, 103, 113 */
+  readonly status_code: number;
+  readonly architecture: string;
+  readonly type: 'container';
+  readonly ephemeral: false;
+  readonly stateful: false;
+  /** `none`: devlxd is no cluster */
+  readonly location: string;
+  /** not known: 1970 */
+  readonly last_used_at: string;
   /** whose it is, when it is not devlxd's own */
   readonly source?: string;
   /** ISO 8601 */
@@ -33,12 +43,21 @@ export interface Instance extends InstanceWritten {
 
 export interface InstanceWithState extends Instance {
   readonly state: InstanceState;
+  readonly backups: null;
+  readonly snapshots: null;
 }
 
 export interface InstanceState {
   readonly status: InstanceStatus;
+  readonly status_code: number;
   /** of its init, as the host sees it; 0: stopped */
   readonly pid: number;
+  /** devlxd measures no containers: -1, 0 and null stand in for what LXD would know */
+  readonly processes: -1;
+  readonly cpu: { readonly usage: 0 };
+  readonly memory: Readonly<Record<'usage' | 'usage_peak' | 'swap_usage' | 'swap_usage_peak', 0>>;
+  readonly disk: null;
+  readonly network: null;
 }
 
 /** The part of a profile that an operator writes. */
@@ -83,6 +102,14 @@ export interface Image extends ImageWritten {
   readonly size: number;
   /** ISO 8601 */
   readonly uploaded_at: string;
+  readonly created_at: string;
+  readonly last_used_at: string;
+  readonly expires_at: string;
+  readonly architecture: string;
+  readonly auto_update: boolean;
+  readonly aliases: readonly never[];
+  readonly profiles: readonly string[];
+  readonly project: string;
 }
 
 /** An interface of the host; devlxd manages none. */
@@ -101,8 +128,12 @@ export interface Network {
 /** A change that is being made. */
 export interface Operation {
   readonly id: string;
+  readonly class: 'task';
   readonly description: string;
   readonly status: 'Running' | 'Success' | 'Failure';
+  readonly status_code: number;
+  readonly may_cancel: false;
+  readonly location: string;
   readonly created_at: string;
   readonly updated_at: string;
   /** paths of what it is about */
@@ -114,7 +145,19 @@ export interface Operation {
 
 export interface ServerInfo {
   readonly api_extensions: readonly string[];
+  readonly api_status: 'stable';
+  readonly api_version: '1.0';
+  readonly auth: 'trusted';
+  readonly auth_methods: readonly string[];
+  readonly config: Config;
+  readonly public: false;
   readonly environment: {
+    readonly addresses: readonly string[];
+    readonly architectures: readonly string[];
+    readonly kernel: string;
+    readonly kernel_architecture: string;
+    readonly kernel_version: string;
+    readonly server_clustered: false;
     /** `devlxd`; LXD's own servers say `lxd` */
     readonly server: string;
     readonly server_name: string;

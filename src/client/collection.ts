@@ -29,7 +29,7 @@ export class Collection<Shown extends Written, Written extends object> {
 
   /** By name. @throws ApiError 400, when the filter cannot be read; 404, when there is no such project */
   async list(query: ListQuery = {}): Promise<Shown[]> {
-    return (await this.requests.request('GET', this.listPath(query, 1))) as Shown[];
+    return this.requests.request<Shown[]>('GET', this.listPath(query, 1));
   }
 
   /** @throws ApiError 404 */
@@ -39,8 +39,8 @@ export class Collection<Shown extends Written, Written extends object> {
 
   /** The same, with the entity tag of this version. @throws ApiError 404 */
   async tagged(name: string): Promise<{ readonly value: Shown; readonly etag: string }> {
-    const { metadata, etag } = await this.requests.exchange('GET', this.path(name));
-    return { value: metadata as Shown, etag };
+    const { metadata: value, etag } = await this.requests.exchange<Shown>('GET', this.path(name));
+    return { value, etag };
   }
 
   /** @throws ApiError 400 with the field that is wrong, 409 */

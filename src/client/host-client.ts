@@ -62,7 +62,7 @@ export class HostClient {
 
   /** What the server is. */
   async info(): Promise<ServerInfo> {
-    return (await this.request('GET', '/1.0')) as ServerInfo;
+    return this.#requests.request<ServerInfo>('GET', '/1.0');
   }
 
   /** Prometheus's text format; docs/metrics.md. perInstance: those that name instances */

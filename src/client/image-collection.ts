@@ -31,12 +31,12 @@ export class Images {
 
   /** By the time of their import. filter: such as `properties.os=Debian` */
   async list({ filter }: { readonly filter?: string } = {}): Promise<Image[]> {
-    return (await this.#requests.request('GET', pathOf('images', undefined, { recursion: '1', filter }))) as Image[];
+    return this.#requests.request<Image[]>('GET', pathOf('images', undefined, { recursion: '1', filter }));
   }
 
   /** @throws ApiError 404 */
   async get(fingerprint: string): Promise<Image> {
-    return (await this.#requests.request('GET', pathOf('images', fingerprint))) as Image;
+    return this.#requests.request<Image>('GET', pathOf('images', fingerprint));
   }
 
   /**

@@ -10,17 +10,17 @@ export class Instances extends Collection<Instance, InstanceWritten> {
 
   /** list, with the state of each. */
   async listWithState(query: ListQuery = {}): Promise<InstanceWithState[]> {
-    return (await this.requests.request('GET', this.listPath(query, 2))) as InstanceWithState[];
+    return this.requests.request<InstanceWithState[]>('GET', this.listPath(query, 2));
   }
 
   /** get, with its state. @throws ApiError 404 */
   async getWithState(name: string): Promise<InstanceWithState> {
-    return (await this.requests.request('GET', this.path(name, { recursion: '1' }))) as InstanceWithState;
+    return this.requests.request<InstanceWithState>('GET', this.path(name, { recursion: '1' }));
   }
 
   /** @throws ApiError 404 */
   async state(name: string): Promise<InstanceState> {
-    return (await this.requests.request('GET', this.#statePath(name))) as InstanceState;
+    return this.requests.request<InstanceState>('GET', this.#statePath(name));
   }
 
   /**

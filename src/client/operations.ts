@@ -10,13 +10,13 @@ export class OperationList {
   }
 
   async list(): Promise<Operation[]> {
-    const byStatus = await this.#requests.request('GET', pathOf('operations', undefined, { recursion: '1' }));
-    return Object.values(byStatus as Readonly<Record<string, Operation[]>>).flat();
+    const path = pathOf('operations', undefined, { recursion: '1' });
+    return Object.values(await this.#requests.request<Readonly<Record<string, Operation[]>>>('GET', path)).flat();
   }
 
   /** @throws ApiError 404 */
   async get(id: string): Promise<Operation> {
-    return (await this.#requests.request('GET', pathOf('operations', id))) as Operation;
+    return this.#requests.request<Operation>('GET', pathOf('operations', id));
   }
 
   /** Waits until it has ended. @throws ApiError 404; 400 with its own sentence, when it has failed */

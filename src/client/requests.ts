@@ -6,11 +6,11 @@ import type { Connection, Headers } from './connection.js';
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What is in an envelope of the host API that is no error. */
-export interface Envelope {
+export interface Envelope<Metadata> {
   readonly type: 'sync' | 'async';
   /** path of the operation; '' when there is none */
   readonly operation: string;
-  readonly metadata: unknown;
+  readonly metadata: Metadata;
   /** of what was asked for; '' when it has none */
   readonly etag: string;
 }
@@ -36,31 +36,35 @@ export class Requests {
    * What the answer is about; of an operation, the operation when it has ended.
    * @throws ApiError, also for an operation that has failed; ConnectionError
    */
-  async request(method: Method, path: string, body?: unknown, headers: Headers = {}): Promise<unknown> {
-    const envelope = await this.exchange(method, path, body, headers);
-    return envelope.type === 'async' ? this.ended(envelope.operation) : envelope.metadata;
+  async request<Metadata>(method: Method, path: string, body?: unknown, headers: Headers = {}): Promise<Metadata> {
+    const envelope = await this.exchange<Metadata>(method, path, body, headers);
+    return envelope.type === 'async' ? this.ended<Metadata & Operation>(envelope.operation) : envelope.metadata;
   }
 
   /**
    * The envelope of the answer. body: text is sent as it is, anything else as JSON.
    * @throws ApiError, ConnectionError
    */
-  async exchange(method: Method, path: string, body?: unknown, headers: Headers = {}): Promise<Envelope> {
+  async exchange<Metadata>(
+    method: Method,
+    path: string,
+    body?: unknown,
+    headers: Headers = {},
+  ): Promise<Envelope<Metadata>> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     const type: Headers = text === undefined ? {} : { 'content-type': 'application/json' };
     const sent = text === undefined ? {} : { body: text };
-    return envelopeOf(await this.connection.ask({ method, path, headers: { ...type, ...headers }, ...sent }));
+    return envelopeOf<Metadata>(await this.connection.ask({ method, path, headers: { ...type, ...headers }, ...sent }));
   }
 
   /**
    * Waits for an operation. path: /1.0/operations/ID
    * @throws ApiError, when it has failed
    */
-  async ended(path: string, progress?: Progress): Promise<Operation> {
+  async ended<Ended extends Operation = Operation>(path: string, progress?: Progress): Promise<Ended> {
     for (;;) {
       const timeout = progress === undefined ? '' : `?timeout=${progressSeconds}`;
-      const { metadata } = await this.exchange('GET', `${path}/wait${timeout}`);
-      const operation = metadata as Operation;
+      const { metadata: operation } = await this.exchange<Ended>('GET', `${path}/wait${timeout}`);
       if (operation.status === 'Failure') throw new ApiError(400, operation.err);
       const { stage, percent } = (operation.metadata?.['progress'] ?? {}) as { stage?: string; percent?: string };
       if (stage !== undefined) progress?.(stage, Number(percent));
@@ -76,9 +80,9 @@ export class Requests {
   async upload(path: string, body: Readable, size: number, headers: Headers): Promise<Operation> {
     const sent = { ...headers, 'content-length': String(size) };
     const answer = await this.connection.ask({ method: 'POST', path, headers: sent, body, alone: true });
-    const { operation, metadata } = envelopeOf(answer);
+    const { operation, metadata } = envelopeOf<Operation>(answer);
     await this.ended(operation);
-    return metadata as Operation;
+    return metadata;
   }
 
   /**
@@ -115,21 +119,27 @@ export function instancePath(name: string): string {
  * What is in an answer of the host API.
  * @throws ApiError
  */
-export function envelopeOf(answer: { status: number; headers: { etag?: string | undefined }; text: string }): Envelope {
-  const envelope = parse(answer);
+export function envelopeOf<Metadata>(answer: WireAnswer): Envelope<Metadata> {
+  const envelope = parse<Metadata>(answer);
   if (envelope.type === 'error') throw new ApiError(envelope.error_code, envelope.error);
   return { ...envelope, type: envelope.type, etag: answer.headers.etag ?? '' };
 }
 
-interface AnyEnvelope {
+interface WireAnswer {
+  readonly status: number;
+  readonly headers: { readonly etag?: string | undefined };
+  readonly text: string;
+}
+
+interface AnyEnvelope<Metadata> {
   readonly type: 'sync' | 'async' | 'error';
   readonly operation: string;
-  readonly metadata: unknown;
+  readonly metadata: Metadata;
   readonly error: string;
   readonly error_code: number;
 }
 
-function parse({ status, text }: { status: number; text: string }): AnyEnvelope {
+function parse<Metadata>({ status, text }: WireAnswer): AnyEnvelope<Metadata> {
   try {
     return JSON.parse(text);
   } catch {

@@ -3,6 +3,7 @@ import { Fault } from '../errors.js';
 import type { Transaction } from '../instances/registry.js';
 import type { ControlRequest } from './control-reply.js';
 import type { Lines } from './ndjson.js';
+import type { Report } from './operations.js';
 
 /** What one line asks for, checked as far as it can be on its own. */
 export interface Step {
@@ -33,7 +34,7 @@ const portion = 200;
 export async function writeBatch(
   lines: Lines,
   prepare: (line: unknown) => Step,
-  report: (metadata: object) => void,
+  report: Report,
   transact: (work: (transaction: Transaction) => void) => Promise<void>,
 ): Promise<void> {
   const steps: [number, Step][] = [];
@@ -57,7 +58,7 @@ export function noSuchLine(): Fault {
 }
 
 /** In the shape that LXD's client shows (any key that ends in _progress). */
-function progressOf(stage: string, done: number, all: number): object {
+function progressOf(stage: string, done: number, all: number) {
   const percent = all === 0 ? 100 : Math.floor((100 * done) / all);
   return { batch_progress: `${stage} ${percent}% (${done}/${all})`, progress: { stage, percent: String(percent) } };
 }

@@ -1,3 +1,4 @@
+import type * as Shown from '../api/types.js';
 import { invalid } from '../errors.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
@@ -115,7 +116,7 @@ function pathOf({ fingerprint }: Image): string {
 }
 
 /** As LXD's API describes an image (api.Image). */
-function renderImage(image: Image): object {
+function renderImage(image: Image): Shown.Image {
   return {
     ...writable(image),
     aliases: [],
@@ -136,7 +137,7 @@ function imageEtag(image: Image): string {
   return etagOf(writable(image));
 }
 
-function writable(image: Image): object {
+function writable(image: Image) {
   return {
     auto_update: false,
     properties: image.properties,

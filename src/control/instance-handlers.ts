@@ -1,3 +1,4 @@
+import type * as Shown from '../api/types.js';
 import { dialects } from '../config/dialects.js';
 import { Fault, invalid } from '../errors.js';
 import { edited, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
@@ -208,7 +209,7 @@ function writtenBack(config: InstancePut['config']): Map<string, string> {
   return given;
 }
 
-function render(instance: Instance, full: boolean): object {
+function render(instance: Instance, full: boolean): Shown.Instance | Shown.InstanceWithState {
   if (!full) return renderInstance(instance);
   return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
 }

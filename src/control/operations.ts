@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import type * as Shown from '../api/types.js';
 import { Fault } from '../errors.js';
 import { instanceUrl } from './render.js';
 
@@ -17,7 +18,11 @@ export interface Concerned {
 }
 
 /** Work that says now and then how far it has come. */
-export type Work = (report: (metadata: object) => void) => Promise<unknown>;
+export type Work = (report: Report) => Promise<unknown>;
+
+export type Report = (metadata: NonNullable<Metadata>) => void;
+
+type Metadata = Shown.Operation['metadata'];
 
 /** A change that is being made: LXD's clients ask for it by its id. */
 export class Operation {
@@ -28,7 +33,7 @@ export class Operation {
   readonly #description: string;
   readonly #instances: readonly Concerned[];
   #updatedAt = this.#createdAt;
-  #metadata: object | null;
+  #metadata: Metadata;
   #outcome: Outcome = { status: 'Running' };
 
   /** changed: called when it has come further, and when it has ended */
@@ -36,13 +41,13 @@ export class Operation {
     description: string,
     instances: readonly Concerned[],
     work: Promise<unknown> | Work,
-    metadata: object | null,
+    metadata: Metadata,
     changed: (operation: Operation) => void,
   ) {
     this.#description = description;
     this.#instances = instances;
     this.#metadata = metadata;
-    const report = (made: object): void => {
+    const report = (made: Metadata): void => {
       this.#metadata = made;
       this.#updated(changed);
     };
@@ -71,7 +76,7 @@ export class Operation {
   }
 
   /** As LXD's API describes an operation (api.Operation). */
-  render(): object {
+  render(): Shown.Operation {
     const outcome = this.#outcome;
     const fault = this.error;
     return {
@@ -110,7 +115,7 @@ export class Operations extends EventEmitter<Events> {
     description: string,
     instances: readonly Concerned[],
     work: Promise<unknown> | Work,
-    metadata: object | null = null,
+    metadata: Metadata = null,
   ): Operation {
     const tell = (changed: Operation) => this.emit('changed', changed);
     const operation = new Operation(description, instances, work, metadata, tell);

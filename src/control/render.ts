@@ -1,3 +1,4 @@
+import type * as Shown from '../api/types.js';
 import { projectFeatures } from '../instances/project-table.js';
 import {
   byName,
@@ -20,7 +21,7 @@ const architectures: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 
 export const architecture = architectures[process.arch] ?? process.arch;
 
 /** An instance as LXD's API describes it (api.Instance). */
-export function renderInstance(instance: Instance): object {
+export function renderInstance(instance: Instance): Shown.Instance {
   return {
     ...writable(instance),
     config: sortedObject(withReady(instance, instance.config)),
@@ -39,7 +40,7 @@ export function renderInstance(instance: Instance): object {
 }
 
 /** Its state (api.InstanceState), as far as a daemon without the containers can know it. */
-export function renderState(instance: Instance): object {
+export function renderState(instance: Instance): Shown.InstanceState {
   return {
     ...codedStatus(instance),
     disk: null,
@@ -56,19 +57,19 @@ export function instanceEtag(instance: Instance): string {
   return etagOf(writable(instance));
 }
 
-function writable({ config, devices, profiles, description }: Instance): object {
+function writable({ config, devices, profiles, description }: Instance) {
   return {
     architecture,
     config: sortedObject(config),
     description,
     devices: renderDevices(devices),
-    ephemeral: false,
+    ephemeral: false as const,
     profiles: profiles.map(({ name }) => name),
   };
 }
 
 /** A profile as LXD's API describes it (api.Profile). */
-export function renderProfile(profile: Profile, users: readonly Instance[]): object {
+export function renderProfile(profile: Profile, users: readonly Instance[]): Shown.Profile {
   const usedBy = users.map(({ name, project }) => instanceUrl(name, project));
   return { ...writableProfile(profile), name: profile.name, used_by: usedBy };
 }
@@ -77,12 +78,12 @@ export function profileEtag(profile: Profile): string {
   return etagOf(writableProfile(profile));
 }
 
-function writableProfile({ description, config, devices }: Profile): object {
+function writableProfile({ description, config, devices }: Profile): Shown.ProfileWritten {
   return { config: sortedObject(config), description, devices: renderDevices(devices) };
 }
 
 /** A project as LXD's API describes it (api.Project). */
-export function renderProject(project: Project, usedBy: readonly string[]): object {
+export function renderProject(project: Project, usedBy: readonly string[]): Shown.Project {
   return { ...writableProject(project), name: project.name, used_by: usedBy };
 }
 
@@ -90,7 +91,7 @@ export function projectEtag(project: Project): string {
   return etagOf(writableProject(project));
 }
 
-function writableProject({ description, config }: Project): object {
+function writableProject({ description, config }: Project): Shown.ProjectWritten {
   return { config: sortedObject(new Map([...config, ...projectFeatures])), description };
 }
 
@@ -123,6 +124,6 @@ function withReady({ run, guestState }: Instance, config: Config): Config {
   return run === undefined ? config : new Map([...config, [readyKey, String(guestState === 'Ready')]]);
 }
 
-function renderDevices(devices: Devices): object {
+function renderDevices(devices: Devices): Shown.Devices {
   return Object.fromEntries([...devices].sort(byName).map(([name, device]) => [name, sortedObject(device)]));
 }

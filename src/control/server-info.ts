@@ -1,4 +1,5 @@
 import { hostname, release, type } from 'node:os';
+import type { ServerInfo } from '../api/types.js';
 import { defaultProject } from '../model/instance.js';
 import { version } from '../package-root.js';
 import { type ControlHandler, sync } from './control-reply.js';
@@ -23,8 +24,8 @@ const extensions = [
 ];
 
 /** GET /1.0: what the server is. */
-export const serverInfo: ControlHandler = ({ query }) =>
-  sync({
+export const serverInfo: ControlHandler = ({ query }) => {
+  const info: ServerInfo = {
     api_extensions: extensions,
     api_status: 'stable',
     api_version: '1.0',
@@ -45,4 +46,6 @@ export const serverInfo: ControlHandler = ({ query }) =>
       server_pid: process.pid,
       server_version: version,
     },
-  });
+  };
+  return sync(info);
+};
