@@ -129,6 +129,38 @@ for (const identity of identityMethods.slice(identityMethods.indexOf(bestIdentit
       assert.equal((await ask(guest.connect(daemon.socket, { nested: 2, nestedUser: true }), markPath)).body, mark);
     });
 
+    test('containers in the container are kept out where the instance says so', async () => {
+      const { guest, name, mark } = await registered();
+      const held = new Session(guest.connect(daemon.socket, { nested: 1 }));
+      assert.equal((await held.ask(markPath)).body, mark);
+      await daemon.set(name, { 'security.devlxd.nested': 'false' });
+      for (const connecting of [{ nested: 1 }, { nested: 3 }, { nested: 2, nestedUser: true }]) {
+        for (let twice = 0; twice < 2; twice++) {
+          assert.deepEqual(await bodyOf(ask(guest.connect(daemon.socket, connecting), markPath)), unknown);
+        }
+      }
+      assert.equal((await ask(guest.connect(daemon.socket), markPath)).body, mark);
+      assert.equal((await ask(guest.connect(daemon.socket, { child: true }), markPath)).body, mark);
+      const inner = guest.connectFrom(daemon.socket, { nested: 1 });
+      inner.socket.destroy();
+      await daemon.register(`g${++count}`, inner.pid, { 'user.mark': 'an instance itself' });
+      await daemon.set(name, { 'security.devlxd.nested': 'true' });
+      assert.equal((await ask(guest.connect(daemon.socket, { nested: 1 }), markPath)).body, mark);
+      assert.equal((await held.ask(markPath)).body, mark); // an open connection is not asked again
+      await held.close();
+    });
+
+    test('a container that asks before the one around it is registered is kept out as well', async () => {
+      const guest = guests.one();
+      const name = `g${++count}`;
+      await daemon.create(name, { 'user.mark': 'outer', 'security.devlxd.nested': 'false' });
+      const inside = ask(guest.connect(daemon.socket, { nested: 1 }), markPath);
+      const outside = ask(guest.connect(daemon.socket), markPath);
+      await daemon.startInstance(name, guest.pid);
+      assert.equal((await outside).body, 'outer');
+      assert.deepEqual(await bodyOf(inside), unknown);
+    });
+
     test('an instance inside an instance is itself, not its host', async () => {
       const outer = guests.one();
       const { socket, pid } = outer.connectFrom(daemon.socket, { nested: 1 });

@@ -62,6 +62,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::admit>("admit"),
                         InstanceMethod<&GateWrap::readmit>("readmit"),
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
+                        InstanceMethod<&GateWrap::set_serves_nested>("setServesNested"),
                         InstanceMethod<&GateWrap::set_serves_nonroot>("setServesNonroot"),
                         InstanceMethod<&GateWrap::counters>("counters"),
                         InstanceMethod<&GateWrap::counters_of>("countersOf"),
@@ -265,6 +266,11 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     Napi::Array array = Napi::Array::New(env, kLimits);
     for (uint32_t i = 0; i < kLimits; i++) array[i] = static_cast<double>(hits.at_index(i));
     return array;
+  }
+
+  void set_serves_nested(const Napi::CallbackInfo& info) {
+    const bool serves = info[1].As<Napi::Boolean>();
+    gate_->set_serves_nested(info[0].As<Napi::Number>().Uint32Value(), serves);
   }
 
   void set_serves_nonroot(const Napi::CallbackInfo& info) {

@@ -85,6 +85,7 @@ class Gate : private RequestPolicy {
   void discharge(Slot slot);
 
   // Does the instance serve users other than root? If not, they share a few of its connections.
+  void set_serves_nested(Slot slot, bool serves) { instances_.at(slot)->serves_nested = serves; }
   void set_serves_nonroot(Slot slot, bool serves) { instances_.at(slot)->serves_nonroot = serves; }
 
   // Before this process ends: closes each connection on which nothing is under way, or, with keep,

@@ -81,7 +81,11 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
   known.remember(key, space.id);
   std::vector<uint64_t> ids;
   slot = instances.find(space.id);
-  if (slot == kNoSlot) slot = climb(space, instances, ids);
+  if (slot == kNoSlot) {
+    slot = climb(space, instances, ids);
+    // At once: to be held like a stranger would let a container inside crowd out the others.
+    if (slot != kNoSlot && !instances.at(slot)->serves_nested) return caller;
+  }
   if (slot != kNoSlot) {
     assign_instance(caller, slot, instances);
   } else {
@@ -95,7 +99,8 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
 Slot owner_of(const NamespaceChain& chain, const InstanceTable& instances) {
   for (const uint64_t id : chain.ids) {
     const Slot slot = instances.find(id);
-    if (slot != kNoSlot) return slot;
+    if (slot == kNoSlot) continue;
+    return id == chain.ids.front() || instances.at(slot)->serves_nested ? slot : kNoSlot;
   }
   return kNoSlot;
 }

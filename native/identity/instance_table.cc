@@ -66,6 +66,7 @@ Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
     instance.root_uid = *uid;
     instance.running = true;
     instance.serves_nonroot = false;
+    instance.serves_nested = true;
     instance.hits = {};
     instance.cache_hits = 0;
     by_namespace_.emplace(space.id, result.slot);

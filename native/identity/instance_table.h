@@ -38,6 +38,7 @@ struct Instance {
   bool running = false;
   bool active = false;               // callers of its namespace are its guests
   bool serves_nonroot = false;       // other users than root are served, not refused
+  bool serves_nested = true;         // so are callers of the pid namespaces inside its own
   bool has_unreported_hits = false;  // Gate::take_slots_with_hits has not returned it yet
 };
 

@@ -19,6 +19,7 @@ const keys: readonly Completion[] = [
   { word: 'cloud-init.ssh-keys.', about: 'NAME=USER:KEY' },
   { word: 'security.devlxd', about: 'false: guests are refused' },
   { word: 'security.devlxd.images', about: 'true: guests may export images' },
+  { word: 'security.devlxd.nested', about: 'false: containers inside it are refused' },
   { word: 'security.devlxd.nonroot', about: 'true: not only root may ask' },
   { word: 'ubuntu_pro.guest_attach', about: 'off, on, available' },
 ];

@@ -33,6 +33,7 @@ export interface NativeRegistration extends Failure {
 export interface NativeGate {
   attach(listenToken: us_listen_socket, binary: string): string;
   setLimits(numbers: Uint32Array, responseCacheBytes: number): void;
+  setServesNested(slot: number, serves: boolean): void;
   setServesNonroot(slot: number, serves: boolean): void;
   listen(fd: number): Failure;
   stopListening(): void;

@@ -112,6 +112,11 @@ export class Gate {
     this.#native.setLimits(numbers, responseCacheBytes);
   }
 
+  /** Does the instance serve callers of pid namespaces inside its own? If not, those that connect from now on are refused. */
+  setServesNested(slot: number, serves: boolean): void {
+    this.#native.setServesNested(slot, serves);
+  }
+
   /** Does the instance serve users other than root? If not, these share `connections-nonroot` of its connections. */
   setServesNonroot(slot: number, serves: boolean): void {
     this.#native.setServesNonroot(slot, serves);

@@ -5,7 +5,14 @@ import { Fault } from '../errors.js';
 import type { Gate } from '../gate/gate.js';
 import type { Log } from '../log.js';
 import type { Requestor } from '../model/changes.js';
-import { firstGuestState, type Instance, isTemporary, type Run, servesNonroot } from '../model/instance.js';
+import {
+  firstGuestState,
+  type Instance,
+  isTemporary,
+  type Run,
+  servesNested,
+  servesNonroot,
+} from '../model/instance.js';
 import type { Registry, Transaction } from './registry.js';
 
 interface Events {
@@ -187,7 +194,9 @@ export class RunningInstances extends EventEmitter<Events> {
   #show(slot: number, instance: Instance | undefined): void {
     this.#instances[slot] = instance;
     this.#gate.forgetResponses(slot);
-    if (instance !== undefined) this.#gate.setServesNonroot(slot, servesNonroot(instance));
+    if (instance === undefined) return;
+    this.#gate.setServesNonroot(slot, servesNonroot(instance));
+    this.#gate.setServesNested(slot, servesNested(instance));
   }
 
   #reattachOne(instance: Instance, run: Run): boolean {

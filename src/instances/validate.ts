@@ -34,7 +34,7 @@ const keptNamespaces = [
   'security.',
 ];
 const cloudInitKeys = ['cloud-init.user-data', 'cloud-init.vendor-data', 'cloud-init.network-config'];
-const guestApiKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nonroot'];
+const guestApiKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nested', 'security.devlxd.nonroot'];
 const booleanKeys = guestApiKeys.flatMap((key) => [key, incusKeyOf(key)]);
 /** Of newer LXD, in a namespace that is otherwise ours. */
 const othersKeys = ['security.devlxd.management.volumes'];

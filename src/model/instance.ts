@@ -143,6 +143,11 @@ export function servesNonroot(instance: Instance): boolean {
   return flag(instance, 'security.devlxd.nonroot', false);
 }
 
+/** Are the containers inside it served as the instance? devlxd's own key; LXD serves them. */
+export function servesNested(instance: Instance): boolean {
+  return flag(instance, 'security.devlxd.nested', true);
+}
+
 /** security.devlxd.images -> security.guestapi.images */
 export function incusKeyOf(key: string): string {
   return key.replace(/^security\.devlxd/, 'security.guestapi');

@@ -31,6 +31,10 @@ class FakeGate {
     this.unregistered.push(slot);
   }
 
+  setServesNested(): void {
+    // Nobody connects here.
+  }
+
   setServesNonroot(): void {
     // No user asks here.
   }
