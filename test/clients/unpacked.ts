@@ -11,9 +11,19 @@ export interface Unpacked {
 
 /** Debian packages that tests use without installing them. They are downloaded once and kept in build/. */
 export function unpacked(name: string, packages: readonly string[]): Unpacked {
+  return unpackedBy(name, 'unpack.sh', [], packages);
+}
+
+/** The same of another release of Debian than the one that the tests run on. */
+export function unpackedFrom(suite: string, name: string, packages: readonly string[]): Unpacked {
+  return unpackedBy(name, 'unpack-from.sh', [suite], packages);
+}
+
+function unpackedBy(name: string, script: string, words: readonly string[], packages: readonly string[]): Unpacked {
   const directory = join(packageRoot, 'build/unpacked', name);
-  const script = join(programs, 'unpack.sh');
-  const { status, stderr, error } = spawnSync(script, [directory, ...packages], { encoding: 'utf8', timeout: 60_000 });
+  const command = join(programs, script);
+  const options = { encoding: 'utf8', timeout: 120_000 } as const;
+  const { status, stderr, error } = spawnSync(command, [...words, directory, ...packages], options);
   if (status === 0) return { directory, problem: undefined };
   const reason = error?.message ?? stderr.trim().split('\n').at(-1);
   return { directory, problem: `${name} cannot be downloaded (apt-get update, as root, may help): ${reason}` };
