@@ -88,6 +88,7 @@ config:
     stdin
   user.c: edited
   volatile.cloud-init.instance-id: ...
+  volatile.uuid: ...
 devices: {}
 ephemeral: false
 profiles:

@@ -213,3 +213,32 @@ export interface BatchLine {
   /** the entity tag that the thing must still have */
   readonly etag?: string;
 }
+
+/** How the instances' identity documents are issued. */
+export interface IdentityInfo {
+  /** `iss` of each document */
+  readonly issuer: string;
+  /** life of a document */
+  readonly seconds: number;
+}
+
+/** A JWK set (RFC 7517) of P-256 keys for ES256. */
+export interface IdentityKeySet {
+  readonly keys: readonly {
+    readonly kty: 'EC';
+    readonly crv: 'P-256';
+    readonly x: string;
+    readonly y: string;
+    /** RFC 7638 thumbprint */
+    readonly kid: string;
+    readonly alg: 'ES256';
+    readonly use: 'sig';
+  }[];
+}
+
+export interface IdentityRotation {
+  /** of the key that signs from then on */
+  readonly kid: string;
+  /** ISO 8601 */
+  readonly signs_from: string;
+}

@@ -8,6 +8,7 @@ import { addCompletion } from './completion.js';
 import { addDelete } from './delete.js';
 import { addDevice } from './device.js';
 import { addHook } from './hook.js';
+import { addIdentity } from './identity.js';
 import { addImage } from './image.js';
 import { addList } from './list.js';
 import { addMan } from './man.js';
@@ -22,7 +23,7 @@ import { addTop } from './top.js';
 
 /** Commands that only ask a daemon; the others load one, which takes longer than what these do. */
 const asking = ['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'];
-const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore'];
+const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore', 'identity'];
 
 /**
  * The whole command line: --help, completion and the manual page all come from it. words: what stands on it; where
@@ -48,6 +49,7 @@ export async function programFor(words: readonly string[]): Promise<Command> {
   addTop(program);
   addBackup(program);
   addRestore(program);
+  addIdentity(program);
   addHook(program);
   if (whole) (await import('./demo.js')).addDemo(program);
   addCompletion(program);

@@ -100,6 +100,15 @@ export class GuestClient {
   }
 
   /**
+   * A signed document that proves to another service which instance this is (a JWT, docs/identity.md). audience: the
+   * service; nonce: comes back in the document, which ties it to one exchange
+   * @throws ApiError 403, when the host has switched it off
+   */
+  async identity({ audience, nonce }: { readonly audience: string; readonly nonce?: string }): Promise<string> {
+    return (await this.#ask(pathOf('identity', undefined, { audience, nonce }))).text;
+  }
+
+  /**
    * An image, by its full fingerprint: the file, or both files of a split one as a form. It must be read, or be
    * destroyed. from: bytes that are there already. @throws ApiError 403, 404
    */

@@ -16,6 +16,7 @@ import { socketPaths } from '../config/paths.js';
 import { Collection } from './collection.js';
 import { type Connect, Connection, type Headers } from './connection.js';
 import { follow } from './follow.js';
+import { IdentityClient } from './identity-client.js';
 import { Images } from './image-collection.js';
 import { Instances } from './instance-collection.js';
 import { OperationList } from './operations.js';
@@ -48,6 +49,7 @@ export class HostClient {
   readonly projects: Collection<Project, ProjectWritten>;
   readonly images: Images;
   readonly operations: OperationList;
+  readonly identity: IdentityClient;
   readonly #requests: Requests;
 
   /** runDir: of the daemon; $DEVLXD_RUN_DIR or the daemon's own default when left out */
@@ -58,6 +60,7 @@ export class HostClient {
     this.projects = new Collection(this.#requests, 'projects', ['description', 'config'], false);
     this.images = new Images(this.#requests);
     this.operations = new OperationList(this.#requests);
+    this.identity = new IdentityClient(this.#requests);
   }
 
   /** What the server is. */

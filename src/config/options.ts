@@ -42,6 +42,17 @@ export const optionDeclarations = {
     default: '',
     help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own',
   },
+  'identity-issuer': {
+    kind: 'text',
+    default: '',
+    help: 'iss of identity documents, as the URL of an OpenID issuer; none: devlxd://HOSTNAME',
+  },
+  'identity-trust-domain': {
+    kind: 'text',
+    default: '',
+    help: 'SPIFFE trust domain: identity documents are JWT-SVIDs then; none: their subject is PROJECT/UUID',
+  },
+  'identity-seconds': { kind: 'count', default: '300', help: 'life of an identity document, at most 86400' },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
   'handover-seconds': {
     kind: 'count',
@@ -78,6 +89,9 @@ export interface Settings {
   readonly identity: string;
   /** undefined: there is no source */
   readonly source: SourceSetting | undefined;
+  readonly identityIssuer: string;
+  readonly identityTrustDomain: string;
+  readonly identitySeconds: number;
   readonly backlog: number;
   readonly handoverSeconds: number;
   readonly responseCacheBytes: number;
@@ -125,6 +139,9 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     group: option('group'),
     identity: option('identity'),
     source: sourceOf(option('source')),
+    identityIssuer: option('identity-issuer'),
+    identityTrustDomain: trustDomainOf(option('identity-trust-domain')),
+    identitySeconds: identitySecondsOf(option('identity-seconds')),
     backlog: Number(option('backlog')),
     handoverSeconds: Number(option('handover-seconds')),
     responseCacheBytes: Number(option('response-cache')),
@@ -141,6 +158,22 @@ function sourceOf(text: string): SourceSetting | undefined {
   if (source !== undefined) return source;
   throw new OptionError(
     `--source (${variableOf('source')}) takes lxd, incus, lxd:/PATH/OF/SOCKET or incus:/PATH/OF/SOCKET, not "${text}".`,
+  );
+}
+
+/** As SPIFFE-ID says, section 2.1. */
+function trustDomainOf(text: string): string {
+  if (/^[a-z0-9._-]{0,255}$/.test(text)) return text;
+  throw new OptionError(
+    `--identity-trust-domain (${variableOf('identity-trust-domain')}) takes a name such as example.org: lower-case letters, digits, dots, hyphens and underscores, at most 255; not "${text}".`,
+  );
+}
+
+function identitySecondsOf(text: string): number {
+  const seconds = Number(text);
+  if (seconds >= 1 && seconds <= 86_400) return seconds;
+  throw new OptionError(
+    `--identity-seconds (${variableOf('identity-seconds')}) takes a number of seconds from 1 to 86400, not "${text}".`,
   );
 }
 

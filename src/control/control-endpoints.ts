@@ -2,6 +2,7 @@ import { Fault, invalid } from '../errors.js';
 import type { BatchHandlers } from './batch-handlers.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, sync } from './control-reply.js';
 import type { HookHandlers } from './hook-handlers.js';
+import type { IdentityHandlers } from './identity-handlers.js';
 import type { ImageHandlers } from './image-handlers.js';
 import type { InstanceHandlers } from './instance-handlers.js';
 import { getNetwork, getNetworkState, listNetworks } from './network-handlers.js';
@@ -27,6 +28,7 @@ export function controlEndpoints(
   batches: BatchHandlers,
   operations: Operations,
   hooks: HookHandlers,
+  identity: IdentityHandlers,
   backup: ControlHandler,
   metrics: Metrics,
 ): readonly ControlEndpoint[] {
@@ -70,6 +72,9 @@ export function controlEndpoints(
     },
     { path: '/1.0/backup', methods: { GET: backup } },
     { path: '/1.0/hooks/{runtime}', methods: { POST: hooks.run } },
+    { path: '/1.0/identity', methods: { GET: identity.get } },
+    { path: '/1.0/identity/keys', methods: { GET: identity.keys } },
+    { path: '/1.0/identity/rotate', methods: { POST: identity.rotate } },
     { path: '/1.0/batch', methods: { POST: batches.create } },
     { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },
     { path: '/1.0/events', methods: { GET: () => noWebSocket() } },

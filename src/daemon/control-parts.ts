@@ -5,6 +5,7 @@ import { ControlEvents } from '../control/control-events.js';
 import { ControlServer } from '../control/control-server.js';
 import { EventStreams } from '../control/event-stream.js';
 import { HookHandlers } from '../control/hook-handlers.js';
+import { IdentityHandlers } from '../control/identity-handlers.js';
 import { ImageHandlers } from '../control/image-handlers.js';
 import { InstanceHandlers } from '../control/instance-handlers.js';
 import { readyOf } from '../control/lifecycle.js';
@@ -69,7 +70,7 @@ function buildEvents(
 
 function endpoints(
   { settings, log }: DaemonContext,
-  { store, registry, images }: StoreParts,
+  { store, registry, images, identityKeys, identityIssuer }: StoreParts,
   { running }: GuestParts,
   operations: Operations,
   controlEvents: ControlEvents,
@@ -86,6 +87,7 @@ function endpoints(
     new BatchHandlers(registry, operations, { instances, profiles }),
     operations,
     new HookHandlers(registry, running, limits, log),
+    new IdentityHandlers(identityKeys, identityIssuer),
     backup(store, stateDir),
     metrics,
   );

@@ -27,7 +27,7 @@ export interface GuestParts {
 /** Builds what answers guests; nothing is accepted yet. */
 export async function buildGuests(
   { settings, log }: DaemonContext,
-  { registry, images }: StoreParts,
+  { registry, images, identityIssuer }: StoreParts,
   sourceImages: SourceImages | undefined,
   built: Building<GuestParts>,
 ): Promise<GuestParts> {
@@ -40,7 +40,17 @@ export async function buildGuests(
   registry.on('changes', (changes) => listeners.deliver(changes));
   const limitHits = new LimitHits();
   registry.on('changes', (changes) => limitHits.deliver(changes));
-  const dispatcher = new GuestDispatcher(registry, running, listeners, images, limits, limitHits, log, sourceImages);
+  const dispatcher = new GuestDispatcher(
+    registry,
+    running,
+    listeners,
+    images,
+    identityIssuer,
+    limits,
+    limitHits,
+    log,
+    sourceImages,
+  );
   const gateLimitHits = new GateLimitHits(gate, running, limitHits);
   const limitLog = new LimitLog(
     limitHits,

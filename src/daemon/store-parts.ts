@@ -1,3 +1,6 @@
+import type { Settings } from '../config/options.js';
+import { IdentityIssuer, type IdentitySettings } from '../identity/identity-issuer.js';
+import { IdentityKeys } from '../identity/identity-keys.js';
 import { Images } from '../images/image-library.js';
 import { Registry } from '../instances/registry.js';
 import { Store } from '../store/store.js';
@@ -7,6 +10,8 @@ export interface StoreParts {
   readonly store: Store;
   readonly registry: Registry;
   readonly images: Images;
+  readonly identityKeys: IdentityKeys;
+  readonly identityIssuer: IdentityIssuer;
 }
 
 /**
@@ -29,5 +34,12 @@ export async function buildStore({ settings, log }: DaemonContext, built: Buildi
   const images = new Images(store, stateDir);
   await images.load();
   built.images = images;
-  return { store, registry, images };
+  const identityKeys = new IdentityKeys(store);
+  await identityKeys.load();
+  const identityIssuer = new IdentityIssuer(identityKeys, () => identitySettings(settings));
+  return { store, registry, images, identityKeys, identityIssuer };
+}
+
+function identitySettings({ identityIssuer, identityTrustDomain, identitySeconds }: Settings): IdentitySettings {
+  return { issuer: identityIssuer, trustDomain: identityTrustDomain, seconds: identitySeconds };
 }

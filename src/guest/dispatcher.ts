@@ -2,6 +2,7 @@ import { InFlight } from '../concurrency/in-flight.js';
 import { PacedQueue } from '../concurrency/paced-queue.js';
 import { type Caller, isRoot, slotOf, unregistered } from '../gate/gate.js';
 import { noEndpoint, RequestCounts } from '../http/request-counts.js';
+import type { IdentityIssuer } from '../identity/identity-issuer.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
 import type { Registry } from '../instances/registry.js';
@@ -17,7 +18,16 @@ import { CatchingUp, type Listeners } from './events/listeners.js';
 import type { GuestExchange } from './exchange.js';
 import { type Errors, errors, errorsOf } from './guest-errors.js';
 import { cut, GuestLog } from './guest-log.js';
-import type { BodyReply, EventsReply, ExportReply, ReadReply, Reply, StateReply } from './guest-reply.js';
+import {
+  type BodyReply,
+  type EventsReply,
+  type ExportReply,
+  type IdentityReply,
+  jwt,
+  type ReadReply,
+  type Reply,
+  type StateReply,
+} from './guest-reply.js';
 import { GuestStates } from './guest-states.js';
 import { ExportQueue } from './images/export-queue.js';
 import { sendLocalImage } from './images/local-image.js';
@@ -36,6 +46,7 @@ export class GuestDispatcher {
   readonly #running: RunningInstances;
   readonly #listeners: Listeners;
   readonly #images: Images;
+  readonly #identity: IdentityIssuer;
   readonly #sourcedImages: SourceImageSender | undefined;
   readonly #exports: ExportQueue;
   readonly #catchingUp: PacedQueue;
@@ -60,6 +71,7 @@ export class GuestDispatcher {
     running: RunningInstances,
     listeners: Listeners,
     images: Images,
+    identity: IdentityIssuer,
     limits: Limits,
     limitHits: LimitHits,
     log: Log,
@@ -72,6 +84,7 @@ export class GuestDispatcher {
     this.#running = running;
     this.#listeners = listeners;
     this.#images = images;
+    this.#identity = identity;
     this.#limits = limits;
     this.limitHits = limitHits;
     this.#exports = new ExportQueue(limits, (id) => this.limitHits.add('image-exports', id));
@@ -168,6 +181,7 @@ export class GuestDispatcher {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'export') this.#export(exchange, slotOf(caller), instance, reply);
+    else if (reply.kind === 'identity') this.#identify(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'state') this.#setState(exchange, instance, reply);
     else exchange.write(reply);
   }
@@ -193,6 +207,18 @@ export class GuestDispatcher {
       (error: unknown) => this.#later(exchange, () => this.#failed(exchange, error)),
     );
     this.inFlight.add(stored);
+  }
+
+  /** Signing takes a thread for a moment; the instance may have stopped, or been switched off, in the meantime. */
+  #identify(exchange: GuestExchange, slot: number, instance: Instance, wanted: IdentityReply): void {
+    exchange.watch();
+    const failed = (error: unknown): void => this.#later(exchange, () => this.#failed(exchange, error));
+    const signed = this.#identity.issue(instance, wanted).then((token) => {
+      const now = this.#running.at(slot);
+      const isStill = now?.id === instance.id && isServed(now);
+      this.#later(exchange, () => this.#write(exchange, isStill ? jwt(token) : errorsOf(instance.source).forbidden));
+    });
+    this.inFlight.add(signed.catch(failed));
   }
 
   #export(exchange: GuestExchange, slot: number, instance: Instance, reply: ExportReply): void {

@@ -15,6 +15,7 @@ import {
 } from '../model/instance.js';
 import { badRequest, errors, errorsOf } from './guest-errors.js';
 import { json, type Reply, raw } from './guest-reply.js';
+import { identityRequestIn } from './identity-request.js';
 
 /** A request as a handler sees it: the caller's instance and the request's parts; never the connection. */
 export interface GuestRequest {
@@ -47,6 +48,7 @@ export const endpoints: readonly Endpoint[] = [
   { path: '/1.0/config/{key}', methods: { GET: configValue } },
   { path: '/1.0/devices', methods: { GET: devices } },
   { path: '/1.0/events', methods: { GET: events } },
+  { path: '/1.0/identity', methods: { GET: identity } },
   { path: '/1.0/images/{fingerprint}/export', methods: { GET: imageExport } },
   { path: '/1.0/meta-data', methods: { GET: metaData } },
   { path: '/1.0/ubuntu-pro', methods: { GET: ubuntuPro } },
@@ -142,6 +144,13 @@ function imageExport({ instance, parameter, conditions }: GuestRequest): Reply {
   return fingerprintPattern.test(parameter)
     ? { kind: 'export', fingerprint: parameter, conditions }
     : errors.noSuchImage;
+}
+
+/** Which instance the guest is, for another service. */
+function identity({ instance, query }: GuestRequest): Reply {
+  if (!flag(instance, 'security.devlxd.identity', true)) return errorsOf(instance.source).forbidden;
+  const wanted = identityRequestIn(query);
+  return typeof wanted === 'string' ? badRequest(wanted) : { kind: 'identity', ...wanted };
 }
 
 /** Types that never occur are taken and ignored, as LXD does. */

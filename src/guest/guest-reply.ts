@@ -1,10 +1,11 @@
+import type { IdentityRequest } from '../identity/identity-issuer.js';
 import type { Conditions, Download } from '../images/download.js';
 import type { About, CountedLimit } from '../limits/limit-hits.js';
 import type { EventType } from '../model/guest-events.js';
 import type { GuestState } from '../model/instance.js';
 
 /** What a handler answers. Only an edge turns it into bytes. */
-export type Reply = BodyReply | EventsReply | StateReply | ExportReply | ReadReply;
+export type Reply = BodyReply | EventsReply | StateReply | ExportReply | IdentityReply | ReadReply;
 
 /** The request may be answered, but not before its body has been read. */
 export interface ReadReply {
@@ -38,6 +39,11 @@ export interface ExportReply {
   readonly conditions: Conditions;
 }
 
+/** An identity document of the asking instance, signed for this request alone. */
+export interface IdentityReply extends IdentityRequest {
+  readonly kind: 'identity';
+}
+
 export type Status = '200 OK' | `4${number} ${string}` | `5${number} ${string}`;
 
 export const jsonType = 'application/json';
@@ -46,6 +52,11 @@ const rawType = 'application/octet-stream; charset=utf-8';
 
 export function json(value: unknown): BodyReply {
   return { kind: 'body', status: '200 OK', type: jsonType, body: `${JSON.stringify(value)}\n` };
+}
+
+/** An identity document (RFC 7519, section 10.3.1). */
+export function jwt(body: string): BodyReply {
+  return { kind: 'body', status: '200 OK', type: 'application/jwt', body };
 }
 
 export function raw(body: string): BodyReply {

@@ -16,6 +16,7 @@ import { checkConfig, checkDevices, checkName } from './validate.js';
 
 /** Where cloud-init's name of an instance is kept, by which it knows that it has run for it. */
 const instanceIdKey = 'volatile.cloud-init.instance-id';
+const uuidKey = 'volatile.uuid';
 
 /** What an operator says of an instance. */
 export interface Wanted {
@@ -90,7 +91,7 @@ export function withoutEmpty(config: Config): Config {
   return new Map([...config].filter(([, value]) => value !== ''));
 }
 
-/** after with the keys that are the daemon's: the instance id and the addresses of its nics. */
+/** after with the keys that are the daemon's: the instance id, the lasting identity and the addresses of its nics. */
 function settled(before: Instance | undefined, after: Instance, givenId?: string): Instance {
   const config = new Map([...withoutEmpty(after.config)].filter(([key]) => !isVolatile(key)));
   const own: Instance = { ...after, config };
@@ -98,6 +99,7 @@ function settled(before: Instance | undefined, after: Instance, givenId?: string
   const renewed = before === undefined || restartsCloudInit(before, own);
   const result = new Map(config);
   result.set(instanceIdKey, (renewed ? givenId : known.get(instanceIdKey)) || randomUUID());
+  result.set(uuidKey, known.get(uuidKey) ?? randomUUID());
   for (const [name, device] of expandedDevices(own)) {
     if (!isNic(device) || device.get('hwaddr')) continue;
     const key = `volatile.${name}.hwaddr`;

@@ -35,7 +35,7 @@ const keptNamespaces = [
 ];
 const cloudInitKeys = ['cloud-init.user-data', 'cloud-init.vendor-data', 'cloud-init.network-config'];
 const guestApiKeys = ['security.devlxd', 'security.devlxd.images', 'security.devlxd.nested', 'security.devlxd.nonroot'];
-const booleanKeys = guestApiKeys.flatMap((key) => [key, incusKeyOf(key)]);
+const booleanKeys = [...guestApiKeys.flatMap((key) => [key, incusKeyOf(key)]), 'security.devlxd.identity'];
 /** Of newer LXD, in a namespace that is otherwise ours. */
 const othersKeys = ['security.devlxd.management.volumes'];
 const booleans = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off', ''];

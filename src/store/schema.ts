@@ -73,4 +73,16 @@ export const migrations: readonly string[] = [
      SELECT name, 'default', 'Default devlxd profile', '[]', '[]' FROM projects;`,
   // Whose the instance is; empty: our own.
   "ALTER TABLE instances ADD COLUMN source TEXT NOT NULL DEFAULT '';",
+  // Each instance of our own has a lasting identity: a random UUID of version 4 (RFC 9562).
+  `CREATE TABLE identity_keys (
+     kid         TEXT PRIMARY KEY,
+     private_key TEXT NOT NULL, -- PKCS #8, PEM
+     created_at  INTEGER NOT NULL, -- milliseconds since 1970
+     signs_from  INTEGER -- the same; NULL: not before its turn
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO config (instance_id, key, value)
+     SELECT id, 'volatile.uuid', lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' ||
+       substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) ||
+       substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))
+     FROM instances WHERE source = '';`,
 ];

@@ -35,6 +35,9 @@ const statements = {
     ON CONFLICT (fingerprint) DO UPDATE SET filename = excluded.filename, type = excluded.type,
       public = excluded.public, cached = excluded.cached, properties = excluded.properties`,
   deleteImage: 'DELETE FROM images WHERE fingerprint = ?',
+  putIdentityKey: `INSERT INTO identity_keys (kid, private_key, created_at, signs_from) VALUES (?, ?, ?, ?)
+    ON CONFLICT (kid) DO UPDATE SET signs_from = excluded.signs_from`,
+  deleteIdentityKey: 'DELETE FROM identity_keys WHERE kid = ?',
 } as const;
 
 // By way of the instances, each of which has its last event at the end of an index.
@@ -87,6 +90,8 @@ export type ImageRow = [
   uploadedAt: string,
 ];
 
+export type IdentityKeyRow = [kid: string, privateKey: string, createdAt: number, signsFrom: number | null];
+
 export type EventRow = [timestamp: string, type: string, text: string];
 
 interface EventsRequest {
@@ -101,6 +106,7 @@ interface EventsRequest {
 export type Request =
   | { readonly kind: 'load' }
   | { readonly kind: 'images' }
+  | { readonly kind: 'identity-keys' }
   | EventsRequest
   | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
   | { readonly kind: 'copy'; readonly file: string }
@@ -109,6 +115,7 @@ export type Request =
 export interface Answer {
   readonly rows?: Rows;
   readonly images?: ImageRow[];
+  readonly identityKeys?: IdentityKeyRow[];
   /** left out: not all that were asked for are kept, or they are too long */
   readonly events?: EventRow[];
   readonly fault?: { code: FaultCode; detail: string };
@@ -144,7 +151,7 @@ function open(file: string): Database {
 
 /** What is read at the start must not be half of what was written. The events are many, and looked at by a backup. */
 function check(opened: Database): void {
-  for (const table of ['instances', 'config', 'devices', 'profiles', 'projects', 'images']) {
+  for (const table of ['instances', 'config', 'devices', 'profiles', 'projects', 'images', 'identity_keys']) {
     const problem = opened.value(`PRAGMA integrity_check(${table})`);
     if (problem !== 'ok') throw new StoreError('store-damaged', String(problem));
   }
@@ -189,6 +196,7 @@ function serve(opened: Database): void {
   const images = opened.prepare(
     'SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images',
   );
+  const identityKeys = opened.prepare('SELECT kid, private_key, created_at, signs_from FROM identity_keys');
   port?.on('message', (request: Request) => {
     if (request.kind === 'close') {
       try {
@@ -206,6 +214,7 @@ function serve(opened: Database): void {
         return {};
       }
       if (request.kind === 'images') return { images: images.all() as unknown as ImageRow[] };
+      if (request.kind === 'identity-keys') return { identityKeys: identityKeys.all() as unknown as IdentityKeyRow[] };
       if (request.kind === 'events') return events(request);
       opened.transaction(() => write(JSON.parse(request.statements)));
       return {};

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Fault, type FaultCode } from '../errors.js';
 import type { Written } from '../model/changes.js';
 import type { EventType, GuestEvent } from '../model/guest-events.js';
+import type { IdentityKey } from '../model/identity-key.js';
 import type { Image, ImageType } from '../model/image.js';
 import { type Loaded, loadedOf } from './rows.js';
 import { statementsOf } from './statements.js';
@@ -30,7 +31,7 @@ export class Store {
   constructor(stateDir: string) {
     this.#file = join(stateDir, 'devlxd.db');
     try {
-      prepare(stateDir);
+      prepare(stateDir, this.#file);
     } catch (error) {
       throw new Fault('store-failed', `The --state-dir cannot be used: ${(error as Error).message}`, error);
     }
@@ -90,6 +91,32 @@ export class Store {
   /** Like putImage. */
   async removeImage(fingerprint: string): Promise<void> {
     await this.#write([['deleteImage', [fingerprint]]]);
+  }
+
+  async loadIdentityKeys(): Promise<IdentityKey[]> {
+    const { identityKeys = [] } = await this.#ask({ kind: 'identity-keys' });
+    return identityKeys.map(([kid, privateKey, createdAt, signsFrom]) => ({
+      kid,
+      privateKey,
+      createdAt,
+      signsFrom: signsFrom ?? undefined,
+    }));
+  }
+
+  /**
+   * Durable when it is done, like a commit, and all or nothing. removed: their kids
+   * @throws Fault store-full or store-failed
+   */
+  async writeIdentityKeys(put: readonly IdentityKey[], removed: readonly string[]): Promise<void> {
+    await this.#write([
+      ...put.map(
+        ({ kid, privateKey, createdAt, signsFrom }): Statement => [
+          'putIdentityKey',
+          [kid, privateKey, createdAt, signsFrom ?? null],
+        ],
+      ),
+      ...removed.map((kid): Statement => ['deleteIdentityKey', [kid]]),
+    ]);
   }
 
   /**
@@ -153,8 +180,9 @@ export class Store {
   }
 }
 
-function prepare(stateDir: string): void {
+function prepare(stateDir: string, file: string): void {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, 'a', 0o600)); // it holds private keys; SQLite gives its log the same mode
   // Copies that a process did not live to send.
   for (const name of readdirSync(stateDir)) {
     if (name.startsWith('devlxd.db.copy-')) rmSync(join(stateDir, name), { force: true });
