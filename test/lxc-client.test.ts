@@ -98,7 +98,10 @@ description: by an editor
 `,
   );
   assert.equal(await prints('config edit conf', 'config: {user.only: "1"}\nprofiles: [default]\n'), '');
-  assert.match(await prints('config show conf'), /^config:\n {2}user\.only: "1"\n {2}volatile[^\n]*\ndevices/m);
+  assert.match(
+    await prints('config show conf'),
+    /^config:\n {2}user\.only: "1"\n {2}volatile[^\n]*\n {2}volatile.uuid[^\n]*\ndevices/m,
+  );
   assert.equal(
     await fails('config set conf nonsense=1'),
     'Error: config.nonsense: Unknown configuration key; do you mean user.nonsense?',
