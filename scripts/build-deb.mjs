@@ -1,6 +1,5 @@
 // Builds the Debian package from what is built here: build/devlxd_VERSION_ARCHITECTURE.deb, whose name it prints.
 // --output DIR, --version V (package.json's), --fast (hardly compressed)
-import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -16,6 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { controlOf, maintainer } from './deb/control.mjs';
+import { output } from './deb/output.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const project = manifestOf(root);
@@ -41,7 +42,9 @@ const needed = {
     `uws_linux_${process.arch}_${process.versions.modules}.node`,
   ],
 };
-const superfluous = /\/(tests?|docs|examples|benchmarks?|\.[^/]+)(\/|$)|\.(md|map|[cm]?ts|markdown|html)$/;
+/** Programs of packages, at their top, go as well. */
+const superfluous =
+  /^\/(bin\.m?js|[^/]+\.sh)$|\/(tests?|docs|examples|benchmarks?|\.[^/]+)(\/|$)|\.(md|map|[cm]?ts|markdown|html)$/;
 /** Each licence asks to go along with what it is of. */
 const licence = /\/(licen[cs]e|copying|notice)[^/]*$/i;
 
@@ -66,6 +69,8 @@ function program() {
   for (const name of ['devlxd-hook', 'devlxd-runc'])
     symlinkSync(`../build/Release/${name}`, join(stage, library, 'bin', name));
   writeFileSync(join(stage, library, 'package.json'), JSON.stringify({ ...project, version: values.version }, null, 2));
+  const start = join(stage, library, 'bin/devlxd');
+  writeFileSync(start, readFileSync(start, 'utf8').replace(/^#!\/usr\/bin\/env -S node /, '#!/usr/bin/node '));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
   for (const name of ['devlxd', 'devlxd-hook', 'devlxd-runc'])
     symlinkSync(`../lib/devlxd/bin/${name}`, join(stage, 'usr/bin', name));
@@ -124,7 +129,11 @@ function system() {
 
 function documentation() {
   const to = 'usr/share/doc/devlxd';
-  put('LICENSE', `${to}/copyright`);
+  put('packaging/copyright', `${to}/copyright`);
+  put('packaging/lintian-overrides', 'usr/share/lintian/overrides/devlxd');
+  const date = output('date', ['-R', '-r', join(root, 'CHANGELOG.md')]).trim();
+  const entry = `devlxd (${values.version}) unstable; urgency=medium\n\n  * As CHANGELOG.md beside this file says.\n\n`;
+  compressed(`${to}/changelog`, `${entry} -- ${maintainer()}  ${date}\n`);
   for (const page of ['README.md', 'SECURITY.md', 'CHANGELOG.md']) put(page, `${to}/${page}`);
   for (const page of readdirSync(join(root, 'docs')).filter((name) => name !== 'benchmarks'))
     put(`docs/${page}`, `${to}/docs/${page}`);
@@ -134,6 +143,12 @@ function documentation() {
   printed('usr/share/zsh/vendor-completions/_devlxd', ['completion', 'zsh']);
   printed('usr/share/fish/vendor_completions.d/devlxd.fish', ['completion', 'fish']);
   output('gzip', ['-9n', join(stage, 'usr/share/man/man1/devlxd.1')]);
+  compressed('usr/share/man/man1/devlxd-hook.1', readFileSync(join(root, 'packaging/devlxd-hook.1')));
+}
+
+function compressed(to, text) {
+  writeFileSync(join(stage, to), text);
+  output('gzip', ['-9n', join(stage, to)]);
 }
 
 /** What the program itself prints. */
@@ -144,26 +159,12 @@ function printed(to, words) {
 }
 
 function control() {
-  const [major = ''] = process.versions.node.split('.');
-  const oldest = project.engines.node.replace('>=', '');
-  const least = oldest.startsWith(`${major}.`) ? oldest : major;
   mkdirSync(join(stage, 'DEBIAN'));
   const size = Number(output('du', ['-sk', '--apparent-size', stage]).split('\t')[0]);
-  const fields = {
-    Package: 'devlxd',
-    Version: values.version,
-    Architecture: architecture(),
-    Maintainer: 'devlxd <devlxd@localhost>',
-    'Installed-Size': size,
-    // The compiled parts fit one major version of Node.
-    Depends: `nodejs (>= ${least}), nodejs (<< ${Number(major) + 1}~), libc6 (>= 2.34), libstdc++6 (>= 12)`,
-    Recommends: 'systemd, procps', // kill(1), for systemctl reload
-    Section: 'admin',
-    Priority: 'optional',
-    Description: `${project.description}\n Each instance reads its own configuration on /dev/lxd/sock; who asks, the kernel says.`,
-  };
-  const text = Object.entries(fields).map(([name, value]) => `${name}: ${value}\n`);
-  writeFileSync(join(stage, 'DEBIAN/control'), text.join(''));
+  const binaries = output('find', [stage, '-name', '*.node']).trim().split('\n');
+  const { description, engines } = project;
+  const fields = { version: values.version, description, engines, architecture: architecture(), size, binaries };
+  writeFileSync(join(stage, 'DEBIAN/control'), controlOf(fields));
   writeFileSync(join(stage, 'DEBIAN/conffiles'), '/etc/devlxd/devlxd.env\n');
   for (const script of readdirSync(join(root, 'packaging/debian'))) {
     put(`packaging/debian/${script}`, `DEBIAN/${script}`);
@@ -188,13 +189,8 @@ function put(from, to, filter = () => true) {
   mkdirSync(dirname(target), { recursive: true });
   cpSync(join(root, from), target, { recursive: true, filter: (path) => filter(path) && !/\.(map|d\.ts)$/.test(path) });
   output('chmod', ['-R', 'u=rwX,go=rX', target]);
+  if (to.includes('/node_modules/') || to.endsWith('.node')) output('chmod', ['-R', 'a-x+X', target]);
   if (/^build\/Release\//.test(from) || to.endsWith('.node')) output('strip', ['--strip-unneeded', target]);
-}
-
-function output(command, args) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr}`);
-  return stdout;
 }
 
 function manifestOf(directory) {

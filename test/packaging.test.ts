@@ -102,7 +102,7 @@ test('the package has what is needed to run it, and nothing that only builds or 
     const [file = '', ...words] = command;
     assert.equal(spawnSync(join(tree, file), [...words, '--help']).status, 0, command.join(' '));
   }
-  for (const file of ['man/man1/devlxd.1.gz', 'bash-completion/completions/devlxd'])
+  for (const file of ['man/man1/devlxd.1.gz', 'man/man1/devlxd-hook.1.gz', 'bash-completion/completions/devlxd'])
     assert.ok(statSync(join(tree, 'usr/share', file)).size > 100, file);
   const links = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
   for (const { parentPath, name } of links) {
@@ -110,7 +110,30 @@ test('the package has what is needed to run it, and nothing that only builds or 
     assert.ok(!isAbsolute(target) && existsSync(join(parentPath, target)), `${name} -> ${target}`);
   }
   const { stdout } = spawnSync('dpkg-deb', ['-f', packages[0] ?? '', 'Depends'], { encoding: 'utf8' });
-  assert.match(stdout, /^nodejs \(>= 2\d/);
+  assert.match(stdout, /^nodejs \(>= 2\d[.\d]*\), nodejs \(<< 2\d~\), libc6 \(>= 2\.\d+\), .*libstdc\+\+6 \(>= \d/);
+});
+
+test('lintian finds nothing in it', (t) => {
+  if (withoutPackages(t)) return;
+  if (spawnSync('lintian', ['--version']).error) return t.skip('needs lintian: apt-get install lintian');
+  const options = ['--fail-on', 'error,warning', '--allow-root', packages[0] ?? ''];
+  const { status, stdout } = spawnSync('lintian', options, { encoding: 'utf8' });
+  assert.equal(status, 0, stdout);
+});
+
+test('the versions of libraries that it asks for are those that its binaries need', (t) => {
+  if (withoutPackages(t)) return;
+  const tree = join(scratch, 'libraries');
+  mkdirSync(tree);
+  unpack(packages[0], tree);
+  const { stdout: depends } = spawnSync('dpkg-deb', ['-f', packages[0] ?? '', 'Depends'], { encoding: 'utf8' });
+  const asked = Number(/libc6 \(>= 2\.(\d+)/.exec(depends)?.[1]);
+  const binaries = readdirSync(tree, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.node'));
+  const needed = binaries.flatMap((name) => {
+    const { stdout } = spawnSync('objdump', ['-T', join(tree, name)], { encoding: 'utf8' });
+    return [...stdout.matchAll(/\(GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+  });
+  assert.ok(asked >= Math.max(...needed), `${depends}: its binaries need 2.${Math.max(...needed)}`);
 });
 
 test('the example configuration, uncommented, is a file of options that says what holds by default', () => {
