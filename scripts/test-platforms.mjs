@@ -69,7 +69,7 @@ function run(platform) {
   const project = projectIn(directory, platform.node ?? 'own');
   const inside = (...words) => enter(directory, ['sh', '-c', 'cd "$0" && exec "$@"', project, node, ...words]);
   const version = inside('--version').stdout.trim();
-  const setup = inside('scripts/setup.mjs');
+  const setup = inside('scripts/setup.mjs', 'core');
   if (setup.status !== 0)
     return { passed: false, node: version, counts: [`set-up: ${setup.stderr.trim()}`, '', '', ''] };
   const { status, stdout } = inside('scripts/test.mjs', ...tests);
@@ -127,7 +127,8 @@ function projectIn(directory, name) {
     .stdout.split('\0')
     .filter(Boolean)) {
     rmSync(join(copy, part), { force: true });
-    if (existsSync(join(root, part))) cpSync(join(root, part), join(copy, part), { verbatimSymlinks: true });
+    if (existsSync(join(root, part)))
+      cpSync(join(root, part), join(copy, part), { verbatimSymlinks: true, preserveTimestamps: true });
   }
   if (!existsSync(join(copy, 'node_modules')))
     cpSync(join(root, 'node_modules'), join(copy, 'node_modules'), {

@@ -13,7 +13,9 @@ const jobs = String(availableParallelism());
 
 /** What each command needs of binding.gyp. `npm run build` makes all. */
 const running = ['devlxd', 'devlxd-hook', 'guests'];
-export const targetsFor = { start: running, install: running, package: running, build: ['all'] };
+const inCore = [...running, 'guests_client'];
+export const targetsFor = { start: running, install: running, package: running, core: inCore, build: ['all'] };
+const modules = ['devlxd', 'guests_client'];
 
 export function dependencies() {
   return {
@@ -61,14 +63,15 @@ export function sqlite() {
 
 export function addon(purpose) {
   const targets = targetsFor[purpose];
-  const products = targets === running ? running : [...running, 'guests_client.node', 'bench_load'];
+  const all = purpose === 'build';
+  const products = all ? [...inCore, 'bench_load'] : targets;
   return {
     name: 'addon',
-    why: targets === running ? 'what C++ the daemon and its guests need' : 'native/ and the tools of bench/ and test/',
-    inputs: ['binding.gyp', 'package-lock.json', 'native', ...(targets === running ? [] : ['bench/native'])],
+    why: all ? 'native/ and the tools of bench/ and test/' : `of native/: ${targets.join(', ')}`,
+    inputs: ['binding.gyp', 'package-lock.json', 'native', ...(all ? ['bench/native'] : [])],
     facts: abi,
-    stamp: `build/.devlxd-stamp-${targets === running ? 'running' : 'all'}`,
-    products: products.map((name) => join('build/Release', name === 'devlxd' ? 'devlxd.node' : name)),
+    stamp: `build/.devlxd-stamp-${targets.join('-')}`,
+    products: products.map((name) => join('build/Release', modules.includes(name) ? `${name}.node` : name)),
     commands: () => [
       [...nodeGyp(), 'configure', '--release'],
       ['make', '-C', 'build', 'BUILDTYPE=Release', '-j', jobs, ...targets],

@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { Fault } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 
 /** A demo guest: a real process in user and pid namespaces of its own. */
@@ -29,11 +30,14 @@ export async function spawnGuest(socketPath: string, onLine: (line: string) => v
     detached: true, // Ctrl-C reaches the demo, which ends its guests itself
   });
   createInterface({ input: child.stdout as Readable }).on('line', onLine);
+  // A guest that ends before it has read them is told of below.
+  for (const pipe of [child.stdin, child.stdio[waitFd]]) pipe?.on('error', () => undefined);
   (child.stdin as Writable).end(script);
   const exited = once(child, 'exit').then(() => undefined);
   const pidLine = once(createInterface({ input: child.stdio[pidFd] as Readable }), 'line') as Promise<[string]>;
   const line = await Promise.race([pidLine, exited]);
-  if (line === undefined) throw new Error('the guest ended before it began; the line above says why');
+  if (line === undefined)
+    throw new Fault('cannot-register', 'The guest ended before it began; the line above says why.');
   return { pid: Number(line[0]), process: child, go: () => (child.stdio[waitFd] as Writable).end('.') };
 }
 
