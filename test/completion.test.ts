@@ -46,6 +46,7 @@ test('what may stand where: commands, options, their values, names that the daem
   assert.deepEqual(candidates('--run-dir', '/none', 'delete', 'd'), []);
   assert.deepEqual(candidates('set', 'web1', 'security.devlxd.'), [
     'security.devlxd.images=',
+    'security.devlxd.nested=',
     'security.devlxd.nonroot=',
   ]);
   assert.deepEqual(candidates('unset', 'web1', 'user.a', 'user'), ['user.']);
