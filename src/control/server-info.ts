@@ -13,6 +13,7 @@ const extensions = [
   'operation_description',
   'container_full',
   'container_backup', // the list, which is empty: `lxc info` does without no less
+  'network', // unmanaged ones only
   'projects',
   'instances',
   'entity_description',

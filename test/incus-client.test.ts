@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { socketPaths } from '../src/config/paths.js';
+import { packageRoot } from '../src/package-root.js';
+import { TestDaemon } from './support/daemon.js';
+import { unpacked } from './support/debian-packages.js';
+import { Guests } from './support/guest-processes.js';
+import { ask } from './support/http.js';
+
+interface Client {
+  readonly version: string;
+  readonly suite: string;
+  readonly packages: readonly string[];
+  /** the command, in the directory with the unpacked packages */
+  readonly command: (directory: string) => string[];
+}
+
+// Of a newer release than this host's the C library comes along, with its own loader.
+const clients: Client[] = [
+  {
+    version: '6.0.4',
+    suite: 'bookworm-backports',
+    packages: ['incus-client'],
+    command: (directory) => [`${directory}/usr/bin/incus`],
+  },
+  {
+    version: '7.0.2',
+    suite: 'sid',
+    packages: ['incus-client', 'libc6'],
+    command: (directory) => {
+      const libraries = `${directory}/usr/lib/x86_64-linux-gnu`;
+      return [`${libraries}/ld-linux-x86-64.so.2`, '--library-path', libraries, `${directory}/usr/bin/incus`];
+    },
+  },
+];
+
+/** What is run, in this order, what it prints, and its exit code. docs/host-api.md has one row for each. */
+const commands: readonly [words: string, prints: RegExp, code?: number][] = [
+  ['init --empty c1 -c user.x=1', /^Creating c1\n/],
+  ['create --empty c2', /^Creating c2\n/],
+  ['list --format csv --columns n,s', /^c1,STOPPED\nc2,STOPPED\nruns,READY\n$/],
+  ['list --format csv --columns n status=ready', /^runs\n$/],
+  ['config set c1 user.a=1 security.guestapi=true', /^$/],
+  ['config get c1 user.a', /^1\n$/],
+  ['config unset c1 user.a', /^$/],
+  ['config show c1', /^architecture: .*\nconfig:\n {2}security\.guestapi: "true"\n {2}user\.x: "1"\n/],
+  ['config set c1 nonsense=1', /^Error: config\.nonsense: Unknown configuration key; do you mean/, 1],
+  ['config device add c1 data disk source=/srv path=/data', /^Device data added to c1\n$/],
+  ['config device show c1', /^data:\n +path: \/data\n/],
+  ['config device remove c1 data', /^Device data removed from c1\n$/],
+  ['profile create web', /^Profile web created\n$/],
+  ['profile set web user.role=web', /^$/],
+  ['profile add c1 web', /^Profile web added to c1\n$/],
+  ['profile show web', /^config:\n {2}user\.role: web\n[\s\S]*\/1\.0\/instances\/c1\n/],
+  ['profile remove c1 web', /^Profile web removed from c1\n$/],
+  ['profile delete web', /^Profile web deleted\n$/],
+  ['rename c1 c3', /^$/],
+  ['move c3 c4', /^$/],
+  ['info c4', /^Name: c4\nDescription: \nStatus: STOPPED\nType: container\n/],
+  ['info runs', /\nStatus: READY\n[\s\S]*\nPID: \d+\n/],
+  ['query /1.0/instances/c4', /"name": "c4"/],
+  ['project create blue', /^Project blue created\n$/],
+  ['project list --format csv', /^blue,NO,YES,/],
+  ['project delete blue', /^Project blue deleted\n$/],
+  ['operation list --format csv', /,TASK,Renaming instance,SUCCESS,NO,/],
+  ['network list --format csv', /^(?:.*\n)*lo,loopback,NO,/],
+  ['start c4', /^Error: pid: is missing: devlxd starts no containers/, 1],
+  ['exec c4 true', /^Error: devlxd has no "\/1\.0\/instances\/c4\/exec"/, 1],
+  ['copy c4 c5', /^Error: source\.type: devlxd makes no root file systems/, 1],
+  ['stop runs', /^$/],
+  ['delete c4 c2 runs', /^$/],
+];
+
+/** What the table in the docs says of a command. */
+function row(version: string, words: string, code = 0): string {
+  return `| incus | ${version} | \`${words}\` | ${code === 0 ? 'works' : 'an error that says what to do'} |`;
+}
+
+for (const { version, suite, packages, command } of clients) {
+  const directory = unpacked(`incus-${suite}`, suite, packages);
+  const skip = directory instanceof Error ? `no incus ${version} to be had: ${directory.message}` : false;
+
+  test(`incus ${version}: each command prints what it should`, { skip }, async () => {
+    const home = mkdtempSync(join(tmpdir(), 'devlxd-incus-'));
+    const daemon = await TestDaemon.start();
+    const guests = new Guests();
+    const [program = '', ...first] = command(String(directory));
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: home,
+      INCUS_CONF: home,
+      INCUS_SOCKET: socketPaths(daemon.runDir).control,
+    };
+    const incus = (words: string) => {
+      const { status, stdout, stderr } = spawnSync(program, [...first, ...words.split(' ')], {
+        encoding: 'utf8',
+        env,
+        input: '',
+        timeout: 60_000,
+      });
+      return { status, out: stdout + stderr };
+    };
+    try {
+      const guest = guests.one();
+      await daemon.register('runs', guest.pid);
+      await ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: '{"state":"Ready"}' });
+      assert.ok(incus('--version').out.startsWith(version.split('.', 1)[0] ?? ''), 'the version');
+      const docs = readFileSync(join(packageRoot, 'docs/host-api.md'), 'utf8');
+      for (const [words, prints, code = 0] of commands) {
+        const { status, out } = incus(words);
+        assert.equal(status, code, `incus ${words}: ${out}`);
+        assert.match(out, prints, `incus ${words}`);
+        assert.ok(docs.includes(row(version, words, code)), `docs/host-api.md has: ${row(version, words, code)}`);
+      }
+    } finally {
+      await guests.close();
+      await daemon.remove();
+      rmSync(home, { recursive: true });
+    }
+  });
+}
