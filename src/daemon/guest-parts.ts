@@ -10,6 +10,7 @@ import { LimitLog } from '../metrics/limit-log.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import type { Building, DaemonContext } from './context.js';
 import { gateLimits } from './gate-limits.js';
+import { publish } from './publish.js';
 import type { StoreParts } from './store-parts.js';
 
 export interface GuestParts {
@@ -37,9 +38,7 @@ export async function buildGuests(
   });
   const running = new RunningInstances(gate, registry, log);
   const listeners = new Listeners();
-  registry.on('changes', (changes) => listeners.deliver(changes));
   const limitHits = new LimitHits();
-  registry.on('changes', (changes) => limitHits.deliver(changes));
   const dispatcher = new GuestDispatcher(
     registry,
     running,
@@ -51,6 +50,7 @@ export async function buildGuests(
     log,
     sourceImages,
   );
+  registry.on('changes', (changes) => publish(changes, { running, listeners, dispatcher, limitHits }, log));
   const gateLimitHits = new GateLimitHits(gate, running, limitHits);
   const limitLog = new LimitLog(
     limitHits,

@@ -27,6 +27,7 @@ export async function buildStore({ settings, log }: DaemonContext, built: Buildi
   registry.on('notStored', (error) =>
     log.error({ err: error }, 'an exit could not be stored; it holds, and is stored as soon as the store works'),
   );
+  registry.on('notTold', (error) => log.error({ err: error }, 'operators were not told of a change'));
   registry.on('storedAfterAll', (changes) => log.info({ changes }, 'stored after all'));
   await registry.load();
   built.registry = registry;

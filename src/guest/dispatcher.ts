@@ -10,11 +10,12 @@ import type { RunningInstances } from '../instances/running-instances.js';
 import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
-import type { GuestEvent } from '../model/guest-events.js';
+import type { Change } from '../model/changes.js';
 import { isForGuests } from '../model/image.js';
 import type { Instance } from '../model/instance.js';
 import type { SourceImages } from '../sources/exported-images.js';
-import { CatchingUp, type Listeners } from './events/listeners.js';
+import { catchUp } from './events/catch-up.js';
+import type { Listeners } from './events/listeners.js';
 import type { GuestExchange } from './exchange.js';
 import { type Errors, errors, errorsOf } from './guest-errors.js';
 import { cut, GuestLog } from './guest-log.js';
@@ -35,12 +36,12 @@ import { SourceImageSender } from './images/source-image.js';
 import { answer, find, isServed } from './route.js';
 import { SharedBuffers } from './shared-buffers.js';
 
-/** How long a body may take, or a change, when the daemon stops: a guest that is slow on purpose delays all the others. */
+/** How long a body or a change may take when the daemon stops: one slow guest must not delay all the others. */
 const lastBodySeconds = 1;
 
 const nothing: readonly never[] = [];
 
-/** Where every request is served, by whichever edge it came: whose it is, and what the answer is. */
+/** Serves every request: finds the instance of its caller, and answers. */
 export class GuestDispatcher {
   readonly #registry: Registry;
   readonly #running: RunningInstances;
@@ -50,7 +51,6 @@ export class GuestDispatcher {
   readonly #sourcedImages: SourceImageSender | undefined;
   readonly #exports: ExportQueue;
   readonly #catchingUp: PacedQueue;
-  readonly #stateWrites: PacedQueue;
   readonly #states: GuestStates;
   readonly #limits: Limits;
   readonly #log: Log;
@@ -92,19 +92,20 @@ export class GuestDispatcher {
       { perSecond: () => limits['stored-requests-per-second'], burstSeconds: 10 },
       (id) => limitHits.add('stored-requests-per-second', id),
     );
-    this.#stateWrites = new PacedQueue(
-      { perSecond: () => limits['state-writes-per-minute'] / 60, burstSeconds: 60 },
-      (id) => limitHits.add('state-writes-per-minute', id),
-    );
-    this.#states = new GuestStates(registry, this.#stateWrites);
+    this.#states = new GuestStates(registry, limits, limitHits);
     this.#log = log;
     this.#guestLog = guestLog;
-    registry.on('changes', (changes) => {
-      for (const { before, after } of changes) if (before && after === undefined) this.#requestsOf.delete(before.id);
-    });
     running.on('stopped', ({ id }) => this.#exports.end(id));
-    running.on('stopped', ({ id }) => this.#catchingUp.forget(id));
-    running.on('stopped', ({ id }) => this.#stateWrites.forget(id));
+  }
+
+  /** What is kept for instances that these changes delete or end. */
+  forget(changes: readonly Change[]): void {
+    for (const { before, after } of changes) {
+      if (before === undefined || after?.run !== undefined) continue;
+      this.#catchingUp.forget(before.id);
+      this.#states.forget(before.id);
+      if (after === undefined) this.#requestsOf.delete(before.id);
+    }
   }
 
   limitsChanged(): void {
@@ -114,7 +115,7 @@ export class GuestDispatcher {
   /** The store is about to close: what needs it ends. */
   async stop(): Promise<void> {
     this.#catchingUp.hurry();
-    this.#stateWrites.hurry();
+    this.#states.hurry();
     await this.inFlight.ended(lastBodySeconds);
   }
 
@@ -200,7 +201,6 @@ export class GuestDispatcher {
     const { project, name } = instance;
     const stored = this.#states.set(instance, state).then(
       (same) => {
-        // Not more than debug: a guest may say so as often as it likes.
         this.#log.debug({ instance: name, project, state }, 'guest state');
         this.#later(exchange, () => this.#write(exchange, same ? reply : this.#errors.unknownCaller));
       },
@@ -260,7 +260,7 @@ export class GuestDispatcher {
   }
 
   /** Begins with what was missed. */
-  async #catchUp(
+  #catchUp(
     exchange: GuestExchange,
     slot: number,
     { id: instanceId, source }: Instance,
@@ -268,23 +268,18 @@ export class GuestDispatcher {
     since: string,
   ): Promise<void> {
     const { forbidden, gone } = errorsOf(source);
-    const meanwhile = new CatchingUp(types);
-    this.#listeners.add(instanceId, meanwhile);
-    let missed: GuestEvent[] | undefined;
-    try {
-      missed = await this.#registry.eventsAfter(instanceId, since, this.#limits['event-backlog']);
-    } finally {
-      this.#listeners.remove(instanceId, meanwhile); // and nothing is told before the stream itself listens
-    }
-    this.#later(exchange, () => {
-      const instance = this.#running.at(slot);
-      if (instance === undefined || !isServed(instance) || meanwhile.ended) this.#write(exchange, forbidden);
-      else if (missed === undefined) this.#write(exchange, gone);
-      else {
-        this.#count(exchange, '200 OK');
-        exchange.stream({ instanceId, slot, types, missed: meanwhile.after(missed) });
-      }
-    });
+    const missedEvents = { instanceId, types, since, mostBytes: this.#limits['event-backlog'] };
+    return catchUp(this.#registry, this.#listeners, missedEvents, (missed, ended) =>
+      this.#later(exchange, () => {
+        const instance = this.#running.at(slot);
+        if (instance?.id !== instanceId || !isServed(instance) || ended) this.#write(exchange, forbidden);
+        else if (missed === undefined) this.#write(exchange, gone);
+        else {
+          this.#count(exchange, '200 OK');
+          exchange.stream({ instanceId, slot, types, missed });
+        }
+      }),
+    );
   }
 
   /** An instance that is not there has ended just now. */

@@ -1,6 +1,11 @@
-import type { PacedQueue } from '../concurrency/paced-queue.js';
+import { PacedQueue } from '../concurrency/paced-queue.js';
 import type { Registry } from '../instances/registry.js';
+import type { LimitHits } from '../limits/limit-hits.js';
+import type { Limits } from '../limits/limits.js';
 import type { GuestState, Instance, Run } from '../model/instance.js';
+
+/** Between two events that say nothing new. */
+const readyMilliseconds = 100;
 
 /** A state on its way to the store; a later one takes its place until it is written. */
 interface Waiting {
@@ -18,10 +23,22 @@ export class GuestStates {
   readonly #queue: PacedQueue;
   /** by instance id; not yet in a transaction */
   readonly #waiting = new Map<number, Waiting>();
+  /** when operators were last told that a guest that was ready has said so again; milliseconds */
+  readonly #toldAt = new WeakMap<Run, number>();
 
-  constructor(registry: Registry, queue: PacedQueue) {
+  constructor(registry: Registry, limits: Limits, limitHits: LimitHits) {
     this.#registry = registry;
-    this.#queue = queue;
+    const perSecond = (): number => limits['state-writes-per-minute'] / 60;
+    this.#queue = new PacedQueue({ perSecond, burstSeconds: 60 }, (id) => limitHits.add('state-writes-per-minute', id));
+  }
+
+  /** What waits is written at once. */
+  hurry(): void {
+    this.#queue.hurry();
+  }
+
+  forget(instanceId: number): void {
+    this.#queue.forget(instanceId);
   }
 
   /** false: the instance does not run any more, or again. */
@@ -39,12 +56,24 @@ export class GuestStates {
   async #store(id: number, next: Waiting): Promise<boolean> {
     // The state that the instance is in already costs nothing, and needs no turn.
     const differs = (): boolean => this.#current(id, next)?.guestState !== next.state;
+    const isNew = differs();
     try {
       await this.#queue.take(id, differs, () => this.#write(id, next));
     } finally {
       this.#leave(id, next);
     }
-    return this.#current(id, next) !== undefined;
+    const current = this.#current(id, next);
+    if (current?.guestState === 'Ready' && !isNew) this.#readyAgain(current);
+    return current !== undefined;
+  }
+
+  /** Told to operators, but not as often as a guest likes to say it. */
+  #readyAgain(instance: Instance): void {
+    const run = instance.run as Run;
+    const now = performance.now();
+    if (now < (this.#toldAt.get(run) ?? Number.NEGATIVE_INFINITY) + readyMilliseconds) return;
+    this.#toldAt.set(run, now);
+    this.#registry.emit('readyAgain', instance);
   }
 
   #write(id: number, next: Waiting): Promise<void> {

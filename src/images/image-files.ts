@@ -147,7 +147,7 @@ export class ImageFiles {
 }
 
 function closeAll(handles: readonly FileHandle[]): void {
-  for (const handle of handles) void handle.close();
+  for (const handle of handles) handle.close().catch(() => undefined);
 }
 
 function isFull(error: unknown): boolean {

@@ -37,6 +37,8 @@ interface Events {
   written: [Written, Requestor | undefined];
   /** facts could not be stored, and hold in memory alone until they are */
   notStored: [error: unknown];
+  /** a listener of these events failed; the changes hold all the same */
+  notTold: [error: unknown];
   /** this many changes that were facts are stored now */
   storedAfterAll: [number];
   /** the guest has said once more that it is ready, which changes nothing */
@@ -220,11 +222,15 @@ export class Registry extends EventEmitter<Events> {
   /** They hold from here on: in memory, told to the listeners, answered. */
   #hold(done: readonly Done[], written: readonly Attributed[]): void {
     for (const { change } of written) this.#apply(change);
-    this.emit(
-      'changes',
-      written.flatMap(({ change }) => (change.kind === 'instance' ? [change] : [])),
-    );
-    for (const { change, requestor } of written) this.emit('written', change, requestor);
+    try {
+      this.emit(
+        'changes',
+        written.flatMap(({ change }) => (change.kind === 'instance' ? [change] : [])),
+      );
+      for (const { change, requestor } of written) this.emit('written', change, requestor);
+    } catch (error) {
+      this.emit('notTold', error);
+    }
     for (const { job, value } of done) job.resolve(value as never);
   }
 

@@ -4,7 +4,7 @@ import { uptime } from 'node:os';
 import { Fault } from '../errors.js';
 import type { Gate } from '../gate/gate.js';
 import type { Log } from '../log.js';
-import type { Requestor } from '../model/changes.js';
+import type { Change, Requestor } from '../model/changes.js';
 import {
   firstGuestState,
   type Instance,
@@ -56,13 +56,6 @@ export class RunningInstances extends EventEmitter<Events> {
     this.#registry = registry;
     this.#log = log;
     this.#bootId = bootId;
-    // Guests hear of a change after everybody is answered by it, and before they are stopped.
-    registry.on('changes', (changes) => {
-      for (const { after } of changes) if (after?.run !== undefined) this.#changed(after);
-    });
-    registry.on('written', (change) => {
-      if (change.kind === 'instance' && change.after?.run === undefined) this.#stopped(change.before);
-    });
   }
 
   /** The running instance in a slot; undefined while its start is still being stored. */
@@ -144,6 +137,24 @@ export class RunningInstances extends EventEmitter<Events> {
     for (const slot of this.#slots.values()) this.#gate.unregister(slot);
   }
 
+  /** From here on requests are answered by these versions. */
+  changed(changes: readonly Change[]): void {
+    for (const { after } of changes) {
+      const slot = after?.run && this.#slots.get(after.id);
+      if (slot !== undefined) this.#show(slot, after);
+    }
+  }
+
+  /** Those of the instances that do not run any more lose their slots: the store says what runs. */
+  ended(changes: readonly Change[]): void {
+    for (const { before, after } of changes) {
+      const slot = before && after?.run === undefined ? this.#slots.get(before.id) : undefined;
+      if (before === undefined || slot === undefined) continue;
+      this.#leave(slot, before);
+      this.#gate.unregister(slot);
+    }
+  }
+
   /** Called by the gate: these inits have exited, and their connections are closed. */
   initsExited(slots: readonly number[]): void {
     for (const slot of slots) {
@@ -161,19 +172,6 @@ export class RunningInstances extends EventEmitter<Events> {
         .then(() => this.emit('stopped', instance))
         .catch((error: unknown) => this.#log.error({ err: error, instance: instance.name }, 'stop not stored'));
     }
-  }
-
-  /** The store says what runs; a slot only says where its connections are. */
-  #changed(after: Instance): void {
-    const slot = this.#slots.get(after.id);
-    if (slot !== undefined) this.#show(slot, after);
-  }
-
-  #stopped(before: Instance | undefined): void {
-    const slot = before && this.#slots.get(before.id);
-    if (slot === undefined) return;
-    this.#leave(slot, before as Instance);
-    this.#gate.unregister(slot);
   }
 
   #enter(slot: number, instance: Instance): void {

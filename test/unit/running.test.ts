@@ -53,7 +53,12 @@ function create(name: string): Promise<void> {
 
 function setUp(): { gate: FakeGate; running: RunningInstances } {
   const gate = new FakeGate();
-  return { gate, running: new RunningInstances(gate as unknown as Gate, registry, log) };
+  const running = new RunningInstances(gate as unknown as Gate, registry, log);
+  registry.on('changes', (changes) => {
+    running.changed(changes);
+    running.ended(changes);
+  });
+  return { gate, running };
 }
 
 test('an init that exits while its start is being stored does not stay running', async () => {
