@@ -97,7 +97,16 @@ function ubuntuPro(): Reply {
 
 const guestNamespaces = ['user.', 'cloud-init.'];
 
+/** Of each version of an instance, which never changes: a list of thousands of keys is made once. */
+const configLists = new WeakMap<Instance, Reply>();
+
 function configList({ instance }: GuestRequest): Reply {
+  const known = configLists.get(instance) ?? configListOf(instance);
+  configLists.set(instance, known);
+  return known;
+}
+
+function configListOf(instance: Instance): Reply {
   const set = [...expandedConfig(instance)]
     .filter(([key, value]) => value !== '' && isGuestKey(key) && !isSshKey(key))
     .map(([key]) => key);

@@ -20,6 +20,8 @@ export interface BodyReply {
   readonly body: string;
   /** a limit that shows in the answer */
   readonly reached?: { readonly limit: CountedLimit; readonly about: About };
+  /** only for HEAD: the body would have no length */
+  readonly endless?: true;
   /** the connection as well, but for HEAD: who asks again is looked up anew */
   readonly closes?: true;
 }

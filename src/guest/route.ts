@@ -55,7 +55,7 @@ export function answer(
     conditions: snapshot.conditions ?? unconditional,
   });
   // HEAD of an endless stream is its head.
-  return reply.kind === 'events' && snapshot.method === 'HEAD' ? json('') : reply;
+  return reply.kind === 'events' && snapshot.method === 'HEAD' ? { ...json(''), endless: true } : reply;
 }
 
 /** undefined: the endpoint has no such method. An own property only: guests send "constructor" and "__proto__", too. */

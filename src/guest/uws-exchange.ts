@@ -20,10 +20,15 @@ import type { SharedBuffers } from './shared-buffers.js';
 /** A WebSocket upgrade as its client asks for it: copied out of the request, which is gone after the handler returns. */
 interface Upgrade {
   readonly key: string;
-  readonly protocol: string;
+  readonly version: string;
   readonly extensions: string;
   readonly context: us_socket_context_t;
 }
+
+/** The only one there is (RFC 6455, 4.2.1). */
+const webSocketVersion = '13';
+/** Of the subprotocols that a client names, this server speaks none. */
+const noProtocol = '';
 
 /** What every exchange needs: one object, because each request makes an exchange. */
 export interface ServerContext {
@@ -130,7 +135,8 @@ export class UwsExchange implements GuestExchange {
     if (this.#version === '1.0, kept alive') response.writeHeader('Connection', 'keep-alive');
     if (this.snapshot.method === 'HEAD') {
       // endWithoutBody(length) counts the body that never comes as still missing, and uWebSockets ends the process.
-      response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body))).endWithoutBody();
+      if (!reply.endless) response.writeHeader('Content-Length', String(Buffer.byteLength(reply.body)));
+      response.endWithoutBody();
     } else if (reply.closes || this.#leavesBody()) {
       this.aborted = true; // whatever comes of its body is not looked at
       response.end(textOrBytes(reply.body), true);
@@ -146,9 +152,13 @@ export class UwsExchange implements GuestExchange {
   stream({ instanceId, slot, types, missed }: Opening): void {
     const upgrade = this.#upgrade;
     if (upgrade !== undefined) {
+      if (upgrade.version !== webSocketVersion) {
+        this.#refuseVersion();
+        return;
+      }
       this.#context.gate.detach(this.#response); // the upgrade moves the socket: its caller goes along in SocketData
       const data: SocketData = { instanceId, slot, types, missed };
-      this.#response.upgrade(data, upgrade.key, upgrade.protocol, upgrade.extensions, upgrade.context);
+      this.#response.upgrade(data, upgrade.key, noProtocol, upgrade.extensions, upgrade.context);
       return;
     }
     // uWebSockets cannot send the head of a response before its first chunk, and drops one that is silent for
@@ -160,6 +170,17 @@ export class UwsExchange implements GuestExchange {
     const listener = new StreamListener(socket, types, this.chunks, unread.of(instanceId));
     if (missed.every((event) => listener.send(event))) listeners.add(instanceId, listener);
     socket.on('close', () => listeners.remove(instanceId, listener));
+  }
+
+  /** RFC 6455, 4.4 */
+  #refuseVersion(): void {
+    this.#context.gate.responseGiven(this.#response);
+    this.#response
+      .writeStatus('426 Upgrade Required')
+      .writeHeader('Content-Type', 'text/plain; charset=utf-8')
+      .writeHeader('Sec-WebSocket-Version', webSocketVersion)
+      .writeHeader('Upgrade', 'websocket')
+      .end('Upgrade Required\n');
   }
 
   takeConnection(slot: number): RawConnection | undefined {
@@ -220,7 +241,7 @@ function conditionsOf(request: HttpRequest): Conditions {
 function upgradeOf(request: HttpRequest, context: us_socket_context_t): Upgrade {
   return {
     key: request.getHeader('sec-websocket-key'),
-    protocol: request.getHeader('sec-websocket-protocol'),
+    version: request.getHeader('sec-websocket-version'),
     extensions: request.getHeader('sec-websocket-extensions'),
     context,
   };
