@@ -3,7 +3,6 @@ import { PacedQueue } from '../concurrency/paced-queue.js';
 import { type Caller, isRoot, slotOf, unregistered } from '../gate/gate.js';
 import { noEndpoint, RequestCounts } from '../http/request-counts.js';
 import type { IdentityIssuer } from '../identity/identity-issuer.js';
-import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
@@ -11,7 +10,6 @@ import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import type { Change } from '../model/changes.js';
-import { isForGuests } from '../model/image.js';
 import type { Instance } from '../model/instance.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import { catchUp } from './events/catch-up.js';
@@ -30,9 +28,7 @@ import {
   type StateReply,
 } from './guest-reply.js';
 import { GuestStates } from './guest-states.js';
-import { ExportQueue } from './images/export-queue.js';
-import { sendLocalImage } from './images/local-image.js';
-import { SourceImageSender } from './images/source-image.js';
+import { ImageExports } from './images/image-exports.js';
 import { answer, find, isServed } from './route.js';
 import { SharedBuffers } from './shared-buffers.js';
 
@@ -46,10 +42,8 @@ export class GuestDispatcher {
   readonly #registry: Registry;
   readonly #running: RunningInstances;
   readonly #listeners: Listeners;
-  readonly #images: Images;
   readonly #identity: IdentityIssuer;
-  readonly #sourcedImages: SourceImageSender | undefined;
-  readonly #exports: ExportQueue;
+  readonly #exports: ImageExports;
   readonly #catchingUp: PacedQueue;
   readonly #states: GuestStates;
   readonly #limits: Limits;
@@ -78,16 +72,14 @@ export class GuestDispatcher {
     sourceImages?: SourceImages,
   ) {
     const guestLog = new GuestLog(log);
-    this.#errors = errorsOf(sourceImages?.name); // for those of whom unidentified knows whose they are
-    this.#sourcedImages = sourceImages && new SourceImageSender(sourceImages, guestLog);
+    this.#errors = errorsOf(sourceImages?.name); // for callers of no instance
     this.#registry = registry;
     this.#running = running;
     this.#listeners = listeners;
-    this.#images = images;
     this.#identity = identity;
     this.#limits = limits;
     this.limitHits = limitHits;
-    this.#exports = new ExportQueue(limits, (id) => this.limitHits.add('image-exports', id));
+    this.#exports = new ImageExports(images, sourceImages, limits, limitHits, guestLog);
     this.#catchingUp = new PacedQueue(
       { perSecond: () => limits['stored-requests-per-second'], burstSeconds: 10 },
       (id) => limitHits.add('stored-requests-per-second', id),
@@ -119,10 +111,9 @@ export class GuestDispatcher {
     await this.inFlight.ended(lastBodySeconds);
   }
 
-  /** Waits for those who read an image, but not longer than that. */
+  /** Waits for the readers of images, but not longer than that. */
   async linger(seconds: number): Promise<void> {
-    await this.#exports.inFlight.ended(seconds);
-    this.#exports.stop();
+    await this.#exports.linger(seconds);
   }
 
   /** Requests of an instance since the daemon has started, without those that the gate has answered again. */
@@ -222,32 +213,8 @@ export class GuestDispatcher {
   }
 
   #export(exchange: GuestExchange, slot: number, instance: Instance, reply: ExportReply): void {
-    if (instance.source === undefined) this.#exportOwn(exchange, slot, instance, reply);
-    else this.#exportSourced(exchange, slot, instance, reply);
-  }
-
-  #exportOwn(exchange: GuestExchange, slot: number, { id }: Instance, { fingerprint, conditions }: ExportReply): void {
-    const image = this.#images.get(fingerprint);
-    if (image === undefined || !isForGuests(image)) {
-      this.#write(exchange, errors.noSuchImage);
-      return;
-    }
-    const download = downloadOf(image, conditions);
-    const pieces = exchange.snapshot.method === 'HEAD' ? [] : download.pieces;
-    const connection = exchange.takeConnection(slot);
-    this.#count(exchange, download.status);
-    if (connection === undefined) return;
-    const answer = () => sendLocalImage(connection, this.#images, image, { ...download, pieces }, this.#guestLog);
-    void this.#exports.send(id, connection.socket, answer);
-  }
-
-  /** Also what says no comes from the source, in the instance's turn: so many at a time ask it. */
-  #exportSourced(exchange: GuestExchange, slot: number, { id, project }: Instance, reply: ExportReply): void {
-    const wanted = { ...reply, project, headOnly: exchange.snapshot.method === 'HEAD', chunks: exchange.chunks };
-    const socket = exchange.takeConnection(slot)?.socket;
-    if (socket === undefined) return;
-    const begun = (status: string): void => this.#count(exchange, status);
-    void this.#exports.send(id, socket, async () => this.#sourcedImages?.send(socket, wanted, begun));
+    const refused = this.#exports.send(exchange, slot, instance, reply, (status) => this.#count(exchange, status));
+    if (refused !== undefined) this.#write(exchange, refused);
   }
 
   #listen(exchange: GuestExchange, slot: number, instance: Instance, { types, since }: EventsReply): void {
