@@ -8,6 +8,11 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     every: { type: 'string', default: '3' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    'max-memory': { type: 'string', default: '250' },
+    'max-log': { type: 'string', default: '1024' },
+    'max-disk': { type: 'string', default: '10' },
+    'max-gap': { type: 'string', default: '250' },
+    'host-user': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -27,6 +32,7 @@ function show({
   latency: { median, p99, worstMedian },
   writes,
   hostile,
+  figures,
   before,
   after,
   answered,
@@ -44,7 +50,30 @@ function show({
   print(
     `  latency: median ${median.toFixed(2)} ms, 99 % ${p99.toFixed(1)} ms, median of the guest served worst ${worstMedian.toFixed(1)} ms`,
   );
+  const { memoryMegabytes, logBytesPerMinute, diskBytesPerMinute, gapMilliseconds } = figures;
+  print(
+    `  at most: memory ${memoryMegabytes} MB, longest gap of the event loop ${gapMilliseconds} ms; a minute: log ${(logBytesPerMinute / 1024).toFixed(0)} kB, disk ${(diskBytesPerMinute / 2 ** 20).toFixed(1)} MB`,
+  );
   print(`  descriptors ${before.descriptors} -> ${after.descriptors}, memory ${before.memory} -> ${after.memory} kB`);
+}
+
+/** What hostile guests took beyond the bounds. The disk is written for operators as well: without them it is the base. */
+function beyondBounds(alone: PartResult, beside: PartResult): string[] {
+  const { memoryMegabytes, logBytesPerMinute, diskBytesPerMinute, gapMilliseconds } = beside.figures;
+  const disk = Math.max(0, diskBytesPerMinute - alone.figures.diskBytesPerMinute) / 2 ** 20;
+  const taken: readonly [string, number, string][] = [
+    ['memory (MB)', memoryMegabytes, values['max-memory']],
+    ['log a minute (kB)', logBytesPerMinute / 1024, values['max-log']],
+    ['disk a minute, beyond that of honest guests (MB)', disk, values['max-disk']],
+    ['longest gap of the event loop (ms)', gapMilliseconds, values['max-gap']],
+  ];
+  for (const [what, value, bound] of taken)
+    print(
+      `${Number(bound) === 0 || value <= Number(bound) ? 'pass' : 'FAIL'}  ${what}: ${value.toFixed(1)}, bound ${bound}`,
+    );
+  return taken
+    .filter(([, value, bound]) => Number(bound) !== 0 && value > Number(bound))
+    .map(([what, value, bound]) => `${what} was ${value.toFixed(1)}, not below ${bound}`);
 }
 
 async function run(): Promise<void> {
@@ -62,13 +91,14 @@ async function run(): Promise<void> {
   };
   const results: PartResult[] = [];
   for (const part of parts) {
-    results.push(await soak(part, { guests, seconds, every, seed, progress }));
+    results.push(await soak(part, { guests, seconds, every, seed, progress, hostUser: values['host-user'] }));
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     show(results.at(-1) as PartResult);
   }
   const [alone, beside] = results as [PartResult, PartResult];
   const ratio = beside.latency.median / alone.latency.median;
   const problems = [
+    ...beyondBounds(alone, beside),
     ...(ratio > slowest ? [`honest guests were served ${ratio.toFixed(1)} times slower`] : []),
     ...results
       .filter(({ before, after }) => after.memory > before.memory + growth)
@@ -88,6 +118,9 @@ daemon is killed with -9, restarted and taken over. Whatever is lost, wrong or r
   --seconds S   of each of the ${parts.length} parts (60)
   --every S     the daemon is ended (3)
   --seed N      of what is done at random
+  --max-memory MB, --max-log kB, --max-disk MB, --max-gap ms
+                what the daemon may take beside hostile guests; log and disk a minute (250, 1024, 10, 250); 0: any
+  --host-user   an ordinary user of the host attacks as well
   --json        the result for programs
 
 Examples:

@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Random } from '../fuzz/random.js';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { Guests } from '../support/guest-processes.js';
+import { type Figures, Gauge } from './figures.js';
 import { boot, HonestGuest, Tally } from './honest.js';
+import { HostileGuests } from './hostile-guests.js';
 import { Operators } from './operators.js';
 
 export interface SoakOptions {
@@ -18,6 +16,8 @@ export interface SoakOptions {
   readonly seconds: number;
   /** between two ends of the daemon */
   readonly every: number;
+  /** an ordinary user of the host attacks as well */
+  readonly hostUser?: boolean;
   readonly progress?: (part: string, answered: number) => void;
 }
 
@@ -56,6 +56,7 @@ export interface PartResult {
   readonly hostile: Readonly<Record<string, number>>;
   /** ms: of all answers, and the median of the guest that was served worst */
   readonly latency: { readonly median: number; readonly p99: number; readonly worstMedian: number };
+  readonly figures: Figures;
   readonly before: Resources;
   readonly after: Resources;
 }
@@ -86,7 +87,7 @@ async function replace(daemon: TestDaemon, way: Way): Promise<void> {
 export async function soak(part: Part, given: SoakOptions): Promise<PartResult> {
   const guests = new Guests();
   const daemon = await TestDaemon.startWithSockets(options);
-  const hostile = part.hostile ? await Hostile.start(daemon) : undefined;
+  const hostile = part.hostile ? await HostileGuests.start(daemon, given.hostUser ?? false) : undefined;
   try {
     return await run(part, given, guests, daemon, hostile);
   } finally {
@@ -101,7 +102,7 @@ async function run(
   { seed, guests: count, seconds, every, progress }: SoakOptions,
   guests: Guests,
   daemon: TestDaemon,
-  hostile: Hostile | undefined,
+  hostile: HostileGuests | undefined,
 ): Promise<PartResult> {
   const random = new Random(seed);
   const all = guests.spawn(count).map((guest, n) => new HonestGuest(n, guest));
@@ -137,13 +138,19 @@ async function run(
   // Whoever fails makes it over for all, in order.
   const failed = (error: unknown): void => void tally.failures.push(String(error));
   const changing = together(operating, () => operators.run(isOver));
-  const everyone = [ending, honest, changing, hostile?.provoke(daemon, isOver)];
+  const gauge = new Gauge(daemon);
+  const measuring = gauge.run(isOver);
+  const everyone = [ending, measuring, honest, changing, hostile?.provoke(daemon, isOver)];
   await Promise.all(everyone.map((work) => work?.catch(failed)));
   const attacks = (await hostile?.end()) ?? {};
   await operators.close();
   if (tally.failures.length > 0) throw new Error(`${part.name}: ${tally.failures.slice(0, 5).join('\n')}`);
-  await checkRegistry(daemon, all, Object.keys(attacks));
-  const after = await settled(daemon.pid, before);
+  await checkRegistry(
+    daemon,
+    all,
+    Object.keys(attacks).filter((name) => name !== 'host-user'),
+  );
+  const after = await settled(daemon, before);
   const { changes, renames, restarts, repeated } = operators;
   return {
     name: part.name,
@@ -153,6 +160,7 @@ async function run(
     writes: { changes, renames, restarts, repeated },
     hostile: attacks,
     latency: latencyOf(all),
+    figures: gauge.figures(),
     before,
     after,
   };
@@ -178,61 +186,34 @@ async function checkRegistry(
   if (wrong.length > 0) throw new Error(`what was answered is not what is stored: ${wrong.slice(0, 5).join('\n')}`);
 }
 
-/** Those that do harm; hostile.ts. */
-class Hostile {
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-  #counts: Record<string, number> | undefined;
-
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>) {
-    this.#child = child;
-    this.#lines = lines;
-  }
-
-  /** Each a registered instance with a name that says what it does. */
-  static async start(daemon: TestDaemon): Promise<Hostile> {
-    const program = new URL('hostile.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [program, daemon.socket], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]();
-    const pids = JSON.parse((await lines.next()).value) as Record<string, number>;
-    const config = { 'user.big': 'x'.repeat(100_000) };
-    for (const [name, pid] of Object.entries(pids)) await daemon.register(name, pid, config);
-    return new Hostile(child, lines);
-  }
-
-  begin(): void {
-    (this.#child.stdin as Writable).write('\n');
-  }
-
-  /** Its listeners, who do not read, get events. */
-  async provoke(daemon: TestDaemon, isOver: () => boolean): Promise<void> {
-    for (let n = 0; !isOver(); n++) {
-      const config = { 'user.big': String(n % 10).repeat(100_000) };
-      await daemon.set('deaf-listeners', config).catch(() => undefined);
-      await pause(100);
-    }
-  }
-
-  /** @returns how often each has done it */
-  async end(): Promise<Record<string, number>> {
-    if (this.#counts !== undefined) return this.#counts;
-    const exit = once(this.#child, 'exit');
-    (this.#child.stdin as Writable).end();
-    this.#counts = JSON.parse((await this.#lines.next()).value ?? '{}') as Record<string, number>;
-    await exit;
-    return this.#counts;
-  }
-}
-
 function resourcesOf(pid: number): Resources {
   const [, memory] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return { descriptors: readdirSync(`/proc/${pid}/fd`).length, memory: Number(memory) };
 }
 
 /** When nobody is connected any more. @throws when descriptors are not back */
-async function settled(pid: number, before: Resources): Promise<Resources> {
-  await eventually('the descriptors are back', () => resourcesOf(pid).descriptors <= before.descriptors + 1);
-  return resourcesOf(pid);
+async function settled(daemon: TestDaemon, before: Resources): Promise<Resources> {
+  const isBack = (): boolean => resourcesOf(daemon.pid).descriptors <= before.descriptors + 1;
+  await eventually('the descriptors are back', isBack).catch(async (error: Error) => {
+    const [open, detached] = await Promise.all([
+      daemon.metric('devlxd_connections'),
+      daemon.metric('devlxd_event_listeners'),
+    ]);
+    throw new Error(
+      `${error.message}: ${JSON.stringify(before)}, now ${JSON.stringify({ ...kindsOf(daemon.pid), open, detached })}`,
+    );
+  });
+  return resourcesOf(daemon.pid);
+}
+
+/** How many descriptors of each kind. */
+function kindsOf(pid: number): Record<string, number> {
+  const kinds: Record<string, number> = {};
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    const kind = readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[?\d+\]?/g, '');
+    kinds[kind] = (kinds[kind] ?? 0) + 1;
+  }
+  return kinds;
 }
 
 function latencyOf(all: readonly HonestGuest[]): PartResult['latency'] {
