@@ -33,6 +33,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
     'duplicate',
     'identityMethods',
     'isConnection',
+    'limitNames',
     'listenUnix',
     'listens',
     'nodeAbi',
@@ -40,6 +41,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
     'receiveMessage',
     'sendFile',
     'sendMessage',
+    'stopReading',
   ]);
   const members = (name: string) => Object.getOwnPropertyNames((addon[name] as { prototype: object }).prototype).sort();
   const source = readFileSync(join(packageRoot, 'src/gate/addon.ts'), 'utf8');

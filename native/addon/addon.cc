@@ -33,6 +33,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["duplicate"] = Napi::Function::New(env, duplicate_js);
   exports["listens"] = Napi::Function::New(env, listens_js);
   exports["isConnection"] = Napi::Function::New(env, is_connection_js);
+  exports["stopReading"] = Napi::Function::New(env, stop_reading_js);
   exports["connectUnix"] = Napi::Function::New(env, connect_unix_js);
   exports["sendMessage"] = Napi::Function::New(env, send_message_js);
   exports["receiveMessage"] = Napi::Function::New(env, receive_message_js);

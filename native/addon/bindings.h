@@ -16,6 +16,7 @@ Napi::Value listen_unix_js(const Napi::CallbackInfo& info);
 Napi::Value duplicate_js(const Napi::CallbackInfo& info);
 Napi::Value listens_js(const Napi::CallbackInfo& info);
 Napi::Value is_connection_js(const Napi::CallbackInfo& info);
+Napi::Value stop_reading_js(const Napi::CallbackInfo& info);
 Napi::Value connect_unix_js(const Napi::CallbackInfo& info);
 Napi::Value send_message_js(const Napi::CallbackInfo& info);
 Napi::Value receive_message_js(const Napi::CallbackInfo& info);

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kOutcomeNames[] = {"registered", "gone",  "own-namespace", "not-init",
                                          "no-root",    "taken", "denied",        "failed"};
 
-// What callerOf() gives for a caller without an instance.
+// What beginRequest() gives for a caller without an instance.
 constexpr int kCodeUnregistered = -1;
 constexpr int kCodeUnidentified = -2;
 constexpr int kCodeNoConnection = -3;  // the response has ended, or belongs to another app
@@ -51,12 +51,13 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::add>("register"),
                         InstanceMethod<&GateWrap::activate>("activate"),
                         InstanceMethod<&GateWrap::remove>("unregister"),
-                        InstanceMethod<&GateWrap::caller_of>("callerOf"),
+                        InstanceMethod<&GateWrap::begin_request>("beginRequest"),
                         InstanceMethod<&GateWrap::credentials_of>("credentialsOf"),
                         InstanceMethod<&GateWrap::response_given>("responseGiven"),
                         InstanceMethod<&GateWrap::forget_responses>("forgetResponses"),
                         InstanceMethod<&GateWrap::detach>("detach"),
                         InstanceMethod<&GateWrap::take>("take"),
+                        InstanceMethod<&GateWrap::charge>("charge"),
                         InstanceMethod<&GateWrap::release>("release"),
                         InstanceMethod<&GateWrap::part>("part"),
                         InstanceMethod<&GateWrap::admit>("admit"),
@@ -147,7 +148,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return static_cast<int>(caller.slot << 3 | version << 1 | (caller.root ? 1 : 0));
   }
 
-  Napi::Value caller_of(const Napi::CallbackInfo& info) {
+  Napi::Value begin_request(const Napi::CallbackInfo& info) {
     const Connection* connection = connection_in(info);
     if (connection != nullptr) gate_->charge_request(connection->caller);
     return Napi::Number::New(info.Env(), code_of(connection));
@@ -178,9 +179,13 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     gate_->forget_responses(info[0].As<Napi::Number>().Uint32Value());
   }
 
-  void detach(const Napi::CallbackInfo& info) {
+  // The number of its descriptor, which uWebSockets still owns; -1: it was not detached.
+  Napi::Value detach(const Napi::CallbackInfo& info) {
     Connection* connection = connection_in(info);
-    if (connection != nullptr && !connection->is_detached()) gate_->detach(*connection);
+    const bool owned = connection != nullptr && !connection->is_detached();
+    const int fd = owned ? gate_->bridge().fd_of(*connection) : -1;
+    if (owned) gate_->detach(*connection);
+    return Napi::Number::New(info.Env(), fd);
   }
 
   // A copy of the connection's descriptor, which JavaScript owns. The caller closes the
@@ -192,6 +197,11 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     OwnFd copy = OwnFd::duplicate(gate_->bridge().fd_of(*connection));
     if (copy.valid()) gate_->detach(*connection);
     return Napi::Number::New(info.Env(), copy.release());
+  }
+
+  void charge(const Napi::CallbackInfo& info) {
+    const Payer payer = info[0].As<Napi::Number>().Uint32Value();
+    gate_->charge(payer, info[1].As<Napi::Number>().DoubleValue());
   }
 
   void release(const Napi::CallbackInfo& info) {

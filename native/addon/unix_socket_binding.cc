@@ -101,6 +101,11 @@ Napi::Value is_connection_js(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), is_unix_stream(fd_in(info, 0), false));
 }
 
+Napi::Value stop_reading_js(const Napi::CallbackInfo& info) {
+  shutdown(fd_in(info, 0), SHUT_RD);
+  return info.Env().Undefined();
+}
+
 Napi::Value connect_unix_js(const Napi::CallbackInfo& info) {
   Failure failure;
   OwnFd fd = connect_unix(info[0].As<Napi::String>(), failure);

@@ -27,8 +27,11 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit
       on_init_exit_(std::move(on_init_exit)),
       namespace_cache_(method),
       bridge_({.closed = [this](Connection& connection) { closed(connection); },
-               .data = [this](Connection& connection, char* data,
-                              size_t length) { reader_.take(connection, data, length); },
+               .data =
+                   [this](Connection& connection, char* data, size_t length) {
+                     charge_read(connection, length);
+                     reader_.take(connection, data, length);
+                   },
                .written = [this](Connection& connection) { reader_.written(connection); }}),
       reader_(loop, bridge_, *this),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
@@ -129,7 +132,8 @@ void Gate::closed(Connection& connection) {
 void Gate::detach(Connection& connection) {
   reader_.forget(connection);
   // Sent before the answer: an upgrade moves the socket, and forgets this.
-  if (connection.held != nullptr) bridge_.start_reading(connection);
+  if (connection.held != nullptr || connection.is_throttled()) bridge_.start_reading(connection);
+  if (connection.is_throttled()) unthrottle(connection);
   connection.held.reset();
   unlink(connection);
   const Caller& caller = connection.caller;

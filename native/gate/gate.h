@@ -97,7 +97,9 @@ class Gate : private RequestPolicy {
   bool readmit(OwnFd fd, Slot slot, bool root);
 
   // To be called once for each request that reaches JavaScript.
-  void charge_request(const Caller& caller);
+  void charge_request(const Caller& caller) { charge(payer_of(caller)); }
+  // Charges other work, in tokens: requests that cost as much.
+  void charge(Payer payer, double tokens = 1);
 
   // To be called before the last of a response is given to uWebSockets.
   void response_given(Connection& connection) { reader_.response_given(connection); }
@@ -136,6 +138,7 @@ class Gate : private RequestPolicy {
   bool answer_from_cache(Connection& connection, std::string_view request) override;
   void sent_ahead(const Connection& connection) override;
   void refused(const Connection& connection, HeadOutcome why) override;
+  void charge_read(const Connection& connection, size_t bytes);
   bool has_room_for(const Caller& caller);
   void link(Connection& connection);
   void unlink(Connection& connection);
@@ -175,11 +178,11 @@ class Gate : private RequestPolicy {
   uint32_t unregistered_ = 0;  // of these, those of unregistered callers
   uint32_t unidentified_ = 0;  // of these, those of unidentified callers
   std::unordered_map<uid_t, uint32_t> unidentified_by_uid_;
-  std::vector<Slot> slots_with_hits_;              // each once
+  std::vector<Slot> slots_with_hits_;   // each once
   Connection* drain_cursor_ = nullptr;  // where part() goes on
   ResponseCache response_cache_;
   RateLimiter rate_limiter_;
-  std::unordered_map<Slot, std::deque<Connection*>> throttled_;  // first come, first served
+  std::unordered_map<Payer, std::deque<Connection*>> throttled_;  // first come, first served
   UvTimer throttle_timer_;
   GateCounters counters_;
   LimitHits hits_;

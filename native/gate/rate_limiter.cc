@@ -15,11 +15,10 @@ void RateLimiter::set(uint32_t per_second, uint32_t burst) {
   burst_ = std::max(burst, 1u);
 }
 
-// Also where there is no limit: there may be one before the slot is another's again.
+// Also without a limit: there may be one before the slot is given to another instance.
 void RateLimiter::reset(Slot slot) {
-  if (slot >= buckets_.size()) buckets_.resize(slot + 1);
-  // Since 0, so that the first refill fills it.
-  buckets_[slot] = {burst_, 0};
+  if (slot >= instances_.size()) instances_.resize(slot + 1);
+  instances_[slot] = {.tokens = burst_};
 }
 
 }  // namespace devlxd

@@ -71,16 +71,24 @@ bool RequestReader::step(Turn& turn) {
   Connection& connection = *turn.connection;
   if (!bridge_.is_backed_up(connection)) connection.flushed();
   if (turn.rest.empty()) return false;
-  if (connection.reads_body()) return pass_with_body(turn, {});
+  if (connection.reads_body()) return turn.requests > 0 ? pass_with_body(turn, {}) : read_on(turn);
   return connection.is_between_requests() && turn.requests++ < kMostRequests && begin(turn);
+}
+
+// A further piece of a body: it waits like a request does.
+bool RequestReader::read_on(Turn& turn) {
+  return !waits(*turn.connection) && pass_with_body(turn, {});
+}
+
+bool RequestReader::waits(Connection& connection) {
+  if (!policy_.must_wait(connection)) return false;
+  policy_.throttle(connection);
+  return true;
 }
 
 bool RequestReader::begin(Turn& turn) {
   Connection& connection = *turn.connection;
-  if (turn.requests == 1 && policy_.must_wait(connection)) {
-    policy_.throttle(connection);
-    return false;
-  }
+  if (turn.requests == 1 && waits(connection)) return false;
   if (policy_.answer_from_cache(connection, turn.rest)) {
     turn.rest = {};
     return false;
@@ -170,7 +178,7 @@ bool RequestReader::refuse(Turn& turn, HeadOutcome why) {
 }
 
 void RequestReader::hold(Connection& connection, std::string_view rest) {
-  const bool partial = connection.state() == ConnectionState::kPartialHead;
+  const bool partial = connection.has_part_of_head();
   if (!partial && rest.size() > kMostAhead) {
     policy_.sent_ahead(connection);
     bridge_.close(connection);

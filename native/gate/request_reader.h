@@ -15,7 +15,7 @@ namespace devlxd {
 // What the reader leaves to the gate.
 class RequestPolicy {
  public:
-  // Has the caller's instance used up its rate? Then the connection waits: throttle() stops
+  // Has the connection's payer used up its rate? Then the connection waits: throttle() stops
   // reading, until the gate lets Bridge::resume() go on.
   virtual bool must_wait(const Connection& connection) = 0;
   virtual void throttle(Connection& connection) = 0;
@@ -79,6 +79,8 @@ class RequestReader {
 
   void run(Turn& turn);
   bool step(Turn& turn);
+  bool read_on(Turn& turn);
+  bool waits(Connection& connection);
   bool begin(Turn& turn);
   bool hold_partial_head(Turn& turn, size_t searched);
   bool begin(Turn& turn, std::string_view bytes, const RequestHead& head);

@@ -1,39 +1,51 @@
-// Connections whose instance has used up its rate: they are not read, and their requests wait,
-// until there are tokens again. Nothing is refused: cloud-init takes any error for "no data
-// source".
+// Connections whose payer has used up its rate, or its share of this turn of the event loop: they
+// are not read, and their requests wait, until there are tokens again. Nothing is refused:
+// cloud-init takes any error for "no data source".
 #include "gate/gate.h"
 
 namespace devlxd {
 namespace {
 
-// How often it is looked whether somebody may go on; at 2,000 requests a second, ten tokens.
+// A read up to this is paid for by the request that it brings.
+constexpr size_t kFreeBytes = 4096;
+constexpr double kBytesPerToken = 4096;
+
+// Between two looks for payers that may go on; at 2,000 requests a second, ten tokens.
 constexpr uint64_t kTickMilliseconds = 5;
 
 // A copy: what is resumed changes the map.
-std::vector<Slot> slots_of(const std::unordered_map<Slot, std::deque<Connection*>>& throttled) {
-  std::vector<Slot> slots;
-  slots.reserve(throttled.size());
-  for (const auto& [slot, queue] : throttled) slots.push_back(slot);
-  return slots;
+std::vector<Payer> payers_of(const std::unordered_map<Payer, std::deque<Connection*>>& throttled) {
+  std::vector<Payer> payers;
+  payers.reserve(throttled.size());
+  for (const auto& [payer, queue] : throttled) payers.push_back(payer);
+  return payers;
 }
 
 }  // namespace
 
 bool Gate::must_wait(const Connection& connection) {
-  const Caller& caller = connection.caller;
-  return caller.kind == CallerKind::kInstance &&
-         !rate_limiter_.has_token(caller.slot, uv_now(loop_));
+  return !rate_limiter_.may_work(payer_of(connection.caller), uv_now(loop_));
 }
 
-void Gate::charge_request(const Caller& caller) {
-  if (caller.kind == CallerKind::kInstance) rate_limiter_.charge(caller.slot, uv_now(loop_));
+void Gate::charge(Payer payer, double tokens) {
+  rate_limiter_.charge(payer, uv_now(loop_), tokens);
+}
+
+// A request pays for the read that it came in, if that is not long. Pieces pay for themselves.
+void Gate::charge_read(const Connection& connection, size_t bytes) {
+  if (bytes <= kFreeBytes && !connection.is_in_request()) return;
+  const double piece = connection.is_in_request() && bytes > 0 ? 1 : 0;
+  charge(payer_of(connection.caller), piece + static_cast<double>(bytes) / kBytesPerToken);
 }
 
 void Gate::throttle(Connection& connection) {
-  count_hit(Limit::kRequestsPerSecond, connection.caller.slot);
+  const Payer payer = payer_of(connection.caller);
+  if (rate_limiter_.is_empty(payer, uv_now(loop_))) {
+    count_hit(Limit::kRequestsPerSecond, connection.caller.slot);
+  }
   connection.throttled();
   bridge_.pause(connection);
-  std::deque<Connection*>& queue = throttled_[connection.caller.slot];
+  std::deque<Connection*>& queue = throttled_[payer];
   queue.push_back(&connection);
   throttle_timer_.start(
       [](uv_timer_t* timer) { static_cast<Gate*>(timer->data)->resume_throttled(); },
@@ -42,18 +54,17 @@ void Gate::throttle(Connection& connection) {
 
 void Gate::unthrottle(Connection& connection) {
   connection.unthrottled();
-  const auto found = throttled_.find(connection.caller.slot);
+  const auto found = throttled_.find(payer_of(connection.caller));
   if (found == throttled_.end()) return;
   std::erase(found->second, &connection);
   if (found->second.empty()) throttled_.erase(found);
 }
 
-// One instance's next after the other's, first come, first served. What is resumed may close
-// anything, and throttle itself again.
+// FIFO within a payer. Resuming runs JavaScript: it may close or throttle any connection.
 void Gate::resume_throttled() {
-  for (const Slot slot : slots_of(throttled_)) {
-    while (rate_limiter_.has_token(slot, uv_now(loop_))) {
-      const auto found = throttled_.find(slot);
+  for (const Payer payer : payers_of(throttled_)) {
+    while (rate_limiter_.may_work(payer, uv_now(loop_))) {
+      const auto found = throttled_.find(payer);
       if (found == throttled_.end()) break;
       Connection& connection = *found->second.front();
       unthrottle(connection);
@@ -64,16 +75,17 @@ void Gate::resume_throttled() {
   if (throttled_.empty()) throttle_timer_.stop();
 }
 
-// Before the gate ends: who waits with one request is answered now, so that its connection can go
-// on elsewhere. Those who have sent more ahead wait on: nobody can make the end of the gate long.
+// Before a handover: answers connections that wait with one request, so that the next process can
+// go on with them. Connections that have sent more ahead wait on: no guest can delay the handover.
 void Gate::answer_throttled() {
   rate_limiter_.lift(true);
-  for (const Slot slot : slots_of(throttled_)) {
-    auto found = throttled_.find(slot);
+  for (const Payer payer : payers_of(throttled_)) {
+    auto found = throttled_.find(payer);
     size_t left = found == throttled_.end() ? 0 : found->second.size();
-    for (; left > 0 && found != throttled_.end(); found = throttled_.find(slot), left--) {
+    for (; left > 0 && found != throttled_.end(); found = throttled_.find(payer), left--) {
       Connection& connection = *found->second.front();
-      if (connection.held != nullptr && RequestReader::is_single_request(*connection.held)) {
+      if (connection.is_throttled_between_requests() && connection.held != nullptr &&
+          RequestReader::is_single_request(*connection.held)) {
         unthrottle(connection);
         bridge_.resume(connection);
         bridge_.go_on(connection);

@@ -6,9 +6,12 @@ using enum ConnectionState;
 
 void Connection::part_of_head_held() { state_ = kPartialHead; }
 
-void Connection::throttled() { state_ = kThrottled; }
+void Connection::throttled() {
+  before_throttle_ = state_;
+  state_ = kThrottled;
+}
 
-void Connection::unthrottled() { state_ = kBoundary; }
+void Connection::unthrottled() { state_ = before_throttle_; }
 
 void Connection::request_begun(RequestBody its_body, HttpVersion its_version) {
   body = its_body;
@@ -24,8 +27,9 @@ void Connection::body_ended() {
 }
 
 void Connection::response_given() {
-  if (state_ == kRequest) state_ = kIgnoredBody;
-  if (state_ == kResponse) state_ = kFlush;
+  ConnectionState& state = current();
+  if (state == kRequest) state = kIgnoredBody;
+  if (state == kResponse) state = kFlush;
 }
 
 void Connection::flushed() {

@@ -22,7 +22,8 @@ enum class ConnectionState : uint8_t {
   kBoundary,
   // As kBoundary, and the first part of a head is held.
   kPartialHead,
-  // As kBoundary, but not read: the instance has used up its rate. What was read is held.
+  // Not read, because its payer must wait; it goes on in the state that it had. What was read is
+  // held.
   kThrottled,
   // The head of a request is with uWebSockets, and its body is passed on as it comes.
   kRequest,
@@ -62,6 +63,20 @@ class Connection {
   bool is_between_requests() const {
     return state_ == ConnectionState::kBoundary || state_ == ConnectionState::kPartialHead;
   }
+  // Is it throttled where a request may begin?
+  bool is_throttled_between_requests() const {
+    return is_throttled() && (before_throttle_ == ConnectionState::kBoundary ||
+                              before_throttle_ == ConnectionState::kPartialHead);
+  }
+  // Is a part of a head held?
+  bool has_part_of_head() const {
+    return state_ == ConnectionState::kPartialHead ||
+           (is_throttled() && before_throttle_ == ConnectionState::kPartialHead);
+  }
+  // Would the next read be a further piece of a request?
+  bool is_in_request() const {
+    return state_ == ConnectionState::kPartialHead || reads_body() || is_throttled();
+  }
   // Is nothing under way? backed_up: whether uWebSockets holds bytes that the kernel has not taken
   bool is_idle(bool backed_up) const {
     return !backed_up && held == nullptr &&
@@ -82,7 +97,10 @@ class Connection {
   void detached();
 
  private:
+  ConnectionState& current() { return is_throttled() ? before_throttle_ : state_; }
+
   ConnectionState state_ = ConnectionState::kBoundary;
+  ConnectionState before_throttle_ = ConnectionState::kBoundary;
 };
 
 }  // namespace devlxd

@@ -40,11 +40,12 @@ export interface NativeGate {
   register(pid: number): NativeRegistration;
   activate(slot: number): void;
   unregister(slot: number): void;
-  callerOf(response: HttpResponse): number;
+  beginRequest(response: HttpResponse): number;
   credentialsOf(response: HttpResponse): Credentials | undefined;
   responseGiven(response: HttpResponse, head?: string, body?: string): void;
   forgetResponses(slot: number): void;
-  detach(response: HttpResponse): void;
+  detach(response: HttpResponse): number;
+  charge(slot: number, tokens: number): void;
   take(response: HttpResponse): number;
   release(slot: number): void;
   part(keep: boolean): number[];
@@ -81,6 +82,7 @@ interface Addon {
   duplicate(fd: number): number | Failure;
   listens(fd: number): boolean;
   isConnection(fd: number): boolean;
+  stopReading(fd: number): void;
   connectUnix(path: string): number | Failure;
   sendMessage(socket: number, text: string, descriptors: readonly number[], waitMilliseconds: number): Failure;
   /** waitMilliseconds: -1: for ever */

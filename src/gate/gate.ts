@@ -166,9 +166,9 @@ export class Gate {
    * Once for each request, since it charges the instance for one: before the first await of a handler, and before
    * `detach` and `take`.
    */
-  callerOf(response: HttpResponse): Caller {
-    const caller = this.#native.callerOf(response);
-    if (caller === noConnection) throw new Error('callerOf: the response has ended, or another app serves it');
+  beginRequest(response: HttpResponse): Caller {
+    const caller = this.#native.beginRequest(response);
+    if (caller === noConnection) throw new Error('beginRequest: the response has ended, or another app serves it');
     return caller as Caller;
   }
 
@@ -193,9 +193,17 @@ export class Gate {
     this.#native.forgetResponses(slot);
   }
 
-  /** Before res.upgrade(). The connection stays charged to its instance until `release(slot)`. */
-  detach(response: HttpResponse): void {
-    this.#native.detach(response);
+  /**
+   * Before res.upgrade(). The connection stays charged to its instance until `release(slot)`.
+   * @returns the number of its descriptor, which uWebSockets still owns
+   */
+  detach(response: HttpResponse): number {
+    return this.#native.detach(response);
+  }
+
+  /** Charges the instance in this slot for work besides its requests, in requests that cost as much. */
+  charge(slot: number, tokens: number): void {
+    this.#native.charge(slot, tokens);
   }
 
   /**

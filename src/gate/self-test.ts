@@ -29,7 +29,7 @@ export async function testBridge(): Promise<void> {
   let seen: number | undefined;
   const app = await createApp(gate, (building) =>
     building.any('/*', (response, request) => {
-      gate.callerOf(response);
+      gate.beginRequest(response);
       seen = gate.credentialsOf(response)?.pid;
       const [, text] = texts[Number(request.getUrl().slice(1))] ?? ['', ''];
       gate.responseGiven(response);

@@ -43,6 +43,11 @@ export function listens(fd: number): boolean {
   return addon.listens(fd);
 }
 
+/** The socket gives what has arrived, and then its end, whatever the peer does. The descriptor stays its owner's. */
+export function stopReading(fd: number): void {
+  addon.stopReading(fd);
+}
+
 /** A blocking connection, or why there is none. */
 export function connectUnix(path: string): number | Failure {
   return addon.connectUnix(path);

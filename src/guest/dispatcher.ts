@@ -31,6 +31,7 @@ import { GuestStates } from './guest-states.js';
 import { ImageExports } from './images/image-exports.js';
 import { answer, find, isServed } from './route.js';
 import { SharedBuffers } from './shared-buffers.js';
+import { tokens } from './work.js';
 
 /** How long a body or a change may take when the daemon stops: one slow guest must not delay all the others. */
 const lastBodySeconds = 1;
@@ -189,6 +190,7 @@ export class GuestDispatcher {
   /** Also when the guest does not wait for the answer. */
   #setState(exchange: GuestExchange, instance: Instance, { state, answer: reply }: StateReply): void {
     exchange.watch();
+    exchange.charge(tokens.stateChange);
     const { project, name } = instance;
     const stored = this.#states.set(instance, state).then(
       (same) => {

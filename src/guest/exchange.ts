@@ -15,6 +15,8 @@ export interface GuestExchange {
   readonly chunks: boolean;
   /** Whose it is. */
   caller(): Caller;
+  /** Charges the caller's instance for work besides its requests; src/guest/work.ts. */
+  charge(tokens: number): void;
   /** For the log. */
   credentials(): Credentials | undefined;
   /** Reads the body into the snapshot, up to the limit; tooLong: it is longer. */

@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import { Socket } from 'node:net';
 import type { InFlight } from '../concurrency/in-flight.js';
-import { type Caller, type Credentials, type Gate, type HttpVersion, httpVersionOf } from '../gate/gate.js';
+import { type Caller, type Credentials, type Gate, type HttpVersion, httpVersionOf, slotOf } from '../gate/gate.js';
 import { endWithText, textOrBytes } from '../gate/send-text.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
@@ -16,6 +16,7 @@ import type { BodyReply } from './guest-reply.js';
 import type { RequestBodies } from './request-body.js';
 import { hasConditions, type RequestSnapshot } from './route.js';
 import type { SharedBuffers } from './shared-buffers.js';
+import { tokensOfResponse } from './work.js';
 
 /** A WebSocket upgrade as its client asks for it: copied out of the request, which is gone after the handler returns. */
 interface Upgrade {
@@ -52,6 +53,7 @@ export class UwsExchange implements GuestExchange {
   readonly #response: HttpResponse;
   readonly #upgrade: Upgrade | undefined;
   #version: HttpVersion = '1.1';
+  #caller: Caller | undefined;
 
   constructor(
     context: ServerContext,
@@ -72,9 +74,15 @@ export class UwsExchange implements GuestExchange {
   }
 
   caller(): Caller {
-    const caller = this.#context.gate.callerOf(this.#response);
+    const caller = this.#context.gate.beginRequest(this.#response);
     this.#version = httpVersionOf(caller);
+    this.#caller = caller;
     return caller;
+  }
+
+  charge(tokens: number): void {
+    if (tokens > 0 && this.#caller !== undefined && this.#caller >= 0)
+      this.#context.gate.charge(slotOf(this.#caller), tokens);
   }
 
   credentials(): Credentials | undefined {
@@ -129,6 +137,7 @@ export class UwsExchange implements GuestExchange {
   write(reply: BodyReply): void {
     const response = this.#response;
     this.#give(reply);
+    if (this.snapshot.method !== 'HEAD') this.charge(tokensOfResponse(reply.body.length));
     if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
     response.writeHeader('Content-Type', reply.type);
     if (reply.status !== '200 OK') response.writeHeader('X-Content-Type-Options', 'nosniff');
@@ -156,8 +165,8 @@ export class UwsExchange implements GuestExchange {
         this.#refuseVersion();
         return;
       }
-      this.#context.gate.detach(this.#response); // the upgrade moves the socket: its caller goes along in SocketData
-      const data: SocketData = { instanceId, slot, types, missed };
+      const fd = this.#context.gate.detach(this.#response); // the upgrade moves the socket: its caller goes along in SocketData
+      const data: SocketData = { instanceId, slot, fd, types, missed };
       this.#response.upgrade(data, upgrade.key, noProtocol, upgrade.extensions, upgrade.context);
       return;
     }

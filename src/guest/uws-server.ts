@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Gate } from '../gate/gate.js';
+import { stopReading } from '../gate/unix-socket.js';
 import { createApp, type GuestApp } from '../gate/uws-app.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
@@ -11,6 +12,10 @@ import { UnreadTotal } from './events/unread-events.js';
 import { type SocketData, WebSocketListener } from './events/websocket-listener.js';
 import { RequestBodies } from './request-body.js';
 import { type ServerContext, UwsExchange } from './uws-exchange.js';
+import { tokens } from './work.js';
+
+/** The code of a connection that is closed already, RFC 6455, 7.1.5. */
+const wasClosed = 1006;
 
 /** Between two looks at the connections that are still open when the daemon stops. */
 const lookMilliseconds = 10;
@@ -59,10 +64,10 @@ export class UwsServer {
           upgrade: (response, request, context) => this.#receive(response, request, context),
           open: (socket) => this.#opened(socket),
           drain: (socket) => socket.getUserData().listener?.drained(),
-          message: (socket) => socket.getUserData().listener?.heard(),
-          ping: (socket, payload) => socket.getUserData().listener?.pinged(payload.byteLength),
-          pong: (socket) => socket.getUserData().listener?.answered(),
-          close: (socket) => this.#closed(socket),
+          message: (socket) => this.#charged(socket)?.heard(),
+          ping: (socket, payload) => this.#charged(socket)?.pinged(payload.byteLength),
+          pong: (socket) => this.#charged(socket)?.answered(),
+          close: (socket, code) => this.#closed(socket, code),
         })
         .any('/*', (response, request) => this.#receive(response, request)),
     );
@@ -109,8 +114,17 @@ export class UwsServer {
     this.#pinger.join(listener);
   }
 
-  #closed(socket: WebSocket<SocketData>): void {
-    const { instanceId, listener, slot } = socket.getUserData();
+  /** A frame has come: its instance pays for it. */
+  #charged(socket: WebSocket<SocketData>): WebSocketListener | undefined {
+    const { listener, slot } = socket.getUserData();
+    this.#context.gate.charge(slot, tokens.frame);
+    return listener;
+  }
+
+  #closed(socket: WebSocket<SocketData>, code: number): void {
+    const { instanceId, listener, slot, fd } = socket.getUserData();
+    // After a close frame uWebSockets waits for the end of the connection, which would be charged to no instance.
+    if (code !== wasClosed && listener?.isEnding !== true) stopReading(fd);
     if (listener !== undefined) {
       this.#pinger.leave(listener);
       listener.closed();

@@ -11,6 +11,8 @@ import type { UnreadEvents } from './unread-events.js';
 export interface SocketData {
   readonly instanceId: number;
   readonly slot: number;
+  /** number of its descriptor, which uWebSockets owns */
+  readonly fd: number;
   readonly types: ReadonlySet<EventType>;
   /** what is sent first */
   readonly missed: readonly GuestEvent[];
@@ -29,6 +31,8 @@ export class WebSocketListener implements Listener, Pinged {
   readonly #unread: UnreadEvents;
   readonly #frames: IncomingFrames;
   #unanswered = 0;
+  /** Has the daemon ended it, with a close frame that the peer is given time to read? */
+  isEnding = false;
   #socket: WebSocket<SocketData> | undefined;
 
   constructor(socket: WebSocket<SocketData>, unread: UnreadEvents) {
@@ -40,6 +44,7 @@ export class WebSocketListener implements Listener, Pinged {
       copies: true,
       write: (event) => socket.send(typeof event === 'string' ? textOrBytes(event) : event) === sent,
       tooSlow: () => {
+        this.isEnding = true;
         socket.end(closeCodes.tooSlow, 'too many unread events');
         this.#closeSoon();
       },
@@ -51,6 +56,7 @@ export class WebSocketListener implements Listener, Pinged {
   }
 
   end(code: number, reason: string): void {
+    this.isEnding = true;
     this.#queue.finish(() => this.#socket?.end(code, reason));
     this.#closeSoon();
   }
