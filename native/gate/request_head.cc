@@ -16,16 +16,18 @@ constexpr size_t kMostLengthDigits = 15;
 constexpr unsigned kToken = 1;  // RFC 9110, 5.6.2
 constexpr unsigned kField = 2;  // RFC 9110, 5.5: field-vchar, SP and HTAB
 constexpr unsigned kTarget = 4;
+constexpr unsigned kPlainName = 8;  // a header's, as uWebSockets' parser takes it
 
 constexpr std::array<unsigned char, 256> kKinds = [] {
   std::array<unsigned char, 256> kinds = {};
   for (unsigned c = 0; c < kinds.size(); c++) {
     const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    const bool token =
-        letter || (c >= '0' && c <= '9') ||
-        std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+    const bool plain = letter || (c >= '0' && c <= '9') || c == '-';
+    const bool token = plain || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) !=
+                                    std::string_view::npos;
     const bool visible = c > ' ' && c != 0x7f;
     if (c != 0 && token) kinds[c] |= kToken;
+    if (plain) kinds[c] |= kPlainName;
     if (visible || c == ' ' || c == '\t') kinds[c] |= kField;
     if (visible) kinds[c] |= kTarget;
   }
@@ -120,6 +122,7 @@ class HeaderReader {
     const std::string_view field = line.substr(colon + 1);
     const std::string_view value = trimmed(field);
     has_space_ = has_space_ || field.size() > value.size() + 1 || field.ends_with(' ');
+    has_other_name_ = has_other_name_ || !consists_of(name, kPlainName);
     return consists_of(name, kToken) && consists_of(field, kField) && take(name, value);
   }
 
@@ -140,7 +143,8 @@ class HeaderReader {
   bool says_keep_alive() const { return says_keep_alive_; }
   // uWebSockets closes a connection when the first Connection header has five letters.
   bool is_plain() const {
-    return !has_space_ && connections_ <= 1 && (!says_close_ || says_only_close_) && !has_five_;
+    return !has_space_ && !has_other_name_ && connections_ <= 1 &&
+           (!says_close_ || says_only_close_) && !has_five_;
   }
   // Host and Connection may be added, the others are passed on.
   size_t others() const { return others_; }
@@ -214,11 +218,13 @@ class HeaderReader {
   bool says_other_ = false;
   bool has_five_ = false;
   bool has_space_ = false;
+  bool has_other_name_ = false;
 };
 
-// plain_head() writes these itself, or not at all: HTTP/1.0 knows no upgrade (RFC 9110, 7.8).
+// plain_head() writes these itself, or not at all: HTTP/1.0 knows no upgrade (RFC 9110, 7.8), and
+// nothing that has another name is looked at.
 bool is_left_out(std::string_view name, bool http10) {
-  return is(name, "connection") ||
+  return !consists_of(name, kPlainName) || is(name, "connection") ||
          (http10 && (is(name, "upgrade") || is(name, "sec-websocket-key")));
 }
 

@@ -15,7 +15,7 @@
 
 namespace devlxd {
 
-struct Connection;
+class Connection;
 
 // Number of a running instance in the table. It is given to another instance only after the old one
 // has been removed and the last connection charged to it is gone.
