@@ -22,7 +22,7 @@ const limits = {
   'connections-unidentified': 4,
   'connections-per-uid': 3,
   'requests-per-second': 200,
-  'request-burst': 20,
+  'request-burst': 64,
   'stored-requests-per-second': 4,
   'state-writes-per-minute': 30,
   'pending-callers': 1,

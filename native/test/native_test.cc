@@ -354,7 +354,7 @@ void test_answers() {
 
 int tokens(RateLimiter& rates, Slot slot, uint64_t now) {
   int taken = 0;
-  for (; taken < 1000 && rates.has_token(slot, now); taken++) rates.charge(slot, now);
+  for (; taken < 1000 && rates.may_work(slot, now); taken++) rates.charge(slot, now);
   return taken;
 }
 
