@@ -18,7 +18,7 @@ export interface HoldReport {
   readonly errors: number;
   readonly mismatches: number;
   readonly messages: number;
-  /** with their frames' heads, and those of pings */
+  /** with the heads of their frames and of pings */
   readonly messageBytes: number;
   /** CLOCK_MONOTONIC */
   readonly firstMessageNanoseconds: number;

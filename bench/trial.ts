@@ -41,7 +41,7 @@ export interface Server extends Running {
 
 /** One that knows afterwards what it knew. */
 export interface Restartable extends Server {
-  /** the operator's socket */
+  /** the control socket */
   readonly control: string;
   /** Creates this many stopped instances. */
   store(count: number): Promise<void>;

@@ -95,7 +95,7 @@ export const trials: readonly Trial<Running>[] = [
   },
   {
     name: 'instances',
-    about: 'median of connect, GET /1.0, close, one at a time, when so many instances run',
+    about: 'median of connect, GET /1.0, close, one at a time, while this many instances run',
     unit: 'us',
     sides: [1, 10, 100, 1_000, 10_000].map((count) => devlxd({ name: `of ${count}`, neighbours: count - 1 })),
     reference: 'of 1',

@@ -183,7 +183,7 @@ function architecture() {
   return output('dpkg', ['--print-architecture']).trim();
 }
 
-/** Copies a part of the project; filter: of what is below it. Owner and mode do not depend on who builds. */
+/** Copies a part of the project; filter: of what is below it. Owner and mode do not depend on the user that builds. */
 function put(from, to, filter = () => true) {
   const target = join(stage, to);
   mkdirSync(dirname(target), { recursive: true });

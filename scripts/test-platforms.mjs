@@ -16,7 +16,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
-/** Who is who, what is answered, what is kept: each depends on Node, on the kernel's face or on SQLite. */
+/** Identity, answers, durability: each depends on Node, on the kernel's face or on SQLite. */
 const core = [
   'identity',
   'golden',

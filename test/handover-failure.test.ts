@@ -104,7 +104,7 @@ test('who is let in by the group of the control socket may not take over', asRoo
     const [program, ...options] = daemon.command(['--takeover']);
     const { status, stderr } = spawnSync(program, options, { encoding: 'utf8', uid, gid });
     assert.equal(status, 1);
-    assert.match(stderr, /only root and the user who runs devlxd may take over from it/);
+    assert.match(stderr, /only root and the user that runs devlxd may take over from it/);
     await daemon.create('c1');
   } finally {
     await daemon.remove();

@@ -14,7 +14,7 @@ class Doorman {
 
   explicit Doorman(Care care) : care_(care) {}
 
-  // False when the kernel does not say who is on the other side of fd.
+  // False when the kernel does not identify the peer of fd.
   bool knows(int fd);
 
  private:

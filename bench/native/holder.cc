@@ -52,9 +52,9 @@ HoldResult Holder::run() {
     return result_;
   }
   const uint64_t began = now();
-  while (!at_request_boundary() && !ended_ && !tally_.hopeless()) {
+  while (!is_settled() && !ended_ && !tally_.hopeless()) {
     open_some();
-    if (!at_request_boundary()) wait();
+    if (!is_settled()) wait();
   }
   result_.seconds = static_cast<double>(now() - began) / 1e9;
   printf("held %lu\n", result_.held);

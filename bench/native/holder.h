@@ -37,8 +37,8 @@ class Holder {
   Holder(const LoadOptions& options, Connect connect, Tally& tally);
 
   // Prints "held N" when every connection is held or has failed, "heard N" when as many messages
-  // have come as are held. A byte on standard input makes it forget those and print "forgot";
-  // returns when that ends.
+  // have come as are held. A byte on standard input makes it forget the messages and print
+  // "forgot"; returns when that ends.
   HoldResult run();
 
  private:
@@ -49,7 +49,7 @@ class Holder {
     bool held = false;
   };
 
-  bool at_request_boundary() const { return opened_ == connections_.size() && under_way_ == 0; }
+  bool is_settled() const { return opened_ == connections_.size() && under_way_ == 0; }
   void announce_heard();
   void forget_messages();
   void open_some();

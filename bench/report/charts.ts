@@ -23,7 +23,7 @@ function throughput(trials: readonly TrialResult[]): Chart | undefined {
   const sides = [...new Set(shown.flatMap((trial) => trial.sides.map(({ side }) => side)))];
   return {
     title: 'Requests a second',
-    text: 'GET /1.0 on so many kept connections, and on a new connection each (16 at a time). Longer is better.',
+    text: 'GET /1.0 on this many kept connections, and on a new connection each (16 at a time). Longer is better.',
     svg: draw({
       legend: { top: 0 },
       xAxis: { type: 'category', data: shown.map(({ name }) => name) },
@@ -47,7 +47,7 @@ function instances(trials: readonly TrialResult[]): Chart | undefined {
   });
   return {
     title: 'Latency against the number of instances',
-    text: 'One guest connects, asks GET /1.0 and closes, one at a time, while so many instances run. Flat is what it should be.',
+    text: 'One guest connects, asks GET /1.0 and closes, one at a time, while this many instances run. Flat is what it should be.',
     svg: draw({
       legend: { top: 0 },
       xAxis: { type: 'log', name: 'instances' },
@@ -63,7 +63,7 @@ function memory(trials: readonly TrialResult[]): Chart | undefined {
   const sides = [...new Set(held.flatMap((trial) => trial.sides.map(({ side }) => side)))];
   return {
     title: 'Memory against listeners',
-    text: 'Resident memory of the server with so many idle WebSocket listeners. Lower is better.',
+    text: 'Resident memory of the server with this many idle WebSocket listeners. Lower is better.',
     svg: draw({
       legend: { top: 0 },
       xAxis: { type: 'value', name: 'listeners' },

@@ -74,7 +74,7 @@ std::optional<pid_t> expected_pid(const std::string& text) {
   return std::nullopt;
 }
 
-// Who names a process chooses what stands before the last ")", and nothing of it may count.
+// A process chooses its own name, which ends at the last ")"; nothing of it may count.
 void check_name(const std::string& text) {
   const size_t first = text.find(')');
   if (first == std::string::npos) return;

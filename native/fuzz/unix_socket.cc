@@ -101,7 +101,7 @@ void converse(devlxd::fuzz::Steps& steps) {
   conversation.end();
 }
 
-// Nobody has such a name; one that is cut off might be somebody's.
+// No socket has such a name; a truncated one might be in use.
 void check_address(std::string_view text) {
   const std::string path = "@devlxd-fuzz\n" + std::string(text);
   const int expected = path.size() < sizeof sockaddr_un::sun_path ? ECONNREFUSED : ENAMETOOLONG;

@@ -190,7 +190,7 @@ void Gate::reap_inits() {
   for (int i = 0; i < count; i++) {
     const Slot slot = events[i].data.u32;
     exited.push_back(slot);
-    instances_.charge(slot);  // so that nobody is given this slot before everyone has heard of it
+    instances_.charge(slot);  // so that the slot is not reused before JavaScript has heard of it
     remove(slot);             // closes the pidfd, which leaves the epoll with it
   }
   on_init_exit_(exited);

@@ -39,12 +39,12 @@ struct GateCounters {
 // A connection with which another process goes on.
 struct HandoverConnection {
   OwnFd fd;
-  Slot slot;  // kNoSlot: it has been answered nothing yet, and is to be admitted anew
+  Slot slot;  // kNoSlot: nothing was answered; its caller is identified again
   bool root;
-  uint64_t start_ticks;  // for that
+  uint64_t start_ticks;  // of the caller, for that
 };
 
-// From accept(2) to uWebSockets: takes guests' connections in, finds out whose they are, and keeps
+// From accept(2) to uWebSockets: takes guests' connections in, identifies their callers, and keeps
 // count until they close.
 class Gate : private RequestPolicy {
  public:
@@ -65,7 +65,7 @@ class Gate : private RequestPolicy {
   // On none of them any more.
   void stop_listening();
 
-  // Holds a running init. Nobody is its guest before activate().
+  // Holds a running init. No caller belongs to it before activate().
   Registration add(pid_t pid);
   void activate(Slot slot);
 
@@ -88,12 +88,12 @@ class Gate : private RequestPolicy {
   void set_serves_nested(Slot slot, bool serves) { instances_.at(slot)->serves_nested = serves; }
   void set_serves_nonroot(Slot slot, bool serves) { instances_.at(slot)->serves_nonroot = serves; }
 
-  // Before this process ends: closes each connection on which nothing is under way, or, with keep,
-  // gives it away if the next process can go on with it. Those left over are to be asked for again.
+  // Before this process ends: closes idle connections or, with keep, returns the ones that the next
+  // process can serve. Call again for connections that were busy.
   std::vector<HandoverConnection> part(bool keep);
 
-  // Takes such a connection in, as one of this slot's instance: who it is was at_request_boundary
-  // when it was accepted. False: closed.
+  // Takes such a connection in, as one of this slot's instance: its caller was identified by the
+  // process that accepted it. False: closed.
   bool readmit(OwnFd fd, Slot slot, bool root);
 
   // To be called once for each request that reaches JavaScript.
@@ -163,7 +163,7 @@ class Gate : private RequestPolicy {
   IdentityMethod method_;
   GateLimits limits_;
   OnInitExit on_init_exit_;
-  AcceptClock clock_;  // for those that another process has accepted
+  AcceptClock clock_;  // for connections that another process has accepted
   NamespaceCache namespace_cache_;
   InstanceTable instances_;
   Bridge bridge_;
@@ -172,11 +172,11 @@ class Gate : private RequestPolicy {
   OwnFd exits_;  // epoll over the pidfds of all inits
   UvHandle<uv_poll_t> exits_poll_;
   Connection* without_instance_ =
-      nullptr;  // connections of nobodies, and of pending_callers given up
+      nullptr;  // connections of unidentified and of unregistered callers
   PendingCallers pending_;
   uint32_t connections_ = 0;   // adopted or detached, of everyone
-  uint32_t unregistered_ = 0;  // of these, those of unregistered callers
-  uint32_t unidentified_ = 0;  // of these, those of unidentified callers
+  uint32_t unregistered_ = 0;  // of these, by unregistered callers
+  uint32_t unidentified_ = 0;  // of these, by unidentified callers
   std::unordered_map<uid_t, uint32_t> unidentified_by_uid_;
   std::vector<Slot> slots_with_hits_;   // each once
   Connection* drain_cursor_ = nullptr;  // where part() goes on

@@ -49,7 +49,7 @@ void Gate::part_from(Connection* first, bool keep, std::vector<HandoverConnectio
     if (backed_up || connection.is_throttled()) continue;
     const Caller& caller = connection.caller;
     const bool instance = caller.kind == CallerKind::kInstance;
-    // A number that was known when the connection was accepted may be another process's by now.
+    // The pid may have been reused since the accept.
     const bool known = instance || method_ != IdentityMethod::kProcfs;
     const int fd = bridge_.fd_of(connection);
     if (keep && known && connection.is_idle(backed_up)) {

@@ -12,7 +12,7 @@ namespace devlxd {
 // options, metrics and log lines follow from these.
 enum class Limit : uint8_t {
   kConnectionsPerInstance,   // 0 as a number means: no limit, here and below
-  kConnectionsNonroot,       // of these, of users other than root who will only hear 401
+  kConnectionsNonroot,       // of these, of users other than root, which only get 401
   kConnections,              // of all callers together
   kConnectionsUnregistered,  // of callers of no instance that were told so
   kConnectionsUnidentified,  // of callers that cannot be identified

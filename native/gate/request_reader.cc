@@ -6,7 +6,7 @@
 namespace devlxd {
 namespace {
 
-// Who has sent more than that ahead is no client that waits for answers.
+// A client that sends more than that ahead does not wait for answers.
 constexpr size_t kMostAhead = 64 * 1024;
 
 // Of one connection in one turn of the loop; what is left waits for the next turn.

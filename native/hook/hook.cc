@@ -102,8 +102,8 @@ int run(const Options& options) {
   return complaint ? complain(options, *complaint) : 0;
 }
 
-// A runtime may have closed them, and the next file opened would take what is said to them; and
-// what is said to a pipe that nobody reads any more must not end this process.
+// A runtime may have closed them, and the next file opened would receive what is written
+// to them; and a write to a pipe without a reader must not end this process.
 void open_standard_streams() {
   int fd = open("/dev/null", O_RDWR);
   while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_RDWR);

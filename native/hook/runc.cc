@@ -28,7 +28,7 @@ void warn(const std::string& sentence) {
   syslog(LOG_WARNING, "%s", sentence.c_str());
 }
 
-// This program's own file, and those beside it.
+// This program's own file, and the files beside it.
 std::string own_path() {
   char path[PATH_MAX];
   const ssize_t size = readlink("/proc/self/exe", path, sizeof path);

@@ -15,7 +15,7 @@ struct RuncArguments {
   std::optional<std::string> bundle;    // of a container that is created
 };
 
-// Those before the subcommand that begin with --devlxd- are ours, the others pass through. Options
+// Options before the subcommand that begin with --devlxd- are ours, others pass through. Options
 // are read as the runtimes read them: with one hyphen or two, the value behind "=" or as the next
 // word, before or behind the container's id.
 RuncArguments parse_runc_arguments(const std::vector<std::string>& words);

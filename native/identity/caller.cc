@@ -83,7 +83,7 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
   slot = instances.find(space.id);
   if (slot == kNoSlot) {
     slot = climb(space, instances, ids);
-    // At once: to be held like a stranger would let a container inside crowd out the others.
+    // At once: if it were pending, a container inside could crowd out the others.
     if (slot != kNoSlot && !instances.at(slot)->serves_nested) return caller;
   }
   if (slot != kNoSlot) {

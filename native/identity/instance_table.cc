@@ -21,7 +21,7 @@ RegisterOutcome outcome_of(NamespaceOutcome outcome) {
   return RegisterOutcome::kFailed;
 }
 
-// A zombie still answers, but it is nobody's init any more.
+// A zombie can still be signalled, but its instance has ended.
 bool has_exited(int pidfd) {
   pollfd exited = {pidfd, POLLIN, 0};
   return poll(&exited, 1, 0) != 0;

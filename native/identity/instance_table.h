@@ -31,8 +31,8 @@ struct Instance {
   uint64_t namespace_id = 0;
   uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
   uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
-  uint32_t nonroot = 0;         // of those that uSockets owns, the ones of other users than root
-  Connection* first = nullptr;  // of those, the ones that uSockets owns now
+  uint32_t nonroot = 0;         // owned by uSockets, of users other than root
+  Connection* first = nullptr;  // list of the connections that uSockets owns
   LimitHits hits;               // since the instance was started, as is cache_hits
   uint64_t cache_hits = 0;      // requests answered from the response cache
   bool running = false;

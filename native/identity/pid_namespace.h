@@ -32,7 +32,7 @@ struct PidNamespace {
 enum class NamespaceOutcome {
   kOpened,
   kGone,    // the process was reaped
-  kDenied,  // it belongs to a user whom we may not inspect
+  kDenied,  // we may not inspect processes of its user
   kFailed,  // anything else, in Failure
 };
 
@@ -42,7 +42,7 @@ NamespaceOutcome open_pid_namespace(IdentityMethod method, int pidfd, pid_t pid,
                                     PidNamespace& result, Failure& failure);
 
 // The id of an open namespace: NS_GET_ID where there is one (64 bits, never reused), else the inode
-// number (unique as long as somebody holds the namespace). 0 on failure.
+// number (unique as long as the namespace is held). 0 on failure.
 uint64_t namespace_id(int fd);
 
 // The namespace around this one; false at our own, which ends every climb (EPERM, ioctl_ns(2)).

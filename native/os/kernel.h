@@ -32,7 +32,7 @@ struct Failure {
 inline int pidfd_open(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
 
 // True until the process has been reaped: a zombie can still be signalled, and until it is reaped
-// its pid number belongs to nobody else.
+// its pid number is not reused.
 inline bool not_reaped(int pidfd) {
   return syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0) == 0 || errno == EPERM;
 }

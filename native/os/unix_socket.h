@@ -33,7 +33,7 @@ OwnFd connect_unix(const std::string& path, Failure& failure);
 Failure send_message(int socket, std::string_view bytes, const std::vector<int>& descriptors,
                      int wait_milliseconds = kSendTimeoutMilliseconds);
 
-// Blocks until the next message, at most for this time (-1: for ever), then fails with ETIMEDOUT.
+// Blocks until the next message, at most for this time (-1: no limit), then fails with ETIMEDOUT.
 // Never call it on the event loop.
 Message receive_message(int socket, int wait_milliseconds = -1);
 

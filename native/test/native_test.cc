@@ -60,7 +60,7 @@ OwnFd listen_at(const std::string& path) {
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path.c_str());
   OwnFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   CHECK(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  CHECK(chmod(path.c_str(), 0666) == 0);  // a guest's root is nobody in particular here
+  CHECK(chmod(path.c_str(), 0666) == 0);  // a guest's root is an unprivileged user here
   const timeval patience = {10, 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   CHECK(listen(fd.get(), 16) == 0);
@@ -169,20 +169,20 @@ void test_identity(IdentityMethod path, const std::string& socket_path) {
     OwnFd connection(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
     CHECK(connection.valid());
 
-    Caller stranger = identify(connection.get(), path, instances, {clock}, known);
-    CHECK(stranger.kind == CallerKind::kUnregistered);
-    CHECK(stranger.pid == guest);
-    CHECK(owner_of(*stranger.chain, instances) == kNoSlot);
+    Caller unregistered = identify(connection.get(), path, instances, {clock}, known);
+    CHECK(unregistered.kind == CallerKind::kUnregistered);
+    CHECK(unregistered.pid == guest);
+    CHECK(owner_of(*unregistered.chain, instances) == kNoSlot);
 
     const Registration made = instances.add(path, guest);
     CHECK(made.outcome == RegisterOutcome::kRegistered);
     CHECK(instances.add(path, guest).outcome == RegisterOutcome::kTaken);
     CHECK(instances.add(path, getpid()).outcome == RegisterOutcome::kOwnNamespace);
-    CHECK(owner_of(*stranger.chain, instances) == kNoSlot);
+    CHECK(owner_of(*unregistered.chain, instances) == kNoSlot);
     instances.activate(made.slot);
-    CHECK(owner_of(*stranger.chain, instances) == made.slot);
-    assign_instance(stranger, made.slot, instances);
-    CHECK(stranger.root);
+    CHECK(owner_of(*unregistered.chain, instances) == made.slot);
+    assign_instance(unregistered, made.slot, instances);
+    CHECK(unregistered.root);
 
     Caller caller = identify(connection.get(), path, instances, {clock}, known);
     CHECK(caller.kind == CallerKind::kInstance && caller.slot == made.slot && caller.root);
@@ -201,7 +201,7 @@ void test_identity(IdentityMethod path, const std::string& socket_path) {
     instances.discharge(made.slot);
     instances.remove(other.slot);
     const OwnFd late(accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    CHECK(late.valid());  // taken before its guest ends: else nobody may have connected
+    CHECK(late.valid());  // taken before its guest ends: else it may not have connected
     end(next);
   }
   CHECK(open_descriptors() == before);
@@ -217,8 +217,8 @@ pid_t spawn_nested_connecting_guest(const std::string& path) {
   for (;;) pause();
 }
 
-// A process that has called before is found again by its pidfd: as one of whatever its namespace is
-// by now.
+// A process that has called before is found again by its pidfd, as a caller of the instance that
+// its namespace belongs to now.
 void test_known_process(const std::string& socket_path) {
   unlink(socket_path.c_str());
   const OwnFd listening = listen_at(socket_path);
@@ -331,7 +331,7 @@ void test_answers() {
   CHECK(answers.find(3, "A").empty() && answers.find(3, "").empty());
   answers.keep(3, "long", head, std::string(5000, 'x'));
   CHECK(answers.find(3, "long").empty());
-  // Beyond its share an instance starts anew; others keep theirs.
+  // Beyond its share the cache of an instance is emptied; others keep theirs.
   answers.keep(4, "a", head, "four");
   for (int i = 0; i < 100; i++) answers.keep(3, "more" + std::to_string(i), head, "x");
   CHECK(answers.find(3, "a").empty() && !answers.find(3, "more99").empty());
@@ -365,7 +365,7 @@ void test_rates() {
   rates.reset(0);
   CHECK(tokens(rates, 0, now) == 20 && tokens(rates, 0, now + 100) == 1);
   CHECK(tokens(rates, 7, now) == 20);  // a slot that was never reset
-  // Lifted: who had none left goes on at once. Whose slot it is then owes nothing.
+  // Lifted: an empty bucket lets requests pass at once. The next user of the slot owes nothing.
   for (int i = 0; i < kAny; i++) rates.charge(1, now + 100);
   rates.set(0, 20);
   CHECK(tokens(rates, 0, now + 100) == kAny);
@@ -376,7 +376,7 @@ void test_rates() {
   now += 60'000;
   rates.set(10, 5);
   for (const Slot slot : {0, 1, 7}) CHECK(tokens(rates, slot, now) == 5);
-  // Faster for who waits; a larger burst is not given to who has just used up the smaller one.
+  // Faster for a waiting request; a larger burst does not fill a bucket that was just emptied.
   rates.set(100, 50);
   CHECK(tokens(rates, 0, now) == 0 && tokens(rates, 0, now + 100) == 10);
   CHECK(tokens(rates, 0, now + 60'000) == 50);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { output } from './output.mjs';
 
-/** Who is named as maintainer, as Debian's own tools have it. */
+/** The maintainer, from the variables that Debian's own tools read. */
 export function maintainer() {
   const { DEBFULLNAME: name = 'devlxd', DEBEMAIL: address = 'devlxd@localhost' } = process.env;
   return `${name} <${address}>`;

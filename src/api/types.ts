@@ -186,7 +186,7 @@ export type LifecycleEvent = HostEventOf<
     readonly source: string;
     /** of a rename: old_name */
     readonly context: Readonly<Record<string, string>>;
-    /** none: nobody, such as for an init that exited */
+    /** none: no request caused it, such as an init that exited */
     readonly requestor?: { readonly username: string; readonly protocol: string; readonly address: string };
   }
 >;

@@ -48,7 +48,7 @@ export interface Sorted {
   readonly leftOut: readonly string[];
 }
 
-/** The fields of an instance or a profile that are to be set, and those that LXD shows besides. */
+/** The fields of an instance or a profile that are to be set, and further ones that LXD shows. */
 export function sorted(kind: 'instance' | 'profile' | 'file', fields: Fields): Sorted {
   const unused = { instance: unusedOfInstances, profile: unusedOfProfiles, file: unusedSections }[kind];
   const entries = Object.entries(fields);

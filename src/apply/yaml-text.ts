@@ -1,7 +1,7 @@
 import { type Document, isNode, LineCounter, parseDocument, visit } from 'yaml';
 import { OptionError } from '../config/options.js';
 
-/** Tags that Go's reader takes for a value that is to be a string, besides those that make one of it. */
+/** Tags that Go's reader takes for a value that is to be a string, besides tags that make a string of it. */
 const knownTag = /^(?:!|tag:yaml\.org,2002:(?:str|int|float|bool|null|binary|timestamp|map|seq|merge))$/;
 
 /** What Go's reader leaves as the empty string. */

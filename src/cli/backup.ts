@@ -14,7 +14,7 @@ export function addBackup(program: Command): void {
     .addHelpText(
       'after',
       `
-It has instances with their events, profiles, projects and what is known of images, but not the images' files: those
+It has instances with their events, profiles, projects and what is known of images, but not the images' files: they
 are in DIR/images of --state-dir, and never change.
 
 Examples:

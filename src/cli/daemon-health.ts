@@ -72,21 +72,21 @@ function watchdog(of: Value): Finding {
   const seconds = of('devlxd_watchdog_interval_seconds');
   const value = seconds === 0 ? 'none' : `${seconds} s`;
   const well =
-    seconds === 0 ? 'nobody restarts a daemon that hangs; systemd would' : 'systemd restarts a daemon that hangs';
+    seconds === 0 ? 'a daemon that hangs is not restarted; systemd would' : 'systemd restarts a daemon that hangs';
   return finding('watchdog', value, true, well, '');
 }
 
 function openFiles(of: Value): Finding {
   const [open, most] = [of('process_open_fds'), of('process_max_fds')];
   const otherwise =
-    'newcomers are dropped when none is left: raise LimitNOFILE= of the unit; `devlxd top` says who has most';
+    'newcomers are dropped when none is left: raise LimitNOFILE= of the unit; `devlxd top` shows which instance has most';
   return finding('descriptors in use', `${open} of ${most}`, open < most * fullShare, 'there is room', otherwise);
 }
 
 function connections(of: Value): Finding {
   const [open, most] = [of('devlxd_connections'), of('devlxd_connections_max')];
   const otherwise =
-    'newcomers are refused when it is full: raise LimitNOFILE= of the unit; `devlxd top` says who has most';
+    'newcomers are refused when it is full: raise LimitNOFILE= of the unit; `devlxd top` shows which instance has most';
   return finding('connections', `${open} of ${most}`, open < most * fullShare, 'of guests, open now', otherwise);
 }
 

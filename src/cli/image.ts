@@ -95,7 +95,7 @@ function addImageList(image: Command): void {
   const command = image
     .command('list')
     .description('show all images')
-    .option('--filter <clauses>', 'those that it is true of; docs/host-api.md')
+    .option('--filter <clauses>', 'only images that match; docs/host-api.md')
     .addOption(formatOption())
     .addHelpText(
       'after',

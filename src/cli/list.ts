@@ -35,7 +35,7 @@ export function addList(program: Command): void {
   const command = program
     .command('list')
     .description('show all instances')
-    .option('--filter <clauses>', 'those that it is true of; docs/host-api.md')
+    .option('--filter <clauses>', 'only instances that match; docs/host-api.md')
     .option('--all-projects', 'of all projects')
     .option('--columns <names>', `${columnNames.join(', ')}, or keys such as user.role`)
     .option('--sort <column>', 'by what; -pid: the other way round')
@@ -86,7 +86,7 @@ function orderOf(given: string): (a: InstanceWithState, b: InstanceWithState) =>
   return (a, b) => sign * compare(value(a), value(b));
 }
 
-/** Those that an operator has set. */
+/** Keys that an operator has set. */
 function ownKeys(config: Readonly<Record<string, string>>): string[] {
   return Object.keys(config).filter((key) => !key.startsWith('volatile.'));
 }

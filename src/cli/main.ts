@@ -9,7 +9,7 @@ import { checkWords } from './words.js';
 /** Exit codes: 0 done, 1 it did not work, 2 the command line is wrong. */
 const exitCodes = { failed: 1, usage: 2 } as const;
 
-// Whoever reads has had enough: `devlxd monitor | head`.
+// The reader of the pipe has ended: `devlxd monitor | head`.
 process.stdout.on('error', (error) => {
   if ('code' in error && error.code === 'EPIPE') process.exit(0);
   throw error;

@@ -38,7 +38,7 @@ export function manualPage(program: Command): string {
     ),
     '.SH FILES',
     ...tagged('/run/devlxd/control.sock', 'for operators'),
-    ...tagged('/run/devlxd/guest/sock', 'for guests, who see it as /dev/lxd/sock'),
+    ...tagged('/run/devlxd/guest/sock', 'for guests, which see it as /dev/lxd/sock'),
     ...tagged('/var/lib/devlxd', 'the store, and the images'),
     ...tagged('/etc/devlxd/devlxd.env', 'the options of devlxd as systemd starts it; SIGHUP has them read again'),
     '.SH SEE ALSO',
@@ -74,12 +74,12 @@ function optionsOf({ options }: Command): string[] {
 }
 
 function optionText({ description, argChoices, defaultValue, long }: Option): string {
-  // What the run directory is by default depends on who asks; docs/options.md says so.
+  // What the run directory is by default depends on the user; docs/options.md says so.
   const byDefault = defaultValue === undefined || long === '--run-dir' ? '' : ` (default: ${String(defaultValue)})`;
   return `${description}${argChoices === undefined ? '' : `: ${argChoices.join(', ')}`}${byDefault}`;
 }
 
-/** What --help shows below everything else: commander gives it to whoever asks for the event. */
+/** What --help shows below everything else: commander gives it to listeners of the event. */
 function examplesOf(command: Command, heading: string): string[] {
   let text = '';
   (command as unknown as EventEmitter).emit('afterHelp', {

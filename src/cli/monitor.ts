@@ -30,7 +30,7 @@ export function addMonitor(program: Command): void {
         .choices(['lines', 'json', 'yaml'])
         .default('lines'),
     )
-    .option('--count <number>', 'end after so many', countOf)
+    .option('--count <number>', 'end after this many events', countOf)
     .addHelpText(
       'after',
       `

@@ -35,7 +35,7 @@ function addProfileList(profile: Command): void {
   const command = profile
     .command('list')
     .description('show all profiles')
-    .option('--filter <clauses>', 'those that it is true of; docs/host-api.md')
+    .option('--filter <clauses>', 'only profiles that match; docs/host-api.md')
     .addOption(formatOption())
     .addHelpText('after', '\nExample:\n  devlxd profile list --format csv');
   command.action((options: { filter?: string }) =>
@@ -48,7 +48,7 @@ function addProfileList(profile: Command): void {
 function addProfileShow(profile: Command): void {
   const command = profile
     .command('show')
-    .description('show one profile, and who uses it')
+    .description('show one profile, and the instances that use it')
     .argument('<profile>', 'profile')
     .addOption(formatOption('yaml'))
     .addHelpText('after', '\nExample:\n  devlxd profile show web');

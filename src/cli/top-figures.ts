@@ -19,7 +19,7 @@ export interface InstanceFigures {
 
 const ofInstance = /^devlxd_instance_(.+?)(?:_total)?$/;
 
-/** text: the metrics, with those of each instance; at: when they were asked for */
+/** text: the metrics, per instance as well; at: when they were asked for */
 export function figuresOf(text: string, at: number): Figures {
   const totals = new Map<string, number>();
   const values = new Map<string, { project: string; instance: string; values: Record<string, number> }>();

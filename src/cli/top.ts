@@ -28,7 +28,7 @@ export function addTop(program: Command): void {
     .command('top')
     .description('show what the guests of each running instance do, the busiest first')
     .option('--interval <seconds>', 'between two looks', secondsOf, 2)
-    .option('--count <number>', 'end after so many looks; one when this is no terminal', countOf)
+    .option('--count <number>', 'end after this many looks; one when this is no terminal', countOf)
     .addOption(formatOption())
     .addHelpText(
       'after',

@@ -1,7 +1,7 @@
 /** The daemon has answered that it will not, or cannot; the message is its own sentence. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
-  /** of HTTP: 400 what was sent is wrong, 404 not found, 409 exists already, 412 somebody else was faster, ... */
+  /** of HTTP: 400 what was sent is wrong, 404 not found, 409 exists already, 412 changed in the meantime, ... */
   readonly status: number;
 
   constructor(status: number, sentence: string) {
@@ -10,7 +10,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Nobody answers: no daemon, no permission, or it went away in the middle. What was asked for may have been done. */
+/** No answer: no daemon, no permission, or it went away in the middle. What was asked for may have been done. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   /** of the operating system: ENOENT, ECONNREFUSED, EACCES, ECONNRESET, ... */
@@ -26,5 +26,5 @@ export class ConnectionError extends Error {
 const sentences: ReadonlyMap<string, (path: string) => string> = new Map([
   ['ENOENT', (path) => `No devlxd runs here: there is no ${path}.`],
   ['ECONNREFUSED', (path) => `No devlxd listens on ${path}.`],
-  ['EACCES', (path) => `You may not use ${path}; it is for root and for the user who runs the daemon.`],
+  ['EACCES', (path) => `You may not use ${path}; it is for root and for the user that runs the daemon.`],
 ]);

@@ -19,7 +19,7 @@ export class Collection<Shown extends Written, Written extends object> {
   readonly #fields: readonly (keyof Written)[];
   readonly #inProject: boolean;
 
-  /** fields: those that can be written */
+  /** fields: only ones that can be written */
   constructor(requests: Requests, collection: string, fields: readonly (keyof Written)[], inProject = true) {
     this.requests = requests;
     this.#collection = collection;
@@ -62,7 +62,7 @@ export class Collection<Shown extends Written, Written extends object> {
   }
 
   /**
-   * Reads, changes and replaces; what change leaves out stays. When somebody else has changed it in between, all
+   * Reads, changes and replaces; what change leaves out stays. When it was changed in between, all
    * of it is done again. @throws ApiError 400 with the field that is wrong, 404, 412 when it was outrun five times
    */
   async edit(name: string, change: (before: Shown) => Partial<Written>): Promise<void> {

@@ -48,7 +48,7 @@ export class Connection {
   readonly #connect: Connect;
   readonly #kept: OneConnection;
 
-  /** open: for who has the connection from elsewhere */
+  /** open: gives a connection that was made elsewhere */
   constructor(path: string, open: Connect = () => connect(path)) {
     this.path = path;
     this.#connect = open;

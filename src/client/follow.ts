@@ -22,7 +22,7 @@ export interface Followed<Event> {
 }
 
 /**
- * Events until the iteration is ended; a connection that is lost is made anew.
+ * Events until the iteration is ended; after a lost connection it reconnects.
  * @throws what the first connection fails with; later ApiError only, when the daemon does not want to be followed
  */
 export async function* follow<Event>({

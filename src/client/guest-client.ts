@@ -9,7 +9,7 @@ import { pathOf } from './requests.js';
 export interface GuestOptions {
   /** /dev/lxd/sock */
   readonly socketPath?: string;
-  /** for who reaches it another way */
+  /** to reach it another way */
   readonly connect?: Connect;
 }
 
@@ -122,10 +122,10 @@ export class GuestClient {
   }
 
   /**
-   * What changes, in order. A connection that is lost is made anew and what was missed is replayed: each event is
+   * What changes, in order. After a lost connection the client reconnects, and what was missed is replayed: each event is
    * heard exactly once, also over a restart of the daemon.
-   * @throws ApiError 410, when more was missed than the host keeps (256 events): read everything anew, then listen
-   * anew; 403, when the host has switched the API off. ConnectionError, when there is no socket at the start
+   * @throws ApiError 410, when more was missed than the host keeps (256 events): read everything again, then listen
+   * again; 403, when the host has switched the API off. ConnectionError, when there is no socket at the start
    */
   events({ types, since, signal }: GuestEventsOptions = {}): AsyncGenerator<GuestEvent, void, void> {
     // Host and guest have the same clock. What comes after this moment is missed when the connection is lost before

@@ -25,7 +25,7 @@ import { envelopeOf, type Method, type Progress, Requests } from './requests.js'
 export interface HostOptions {
   /** that is meant where none is named; `default` */
   readonly project?: string;
-  /** for who reaches the control socket another way */
+  /** to reach the control socket another way */
   readonly connect?: Connect;
 }
 
@@ -68,7 +68,7 @@ export class HostClient {
     return this.#requests.request<ServerInfo>('GET', '/1.0');
   }
 
-  /** Prometheus's text format; docs/metrics.md. perInstance: those that name instances */
+  /** Prometheus's text format; docs/metrics.md. perInstance: the metrics that name instances */
   async metrics({ perInstance = false }: { readonly perInstance?: boolean } = {}): Promise<string> {
     const path = perInstance ? '/1.0/metrics?per=instance' : '/1.0/metrics';
     const answer = await this.#requests.connection.ask({ method: 'GET', path });
@@ -103,7 +103,7 @@ export class HostClient {
 
   /**
    * What happens on the host, in order. After a reconnection, which is automatic, a `reconnected` event says that
-   * some may be missing: what was known must be read anew.
+   * some may be missing: read the state again.
    * @throws ApiError, ConnectionError when there is no daemon at the start
    */
   events({ types, allProjects, signal }: HostEventsOptions = {}): AsyncGenerator<HostEvent, void, void> {

@@ -1,7 +1,7 @@
 import type { Operation } from '../api/types.js';
 import { pathOf, type Requests } from './requests.js';
 
-/** /1.0/operations: those that run, and those that ended less than a minute ago. */
+/** /1.0/operations: operations that run, or ended less than a minute ago. */
 export class OperationList {
   readonly #requests: Requests;
 

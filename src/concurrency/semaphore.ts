@@ -1,6 +1,6 @@
 import { exceeds } from '../limits/limits.js';
 
-/** Lets so many in at a time; the others wait, in the order of their coming. */
+/** FIFO semaphore. */
 export class Semaphore {
   readonly #most: () => number;
   readonly #waiting: (() => void)[] = [];
@@ -11,12 +11,12 @@ export class Semaphore {
     this.#most = most;
   }
 
-  /** Nobody is in, and nobody waits. */
+  /** Nothing runs and nothing waits. */
   get idle(): boolean {
     return this.#inside === 0;
   }
 
-  /** Who comes now has to wait. */
+  /** The next one has to wait. */
   get full(): boolean {
     return exceeds(this.#most(), this.#inside + 1);
   }
@@ -33,10 +33,10 @@ export class Semaphore {
     }
   }
 
-  /** Lets in those who wait and need not. */
+  /** Starts waiting work for which there is room, such as after a higher limit. */
   admit(): void {
     while (this.#waiting.length > 0 && !this.full) {
-      this.#inside++; // at once, so that nobody comes in between
+      this.#inside++; // at once, so that nothing else takes the place
       this.#waiting.shift()?.();
     }
   }

@@ -13,7 +13,7 @@ export interface Changes {
   readonly needRestart: readonly string[];
 }
 
-/** Applies new settings to those of a running daemon, where that is possible. */
+/** Applies new settings to a running daemon, where that is possible. */
 export function applySettings(settings: Settings, next: Settings): Changes {
   const names = allOptions().map(([name]) => name);
   const different = names.filter((name) => !isDeepStrictEqual(said(settings, name), said(next, name)));

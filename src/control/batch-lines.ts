@@ -7,7 +7,7 @@ import type { Report } from './operations.js';
 
 /** What one line asks for, checked as far as it can be on its own. */
 export interface Step {
-  /** Is everything as whoever asks believes it to be? Asked before any step is taken. @throws Fault etag-mismatch */
+  /** Compares entity tags, before any step is taken. @throws Fault etag-mismatch */
   readonly check?: Work;
   readonly run: Work;
 }

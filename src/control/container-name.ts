@@ -5,7 +5,7 @@ import { isInstanceName } from '../instances/validate.js';
 /** Begins the name of an instance that could not have the container's own. */
 const prefix = 'x--';
 const longestName = 63;
-/** 128 bits: nobody finds two names that have the same. */
+/** 128 bits: no two names with the same digest can be found. */
 const digestLength = 32;
 /** Of a generated id, as much as docker and podman show. */
 const shownId = 12;

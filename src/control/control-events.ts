@@ -14,7 +14,7 @@ export interface Interest {
   readonly project: string | undefined;
 }
 
-/** Who follows the host. */
+/** A client that follows the events of the host. */
 export interface HostListener {
   readonly interest: Interest;
   /** Sends, or queues up to its backlog limit; beyond it the listener ends itself. */
@@ -23,7 +23,7 @@ export interface HostListener {
 }
 
 /**
- * The events of the host, in LXD's shape (doc/events.md), to all who follow them, in the order in which they
+ * The events of the host, in LXD's shape (doc/events.md), to all listeners, in the order in which they
  * happened: lifecycle events in that of the durable writes.
  */
 export class ControlEvents {

@@ -5,7 +5,7 @@ import type { Credentials } from '../gate/gate.js';
 import { duplicate } from '../gate/unix-socket.js';
 import type { Requestor } from '../model/changes.js';
 
-/** A connection, and who has opened it, as LXD says it of its own socket. */
+/** A connection with the uid and pid of its peer, named as LXD names callers of its own socket. */
 export class ControlSocket extends Socket {
   readonly fd: number;
   readonly uid: number;

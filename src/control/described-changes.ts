@@ -11,7 +11,7 @@ export interface Described {
   readonly profiles?: readonly { readonly name: string }[];
 }
 
-/** An event tells of so many changes, and of so many characters of a value: both may be large. */
+/** The most changes that an event describes, and the most characters of a value: both may be large. */
 const mostChanges = 20;
 const longestValue = 60;
 

@@ -22,7 +22,7 @@ export async function findInit(init: Init): Promise<number> {
   }
 }
 
-/** Is it not there, a zombie, or another process by now? Whether it has ended, only its pidfd knows: the gate's. */
+/** Is it missing, a zombie, or another process that has its pid? That it has ended, only the gate's pidfd proves. */
 export function seemsGone({ pid, startTicks }: Run): boolean {
   const stat = textOf(`/proc/${pid}/stat`);
   // Fields 3 and 22 of proc(5); the second may hold anything.

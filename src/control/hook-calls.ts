@@ -9,7 +9,7 @@ import { pidOf, type Told, wordsOf } from './hook-words.js';
 export interface HookCall {
   /** its words, after that of the runtime */
   readonly arguments: readonly string[];
-  /** those of its environment that runtimes set */
+  /** the variables of its environment that runtimes set */
   readonly environment: Readonly<Record<string, string>>;
   /** its standard input */
   readonly input: string;

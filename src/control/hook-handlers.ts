@@ -97,7 +97,7 @@ export class HookHandlers {
     );
   }
 
-  /** For the first; those after it are many, and the same. */
+  /** Once: the same sentence would come with every container. */
   #sayOnce(fields: object, sentence: string): void {
     if (this.#said.has(sentence)) return;
     this.#said.add(sentence);

@@ -150,7 +150,7 @@ function writable(image: Image) {
 /** What LXD's clients say of an image in headers; X-LXD-cached is devlxd's own. */
 function detailsOf(headers: Headers): Pick<Image, 'filename' | 'public' | 'cached' | 'properties'> {
   return {
-    // A header's characters are bytes; those of a name are UTF-8.
+    // A header's characters are bytes, and a name is UTF-8.
     filename: Buffer.from(String(headers['x-lxd-filename'] ?? ''), 'latin1').toString('utf8'),
     public: isTrue(headers, 'x-lxd-public'),
     cached: isTrue(headers, 'x-lxd-cached'),

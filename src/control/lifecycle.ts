@@ -21,7 +21,7 @@ export interface Lifecycle {
   readonly context: Readonly<Record<string, string>>;
 }
 
-/** What a durable change is for those who follow the host: mostly one thing, now and then two, or nothing. */
+/** The lifecycle events of a durable change: mostly one, sometimes two or none. */
 export function lifecycleOf(change: Written): Lifecycle[] {
   if (change.kind === 'instance') return instanceLifecycle(change);
   if (change.kind === 'profile') return profileLifecycle(change);

@@ -43,7 +43,7 @@ function need(name: string): string {
   throw new Fault('not-found', `The host has no network interface "${name}"`);
 }
 
-/** Without /sys those that have an address. */
+/** Without /sys: the interfaces that have an address. */
 function namesOfInterfaces(): string[] {
   try {
     return readdirSync(directory).sort();

@@ -106,7 +106,7 @@ interface Events {
   changed: [Operation];
 }
 
-/** The operations that run, and those that ended a moment ago. */
+/** The operations that run, or ended a moment ago. */
 export class Operations extends EventEmitter<Events> {
   readonly #operations = new Map<string, Operation>();
 

@@ -19,7 +19,7 @@ export async function send(response: ServerResponse, reply: ControlReply): Promi
   }
   if (reply.kind === 'stream') {
     response.writeHead(200, { 'Content-Type': reply.type, 'Content-Length': reply.length });
-    await pipeline(reply.stream, response).catch(() => undefined); // who leaves is not told
+    await pipeline(reply.stream, response).catch(() => undefined); // a client that has left gets no error
     return;
   }
   if (reply.kind === 'async') {
@@ -32,7 +32,7 @@ export async function send(response: ServerResponse, reply: ControlReply): Promi
   write(response, reply.location === undefined ? 200 : 201, syncEnvelope(reply.metadata));
 }
 
-/** An operator who stops reading, or leaves, ends the export; there is nobody to tell. */
+/** A client that stops reading, or leaves, ends the export; no error can reach it. */
 async function sendDownload(
   response: ServerResponse,
   download: Download,

@@ -25,7 +25,7 @@ export function handoverFromManager(environment: Environment = process.env): Han
   const connections: HandoverConnection[] = [];
   if (pid !== String(process.pid)) return { sockets, bound, connections };
   const given = names.split(':');
-  // Before any is touched: what nobody has passed may be Node's own.
+  // Before any is touched: a descriptor that was not passed may be Node's own.
   if (given.length < Number(count))
     throw new Fault('bad-socket', `The service manager passed ${count} sockets, but ${given.length} names.`);
   for (let i = 0; i < Number(count); i++) {

@@ -42,7 +42,7 @@ export async function spawnGuest(socketPath: string, onLine: (line: string) => v
 }
 
 /**
- * A guest of root is mapped to uids that own nothing on the host. Where those may not run this Node (nvm in /root,
+ * A guest of root is mapped to uids that own nothing on the host. Where these uids may not run this Node (nvm in /root,
  * say), the guest keeps the host's root instead.
  */
 function idmapOptions(): string[] {

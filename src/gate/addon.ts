@@ -85,7 +85,7 @@ interface Addon {
   stopReading(fd: number): void;
   connectUnix(path: string): number | Failure;
   sendMessage(socket: number, text: string, descriptors: readonly number[], waitMilliseconds: number): Failure;
-  /** waitMilliseconds: -1: for ever */
+  /** waitMilliseconds: -1: no limit */
   receiveMessage(socket: number, waitMilliseconds: number): Promise<NativeMessage>;
   notifyManager(path: string, text: string, descriptors: readonly number[], waitMilliseconds: number): Failure;
   sendFile(socket: number, file: number, offset: number, length: number): Promise<NativeSent>;

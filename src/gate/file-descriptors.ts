@@ -28,7 +28,7 @@ export function openDescriptors(): number {
 /** What loading a few modules, or reading a few files, takes at a time. */
 const spareDescriptors = 16;
 
-/** Descriptors that are kept, so that there are some for an operator who asks what is wrong when none is left. */
+/** Spare descriptors: with none left, an operator can still ask what is wrong. */
 export class SpareDescriptors {
   #kept: number[] = [];
   #borrowers = 0;

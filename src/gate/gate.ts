@@ -58,14 +58,14 @@ export interface Registration {
   readonly namespace: string;
   /** host uid to which the instance's uid 0 maps */
   readonly rootUid: number;
-  /** start of init, clock ticks since boot: with the pid and the boot id it names one process for ever */
+  /** start of init, clock ticks since boot: with the pid and the boot id it names one process, never reused */
   readonly startTicks: number;
 }
 
-/** A connection that is given away; whoever gets it closes the descriptor. */
+/** A connection that is given away; its receiver closes the descriptor. */
 export interface Parting {
   readonly fd: number;
-  /** whose it is; -1: admit it anew */
+  /** of the instance that it belongs to; -1: the caller is identified again */
   readonly slot: number;
   readonly root: boolean;
   /** for that: the start of the process that connected, where it is told by its pid; else 0 */
@@ -89,7 +89,7 @@ export interface GateEvents {
 }
 
 /**
- * The guests' side of the addon: accepts, asks the kernel who it is, counts, and hands the connection to a
+ * The guests' side of the addon: accepts, identifies the caller, counts, and hands the connection to a
  * uWebSockets.js app. A connection accepted before `activate` of its namespace waits for that.
  */
 export class Gate {
@@ -112,7 +112,7 @@ export class Gate {
     this.#native.setLimits(numbers, responseCacheBytes);
   }
 
-  /** Does the instance serve callers of pid namespaces inside its own? If not, those that connect from now on are refused. */
+  /** Does the instance serve callers of pid namespaces inside its own? If not, callers that connect from now on are refused. */
   setServesNested(slot: number, serves: boolean): void {
     this.#native.setServesNested(slot, serves);
   }
@@ -142,7 +142,7 @@ export class Gate {
   }
 
   /**
-   * Registers a running init. Nobody is its guest before `activate`.
+   * Registers a running init. No caller belongs to it before `activate`.
    * @throws Fault cannot-register or shares-namespace, with the reason
    */
   register(pid: number): Registration {
@@ -152,7 +152,7 @@ export class Gate {
     throw new Fault(shares ? 'shares-namespace' : 'cannot-register', registerSentence(pid, made));
   }
 
-  /** Whoever is of its namespace is its guest from here on, also those who wait. */
+  /** Callers of its namespace belong to it from here on, pending ones as well. */
   activate(slot: number): void {
     this.#native.activate(slot);
   }
@@ -221,7 +221,7 @@ export class Gate {
 
   /**
    * Before this process ends: closes each connection on which nothing is under way, or, with keep, gives its
-   * descriptor away if another process can go on with it. Those left over are to be asked for again.
+   * descriptor away if another process can go on with it. Call again for connections that were busy.
    */
   part(keep: boolean): Parting[] {
     const flat = this.#native.part(keep);
@@ -278,7 +278,7 @@ function registerSentence(pid: number, made: NativeRegistration): string {
     'not-init': `Process ${pid} is not the init (pid 1) of its pid namespace; give the pid of the instance's init.`,
     'no-root': `Nothing is mapped to uid 0 in the user namespace of process ${pid}; register it after its uid_map is written.`,
     taken: `The pid namespace of process ${pid} belongs to another running instance.`,
-    denied: `The daemon may not inspect process ${pid}; run it as root, or as the user who started the instance.`,
+    denied: `The daemon may not inspect process ${pid}; run it as root, or as the user that started the instance.`,
     failed: `Cannot register process ${pid}: ${describe(made)}`,
   };
   return sentences[made.outcome];

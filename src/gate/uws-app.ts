@@ -12,8 +12,8 @@ export type GuestApp = TemplatedApp;
 const binary = Object.keys(createRequire(import.meta.url).cache).find((file) => /uws_[^/]*\.node$/.test(file));
 
 /**
- * Builds an app and attaches the gate to it. uWebSockets gives a handle on an app only to who lets it listen, so it
- * does for a moment, on a path that nobody else can reach.
+ * Builds an app and attaches the gate to it. uWebSockets gives a handle on an app only when the app
+ * listens, so it does for a moment, on a path that no other process can reach.
  * @throws Fault bridge-broken
  */
 export async function createApp(gate: Gate, build: (app: TemplatedApp) => TemplatedApp): Promise<GuestApp> {

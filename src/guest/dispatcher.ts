@@ -117,7 +117,7 @@ export class GuestDispatcher {
     await this.#exports.linger(seconds);
   }
 
-  /** Requests of an instance since the daemon has started, without those that the gate has answered again. */
+  /** Requests of an instance since the daemon started, without the ones that the gate answered from its cache. */
   requestsOf(instanceId: number): number {
     return this.#requestsOf.get(instanceId) ?? 0;
   }
@@ -159,7 +159,7 @@ export class GuestDispatcher {
     this.#reply(exchange, caller, instance, reply);
   }
 
-  /** Only a body that may mean something: of a caller that is known, and for what it may do. Then it is served anew. */
+  /** Reads the body only when an identified caller may use the endpoint; then the request is served again, with it. */
   #read(exchange: GuestExchange, { id }: Instance): void {
     const tooLong = (): void => this.refuseBody(exchange);
     if (exceeds(this.#limits['guest-body'], exchange.bodyLength ?? 0)) tooLong();

@@ -26,7 +26,7 @@ export interface GuestExchange {
   /** Runs what writes, when that is not done at once; what is thrown goes to failed. */
   later(write: () => void, failed: (error: unknown) => void): void;
   write(reply: BodyReply): void;
-  /** The connection itself, for an answer that is no body; whoever takes it closes it. undefined: no descriptor is left. */
+  /** The connection itself, for an answer that is no body; the one that takes it closes it. undefined: no descriptor is left. */
   takeConnection(slot: number): RawConnection | undefined;
   /** Becomes a stream of events that begins with what was missed. */
   stream(opening: Opening): void;

@@ -22,7 +22,7 @@ export interface BodyReply {
   readonly reached?: { readonly limit: CountedLimit; readonly about: About };
   /** only for HEAD: the body would have no length */
   readonly endless?: true;
-  /** the connection as well, but for HEAD: who asks again is looked up anew */
+  /** closes the connection, except for HEAD: the next one is identified again */
   readonly closes?: true;
 }
 

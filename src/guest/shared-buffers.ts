@@ -2,7 +2,7 @@
 const shortest = 16 * 1024;
 
 /**
- * The bytes of long answers while they are being read: one copy for all who read the same. A guest may leave as many
+ * The bytes of long answers while they are being read: one copy for all readers of the same bytes. A guest may leave as many
  * answers unread as it has connections.
  */
 export class SharedBuffers {

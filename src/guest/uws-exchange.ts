@@ -130,7 +130,7 @@ export class UwsExchange implements GuestExchange {
       const fits = body.add(new Uint8Array(chunk), limits['guest-body']);
       if (fits && !isLast) return;
       this.#response.cork(() => (fits ? read(body.text) : tooLong()));
-      end(); // what it asks for is under way by now
+      end(); // its request is in flight
     });
   }
 
@@ -202,7 +202,7 @@ export class UwsExchange implements GuestExchange {
     return { socket, fd };
   }
 
-  /** Answers that depend on the instance alone hold until it changes; those about images do not. */
+  /** Answers that depend on the instance alone hold until it changes; answers about images do not. */
   #give({ status, type, body }: BodyReply): void {
     const { gate } = this.#context;
     const { method, conditions } = this.snapshot;

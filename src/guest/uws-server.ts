@@ -96,7 +96,7 @@ export class UwsServer {
       await pause(lookMilliseconds);
     const left = gate.counters().connections;
     if (left > 0) this.#context.limitHits.add('drain-seconds', undefined, left);
-    listeners.endAll(closeCodes.restart, 'devlxd is stopping'); // those who came by a connection that was open
+    listeners.endAll(closeCodes.restart, 'devlxd is stopping'); // listeners that were upgraded on a connection that was open
     await new Promise(setImmediate); // the close frames go out first
     this.#app?.close();
   }

@@ -116,7 +116,7 @@ export class HandoverRequests extends EventEmitter<{ newProcess: [NewProcess] }>
   /** @throws Fault takeover-refused or forbidden; then the socket is as it was */
   accept(request: IncomingMessage, socket: Duplex, asking: Asking): void {
     if (asking.uid !== 0 && asking.uid !== process.getuid?.())
-      throw new Fault('forbidden', 'only root and the user who runs devlxd may take over from it');
+      throw new Fault('forbidden', 'only root and the user that runs devlxd may take over from it');
     if (request.headers.upgrade !== takeoverUpgrade)
       throw new Fault('takeover-refused', 'this is for devlxd serve --takeover');
     if (this.#managed) throw new Fault('takeover-refused', 'a service manager runs it: systemctl restart devlxd');

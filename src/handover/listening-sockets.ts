@@ -76,7 +76,7 @@ export class ListeningSockets {
     return found === (this.#bound.get(name) ?? this.#passed.get(name)) ? 'ours' : 'replaced';
   }
 
-  /** Was the directory made anew that is mounted into instances? They still have the old one. */
+  /** Was the directory that instances have mounted replaced? They still have the old one. */
   get guestDirectoryReplaced(): boolean {
     return fileId(socketPaths(this.#settings.runDir).guestDir) !== this.#guestDirectory;
   }
@@ -89,7 +89,7 @@ export class ListeningSockets {
     if (!this.#bound.has(name)) return undefined;
     const last = this.#descriptors.get(name);
     const fd = this.#bind(name);
-    if (last !== undefined) closeSync(last); // who waits on it is still answered: the daemon has a copy
+    if (last !== undefined) closeSync(last); // connections in its backlog are still answered: the daemon has a copy
     this.#owner.claim();
     return duplicate(fd);
   }
@@ -106,7 +106,7 @@ export class ListeningSockets {
   }
 
   /**
-   * They reach the source's daemon again; those that have connected already are to be answered.
+   * The guests reach the source's daemon again; connections that exist already are still answered here.
    * @returns why they do not; undefined: they do
    */
   giveBack(): unknown {
@@ -149,7 +149,7 @@ export class ListeningSockets {
     closeAll(this.takeConnections());
   }
 
-  /** Closes the socket of a source that is not followed any more: nobody would accept on it. */
+  /** Closes the socket of a source that is not followed any more: nothing would accept on it. */
   #forgetSource(): void {
     const fd = this.#descriptors.get('source');
     if (fd === undefined) return;

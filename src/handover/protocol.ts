@@ -26,7 +26,7 @@ export interface HandoverCaller {
 /** What the old process gives to the new one. */
 export interface Handover {
   readonly sockets: ReadonlyMap<SocketName, number>;
-  /** the sockets whose files this process removes; those of a service manager stay */
+  /** the sockets whose files this process removes; a service manager's stay */
   readonly bound: ReadonlyMap<SocketName, FileId>;
   readonly connections: readonly HandoverConnection[];
 }

@@ -16,8 +16,8 @@ export function removeFile(path: string, id: FileId): void {
 }
 
 /**
- * Says in a run directory which process accepts there, also when somebody has removed the files of its sockets. pid and
- * start time name one process for ever, so what a killed daemon has left bothers nobody.
+ * Says in a run directory which process accepts there, even after the files of its sockets were removed. pid and
+ * start time name one process and are never reused, so what a killed daemon has left does no harm.
  */
 export class RunDirectoryOwner {
   readonly #path: string;

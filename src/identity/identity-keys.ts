@@ -45,7 +45,7 @@ export class IdentityKeys {
   }
 
   /**
-   * Reads the keys, and makes those that are missing.
+   * Reads the keys, and makes any that is missing.
    * @throws Fault store-damaged, store-full or store-failed
    */
   async load(): Promise<void> {

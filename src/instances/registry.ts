@@ -24,7 +24,7 @@ interface Done {
   readonly changes: readonly AnyChange[];
 }
 
-/** A change, and who has asked for it. */
+/** A change, and the caller that asked for it. */
 interface Attributed {
   readonly change: Written;
   readonly requestor: Requestor | undefined;

@@ -234,7 +234,7 @@ export class RunningInstances extends EventEmitter<Events> {
     return this.#registry.record((transaction) => void stopped(transaction, instance, run));
   }
 
-  /** Nobody will say that its container has ended: what was made for it goes in the same commit. */
+  /** No hook will report that its container has ended: what was made for it goes in the same commit. */
   #storeGone(instance: Instance, run: Run): Promise<void> {
     return this.#registry.record((transaction) => {
       const after = stopped(transaction, instance, run);

@@ -165,12 +165,12 @@ export const limitDeclarations = {
   'control-body': {
     default: 16 * 1024 * 1024,
     unit: 'bytes',
-    help: "body of one request on the operator's socket",
+    help: 'body of one request on the control socket',
   },
 } as const satisfies Record<string, LimitDeclaration>;
 
 export type LimitName = keyof typeof limitDeclarations;
-/** What holds now. It may change while the daemon runs: it is read where it is used, and nobody keeps a copy. */
+/** What holds now. It may change while the daemon runs: read it where it is used, and keep no copy. */
 export type Limits = Readonly<Record<LimitName, number>>;
 
 /** The limit as the code compares it: 0 means that nothing is too much. */

@@ -27,7 +27,7 @@ export interface Measured {
   readonly stateDir: string;
   readonly sockets: ListeningSockets;
   readonly eventLoopDelay: EventLoopDelay;
-  /** 0: nobody watches */
+  /** 0: no watchdog */
   readonly watchdogSeconds: number;
   readonly controlEvents: ControlEvents;
   /** asked when it is there */
@@ -178,7 +178,7 @@ export const metricDeclarations: Readonly<Record<string, MetricDeclaration<Measu
   },
   devlxd_store_free_bytes: {
     kind: 'gauge',
-    help: 'Room on the disk of the store for who is not root',
+    help: 'Free bytes on the disk of the store, for users other than root',
     read: ({ stateDir }) => [[freeBytes(stateDir)]],
   },
   devlxd_event_loop_delay_seconds: {
@@ -188,7 +188,7 @@ export const metricDeclarations: Readonly<Record<string, MetricDeclaration<Measu
   },
   devlxd_watchdog_interval_seconds: {
     kind: 'gauge',
-    help: 'Within which systemd wants to hear of the daemon; 0: nobody watches',
+    help: 'Interval of the systemd watchdog; 0: off',
     read: (all) => [[all.watchdogSeconds]],
   },
   devlxd_source_connected: {

@@ -3,7 +3,7 @@ const lookMilliseconds = 1000;
 /** So many looks are remembered: a minute. */
 const remembered = 60;
 
-/** How late the event loop was at worst in the last minute; whoever asked then, waited as long. */
+/** The longest delay of the event loop in the last minute; a request that came then waited as long. */
 export class EventLoopDelay {
   readonly #delays: number[] = [];
   #timer: NodeJS.Timeout | undefined;

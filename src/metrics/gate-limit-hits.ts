@@ -42,7 +42,7 @@ export class GateLimitHits {
     const { hits } = this.#gate.countersOf(slot);
     const seen = this.#seen.get(slot);
     const now = instance?.run === undefined ? seen : { instanceId: instance.id, startTicks: instance.run.startTicks };
-    // The counters of another run in this slot start at 0; those of a run that has ended stay.
+    // The counters of another run in this slot start at 0; the counters of a run that has ended stay.
     const before = now?.startTicks === seen?.startTicks ? seen?.hits : undefined;
     const more = hits.map((times, limit) => times - (before?.[limit] ?? 0));
     this.#add(more, now?.instanceId);

@@ -52,7 +52,7 @@ export class LimitLog {
     this.#timer.unref();
   }
 
-  /** Writes the lines that are due, and those that are not. */
+  /** Writes every pending line, due or not. */
   stop(): void {
     clearInterval(this.#timer);
     for (const entry of this.#entries.values()) entry.quietUntil = Number.NEGATIVE_INFINITY;

@@ -71,7 +71,7 @@ export function sqliteCodeOf(error: unknown): string | undefined {
   return engine.codeOf(error);
 }
 
-// The types of node:sqlite come with those of a Node that is newer than the oldest that is supported.
+// The types of node:sqlite belong to a newer Node than the oldest that is supported.
 interface NodeStatement extends Statement {
   setReturnArrays(enabled: boolean): void;
 }

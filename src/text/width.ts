@@ -11,7 +11,7 @@ export function widthOf(text: string): number {
   return width;
 }
 
-/** The text in at most so many columns; an ellipsis stands for what is left out. */
+/** The text in at most this many columns; an ellipsis stands for what is left out. */
 export function fitted(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let width = 0;
@@ -24,7 +24,7 @@ export function fitted(text: string, columns: number): string {
   return `${kept}…`;
 }
 
-/** The text followed by blanks, in exactly so many columns. */
+/** The text followed by blanks, in exactly this many columns. */
 export function padded(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - widthOf(text)));
 }

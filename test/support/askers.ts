@@ -35,7 +35,7 @@ export class Askers {
     return askers;
   }
 
-  /** Waits for so many answers more. */
+  /** Waits for this many further answers. */
   async more(count: number): Promise<void> {
     const enough = this.answered + count;
     while (this.answered < enough && this.failures.length === 0) await turn();

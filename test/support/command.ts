@@ -43,7 +43,7 @@ export class CommandLine {
     return stdout;
   }
 
-  /** What it writes to a terminal of so many columns, and its exit code; interruptAfter: Ctrl-C when that is true */
+  /** What it writes to a terminal of this many columns, and its exit code; interruptAfter: Ctrl-C when that is true */
   async onTerminal(words: readonly string[], columns = 80, interruptAfter?: (text: string) => boolean) {
     const command = [process.execPath, binary, ...words].map((word) => `'${word}'`).join(' ');
     const child = spawn('script', ['-qec', `stty cols ${columns} rows 24; exec ${command}`, '/dev/null'], {
@@ -77,7 +77,7 @@ export class CommandLine {
     return { text: () => text, closed, end };
   }
 
-  /** For those that a test which has failed has left. */
+  /** Ends the commands that a failed test has left. */
   endAll(): void {
     for (const child of this.#followers) child.kill('SIGKILL');
   }

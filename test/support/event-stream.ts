@@ -25,7 +25,7 @@ export class EventStream {
     closed.then(() => this.#arrived.emit('change'));
   }
 
-  /** Resolves when so many events have come, or when the stream has ended before. */
+  /** Resolves when this many events have come, or the stream has ended. */
   async atLeast(count: number): Promise<void> {
     let open = true;
     this.closed.then(() => {

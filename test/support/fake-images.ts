@@ -27,7 +27,7 @@ export function imageBytes(start: number, end: number): Buffer {
 export class FakeImages {
   readonly images: FakeImage[] = [];
   readonly exports = { inAll: 0, atOnce: 0, mostAtOnce: 0, bytes: 0 };
-  /** the body ends, or the connection breaks, after so many bytes */
+  /** the body ends, or the connection breaks, after this many bytes */
   breaksAfter = Number.POSITIVE_INFINITY;
 
   add(fingerprint: string, given: Partial<FakeImage> = {}): void {

@@ -11,7 +11,7 @@ import type { SourceName } from '../../src/model/instance.js';
 import { packageRoot } from '../../src/package-root.js';
 import { FakeImages } from './fake-images.js';
 
-/** LXD itself takes longer from its start until it binds: whoever followed the one before has noticed its end. */
+/** LXD itself takes longer from its start until it binds: a daemon that followed the one before has noticed its end. */
 const startMilliseconds = 100;
 
 type Options = Readonly<Record<string, string>>;
@@ -60,7 +60,7 @@ export class FakeLxd {
     return join(this.#directory, 'unix.socket');
   }
 
-  /** of its guests, who are all told that it is theirs */
+  /** of its guests; all of them have it mounted */
   get guestSocket(): string {
     return join(this.#directory, this.#guestDirectory, 'sock');
   }
@@ -128,7 +128,7 @@ export class FakeLxd {
     this.instances.push({ name, uuid: `uuid-${name}`, ...instance, ...given });
   }
 
-  /** Changes an instance and, as LXD, says no more than that it has. action undefined: nobody hears of it */
+  /** Changes an instance and, as LXD, says no more than that it has. action undefined: no event tells of it */
   change(name: string, given: Partial<FakeInstance>, action?: string): void {
     const index = this.instances.findIndex((instance) => instance.name === name);
     const after = { ...(this.instances[index] as FakeInstance), ...given };
@@ -146,7 +146,7 @@ export class FakeLxd {
     this.#hangs = hangs;
   }
 
-  /** Whoever listens loses the connection, and finds everything anew. */
+  /** Every listener loses its connection, and has to read everything again. */
   hangUp(): void {
     for (const socket of this.#listeners) socket.terminate();
   }
@@ -169,7 +169,7 @@ export class FakeLxd {
     this.say(JSON.stringify(event));
   }
 
-  /** To all who listen. */
+  /** To all listeners. */
   say(text: string): void {
     for (const socket of this.#listeners) socket.send(text);
   }

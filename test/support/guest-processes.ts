@@ -22,7 +22,7 @@ export const needsGuestUsers = {
   skip: process.getuid?.() === 0 ? false : 'needs root, whose guests have more than one uid',
 };
 
-/** Who in a guest connects, and what becomes of it; native/tools/guests/connect.h. */
+/** The process in a guest that connects, and what becomes of it; native/tools/guests/connect.h. */
 export interface Connecting {
   /** uid in the guest; its root when left out */
   readonly uid?: number;

@@ -13,7 +13,7 @@ export interface HostEvent {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** Somebody who listens on the control socket. */
+/** A listener on the control socket. */
 export interface Follower {
   readonly events: readonly HostEvent[];
   /** the close code */
@@ -21,7 +21,7 @@ export interface Follower {
   end(): void;
 }
 
-/** An operator who looks at envelopes and statuses, and not only at what is in them. */
+/** A client that shows envelopes and statuses, and not only what is in them. */
 export class Operator {
   readonly #daemon: () => TestDaemon;
 

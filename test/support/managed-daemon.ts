@@ -65,7 +65,7 @@ export class ManagedDaemon {
     return this.told.findLast(({ pid }) => pid !== undefined)?.pid ?? 0;
   }
 
-  /** Waits until it has said so often that it is ready. */
+  /** Waits until it has said this many times that it is ready. */
   starts(count: number): Promise<void> {
     return this.until(() => this.notified('READY').length >= count);
   }

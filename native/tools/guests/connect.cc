@@ -60,7 +60,7 @@ bool nest(bool user) {
   return true;
 }
 
-// In the child: becomes who is asked for, connects and replies.
+// In the child: becomes the requested user, connects and replies.
 [[noreturn]] void connect_in_child(int socket, const ConnectRequest& request) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (int level = 0; level < request.nested; level++) {

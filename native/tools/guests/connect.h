@@ -5,7 +5,7 @@
 
 namespace devlxd::guests {
 
-// What a guest's init is asked for: who in there connects to which socket, and what becomes of it.
+// A request to a guest's init: which process connects to which socket, and what becomes of it.
 struct ConnectRequest {
   std::string path;
   int uid = -1;              // uid in the guest; -1: root

@@ -80,7 +80,7 @@ Spawned in_guest(OwnFd ours, OwnFd theirs, const SpawnOptions& options, bool as_
     if (!keep_only(theirs.get())) _exit(1);
   }
   const std::string error = enter_guest(theirs.get(), options, as_root);
-  // Nobody hears this when our parent died before PDEATHSIG was set again.
+  // No process receives this when our parent died before PDEATHSIG was set again.
   if (!send_message(theirs.get(), error.empty() ? "ok" : error) || !error.empty()) _exit(1);
   return {0, std::move(theirs), ""};
 }

@@ -75,7 +75,7 @@ export class EventQueue {
     if (this.#ready) last();
   }
 
-  /** Nobody reads what is left. */
+  /** Drops what is left: its reader has gone. */
   clear(): void {
     this.#last ??= () => undefined;
     this.#ready = false;

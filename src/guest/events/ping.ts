@@ -2,7 +2,7 @@ import type { Limits } from '../../limits/limits.js';
 
 /** A peer that is pinged periodically. */
 export interface Pinged {
-  /** Asks once more, or ends the one who has not answered for too long. */
+  /** Sends a ping, or ends a peer that has not answered for too long. */
   beat(): void;
 }
 

@@ -69,7 +69,7 @@ export class WebSocketListener implements Listener, Pinged {
   beat(): void {
     if (this.#unanswered === patience) {
       this.#unread.reached('ping-seconds');
-      this.#socket?.close(); // nobody is there to read a close frame
+      this.#socket?.close(); // the peer does not read: a close frame would not arrive
       return;
     }
     this.#unanswered++;

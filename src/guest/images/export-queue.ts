@@ -10,8 +10,8 @@ interface Line {
 }
 
 /**
- * Who is sent an image. Of each instance so many are sent at a time and the next wait: they are not refused, and a
- * reader that stops reading holds up nobody but its own instance.
+ * The exports of images. Each instance has a number of them at a time; further ones wait and are not refused. A reader
+ * that stops reading holds up only its own instance.
  */
 export class ExportQueue {
   readonly #limits: Limits;

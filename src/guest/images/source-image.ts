@@ -54,7 +54,7 @@ export class SourceImageSender {
       return;
     }
     begun(statusOf(answer));
-    await pass(answer, socket, wanted).catch(() => socket.destroy()); // whoever of the two has gone
+    await pass(answer, socket, wanted).catch(() => socket.destroy()); // the source or the guest has gone
   }
 
   /** undefined: the guest has gone */

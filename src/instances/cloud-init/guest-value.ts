@@ -58,7 +58,7 @@ interface Outcome {
 }
 
 /**
- * cloud-init lets `users` of user-data win over those of vendor-data. So the keys go into vendor-data, and into
+ * cloud-init lets `users` of user-data win over `users` of vendor-data. So the keys go into vendor-data, and into
  * user-data as well where that has `users`, or where there is no vendor-data that they could go into.
  */
 function merge(config: Config, keys: readonly UserKeys[]): Merged {
@@ -116,7 +116,7 @@ function made(written: string, keys: readonly UserKeys[], onlyWithUsers: boolean
   }
 }
 
-/** Users of our own in user-data would take the place of those in such vendor-data. */
+/** Users of our own in user-data would take the place of the users in such vendor-data. */
 function mayHaveUsers({ reason, written }: Outcome): boolean {
   if (reason === undefined || reason === 'no cloud-config' || reason === 'no YAML') return false;
   return written.includes('users');

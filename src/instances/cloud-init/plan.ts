@@ -103,7 +103,7 @@ export function placesIn({ items }: List): Places {
   const [of, uncertain, twice] = [new Map<string, number>(), new Set<string>(), new Set<string>()];
   for (const [index, item] of items.entries()) {
     const name = item.kind === 'map' ? fieldOf(item, (key) => key === 'name')?.value : item;
-    // A user without a name is the default one, and a name that is no string is of nobody who could have keys.
+    // A user without a name is the default one, and a name that is no string is no user that could have keys.
     if (name === undefined) uncertain.add('default');
     else if (item.kind === 'map' && name.kind === 'other') uncertain.add(name.source);
     else if (of.has(nameIn(name))) twice.add(nameIn(name));

@@ -5,7 +5,7 @@ export interface UserKeys {
   readonly user: string;
   /** whole public keys, as authorized_keys(5) has them */
   readonly publicKeys: readonly string[];
-  /** ids of keys to import, as gh:somebody */
+  /** ids of keys to import, as gh:NAME */
   readonly importIds: readonly string[];
 }
 
