@@ -80,7 +80,7 @@ test('the same in a line of a batch, whose number is named', async () => {
   }
   assert.match(
     await operator.error('POST', '/1.0/batch', '\n'.repeat(megabyte), lines),
-    /^400 line 1000[12]: body: a batch has at most 10000 lines/,
+    /^400 line 2000[12]: body: a batch has at most 20000 lines/,
   );
 });
 

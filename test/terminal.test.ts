@@ -57,6 +57,7 @@ test('10,000 instances from one file: a bar on a terminal, one transaction, and 
 
   const listed = await commandLine.onTerminal(['list'], 60);
   const table = listed.text.trimEnd().split('\r\n');
+  assert.deepEqual(table.splice(-2), ['', `${many} instances`]);
   assert.equal(table.length, 1 + many);
   assert.ok(table.every((line) => widthOf(line) <= 60));
   assert.match(table[1] ?? '', /^instance-\S*… +STOPPED .* \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);

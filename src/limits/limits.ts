@@ -148,7 +148,7 @@ export const limitDeclarations = {
     help: 'objects and lists inside each other in one such document',
   },
   'batch-lines': {
-    default: 10_000,
+    default: 20_000,
     unit: 'lines',
     help: 'lines of one batch on the control socket',
   },
