@@ -122,14 +122,14 @@ function projectIn(directory, name) {
   const project = `/srv/devlxd-${name}`;
   const copy = join(directory, project);
   const built = ['build', 'dist', 'node_modules/better-sqlite3/build'];
-  mkdirSync(copy, { recursive: true });
-  for (const part of spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
+  const parts = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
     .stdout.split('\0')
-    .filter(Boolean)) {
-    rmSync(join(copy, part), { force: true });
-    if (existsSync(join(root, part)))
-      cpSync(join(root, part), join(copy, part), { verbatimSymlinks: true, preserveTimestamps: true });
-  }
+    .filter((part) => part !== '' && existsSync(join(root, part)));
+  // Whole directories, so that a source that is gone here is gone there.
+  for (const top of new Set(parts.map((part) => part.split('/')[0])))
+    rmSync(join(copy, top), { recursive: true, force: true });
+  for (const part of parts)
+    cpSync(join(root, part), join(copy, part), { verbatimSymlinks: true, preserveTimestamps: true });
   if (!existsSync(join(copy, 'node_modules')))
     cpSync(join(root, 'node_modules'), join(copy, 'node_modules'), {
       recursive: true,
