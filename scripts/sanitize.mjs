@@ -28,6 +28,7 @@ const programs = {
     'native/test/native_test.cc',
     ...[
       'gate/rate_limiter',
+      'gate/request_body',
       'gate/request_head',
       'gate/response_cache',
       'hook/answer',

@@ -92,28 +92,13 @@ void test_parsers() {
 }
 
 void test_request_heads() {
-  for (const char* plain : {
-           "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-           "GET / HTTP/1.1\r\nA: b\r\nhOsT:\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\n\r\nbody\nwith\nlines",
-           "GET / HTTP/1.1\r\nHo",
-           "GE",
-           "",
-       }) {
-    CHECK(is_plain_request(plain));
-  }
-  for (const char* odd : {
-           "GET http://lxd/1.0 HTTP/1.1\r\nHost: x\r\n\r\n",
-           "GET / HTTP/1.0\r\nHost: x\r\n\r\n",
-           "GET / HTTP/1.1\r\n\r\n",
-           "GET / HTTP/1.1\nHost: x\n\n",
-           "GET / HTTP/1.1\r\nHost: x\n\r\n",
-           "GET /\r\n",
-           "\r\n",
-           "nonsense\n",
-       }) {
-    CHECK(!is_plain_request(odd));
-  }
+  const auto outcome = [](const char* head) { return read_head(head).outcome; };
+  CHECK(outcome("GET / HTTP/1.1\r\nHost: x\r\n\r\n") == HeadOutcome::kPlain);
+  CHECK(outcome("GET http://lxd/1.0 HTTP/1.1\r\nHost: x\r\n\r\n") == HeadOutcome::kOdd);
+  CHECK(outcome("GET / HTTP/1.0\r\nHost: x\r\n\r\n") == HeadOutcome::kOdd);
+  CHECK(outcome("GET / HTTP/1.1\r\n\r\n") == HeadOutcome::kOdd);
+  CHECK(read_head("GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_repeatable);
+  CHECK(!read_head("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n").is_repeatable);
 }
 
 void test_hook_json() {
@@ -153,7 +138,7 @@ void test_parsers_with_noise() {
     root_uid_of_map(text);
     start_of_stat(text);
     innermost_pid_of_status(text);
-    is_plain_request(text);
+    read_head(text);
   }
 }
 
@@ -289,67 +274,37 @@ void test_held_pidfd_pins_namespace() {
   }
 }
 
-void test_repeatable_requests() {
-  for (const char* repeatable : {
-           "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nAccept: */*\r\n\r\n",
-       }) {
-    CHECK(is_repeatable_request(repeatable));
-  }
-  for (const char* not_repeatable : {
-           "",
-           "GET ",
-           "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\nCONNECTION:close\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: chunked\r\n\r\n",
-       }) {
-    CHECK(!is_repeatable_request(not_repeatable));
-  }
-}
-
-void test_whole_lines() {
-  CHECK(has_whole_line("GET / HTTP/1.1\r\n"));
-  CHECK(!has_whole_line("GET / HTTP/1.1\r"));
-  CHECK(!has_whole_line(""));
-}
-
 void test_answers() {
   ResponseCache answers(2000);
   const std::string_view head = "HTTP/1.1 200 OK\r\n";
-  CHECK(answers.find(3, "a").empty());
-  answers.keep(3, "a", head, "one");
-  const std::string given(answers.find(3, "a"));
+  CHECK(answers.find(3, "a").response.empty());
+  answers.keep(3, "a", false, {head, "one"});
+  const std::string given(answers.find(3, "a").response);
   CHECK(given.starts_with("HTTP/1.1 200 OK\r\nDate: "));
   CHECK(given.ends_with(" GMT\r\nContent-Length: 3\r\n\r\none"));
-  CHECK(answers.find(2, "a").empty() && answers.find(4, "a").empty());
-  CHECK(answers.find(3, "A").empty() && answers.find(3, "").empty());
-  answers.keep(3, "long", head, std::string(5000, 'x'));
-  CHECK(answers.find(3, "long").empty());
+  CHECK(answers.find(2, "a").response.empty() && answers.find(4, "a").response.empty());
+  CHECK(answers.find(3, "A").response.empty() && answers.find(3, "").response.empty());
+  answers.keep(3, "long", false, {head, std::string(5000, 'x')});
+  CHECK(answers.find(3, "long").response.empty());
   // Beyond its share the cache of an instance is emptied; others keep theirs.
-  answers.keep(4, "a", head, "four");
-  for (int i = 0; i < 100; i++) answers.keep(3, "more" + std::to_string(i), head, "x");
-  CHECK(answers.find(3, "a").empty() && !answers.find(3, "more99").empty());
-  CHECK(answers.find(4, "a").ends_with("four"));
+  answers.keep(4, "a", false, {head, "four"});
+  for (int i = 0; i < 100; i++) answers.keep(3, "more" + std::to_string(i), false, {head, "x"});
+  CHECK(answers.find(3, "a").response.empty() && !answers.find(3, "more99").response.empty());
+  CHECK(answers.find(4, "a").response.ends_with("four"));
   answers.forget(4);
-  CHECK(answers.find(4, "a").empty());
+  CHECK(answers.find(4, "a").response.empty());
   answers.forget(1000);
   ResponseCache none(0);
-  none.keep(0, "a", head, "x");
-  CHECK(none.find(0, "a").empty());
-  answers.keep(4, "a", head, "four");
+  none.keep(0, "a", false, {head, "x"});
+  CHECK(none.find(0, "a").response.empty());
+  answers.keep(4, "a", false, {head, "four"});
   answers.set_most(0);
-  CHECK(answers.find(4, "a").empty());
-  answers.keep(4, "a", head, "four");
-  CHECK(answers.find(4, "a").empty());
+  CHECK(answers.find(4, "a").response.empty());
+  answers.keep(4, "a", false, {head, "four"});
+  CHECK(answers.find(4, "a").response.empty());
   answers.set_most(2000);
-  answers.keep(4, "a", head, "four");
-  CHECK(answers.find(4, "a").ends_with("four"));
+  answers.keep(4, "a", false, {head, "four"});
+  CHECK(answers.find(4, "a").response.ends_with("four"));
 }
 
 int tokens(RateLimiter& rates, Slot slot, uint64_t now) {
@@ -460,8 +415,6 @@ int run() {
   test_parsers();
   test_request_heads();
   test_parsers_with_noise();
-  test_repeatable_requests();
-  test_whole_lines();
   test_answers();
   test_rates();
   test_hook_answers();
