@@ -25,7 +25,7 @@ const sources = (folder) =>
     .map((name) => join(folder, name));
 const programs = {
   native_test: [
-    'native/test/native_test.cc',
+    ...['native', 'gate', 'hook', 'identity', 'os', 'procfs'].map((name) => `native/test/${name}_test.cc`),
     ...[
       'gate/rate_limiter',
       'gate/request_body',
