@@ -72,7 +72,8 @@ function run(platform) {
   const setup = inside('scripts/setup.mjs', 'core');
   if (setup.status !== 0)
     return { passed: false, node: version, counts: [`set-up: ${setup.stderr.trim()}`, '', '', ''] };
-  const { status, stdout } = inside('scripts/test.mjs', ...tests);
+  // Which reporter is the default depends on Node.
+  const { status, stdout } = inside('scripts/test.mjs', '--test-reporter=tap', ...tests);
   writeFileSync(join(resolve(values.roots), `${platform.name.replaceAll(/\W+/g, '-')}.log`), stdout);
   const counts = ['tests', 'pass', 'fail', 'skipped'].map(
     (what) => new RegExp(`^# ${what} (\\d+)$`, 'm').exec(stdout)?.[1],

@@ -1,11 +1,12 @@
 // Runs every test there is with node:test: test/**/*.test.ts, compiled. Words on the command line choose files whose
-// name contains one of them.
+// name contains one of them; options are Node's.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
-const wanted = process.argv.slice(2);
+const words = process.argv.slice(2);
+const wanted = words.filter((word) => !word.startsWith('--'));
 const files = readdirSync(join(root, 'dist/test'), { recursive: true })
   .filter((name) => name.endsWith('.test.js'))
   .filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))
@@ -16,5 +17,6 @@ if (files.length === 0) {
   process.exit(1);
 }
 const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=180000'];
-const { status } = spawnSync(process.execPath, [...options, ...files], { cwd: root, stdio: 'inherit' });
+const given = words.filter((word) => word.startsWith('--'));
+const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
 process.exit(status ?? 1);

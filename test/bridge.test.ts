@@ -114,7 +114,7 @@ const wrongAnswers = [
   ],
   [
     'an emoji becomes two replacement characters',
-    "tryEnd(Buffer.from(body).toString().replace(/\\ud83d\\ude00/, '\\ufffd'), length)",
+    "tryEnd(Buffer.from(Buffer.from(body).toString().replace(/\\ud83d\\ude00/, '\\ufffd')), length)",
     'an emoji',
   ],
 ] as const;

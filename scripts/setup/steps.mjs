@@ -1,6 +1,6 @@
 // What set-up does, step by step, and what each step is made from.
 import { existsSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { binariesOf } from '../../bin/supported-node.mjs';
@@ -42,7 +42,7 @@ function removeSuperfluous() {
 
 /** Node 20 has no SQLite of its own. */
 export function sqlite() {
-  if (process.getBuiltinModule('node:sqlite') !== undefined) return undefined;
+  if (isBuiltin('node:sqlite')) return undefined;
   const directory = relative(root, dirname(require.resolve('better-sqlite3/package.json')));
   const binary = join(directory, 'build/Release/better_sqlite3.node');
   return {

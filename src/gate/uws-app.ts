@@ -1,4 +1,4 @@
-import uWS, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js';
+import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -8,8 +8,17 @@ import { bridgeBroken, type Gate } from './gate.js';
 /** An app that only the gate feeds: it listens nowhere. */
 export type GuestApp = TemplatedApp;
 
+const require = createRequire(import.meta.url);
+
+// The builds for Node 22 and newer refuse each head that is longer than this, 4 KB by default. The gate has a bound of
+// its own (kLongestHead, 128 KB); uWebSockets reads its bound while it is loaded.
+const headBound = 'UWS_HTTP_MAX_HEADERS_SIZE';
+process.env[headBound] = String(256 * 1024);
+const uWS: typeof import('uWebSockets.js') = require('uWebSockets.js');
+delete process.env[headBound];
+
 /** The binary that uWebSockets.js has loaded. */
-const binary = Object.keys(createRequire(import.meta.url).cache).find((file) => /uws_[^/]*\.node$/.test(file));
+const binary = Object.keys(require.cache).find((file) => /uws_[^/]*\.node$/.test(file));
 
 /**
  * Builds an app and attaches the gate to it. uWebSockets gives a handle on an app only when the app
