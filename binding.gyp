@@ -25,6 +25,7 @@
         "native/addon/gate_binding.cc",
         "native/addon/send_file_binding.cc",
         "native/addon/unix_socket_binding.cc",
+        "native/addon/uws_object.cc",
         "native/gate/admission.cc",
         "native/gate/response_cache.cc",
         "native/gate/throttled_connections.cc",

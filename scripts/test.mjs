@@ -16,7 +16,7 @@ if (files.length === 0) {
   process.stderr.write(`No test file has ${wanted.join(' or ')} in its name.\n`);
   process.exit(1);
 }
-const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=180000'];
+const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=600000'];
 const given = words.filter((word) => word.startsWith('--'));
 const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
 process.exit(status ?? 1);

@@ -25,7 +25,7 @@ const floors: readonly (readonly string[])[] = [
 ];
 
 /** Files at the root of src/: every room may use them; they use nothing above these rooms. */
-const ground = ['limits', 'model', 'text'];
+const ground = ['limits', 'model', 'text', 'http'];
 
 interface Import {
   readonly from: string;
@@ -87,6 +87,14 @@ test('only the edge imports uWebSockets.js, and only one file loads the addon', 
     [],
   );
   assert.deepEqual(using(/build\/Release\/devlxd\.node/), ['src/gate/addon.ts']);
+});
+
+test('at most four files lie at the root of src/, and none in src/ and native/ has more than 300 lines', () => {
+  assert.ok(sources.filter((file) => roomOf(file) === '').length <= 4);
+  const long = [...sources, ...filesOf('native', /\.(?:cc|h)$/)].filter(
+    (file) => readFileSync(join(packageRoot, file), 'utf8').trimEnd().split('\n').length > 300,
+  );
+  assert.deepEqual(long, []);
 });
 
 test('every path that the documentation names exists', () => {

@@ -1,13 +1,11 @@
 // The class Gate of the addon; src/gate/gate.ts documents its methods.
 #include <napi.h>
-#include <node_version.h>
 #include <sys/socket.h>
-#include <v8.h>
 
-#include <cstring>
 #include <memory>
 
 #include "addon/bindings.h"
+#include "addon/uws_object.h"
 #include "addon/values.h"
 #include "gate/gate.h"
 
@@ -21,24 +19,6 @@ constexpr const char* kOutcomeNames[] = {"registered", "gone",  "own-namespace",
 constexpr int kCodeUnregistered = -1;
 constexpr int kCodeUnidentified = -2;
 constexpr int kCodeNoConnection = -3;  // the response has ended, or belongs to another app
-
-// The object of uWebSockets.js behind a Napi::Value. Node-API has no way to an internal field or to
-// an External that it did not make; its values are V8's handles (Node's own js_native_api_v8.h).
-v8::Local<v8::Value> v8_of(const Napi::Value& value) {
-  napi_value raw = value;
-  v8::Local<v8::Value> local;
-  static_assert(sizeof local == sizeof raw);
-  memcpy(static_cast<void*>(&local), &raw, sizeof raw);
-  return local;
-}
-
-void* field_0_of(v8::Local<v8::Object> object) {
-#if NODE_MODULE_VERSION > 141  // Node 26's V8 asks what kind of pointer it is
-  return object->GetAlignedPointerFromInternalField(0, v8::kEmbedderDataTypeTagDefault);
-#else
-  return object->GetAlignedPointerFromInternalField(0);
-#endif
-}
 
 class GateWrap : public Napi::ObjectWrap<GateWrap> {
  public:
@@ -82,11 +62,10 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
  private:
   Napi::Value attach(const Napi::CallbackInfo& info) {
-    const auto token = v8_of(info[0]);
-    if (!token->IsExternal()) return Napi::String::New(info.Env(), "listen token of listen_unix");
+    void* const token = pointer_of_external(info[0]);
+    if (token == nullptr) return Napi::String::New(info.Env(), "listen token of listen_unix");
     const std::string binary = info[1].As<Napi::String>();
-    const std::string failed =
-        gate_->bridge().open(token.As<v8::External>()->Value(), binary.c_str());
+    const std::string failed = gate_->bridge().open(token, binary.c_str());
     return Napi::String::New(info.Env(), failed);
   }
 
@@ -131,11 +110,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   // The Connection behind an HttpResponse: internal field 0 of that object is its us_socket_t.
   // uWebSockets.js sets it to null when the response has ended or was aborted.
   Connection* connection_in(const Napi::CallbackInfo& info) {
-    const auto value = v8_of(info[0]);
-    if (!value->IsObject()) return nullptr;
-    const auto object = value.As<v8::Object>();
-    if (object->InternalFieldCount() != 1) return nullptr;
-    return gate_->bridge().connection_of(field_0_of(object));
+    return gate_->bridge().connection_of(pointer_in_object(info[0]));
   }
 
   // The bits of an instance's caller: slot, HttpVersion (two), is root.
