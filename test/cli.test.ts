@@ -197,7 +197,7 @@ const health = [
 
 test('check: what the host offers and what it means, and how the daemon is', () => {
   const findings = JSON.parse(does('check', '--json')) as { what: string; ok: boolean; value: string }[];
-  const host = ['kernel', 'identity path', 'file descriptors', 'uWebSockets.js bridge', 'daemon'];
+  const host = ['kernel', 'identity method', 'file descriptors', 'uWebSockets.js bridge', 'daemon'];
   assert.deepEqual(
     findings.map(({ what, ok }) => [what, ok]),
     [...host, ...health].map((what) => [what, true]),

@@ -61,7 +61,7 @@ function kernel(): Finding {
 
 function identity(): Finding {
   const path = bestIdentityMethod();
-  return { what: 'identity path', value: path, meaning: identityMeanings[path] ?? '', state: 'ok' };
+  return { what: 'identity method', value: path, meaning: identityMeanings[path] ?? '', state: 'ok' };
 }
 
 function descriptors(): Finding {
