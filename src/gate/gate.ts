@@ -43,7 +43,7 @@ export function isRoot(caller: Caller): boolean {
   return (caller & 1) === 1;
 }
 
-/** The ways to identify a caller, best first (docs/architecture.md, "Who is calling"). */
+/** The ways to identify a caller, best first (docs/architecture.md, "Identifying a caller"). */
 export const identityMethods = addon.identityMethods;
 
 /** The best way that the running kernel has. */

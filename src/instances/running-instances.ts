@@ -145,7 +145,7 @@ export class RunningInstances extends EventEmitter<Events> {
     }
   }
 
-  /** Those of the instances that do not run any more lose their slots: the store says what runs. */
+  /** Instances that do not run any more lose their slots: the store says what runs. */
   ended(changes: readonly Change[]): void {
     for (const { before, after } of changes) {
       const slot = before && after?.run === undefined ? this.#slots.get(before.id) : undefined;

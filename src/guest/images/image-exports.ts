@@ -13,7 +13,7 @@ import { ExportQueue } from './export-queue.js';
 import { sendLocalImage } from './local-image.js';
 import { SourceImageSender } from './source-image.js';
 
-/** Sends images to guests: devlxd's own, or those of the source that the instance belongs to. */
+/** Sends images to guests: devlxd's own, or the ones of the source that the instance belongs to. */
 export class ImageExports {
   readonly #images: Images;
   readonly #ofSource: SourceImageSender | undefined;
