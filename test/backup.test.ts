@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { instancePath } from '../src/cli/with-client.js';
 import { packageRoot } from '../src/package-root.js';
 import { Database } from '../src/store/sqlite.js';
 import { CommandLine } from './support/command.js';
@@ -43,10 +44,8 @@ test('a backup under writes is whole, and of one moment', async () => {
   const writer = (async () => {
     // Both in one transaction: a copy of one moment has the same in both.
     for (let n = 1; writing; n++) {
-      const lines = ['b1', 'b2'].map((name) => JSON.stringify({ name, config: { 'user.n': String(n) } }));
-      await daemon.client.request('PATCH', '/1.0/instances', lines.join('\n'), {
-        'content-type': 'application/x-ndjson',
-      });
+      const body = { config: { 'user.n': String(n) } };
+      await daemon.client.batch(['b1', 'b2'].map((name) => ({ method: 'PATCH', path: instancePath(name), body })));
     }
   })();
   const file = join(kept, 'under-writes.db');
