@@ -42,7 +42,7 @@ const platforms = [
   { name: 'sid, its own Node', release: 'sid' },
 ].filter(({ name }) => name.includes(values.only));
 
-const packages = ['nodejs', 'libnode-dev', 'g++', 'make', 'python3', 'ca-certificates', 'curl', 'procps'];
+const packages = ['nodejs', 'libnode-dev', 'g++', 'make', 'python3', 'ca-certificates', 'curl', 'procps', 'strace'];
 const nodePackage = `node-linux-${process.arch}`;
 
 const missing = missingHere();
