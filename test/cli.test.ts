@@ -83,7 +83,7 @@ test('what goes wrong: one sentence, and 1 or 2 as exit code', () => {
     [
       ['serve', '--run-dir', daemon.runDir, '--state-dir', `${daemon.directory}/other`],
       1,
-      /^devlxd: Another process listens on /,
+      /^devlxd: A devlxd \(pid \d+\) uses the --run-dir /,
     ],
   ];
   for (const [words, code, sentence] of table) {

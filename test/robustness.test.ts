@@ -270,3 +270,16 @@ test('who sends more than 64 KiB ahead of an answer is closed', async () => {
 function countOf(text: string): number {
   return text.match(/^Not Found$/gm)?.length ?? 0;
 }
+
+test('readers that leave in the middle of a large answer, with the next request begun behind it, are let go', async () => {
+  const reader = guests.one();
+  await daemon.register('leaving', reader.pid, { 'user.big': 'x'.repeat(1_000_000) });
+  const before = await daemon.metric('devlxd_connections');
+  for (let n = 0; n < 60; n++) {
+    const socket = reader.connect(daemon.socket).on('error', () => undefined);
+    socket.write('GET /1.0/config/user.big HTTP/1.1\r\nHost: lxd\r\n\r\nGET ');
+    // Nothing is unread then: the kernel says of such an end only that writing fails.
+    socket.once('data', () => setImmediate(() => setImmediate(() => socket.destroy())));
+  }
+  await eventually('all are let go', async () => (await daemon.metric('devlxd_connections')) <= before);
+});

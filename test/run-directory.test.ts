@@ -54,7 +54,7 @@ test('a second daemon on a used run directory is refused, also when its files ar
     assert.match(second(), /Another process listens on|uses the --run-dir/);
     process.kill(daemon.pid, 'SIGSTOP'); // so that it cannot bind them again meanwhile
     for (const path of [daemon.socket, control(daemon)]) rmSync(path);
-    assert.match(second(), new RegExp(`devlxd with pid ${daemon.pid} uses the --run-dir`));
+    assert.match(second(), new RegExp(`A devlxd \\(pid ${daemon.pid}\\) uses the --run-dir`));
     process.kill(daemon.pid, 'SIGCONT');
     await eventually('bound again', () => existsSync(control(daemon)));
     await daemon.end('SIGKILL');

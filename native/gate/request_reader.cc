@@ -219,6 +219,9 @@ void RequestReader::run_queued() {
     queued_.pop_front();
     if (connection == nullptr) continue;
     connection->is_queued = false;
+    // A failed write has made uSockets read again, which is how the end of the peer shows: stopping
+    // that here, after each attempt to write to a peer that has gone, would never end.
+    if (bridge_.is_backed_up(*connection)) continue;
     bridge_.start_reading(*connection);
     bridge_.go_on(*connection);
   }

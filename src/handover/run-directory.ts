@@ -35,7 +35,7 @@ export class RunDirectoryOwner {
     if (found === '' || pid === String(process.pid) || found !== described(pid)) return;
     throw new Fault(
       'socket-in-use',
-      `devlxd with pid ${pid} uses the --run-dir ${this.#runDir}, though its sockets were removed; stop it, or choose another.`,
+      `A devlxd (pid ${pid}) uses the --run-dir ${this.#runDir}; stop it, or choose another --run-dir.`,
     );
   }
 

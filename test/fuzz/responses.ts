@@ -11,22 +11,24 @@ export function complaintAbout(received: string): string | undefined {
     const end = rest.indexOf('\r\n\r\n');
     if (end < 0) return statusLine.test(rest) || rest.length < 30 ? undefined : `no answer: ${excerpt(rest)}`;
     const head = rest.slice(0, end + 2);
-    const complaint = complaintAboutHead(head);
+    const behind = rest.slice(end + 4);
+    const complaint = complaintAboutHead(head, behind);
     if (complaint !== undefined) return complaint;
-    rest = behindBody(head, rest.slice(end + 4));
+    rest = behindBody(head, behind);
   }
   return undefined;
 }
 
-/** node:http answers a HEAD whose expectation it does not know (417) without a length, which HEAD allows. */
-function complaintAboutHead(head: string): string | undefined {
+/** HEAD of an event stream has no length: nothing but the next answer may follow it. */
+function complaintAboutHead(head: string, behind: string): string | undefined {
   const [first = ''] = statusLine.exec(head) ?? [];
   if (first === '') return `no status line: ${excerpt(head)}`;
   const headers = head.slice(first.length).split('\r\n').filter(Boolean);
   const wrong = headers.find((line) => !headerLine.test(line));
   if (wrong !== undefined) return `no header: ${excerpt(wrong)}`;
-  const ends = isEndless(head) || / (100|304|417) /.test(first) || /^content-length: \d+\r$/im.test(head);
-  return ends ? undefined : `no length: ${excerpt(head)}`;
+  const ends = isEndless(head) || / (100|304) /.test(first) || /^content-length: \d+\r$/im.test(head);
+  const isOfHead = behind === '' || behind.startsWith('HTTP/1.');
+  return ends || isOfHead ? undefined : `no length: ${excerpt(head)}`;
 }
 
 /** Framed, chunked, or until the connection ends: what follows is the body's. */
