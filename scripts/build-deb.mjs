@@ -143,7 +143,8 @@ function documentation() {
   printed('usr/share/zsh/vendor-completions/_devlxd', ['completion', 'zsh']);
   printed('usr/share/fish/vendor_completions.d/devlxd.fish', ['completion', 'fish']);
   output('gzip', ['-9n', join(stage, 'usr/share/man/man1/devlxd.1')]);
-  compressed('usr/share/man/man1/devlxd-hook.1', readFileSync(join(root, 'packaging/devlxd-hook.1')));
+  for (const page of ['devlxd-hook.1', 'devlxd-runc.1'])
+    compressed(`usr/share/man/man1/${page}`, readFileSync(join(root, 'packaging', page)));
 }
 
 function compressed(to, text) {

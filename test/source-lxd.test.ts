@@ -51,7 +51,10 @@ async function started(name: string, config: Readonly<Record<string, string>> = 
   const guest = guests.one();
   lxd.add(name, { config, pid: guest.pid });
   lxd.tell('instance-started', name);
-  await eventually(`${name} runs`, async () => (await names()).includes(name) && (await status(name)) === 'Running');
+  await eventually(
+    `${name} runs`,
+    async () => (await names()).includes(name) && /^(?:Running|Ready)$/.test(await status(name)),
+  );
   return guest;
 }
 
