@@ -99,14 +99,14 @@ test('top: refreshed in place until Ctrl-C; a plain snapshot elsewhere', async (
   for (const line of stripVTControlCharacters(text).split('\r\n')) assert.ok(widthOf(line) <= 70, line);
 
   const plain = commandLine.does('top');
-  assert.match(plain, /^requests \d+, connections 1, listeners 0, refused 0, instances 10001\n\nINSTANCE /);
-  assert.match(plain, /\nbusy +1 +0 +3 +0 +0\n$/);
+  assert.match(plain, /^requests \d+, connections 1, listeners 0, limit hits 0, instances 10001\n\nINSTANCE /);
+  assert.match(plain, /\nbusy +1 +0 +3\n$/);
   assert.equal(commandLine.does('top', '--count', '2', '--interval', '0.1').match(/^requests /gm)?.length, 2);
   const [figures] = JSON.parse(commandLine.does('top', '--format', 'json'));
   assert.deepEqual(figures, {
     project: 'default',
     instance: 'busy',
-    values: { connections: 1, listeners: 0, requests: 3, refused: 0, delayed: 0 },
+    values: { connections: 1, listeners: 0, requests: 3 },
   });
   await session.close();
 });
