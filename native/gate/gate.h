@@ -39,9 +39,9 @@ struct GateCounters {
 // A connection with which another process goes on.
 struct HandoverConnection {
   OwnFd fd;
-  Slot slot;  // kNoSlot: nothing was answered; its caller is identified again
+  Slot slot;  // kNoSlot: of no instance; the next process identifies its caller again
   bool root;
-  uint64_t start_ticks;  // of the caller, for that
+  uint64_t start_ticks;  // of the process that connected; 0 where its pidfd tells
 };
 
 // From accept(2) to uWebSockets: takes guests' connections in, identifies their callers, and keeps
@@ -84,8 +84,9 @@ class Gate : private RequestPolicy {
   void detach(Connection& connection);
   void discharge(Slot slot);
 
-  // Does the instance serve users other than root? If not, they share a few of its connections.
+  // Does the instance serve callers of containers inside it?
   void set_serves_nested(Slot slot, bool serves) { instances_.at(slot)->serves_nested = serves; }
+  // Does the instance serve users other than root? If not, these share connections-nonroot.
   void set_serves_nonroot(Slot slot, bool serves) { instances_.at(slot)->serves_nonroot = serves; }
 
   // Before this process ends: closes idle connections or, with keep, returns the ones that the next

@@ -11,7 +11,7 @@ namespace devlxd {
 // code that enforces it, its declaration in src/limits/limits.ts and its line in docs/limits.md:
 // options, metrics and log lines follow from these.
 enum class Limit : uint8_t {
-  kConnectionsPerInstance,   // 0 as a number means: no limit, here and below
+  kConnectionsPerInstance,   // 0: no limit, where nothing else is said
   kConnectionsNonroot,       // of these, of users other than root, which only get 401
   kConnections,              // of all callers together
   kConnectionsUnregistered,  // of callers of no instance that were told so

@@ -72,7 +72,7 @@ export interface Parting {
   readonly startTicks: number;
 }
 
-/** The limits that the gate enforces, by the names of their options; descriptors and sent-ahead have none. */
+/** The limits that the gate enforces, by the names of their options; `descriptors`, `sent-ahead` and `request-head` have none. */
 export const gateLimitNames = addon.limitNames;
 
 export interface GateLimits {

@@ -5,7 +5,7 @@ import { type LimitName, limitDeclarations } from './limits.js';
 /** Limits without an option of their own; docs/limits.md says what they are. */
 const others = ['descriptors', 'merged-document', 'request-head', 'sent-ahead', 'unidentified'] as const;
 
-/** What can be reached while the daemon serves: a burst shows in the rate, and `source-seconds` in its source's lines. */
+/** The limits that count hits. `request-burst` counts as `requests-per-second`; the log tells of `source-seconds`. */
 export type CountedLimit = Exclude<LimitName, 'request-burst' | 'source-seconds'> | (typeof others)[number];
 
 /** All of them. */
