@@ -39,7 +39,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::take>("take"),
                         InstanceMethod<&GateWrap::charge>("charge"),
                         InstanceMethod<&GateWrap::release>("release"),
-                        InstanceMethod<&GateWrap::part>("part"),
+                        InstanceMethod<&GateWrap::close_idle>("closeIdle"),
+                        InstanceMethod<&GateWrap::take_for_handover>("takeForHandover"),
                         InstanceMethod<&GateWrap::admit>("admit"),
                         InstanceMethod<&GateWrap::readmit>("readmit"),
                         InstanceMethod<&GateWrap::admit_self_test>("admitSelfTest"),
@@ -184,8 +185,10 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   }
 
   // [fd, slot, is root, start ticks, fd, slot, ...]
-  Napi::Value part(const Napi::CallbackInfo& info) {
-    std::vector<HandoverConnection> kept = gate_->part(info[0].As<Napi::Boolean>());
+  void close_idle(const Napi::CallbackInfo&) { gate_->close_idle(); }
+
+  Napi::Value take_for_handover(const Napi::CallbackInfo& info) {
+    std::vector<HandoverConnection> kept = gate_->take_for_handover();
     Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 4);
     uint32_t at = 0;
     for (HandoverConnection& parting : kept) {

@@ -89,9 +89,10 @@ class Gate : private RequestPolicy {
   // Does the instance serve users other than root? If not, these share connections-nonroot.
   void set_serves_nonroot(Slot slot, bool serves) { instances_.at(slot)->serves_nonroot = serves; }
 
-  // Before this process ends: closes idle connections or, with keep, returns the ones that the next
-  // process can serve. Call again for connections that were busy.
-  std::vector<HandoverConnection> part(bool keep);
+  // Before this process ends: closes idle connections. Call again for connections that were busy.
+  void close_idle() { drain(false); }
+  // The same, but gives away the connections that the next process can serve.
+  std::vector<HandoverConnection> take_for_handover();
 
   // Takes such a connection in, as one of this slot's instance: its caller was identified by the
   // process that accepted it. False: closed.
@@ -143,7 +144,8 @@ class Gate : private RequestPolicy {
   bool has_room_for(const Caller& caller);
   void link(Connection& connection);
   void unlink(Connection& connection);
-  void part_from(Connection* first, bool keep, std::vector<HandoverConnection>& kept);
+  std::vector<HandoverConnection> drain(bool keep);
+  void drain_list(Connection* first, bool keep, std::vector<HandoverConnection>& kept);
   void time_out(PendingCaller waiting);
   Connection*& head_for(const Connection& connection);
   void closed(Connection& connection);
@@ -180,7 +182,7 @@ class Gate : private RequestPolicy {
   uint32_t unidentified_ = 0;  // of these, by unidentified callers
   std::unordered_map<uid_t, uint32_t> unidentified_by_uid_;
   std::vector<Slot> slots_with_hits_;   // each once
-  Connection* drain_cursor_ = nullptr;  // where part() goes on
+  Connection* drain_cursor_ = nullptr;  // where drain() goes on
   ResponseCache response_cache_;
   RateLimiter rate_limiter_;
   std::unordered_map<Payer, std::deque<Connection*>> throttled_;  // first come, first served

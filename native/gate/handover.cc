@@ -23,24 +23,28 @@ bool shut_quiet(int fd) {
 
 }  // namespace
 
-std::vector<HandoverConnection> Gate::part(bool keep) {
-  if (keep) answer_throttled();
-  std::vector<HandoverConnection> kept;
+std::vector<HandoverConnection> Gate::take_for_handover() {
+  answer_throttled();
+  return drain(true);
+}
+
+std::vector<HandoverConnection> Gate::drain(bool keep) {
+  std::vector<HandoverConnection> connections;
   for (PendingCaller& waiting : pending_.take_all()) {
     if (keep) {
-      kept.push_back({std::move(waiting.fd), kNoSlot, false, waiting.caller.start_ticks});
+      connections.push_back({std::move(waiting.fd), kNoSlot, false, waiting.caller.start_ticks});
     } else {
       time_out(std::move(waiting));
     }
   }
   for (Slot slot = 0; instances_.at(slot) != nullptr; slot++) {
-    part_from(instances_.at(slot)->first, keep, kept);
+    drain_list(instances_.at(slot)->first, keep, connections);
   }
-  part_from(without_instance_, keep, kept);
-  return kept;
+  drain_list(without_instance_, keep, connections);
+  return connections;
 }
 
-void Gate::part_from(Connection* first, bool keep, std::vector<HandoverConnection>& kept) {
+void Gate::drain_list(Connection* first, bool keep, std::vector<HandoverConnection>& connections) {
   drain_cursor_ = first;
   while (drain_cursor_ != nullptr) {
     Connection& connection = *drain_cursor_;
@@ -55,7 +59,7 @@ void Gate::part_from(Connection* first, bool keep, std::vector<HandoverConnectio
     if (keep && known && connection.is_idle(backed_up)) {
       OwnFd copy = OwnFd::duplicate(fd);
       const Slot slot = instance ? caller.slot : kNoSlot;
-      if (copy.valid()) kept.push_back({std::move(copy), slot, caller.root, 0});
+      if (copy.valid()) connections.push_back({std::move(copy), slot, caller.root, 0});
       bridge_.close(connection);
     } else if (shut_quiet(fd)) {
       bridge_.close(connection);

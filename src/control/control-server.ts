@@ -80,7 +80,7 @@ export class ControlServer {
     for (const listener of this.#listeners) listener.stop();
     await this.#inFlight.ended(this.#limits['drain-seconds']);
     const kept = [...this.#open].flatMap((socket): HandoverConnection[] => {
-      const fd = socket.part();
+      const fd = socket.takeForHandover();
       return fd === undefined ? [] : [{ fd, socket: 'control', caller: undefined }];
     });
     this.#sockets.stop();

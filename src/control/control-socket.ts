@@ -45,7 +45,7 @@ export class ControlSocket extends Socket {
    * The connection for another process to go on with, and not for this one any more; undefined: something is under way.
    * What has not been read of it yet goes along.
    */
-  part(): number | undefined {
+  takeForHandover(): number | undefined {
     if (this.destroyed || this.#inFlight > 0 || this.bytesRead !== this.#answeredBytes) return undefined;
     const copy = duplicate(this.fd);
     this.destroy();

@@ -48,7 +48,8 @@ export interface NativeGate {
   charge(slot: number, tokens: number): void;
   take(response: HttpResponse): number;
   release(slot: number): void;
-  part(keep: boolean): number[];
+  closeIdle(): void;
+  takeForHandover(): number[];
   admit(fd: number, startTicks: number): void;
   readmit(fd: number, slot: number, root: boolean): boolean;
   admitSelfTest(pid: number): number;

@@ -63,7 +63,7 @@ export interface Registration {
 }
 
 /** A connection that is given away; its receiver closes the descriptor. */
-export interface Parting {
+export interface GateConnection {
   readonly fd: number;
   /** of the instance that it belongs to; -1: the caller is identified again */
   readonly slot: number;
@@ -219,19 +219,21 @@ export class Gate {
     this.#native.release(slot);
   }
 
-  /**
-   * Before this process ends: closes each connection on which nothing is under way, or, with keep, gives its
-   * descriptor away if another process can go on with it. Call again for connections that were busy.
-   */
-  part(keep: boolean): Parting[] {
-    const flat = this.#native.part(keep);
+  /** Before this process ends: closes idle connections. Call again for connections that were busy. */
+  closeIdle(): void {
+    this.#native.closeIdle();
+  }
+
+  /** The same, but gives away the connections that the next process can serve. */
+  takeForHandover(): GateConnection[] {
+    const flat = this.#native.takeForHandover();
     return Array.from({ length: flat.length / 4 }, (_, i) => {
       const [fd, slot, root, startTicks] = flat.slice(i * 4, i * 4 + 4) as [number, number, number, number];
       return { fd, slot, root: root === 1, startTicks };
     });
   }
 
-  /** Takes in a connection that another process has accepted, as if it had come just now. startTicks: `Parting`'s */
+  /** Takes in a connection that another process has accepted, as if it had come just now. startTicks: `GateConnection`'s */
   admit(fd: number, startTicks: number): void {
     this.#native.admit(fd, startTicks);
   }

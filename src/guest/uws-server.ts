@@ -92,7 +92,7 @@ export class UwsServer {
     const { gate, listeners, limits } = this.#context;
     const seconds = limits['drain-seconds'];
     const deadline = seconds === 0 ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
-    for (gate.part(false); gate.counters().connections > 0 && performance.now() < deadline; gate.part(false))
+    for (gate.closeIdle(); gate.counters().connections > 0 && performance.now() < deadline; gate.closeIdle())
       await pause(lookMilliseconds);
     const left = gate.counters().connections;
     if (left > 0) this.#context.limitHits.add('drain-seconds', undefined, left);

@@ -5,7 +5,7 @@ import type { HandoverConnection } from './protocol.js';
 
 /** Takes the idle connections of guests from the gate, for another process. */
 export function takeGuestConnections(gate: Gate, running: RunningInstances): HandoverConnection[] {
-  return gate.part(true).map(({ fd, slot, root, startTicks: connected }) => {
+  return gate.takeForHandover().map(({ fd, slot, root, startTicks: connected }) => {
     const instance = running.at(slot);
     const startTicks = instance?.run?.startTicks;
     if (instance === undefined || startTicks === undefined)
