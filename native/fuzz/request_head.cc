@@ -94,7 +94,7 @@ void check_head(std::string_view head) {
   if (read.outcome == HeadOutcome::kPlain) check_as_it_came(exact.view());
   if (read.outcome != HeadOutcome::kPlain && read.outcome != HeadOutcome::kOdd) return;
   REQUIRE(devlxd::is_request_line(head.substr(0, head.find('\n'))));
-  check_plain(exact.view(), read);
+  if (read.outcome == HeadOutcome::kOdd) check_plain(exact.view(), read);
 }
 
 // The content of chunks that uWebSockets is given, which have neither extensions nor trailers.
@@ -111,6 +111,7 @@ std::string content_of(std::string_view chunks) {
 }
 
 void check_body(std::string_view data, RequestBody whole, bool chunks) {
+  if (whole.ended()) return;  // nothing is taken for a body that has none
   std::minstd_rand random(static_cast<unsigned>(std::hash<std::string_view>()(data)));
   RequestBody pieces = whole;
   std::string_view rest = data;

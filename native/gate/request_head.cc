@@ -12,7 +12,6 @@ namespace {
 constexpr std::string_view kHttp11 = "HTTP/1.1";
 constexpr std::string_view kHttp10 = "HTTP/1.0";
 constexpr size_t kMostLengthDigits = 15;
-
 constexpr unsigned kToken = 1;  // RFC 9110, 5.6.2
 constexpr unsigned kField = 2;  // RFC 9110, 5.5: field-vchar, SP and HTAB
 constexpr unsigned kTarget = 4;
@@ -40,10 +39,9 @@ bool consists_of(std::string_view text, unsigned kind) {
   return common != 0;
 }
 
-// lower: in lower case
 bool is(std::string_view text, std::string_view lower) {
   const auto same = [](unsigned char given, char expected) { return expected == tolower(given); };
-  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(), same);
+  return std::ranges::equal(text, lower, same);
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -280,16 +278,19 @@ RequestHead read_head(std::string_view head) {
 std::string plain_head(std::string_view head, const RequestHead& read) {
   bool has_return = false;
   const auto line = parse_line(take_line(head, has_return));
+  const auto target = line ? origin_form(line->target) : std::nullopt;
+  if (!line || !target) return {};  // such a head is not kOdd
   const bool http10 = line->version == kHttp10;
   std::string plain(line->method);
-  plain.append(" ").append(*origin_form(line->target)).append(" HTTP/1.1\r\n");
+  plain.append(" ").append(*target).append(" HTTP/1.1\r\n");
   while (!head.empty()) {
     const std::string_view header = take_line(head, has_return);
     if (header.empty()) break;
     const size_t colon = header.find(':');
     const std::string_view name = header.substr(0, colon);
     if (is_left_out(name, http10)) continue;
-    plain.append(name).append(": ").append(trimmed(header.substr(colon + 1))).append("\r\n");
+    const std::string_view value = trimmed(header.substr(colon + 1));
+    plain.append(name).append(value.empty() ? ":" : ": ").append(value).append("\r\n");
   }
   if (!read.has_host) plain.append("Host: lxd\r\n");
   if (read.closes) plain.append("Connection: close\r\n");

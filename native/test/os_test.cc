@@ -32,6 +32,7 @@ void test_send_file() {
     return made;
   }();
   FILE* file = tmpfile();
+  CHECK(file != nullptr);
   CHECK(fwrite(content.data(), 1, kLength, file) == kLength && fflush(file) == 0);
   int pair[2];
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
