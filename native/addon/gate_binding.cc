@@ -48,6 +48,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::set_serves_nonroot>("setServesNonroot"),
                         InstanceMethod<&GateWrap::counters>("counters"),
                         InstanceMethod<&GateWrap::counters_of>("countersOf"),
+                        InstanceMethod<&GateWrap::hits_of>("hitsOf"),
                         InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
   }
 
@@ -246,8 +247,11 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     Napi::Object result = Napi::Object::New(info.Env());
     result["connections"] = instance.connections;
     result["cacheHits"] = static_cast<double>(instance.cache_hits);
-    result["hits"] = array_of(info.Env(), instance.hits);
     return result;
+  }
+
+  Napi::Value hits_of(const Napi::CallbackInfo& info) {
+    return array_of(info.Env(), gate_->instance(info[0].As<Napi::Number>().Uint32Value())->hits);
   }
 
   static Napi::Array array_of(const Napi::Env& env, const LimitHits& hits) {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { Fault, invalid } from '../errors.js';
 import type { BatchHandlers } from './batch-handlers.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, sync } from './control-reply.js';
@@ -107,13 +108,18 @@ function instanceEndpoints(
 }
 
 /** What is measured, as Prometheus reads it; of each running instance as well, or of all together only. */
-export type Metrics = (perInstance: boolean) => Promise<{ readonly contentType: string; readonly text: string }>;
+export type Metrics = (perInstance: boolean) => Promise<{
+  readonly contentType: string;
+  readonly pieces: readonly Buffer[];
+  /** bytes */
+  readonly length: number;
+}>;
 
 async function metricsText(metrics: Metrics, query: URLSearchParams): Promise<ControlReply> {
   const per = query.get('per') || 'none';
   if (per !== 'none' && per !== 'instance') throw invalid('per', `"${per}" is not instance`);
-  const { contentType, text } = await metrics(per === 'instance');
-  return { kind: 'text', type: contentType, text };
+  const { contentType: type, pieces, length } = await metrics(per === 'instance');
+  return { kind: 'stream', type, length, stream: Readable.from(pieces, { objectMode: false }) };
 }
 
 function noCopies(): never {

@@ -51,6 +51,7 @@ export async function buildGuests(
     sourceImages,
   );
   registry.on('changes', (changes) => publish(changes, { running, listeners, dispatcher, limitHits }, log));
+  running.on('left', ({ id }, slot) => dispatcher.addRequests(id, gate.countersOf(slot).cacheHits));
   const gateLimitHits = new GateLimitHits(gate, running, limitHits);
   const limitLog = new LimitLog(
     limitHits,

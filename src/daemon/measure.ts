@@ -1,7 +1,7 @@
 import type { Metrics } from '../control/control-endpoints.js';
 import type { SpareDescriptors } from '../gate/file-descriptors.js';
-import type { CollectedMetrics } from '../metrics/collected-metrics.js';
 import type { Measured } from '../metrics/daemon-metrics.js';
+import type { Scrapes } from '../metrics/scrapes.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
 import type { StoreParts } from './store-parts.js';
@@ -22,11 +22,11 @@ export function measureWith(
 ): Metrics {
   const { stateDir } = settings;
   const measured = { ...guests, registry, stateDir, sockets, watchdogSeconds, host, controlEvents, source };
-  let metrics: CollectedMetrics | undefined;
+  let scrapes: Scrapes | undefined;
   return (perInstance) =>
     spareDescriptors.lend(async () => {
-      const { CollectedMetrics } = await import('../metrics/collected-metrics.js');
-      metrics ??= new CollectedMetrics(measured);
-      return { contentType: metrics.contentType, text: await metrics.text(perInstance) };
+      const { Scrapes } = await import('../metrics/scrapes.js');
+      scrapes ??= new Scrapes(measured);
+      return scrapes.take(perInstance);
     });
 }

@@ -55,6 +55,7 @@ export interface NativeGate {
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
   countersOf(slot: number): InstanceCounters;
+  hitsOf(slot: number): number[];
   takeSlotsWithHits(): number[];
 }
 
@@ -132,8 +133,6 @@ export interface Credentials {
 export interface InstanceCounters {
   readonly connections: number;
   readonly cacheHits: number;
-  /** in the order of `gateLimitNames` */
-  readonly hits: readonly number[];
 }
 
 /** Since the start of the daemon, except connections, room, running and held, which are now. */

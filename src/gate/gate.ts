@@ -261,6 +261,11 @@ export class Gate {
   countersOf(slot: number): InstanceCounters {
     return this.#native.countersOf(slot);
   }
+
+  /** How often it has reached each limit since it was started, in the order of `gateLimitNames`. */
+  hitsOf(slot: number): readonly number[] {
+    return this.#native.hitsOf(slot);
+  }
 }
 
 /** The sentence for a uWebSockets.js that the gate cannot work with. */

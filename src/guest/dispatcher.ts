@@ -117,7 +117,12 @@ export class GuestDispatcher {
     await this.#exports.linger(seconds);
   }
 
-  /** Requests of an instance since the daemon started, without the ones that the gate answered from its cache. */
+  /** Adds requests of an instance that the gate has answered, before it forgets them. */
+  addRequests(instanceId: number, requests: number): void {
+    if (requests > 0) this.#requestsOf.set(instanceId, this.requestsOf(instanceId) + requests);
+  }
+
+  /** Requests of an instance since the daemon started, without the ones that the gate has answered since its start. */
   requestsOf(instanceId: number): number {
     return this.#requestsOf.get(instanceId) ?? 0;
   }

@@ -38,6 +38,10 @@ export class Table<R extends Keyed> implements Records<R> {
     return this.#byId.values();
   }
 
+  get size(): number {
+    return this.#byId.size;
+  }
+
   /** A number that no record has had since the start. */
   newId(): number {
     return ++this.#lastId;

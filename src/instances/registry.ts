@@ -102,6 +102,16 @@ export class Registry extends EventEmitter<Events> {
     return this.#tables.instances.byId(id);
   }
 
+  /** How many instances there are. */
+  get size(): number {
+    return this.#tables.instances.size;
+  }
+
+  /** All instances, in no order; they may change while they are looked at. */
+  instances(): Iterable<Instance> {
+    return this.#tables.instances.values();
+  }
+
   /** All of a project, or all there are, by name. */
   list(project?: string): Instance[] {
     return list(this.#tables.instances, project);

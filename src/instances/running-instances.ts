@@ -20,6 +20,8 @@ interface Events {
   started: [Instance];
   /** Its connections are closed. */
   stopped: [Instance];
+  /** It is about to lose its slot, whose counters are still its own. */
+  left: [Instance, slot: number];
 }
 
 /** What else happens while an instance starts. */
@@ -61,6 +63,14 @@ export class RunningInstances extends EventEmitter<Events> {
   /** The running instance in a slot; undefined while its start is still being stored. */
   at(slot: number): Instance | undefined {
     return this.#instances[slot];
+  }
+
+  /** All that run, in no order; they may change while they are looked at. */
+  *entries(): Iterable<readonly [Instance, slot: number]> {
+    for (const slot of this.#slots.values()) {
+      const instance = this.#instances[slot];
+      if (instance !== undefined) yield [instance, slot];
+    }
   }
 
   /** undefined: not running */
@@ -184,6 +194,7 @@ export class RunningInstances extends EventEmitter<Events> {
   }
 
   #leave(slot: number, instance: Instance): void {
+    this.emit('left', instance, slot);
     this.#show(slot, undefined);
     this.#slots.delete(instance.id);
   }

@@ -9,16 +9,18 @@ import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { RequestCounts } from '../http/request-counts.js';
 import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
 import type { Registry } from '../instances/registry.js';
+import type { RunningInstances } from '../instances/running-instances.js';
 import { countedLimits, type LimitHits } from '../limits/limit-hits.js';
 import { statusOf } from '../model/instance.js';
 import type { Sync } from '../sources/sync.js';
-import type { MetricDeclaration, MetricSample } from './collected-metrics.js';
+import { type MetricDeclarations, type MetricSample, pause } from './declaration.js';
 import type { EventLoopDelay } from './event-loop-delay.js';
 import type { GateLimitHits } from './gate-limit-hits.js';
 
 /** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
 export interface Measured {
   readonly registry: Registry;
+  readonly running: RunningInstances;
   readonly gate: Gate;
   readonly dispatcher: GuestDispatcher;
   readonly listeners: Listeners;
@@ -37,17 +39,17 @@ export interface Measured {
 }
 
 /** Every metric, read when it is asked for; docs/metrics.md has one line for each, which a test holds. */
-export const metricDeclarations: Readonly<Record<string, MetricDeclaration<Measured>>> = {
+export const metricDeclarations: MetricDeclarations<Measured> = {
   devlxd_instances: {
     kind: 'gauge',
     help: 'Instances by status',
     labels: ['status'],
-    read: ({ registry }) => instancesByStatus(registry),
+    read: instancesByStatus,
   },
   devlxd_unmerged_documents: {
     kind: 'gauge',
     help: 'Values that ssh keys of their instance are not in',
-    read: ({ registry }) => [[registry.list().reduce((sum, instance) => sum + knownUnmergedKeys(instance).size, 0)]],
+    read: unmergedDocuments,
   },
   devlxd_profiles: {
     kind: 'gauge',
@@ -230,11 +232,23 @@ function freeBytes(directory: string): number {
   return bavail * bsize;
 }
 
-function instancesByStatus(registry: Registry): MetricSample[] {
-  const all = registry.list();
-  return (['Running', 'Ready', 'Stopped'] as const).map((status) => {
-    return [all.filter((instance) => statusOf(instance) === status).length, { status }];
-  });
+function* instancesByStatus({ registry, running }: Measured): Iterable<MetricSample | typeof pause> {
+  const counts = { Running: 0, Ready: 0, Stopped: 0 };
+  for (const [instance] of running.entries()) {
+    counts[statusOf(instance)]++;
+    yield pause;
+  }
+  counts.Stopped = Math.max(0, registry.size - counts.Running - counts.Ready);
+  for (const [status, count] of Object.entries(counts)) yield [count, { status }];
+}
+
+function* unmergedDocuments({ registry }: Measured): Iterable<MetricSample | typeof pause> {
+  let sum = 0;
+  for (const instance of registry.instances()) {
+    sum += knownUnmergedKeys(instance).size;
+    yield pause;
+  }
+  yield [sum];
 }
 
 function* requests(counts: RequestCounts): Iterable<MetricSample> {

@@ -2,20 +2,13 @@ import { type Gate, gateLimitNames } from '../gate/gate.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { CountedLimit, LimitHits } from '../limits/limit-hits.js';
 
-/** The instance that had a slot, and what the gate had counted of it. */
-interface Seen {
-  readonly instanceId: number | undefined;
-  readonly startTicks: number | undefined;
-  readonly hits: readonly number[];
-}
-
 /** Adds the hits that the gate counts. The gate only counts: a flood must not reach JavaScript. */
 export class GateLimitHits {
   readonly #gate: Gate;
   readonly #running: RunningInstances;
   readonly #limitHits: LimitHits;
-  /** by slot */
-  readonly #seen = new Map<number, Seen>();
+  /** by slot: what the gate had counted of the instance that has it */
+  readonly #seen = new Map<number, readonly number[]>();
   /** hits that are not yet added, of no instance or of one */
   #total: readonly number[];
 
@@ -24,6 +17,7 @@ export class GateLimitHits {
     this.#running = running;
     this.#limitHits = limitHits;
     this.#total = gate.counters().hits;
+    running.on('left', (_, slot) => this.#left(slot));
   }
 
   /** Adds what the gate has counted since the last call. */
@@ -37,16 +31,18 @@ export class GateLimitHits {
     this.#add(more); // what is left belongs to no instance
   }
 
+  /** The counters of the next instance in this slot start at 0. */
+  #left(slot: number): void {
+    this.poll();
+    this.#seen.delete(slot);
+  }
+
   #pollSlot(slot: number): readonly number[] {
-    const instance = this.#running.at(slot);
-    const { hits } = this.#gate.countersOf(slot);
-    const seen = this.#seen.get(slot);
-    const now = instance?.run === undefined ? seen : { instanceId: instance.id, startTicks: instance.run.startTicks };
-    // The counters of another run in this slot start at 0; the counters of a run that has ended stay.
-    const before = now?.startTicks === seen?.startTicks ? seen?.hits : undefined;
+    const hits = this.#gate.hitsOf(slot);
+    const before = this.#seen.get(slot);
     const more = hits.map((times, limit) => times - (before?.[limit] ?? 0));
-    this.#add(more, now?.instanceId);
-    this.#seen.set(slot, { instanceId: now?.instanceId, startTicks: now?.startTicks, hits });
+    this.#add(more, this.#running.at(slot)?.id);
+    this.#seen.set(slot, hits);
     return more;
   }
 

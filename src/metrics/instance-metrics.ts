@@ -6,7 +6,7 @@ import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { LimitHits } from '../limits/limit-hits.js';
 import type { Instance } from '../model/instance.js';
-import type { MetricDeclaration, MetricSample } from './collected-metrics.js';
+import { type MetricDeclaration, type MetricDeclarations, type MetricSample, pause } from './declaration.js';
 import type { GateLimitHits } from './gate-limit-hits.js';
 
 /** The parts that know something of each instance. */
@@ -26,7 +26,7 @@ type Read = (measured: MeasuredInstances, instance: Instance, slot: number) => n
  * The metrics of each running instance, with the labels `project` and `instance`. Their number grows with the
  * instances, so they are given on request only; docs/metrics.md has one line for each, which a test holds.
  */
-export const instanceMetricDeclarations: Readonly<Record<string, MetricDeclaration<MeasuredInstances>>> = {
+export const instanceMetricDeclarations: MetricDeclarations<MeasuredInstances> = {
   devlxd_instance_connections: {
     kind: 'gauge',
     help: 'Open connections of one instance',
@@ -39,7 +39,7 @@ export const instanceMetricDeclarations: Readonly<Record<string, MetricDeclarati
   },
   devlxd_instance_requests_total: {
     kind: 'counter',
-    help: 'Requests of one instance since the daemon started, with cached responses since the instance started',
+    help: 'Requests of one instance since the daemon started',
     ...ofEach(({ dispatcher, gate }, { id }, slot) => dispatcher.requestsOf(id) + gate.countersOf(slot).cacheHits),
   },
   devlxd_instance_limit_hits_total: {
@@ -60,27 +60,24 @@ function ofEach(read: Read): Pick<MetricDeclaration<MeasuredInstances>, 'labels'
   return {
     labels: ['project', 'instance'],
     *read(measured) {
-      for (const [instance, slot] of runningOf(measured)) yield [read(measured, instance, slot), labelsOf(instance)];
+      for (const [instance, slot] of measured.running.entries())
+        yield [read(measured, instance, slot), labelsOf(instance)];
     },
   };
 }
 
-function* limitHitsOf(measured: MeasuredInstances): Iterable<MetricSample> {
+function* limitHitsOf(measured: MeasuredInstances): Iterable<MetricSample | typeof pause> {
   measured.gateLimitHits.poll();
-  for (const [instance] of runningOf(measured)) {
+  for (const [instance] of measured.running.entries()) {
     for (const [limit, times] of measured.limitHits.of(instance.id)) yield [times, { ...labelsOf(instance), limit }];
+    yield pause;
   }
 }
 
-function* unmergedOf({ registry }: MeasuredInstances): Iterable<MetricSample> {
-  for (const instance of registry.list())
+function* unmergedOf({ registry }: MeasuredInstances): Iterable<MetricSample | typeof pause> {
+  for (const instance of registry.instances()) {
     for (const [key, reason] of knownUnmergedKeys(instance)) yield [1, { ...labelsOf(instance), key, reason }];
-}
-
-function* runningOf({ registry, running }: MeasuredInstances): Iterable<readonly [Instance, slot: number]> {
-  for (const instance of registry.list()) {
-    const slot = running.slotOf(instance);
-    if (slot !== undefined) yield [instance, slot];
+    yield pause;
   }
 }
 

@@ -100,6 +100,13 @@ export function expandedConfig(instance: Instance): Config {
   return remembered(expandedConfigs, config, profiles, make);
 }
 
+/** The same where it has been asked for before; undefined: it has not. */
+export function knownExpandedConfig({ profiles, config }: Instance): Config | undefined {
+  if (profiles.every((profile) => profile.config.size === 0)) return config;
+  const found = expandedConfigs.get(config);
+  return found?.profiles === profiles ? found.made : undefined;
+}
+
 /** The same for devices; one of the same name replaces the other as a whole. */
 export function expandedDevices(instance: Instance): Devices {
   const { profiles, devices } = instance;

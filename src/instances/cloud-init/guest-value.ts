@@ -1,4 +1,4 @@
-import { type Config, expandedConfig, type Instance } from '../../model/instance.js';
+import { type Config, expandedConfig, type Instance, knownExpandedConfig } from '../../model/instance.js';
 import { isScript } from './cloud-config.js';
 import { longestDocument } from './read-yaml.js';
 import { type Reason, Refusal } from './refusal.js';
@@ -34,7 +34,8 @@ export function unmergedKeys(instance: Instance): ReadonlyMap<string, Reason> {
 
 /** The same as far as it is known: nothing is looked at for the question. */
 export function knownUnmergedKeys(instance: Instance): ReadonlyMap<string, Reason> {
-  return (mergedOf.get(expandedConfig(instance)) ?? nothingMerged).unmerged;
+  const config = knownExpandedConfig(instance);
+  return ((config && mergedOf.get(config)) ?? nothingMerged).unmerged;
 }
 
 function merged(instance: Instance): Merged {

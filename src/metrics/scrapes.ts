@@ -1,0 +1,52 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Turn } from '../concurrency/turn.js';
+import { type Measured, metricDeclarations } from './daemon-metrics.js';
+import { instanceMetricDeclarations, type MeasuredInstances } from './instance-metrics.js';
+import { contentType, render } from './render.js';
+
+/** How long one slice of a scrape may keep the event loop: guests wait no longer for it. */
+const sliceMilliseconds = 2;
+
+/** After a scrape none begins for this many times as long as it took: scrapes take at most a fifth of the loop's time. */
+const rests = 4;
+
+/** Prometheus's text format, as it was at one moment. */
+export interface Scrape {
+  readonly contentType: string;
+  readonly pieces: readonly Buffer[];
+  /** bytes */
+  readonly length: number;
+}
+
+/** Reads the parts of the daemon: one scrape at a time, which all share that ask before it begins. */
+export class Scrapes {
+  readonly #parts: Measured & MeasuredInstances;
+  /** asked for and not begun, by whether each instance is in it */
+  readonly #next = new Map<boolean, Promise<Scrape>>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: Measured & MeasuredInstances) {
+    this.#parts = parts;
+  }
+
+  /** perInstance: with the metrics of each running instance */
+  take(perInstance: boolean): Promise<Scrape> {
+    const next = this.#next.get(perInstance);
+    if (next !== undefined) return next;
+    const began = this.#last.then(() => performance.now());
+    const scrape = began.then(() => this.#scrape(perInstance));
+    this.#next.set(perInstance, scrape);
+    const rest = async (): Promise<void> =>
+      pause(rests * (performance.now() - (await began)), undefined, { ref: false });
+    this.#last = scrape.then(rest, rest);
+    return scrape;
+  }
+
+  async #scrape(perInstance: boolean): Promise<Scrape> {
+    this.#next.delete(perInstance);
+    const turn = new Turn(sliceMilliseconds);
+    const pieces = await render(metricDeclarations, this.#parts, turn);
+    if (perInstance) pieces.push(...(await render(instanceMetricDeclarations, this.#parts, turn)));
+    return { contentType, pieces, length: pieces.reduce((sum, { length }) => sum + length, 0) };
+  }
+}
