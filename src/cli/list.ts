@@ -2,9 +2,10 @@ import type { Command } from 'commander';
 import type { InstanceWithState } from '../api/types.js';
 import { closestMatch } from '../closest-match.js';
 import { OptionError } from '../config/options.js';
+import { printLines } from './long-list.js';
 import { formatOption, printList } from './output.js';
 import type { Column } from './table.js';
-import { withClient } from './with-client.js';
+import { type HostClient, withClient } from './with-client.js';
 
 const columns = {
   project: { heading: 'PROJECT', value: ({ project }) => project },
@@ -52,22 +53,37 @@ Examples:
     withClient(command, async (client) => {
       const sortBy = options.sort === undefined ? undefined : orderOf(options.sort);
       const chosen = options.columns?.split(',').map(columnOf);
-      const instances = await client.instances.listWithState(options);
-      const shown = chosen ?? usualColumns(instances, options.allProjects === true);
-      const rows = sortBy === undefined ? instances : [...instances].sort(sortBy);
-      await printList(command, shown, rows, 'There are no instances yet; "devlxd create NAME" makes one.', 'instances');
+      const list = {
+        columnsOf: async (first: readonly InstanceWithState[], isAll: boolean) => {
+          if (chosen !== undefined) return chosen;
+          const sourced = first.some(({ source }) => source !== undefined) || (!isAll && (await hasSourced(client)));
+          return usualColumns(options.allProjects === true, sourced);
+        },
+        none: 'There are no instances yet; "devlxd create NAME" makes one.',
+        noun: 'instances',
+      };
+      if (sortBy === undefined) return printLines(command, client.instances.linesWithState(options), list);
+      const rows = (await client.instances.listWithState(options)).sort(sortBy);
+      await printList(command, await list.columnsOf(rows, true), rows, list.none, list.noun);
     }),
   );
 }
 
 /** Most hosts have one project, and no instances but their own. */
-function usualColumns(instances: readonly InstanceWithState[], allProjects: boolean): Column<InstanceWithState>[] {
+function usualColumns(allProjects: boolean, sourced: boolean): Column<InstanceWithState>[] {
   const names: ColumnName[] = [
     ...(allProjects ? (['project'] as const) : []),
     ...usual,
-    ...(instances.some(({ source }) => source !== undefined) ? (['source'] as const) : []),
+    ...(sourced ? (['source'] as const) : []),
   ];
   return names.map((name) => columns[name]);
+}
+
+/** Has any of all the instances another owner? */
+async function hasSourced(client: HostClient): Promise<boolean> {
+  const query = { filter: 'source=lxd or source=incus', allProjects: true };
+  for await (const _ of client.instances.lines(query)) return true;
+  return false;
 }
 
 /** A column by its name, or the value of a configuration key. */

@@ -7,13 +7,21 @@ import { type Column, table, terminalWidth } from './table.js';
 export function page(text: string): void {
   const { isTTY, rows = 24 } = process.stdout;
   const isLong = isTTY && text.split('\n').length > rows;
-  if (isLong && pagedBy(process.env['PAGER'] || 'less', text)) return;
+  if (isLong && pagedBy(pagerCommand(), text)) return;
   process.stdout.write(text);
 }
 
+export function pagerCommand(): string {
+  return process.env['PAGER'] || 'less';
+}
+
 /** LESS: ends at once when all fits, leaves the text on the screen. */
+export function pagerEnvironment(): NodeJS.ProcessEnv {
+  return { LESS: 'FRX', ...process.env };
+}
+
 function pagedBy(pager: string, input: string): boolean {
-  const env = { LESS: 'FRX', ...process.env };
+  const env = pagerEnvironment();
   const { status } = spawnSync('sh', ['-c', pager], { env, input, stdio: ['pipe', 'inherit', 'inherit'] });
   return status !== null && status !== 126 && status !== 127;
 }

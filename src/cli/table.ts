@@ -17,11 +17,28 @@ const narrowest = 6;
 
 /** Rows under headings; where they are wider than the terminal, the widest columns give way. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], terminal: number): string {
-  const cells = rows.map((row) => columns.map(({ value, short = value }) => visible(short(row))));
-  const lines = [columns.map(({ heading }) => heading), ...cells];
-  const natural = columns.map((_, index) => widest(lines, index));
+  const { heading, lines } = tableOf(columns, rows, terminal);
+  return [heading, ...lines(rows)].join('\n');
+}
+
+/** A table of more rows than are known yet. */
+export interface Table<Row> {
+  readonly heading: string;
+  lines(rows: readonly Row[]): string[];
+}
+
+/** Columns as wide as the first rows need; what is wider later is cut on a terminal, and complete elsewhere. */
+export function tableOf<Row>(columns: readonly Column<Row>[], first: readonly Row[], terminal: number): Table<Row> {
+  const headings = columns.map(({ heading }) => heading);
+  const cellsOf = (row: Row) => columns.map(({ value, short = value }) => visible(short(row)));
+  const known = [headings, ...first.map(cellsOf)];
+  const natural = columns.map((_, index) => widest(known, index));
   const widths = fittedWidths(columns, natural, terminal - between * (columns.length - 1));
-  return lines.map((line) => lineOf(line, widths)).join('\n');
+  const cut = terminal === Number.POSITIVE_INFINITY ? (cell: string) => cell : fitted;
+  return {
+    heading: lineOf(headings, widths, cut),
+    lines: (rows) => rows.map((row) => lineOf(cellsOf(row), widths, cut)),
+  };
 }
 
 /** What a terminal is wide; a file or a pipe has room for everything. */
@@ -57,7 +74,7 @@ function sumOf(widths: readonly number[]): number {
   return widths.reduce((sum, width) => sum + width, 0);
 }
 
-function lineOf(line: readonly string[], widths: readonly number[]): string {
-  const cells = line.map((cell, index) => padded(fitted(cell, widths[index] ?? 0), widths[index] ?? 0));
+function lineOf(line: readonly string[], widths: readonly number[], cut: typeof fitted): string {
+  const cells = line.map((cell, index) => padded(cut(cell, widths[index] ?? 0), widths[index] ?? 0));
   return cells.join(' '.repeat(between)).trimEnd();
 }

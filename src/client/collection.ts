@@ -32,6 +32,16 @@ export class Collection<Shown extends Written, Written extends object> {
     return this.requests.request<Shown[]>('GET', this.listPath(query, 1));
   }
 
+  /** The same, one by one as they come, however many there are: all of the moment at which they were asked for. */
+  async *each(query: ListQuery = {}): AsyncGenerator<Shown, void, void> {
+    for await (const line of this.lines(query)) yield JSON.parse(line) as Shown;
+  }
+
+  /** The JSON of each. @throws as list does */
+  lines(query: ListQuery = {}): AsyncGenerator<string, void, void> {
+    return this.requests.lines(this.listPath(query, 1));
+  }
+
   /** @throws ApiError 404 */
   async get(name: string): Promise<Shown> {
     return (await this.tagged(name)).value;

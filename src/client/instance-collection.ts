@@ -13,6 +13,11 @@ export class Instances extends Collection<Instance, InstanceWritten> {
     return this.requests.request<InstanceWithState[]>('GET', this.listPath(query, 2));
   }
 
+  /** The JSON of each of the same, as they come. @throws as list does */
+  linesWithState(query: ListQuery = {}): AsyncGenerator<string, void, void> {
+    return this.requests.lines(this.listPath(query, 2));
+  }
+
   /** get, with its state. @throws ApiError 404 */
   async getWithState(name: string): Promise<InstanceWithState> {
     return this.requests.request<InstanceWithState>('GET', this.path(name, { recursion: '1' }));

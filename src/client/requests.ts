@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import type { Operation } from '../api/types.js';
-import { ApiError } from './client-errors.js';
+import { ApiError, ConnectionError } from './client-errors.js';
 import type { Connection, Headers } from './connection.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -58,6 +59,25 @@ export class Requests {
   }
 
   /**
+   * The lines of a long list, on a connection of its own, which ends with the iteration.
+   * @throws ApiError, ConnectionError
+   */
+  async *lines(path: string): AsyncGenerator<string, void, void> {
+    const headers = { accept: 'application/x-ndjson' };
+    const response = await this.connection.stream({ method: 'GET', path, headers, alone: true });
+    try {
+      if (response.statusCode !== 200)
+        envelopeOf({ status: response.statusCode ?? 0, headers: response.headers, text: await text(response) });
+      yield* linesIn(response);
+    } catch (error) {
+      if (error instanceof ApiError || error instanceof ConnectionError) throw error;
+      throw new ConnectionError(this.connection.path, error as Error);
+    } finally {
+      response.destroy();
+    }
+  }
+
+  /**
    * Waits for an operation. path: /1.0/operations/ID
    * @throws ApiError, when it has failed
    */
@@ -92,6 +112,15 @@ export class Requests {
   path(collection: string, name?: string, query: Readonly<Record<string, string | undefined>> = {}): string {
     const project = this.project === 'default' ? undefined : this.project;
     return pathOf(collection, name, { project, ...query });
+  }
+}
+
+async function* linesIn(response: Readable): AsyncGenerator<string, void, void> {
+  let rest = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
   }
 }
 

@@ -11,6 +11,7 @@ import type { Operation } from './operations.js';
 export type ControlReply =
   | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
   | { readonly kind: 'async'; readonly operation: Operation }
+  | { readonly kind: 'pieces'; readonly type: string; readonly pieces: AsyncIterable<string>; readonly etag?: string }
   | { readonly kind: 'text'; readonly type: string; readonly text: string }
   | { readonly kind: 'stream'; readonly type: string; readonly length: number; readonly stream: Readable }
   | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };

@@ -1,7 +1,8 @@
 import { invalid } from '../errors.js';
 
-/** Is this object, as the API shows it, one that is asked for? */
-export type Filter = (object: object) => boolean;
+/** Is this one asked for? read: gives the value at a dotted path of what the API shows of it */
+export type Filter = (read: Reader) => boolean;
+export type Reader = (path: string) => string | undefined;
 
 const word = /\s*("(?:[^"\\]|\\.)*"|!=|=|[^\s=!"]+)/y;
 const operators: ReadonlyMap<string, boolean> = new Map([
@@ -28,8 +29,8 @@ function parseFilter(text: string): Filter {
   while (words.length > 0) {
     const joint = words.shift();
     const [before, next] = [result, clause(words)];
-    if (joint === 'and') result = (object) => before(object) && next(object);
-    else if (joint === 'or') result = (object) => before(object) || next(object);
+    if (joint === 'and') result = (read) => before(read) && next(read);
+    else if (joint === 'or') result = (read) => before(read) || next(read);
     else throw invalid('filter', `"${joint}" stands where "and" or "or" should`);
   }
   return result;
@@ -39,7 +40,7 @@ function clause(words: string[]): Filter {
   if (words[0] === 'not') {
     words.shift();
     const turned = clause(words);
-    return (object) => !turned(object);
+    return (read) => !turned(read);
   }
   const [field, operator = '', value] = words.splice(0, 3);
   const equal = operators.get(operator);
@@ -47,7 +48,7 @@ function clause(words: string[]): Filter {
     throw invalid('filter', 'must be like "status=Running and config.user.role=web"');
   }
   const wanted = unquoted(value).toLowerCase();
-  return (object) => (textAt(object, field)?.toLowerCase() === wanted) === equal;
+  return (read) => (read(field)?.toLowerCase() === wanted) === equal;
 }
 
 function wordsOf(text: string): string[] {
@@ -65,6 +66,11 @@ function wordsOf(text: string): string[] {
 
 function unquoted(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
+}
+
+/** Reads what an object has. */
+export function readerOf(object: object): Reader {
+  return (path) => textAt(object, path);
 }
 
 /** The value at a dotted path; the keys of a configuration have dots themselves. */

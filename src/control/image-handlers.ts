@@ -6,7 +6,7 @@ import type { Requestor } from '../model/changes.js';
 import { fingerprintPattern, type Image, sizeOf } from '../model/image.js';
 import type { ControlEvents } from './control-events.js';
 import { type ControlHandler, type ControlRequest, checkIfMatch, etagOf, sync } from './control-reply.js';
-import { filterOf } from './filter.js';
+import { filterOf, readerOf } from './filter.js';
 import { receiveImage } from './image-upload.js';
 import type { Operations } from './operations.js';
 import { architecture } from './render.js';
@@ -28,7 +28,9 @@ export class ImageHandlers {
 
   readonly list: ControlHandler = ({ query }) => {
     const matches = filterOf(query);
-    const images = this.#images.list().filter((image) => matches === undefined || matches(renderImage(image)));
+    const images = this.#images
+      .list()
+      .filter((image) => matches === undefined || matches(readerOf(renderImage(image))));
     if ((query.get('recursion') || '0') === '0') return sync(images.map(pathOf));
     return sync(images.map(renderImage));
   };

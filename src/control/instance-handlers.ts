@@ -10,6 +10,8 @@ import { defaultProfile, type Instance, readyKey } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
+import { instanceReader } from './instance-reader.js';
+import { listed } from './listing.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
 import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
@@ -41,14 +43,14 @@ export class InstanceHandlers {
   /** collection: what the paths in the list begin with */
   listIn(collection: string): ControlHandler {
     return (request) => {
-      const { query } = request;
-      const matches = filterOf(query);
-      const instances = this.#registry.list(listedProject(request, this.#registry)).filter((instance) => {
-        return matches === undefined || matches(renderInstance(instance));
-      });
-      const recursion = query.get('recursion') || '0';
-      if (recursion === '0') return sync(instances.map(({ name, project }) => instanceUrl(name, project, collection)));
-      return sync(instances.map((instance) => render(instance, recursion === '2')));
+      const filter = filterOf(request.query);
+      const matches = filter && ((instance: Instance) => filter(instanceReader(instance)));
+      const recursion = request.query.get('recursion') || '0';
+      const textOf = (instance: Instance) =>
+        recursion === '0'
+          ? JSON.stringify(instanceUrl(instance.name, instance.project, collection))
+          : JSON.stringify(render(instance, recursion === '2'));
+      return listed(request, this.#registry.snapshot(listedProject(request, this.#registry)), { matches, textOf });
     };
   }
 

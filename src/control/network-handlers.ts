@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import type { Network } from '../api/types.js';
 import { Fault } from '../errors.js';
 import { type ControlHandler, sync } from './control-reply.js';
-import { filterOf } from './filter.js';
+import { filterOf, readerOf } from './filter.js';
 
 const directory = '/sys/class/net';
 
@@ -12,7 +12,7 @@ export const listNetworks: ControlHandler = ({ query }) => {
   const matches = filterOf(query);
   const networks = namesOfInterfaces()
     .map(render)
-    .filter((network) => matches?.(network) ?? true);
+    .filter((network) => matches?.(readerOf(network)) ?? true);
   if ((query.get('recursion') || '0') !== '0') return sync(networks);
   return sync(networks.map(({ name }) => `/1.0/networks/${name}`));
 };

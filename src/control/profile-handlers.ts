@@ -3,13 +3,11 @@ import {
   editProfile,
   removeProfile,
   renameProfile,
-  usersOf,
-  usersOfEach,
   type WantedProfile,
 } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { Limits } from '../limits/limits.js';
-import type { Profile } from '../model/instance.js';
+import type { Instance, Profile } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step } from './batch-lines.js';
 import {
   type ControlHandler,
@@ -19,10 +17,12 @@ import {
   created,
   sync,
 } from './control-reply.js';
-import { filterOf } from './filter.js';
-import { profileEtag, profileUrl, renderProfile } from './render.js';
+import { filterOf, type Reader, readerOf } from './filter.js';
+import { listed, long } from './listing.js';
+import { instanceUrl, profileEtag, profileUrl, renderProfile } from './render.js';
 import { parseBody, profilePost, profilePut, rename } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
+import { usersOfEach, withUsers } from './used-by.js';
 
 type Change = (transaction: Transaction, before: Profile) => void;
 
@@ -36,20 +36,25 @@ export class ProfileHandlers {
     this.#limits = limits;
   }
 
-  readonly list: ControlHandler = (request) => {
+  readonly list: ControlHandler = async (request) => {
     const project = listedProject(request, this.#registry);
-    const matches = filterOf(request.query);
-    const users = usersOfEach(this.#registry.list(project));
-    const render = (profile: Profile): object => renderProfile(profile, users.get(profile.id) ?? []);
-    const profiles = this.#registry.profiles(project).filter((profile) => matches?.(render(profile)) ?? true);
+    const filter = filterOf(request.query);
+    const profiles = this.#registry.profiles(project);
     const recursive = (request.query.get('recursion') || '0') !== '0';
-    return sync(profiles.map((profile) => (recursive ? render(profile) : profileUrl(profile.name, profile.project))));
+    const needsUsers = recursive || filter !== undefined;
+    const users = await usersOfEach(needsUsers ? this.#registry.snapshot(project) : [], profileIds);
+    const matches = filter && ((profile: Profile) => filter(profileReader(profile, users.get(profile.id) ?? [])));
+    const textOf = (profile: Profile) =>
+      recursive
+        ? profileText(profile, users.get(profile.id) ?? [])
+        : JSON.stringify(profileUrl(profile.name, profile.project));
+    return listed(request, profiles, { matches, textOf });
   };
 
-  readonly get: ControlHandler = (request) => {
+  readonly get: ControlHandler = async (request) => {
     const profile = this.#registry.needProfile(projectOf(request, this.#registry), request.parameters['name'] ?? '');
-    const users = usersOf(this.#registry.list(profile.project), profile);
-    return sync(renderProfile(profile, users), profileEtag(profile));
+    const users = await usersOfEach(this.#registry.snapshot(profile.project), profileIds);
+    return long(profileText(profile, users.get(profile.id) ?? []), profileEtag(profile));
   };
 
   readonly create: ControlHandler = async (request) => {
@@ -136,4 +141,21 @@ function patched(before: Profile, { description = before.description, config, de
     config: new Map([...before.config, ...mapOf(config)]),
     devices: new Map([...before.devices, ...devicesOf(devices)]),
   };
+}
+
+function profileIds({ profiles }: Instance): Profile['id'][] {
+  return profiles.map(({ id }) => id);
+}
+
+function profileText(profile: Profile, users: readonly Instance[]): Iterable<string> {
+  return withUsers(renderProfile(profile, []), urlsOf(users));
+}
+
+function profileReader(profile: Profile, users: readonly Instance[]): Reader {
+  const shown = readerOf(renderProfile(profile, []));
+  return (path) => (path === 'used_by' ? [...urlsOf(users)].join() : shown(path));
+}
+
+function* urlsOf(users: readonly Instance[]): Iterable<string> {
+  for (const { name, project } of users) yield instanceUrl(name, project);
 }

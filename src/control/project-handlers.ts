@@ -6,7 +6,7 @@ import {
   type WantedProject,
 } from '../instances/project-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
-import type { Project } from '../model/instance.js';
+import type { Instance, Profile, Project } from '../model/instance.js';
 import {
   type ControlHandler,
   type ControlReply,
@@ -15,11 +15,13 @@ import {
   created,
   sync,
 } from './control-reply.js';
-import { filterOf } from './filter.js';
+import { filterOf, type Reader, readerOf } from './filter.js';
+import { listed, long } from './listing.js';
 import type { Operations } from './operations.js';
 import { instanceUrl, profileUrl, projectEtag, projectUrl, renderProject } from './render.js';
 import { parseBody, projectPost, projectPut, rename } from './request-body.js';
 import { mapOf } from './request-project.js';
+import { usersOfEach, withUsers } from './used-by.js';
 
 /** The handlers of /1.0/projects: plain name spaces of instances and profiles. */
 export class ProjectHandlers {
@@ -31,18 +33,21 @@ export class ProjectHandlers {
     this.#operations = operations;
   }
 
-  readonly list: ControlHandler = ({ query }) => {
-    const matches = filterOf(query);
-    const projects = this.#registry.projects().filter((project) => {
-      return matches === undefined || matches(this.#render(project));
-    });
-    const recursive = (query.get('recursion') || '0') !== '0';
-    return sync(projects.map((project) => (recursive ? this.#render(project) : projectUrl(project.name))));
+  readonly list: ControlHandler = async (request) => {
+    const filter = filterOf(request.query);
+    const projects = this.#registry.projects();
+    const recursive = (request.query.get('recursion') || '0') !== '0';
+    const usersOf = recursive || filter !== undefined ? await this.#users() : () => [];
+    const matches = filter && ((project: Project) => filter(projectReader(project, usersOf(project))));
+    const textOf = (project: Project) =>
+      recursive ? projectText(project, usersOf(project)) : JSON.stringify(projectUrl(project.name));
+    return listed(request, projects, { matches, textOf });
   };
 
-  readonly get: ControlHandler = ({ parameters }) => {
+  readonly get: ControlHandler = async ({ parameters }) => {
     const project = this.#registry.needProject(parameters['name'] ?? '');
-    return sync(this.#render(project), projectEtag(project));
+    const usersOf = await this.#users(project.name);
+    return long(projectText(project, usersOf(project)), projectEtag(project));
   };
 
   readonly create: ControlHandler = async ({ body, requestor }) => {
@@ -94,9 +99,24 @@ export class ProjectHandlers {
     }, requestor);
   }
 
-  #render(project: Project): object {
-    const instances = this.#registry.list(project.name).map(({ name }) => instanceUrl(name, project.name));
-    const profiles = this.#registry.profiles(project.name).map(({ name }) => profileUrl(name, project.name));
-    return renderProject(project, [...instances, ...profiles]);
+  /** What is in each project, of this moment. project: the only one that is asked for */
+  async #users(project?: string): Promise<(project: Project) => Iterable<string>> {
+    const profiles = this.#registry.profiles(project);
+    const instances = await usersOfEach(this.#registry.snapshot(project), (instance) => [instance.project]);
+    return ({ name }) => urlsOf(name, instances.get(name) ?? [], profiles);
   }
+}
+
+function projectText(project: Project, users: Iterable<string>): Iterable<string> {
+  return withUsers(renderProject(project, []), users);
+}
+
+function projectReader(project: Project, users: Iterable<string>): Reader {
+  const shown = readerOf(renderProject(project, []));
+  return (path) => (path === 'used_by' ? [...users].join() : shown(path));
+}
+
+function* urlsOf(project: string, instances: readonly Instance[], profiles: readonly Profile[]): Iterable<string> {
+  for (const { name } of instances) yield instanceUrl(name, project);
+  for (const profile of profiles) if (profile.project === project) yield profileUrl(profile.name, project);
 }

@@ -69,8 +69,7 @@ function writable({ config, devices, profiles, description }: Instance) {
 }
 
 /** A profile as LXD's API describes it (api.Profile). */
-export function renderProfile(profile: Profile, users: readonly Instance[]): Shown.Profile {
-  const usedBy = users.map(({ name, project }) => instanceUrl(name, project));
+export function renderProfile(profile: Profile, usedBy: readonly string[]): Shown.Profile {
   return { ...writableProfile(profile), name: profile.name, used_by: usedBy };
 }
 

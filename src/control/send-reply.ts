@@ -5,6 +5,7 @@ import type { Download } from '../images/download.js';
 import type { OpenImage } from '../images/image-files.js';
 import { bytesOf } from '../images/pieces.js';
 import { asyncEnvelope, type ControlReply, syncEnvelope } from './control-reply.js';
+import { sendPieces } from './send-pieces.js';
 
 /** Writes what a handler has answered. */
 export async function send(response: ServerResponse, reply: ControlReply): Promise<void> {
@@ -28,6 +29,10 @@ export async function send(response: ServerResponse, reply: ControlReply): Promi
     return;
   }
   if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
+  if (reply.kind === 'pieces') {
+    await sendPieces(response, reply.type, reply.pieces);
+    return;
+  }
   if (reply.location !== undefined) response.setHeader('Location', reply.location);
   write(response, reply.location === undefined ? 200 : 201, syncEnvelope(reply.metadata));
 }

@@ -55,19 +55,6 @@ export function removeProfile(transaction: Transaction, profile: Profile): void 
   transaction.profiles.remove(profile);
 }
 
-/** The instances that use each profile, by its id: in one pass, since a host has thousands of both. */
-export function usersOfEach(instances: readonly Instance[]): ReadonlyMap<Profile['id'], readonly Instance[]> {
-  const users = new Map<Profile['id'], Instance[]>();
-  for (const instance of instances) {
-    for (const { id } of instance.profiles) {
-      const known = users.get(id);
-      if (known === undefined) users.set(id, [instance]);
-      else known.push(instance);
-    }
-  }
-  return users;
-}
-
 /** The instances that use a profile. */
 export function usersOf(instances: readonly Instance[], profile: Profile): Instance[] {
   return instances.filter(({ profiles }) => profiles.some(({ id }) => id === profile.id));

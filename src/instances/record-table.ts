@@ -80,9 +80,18 @@ export function need<R extends Keyed>(records: Records<R>, project: string, name
 
 /** All of a project, or all there are, by name. */
 export function list<R extends Keyed>(records: Records<R>, project?: string): R[] {
+  return unordered(records, project).sort(byName);
+}
+
+/** The same in no order, which a hundred thousand are had in without a gap. */
+export function unordered<R extends Keyed>(records: Records<R>, project?: string): R[] {
   const all = [...records.values()];
-  const chosen = project === undefined ? all : all.filter((record) => record.project === project);
-  return chosen.sort((a, b) => compare(a.name, b.name) || compare(a.project, b.project));
+  return project === undefined ? all : all.filter((record) => record.project === project);
+}
+
+/** The order of lists. */
+export function byName(a: Keyed, b: Keyed): number {
+  return compare(a.name, b.name) || compare(a.project, b.project);
 }
 
 function compare(a: string, b: string): number {

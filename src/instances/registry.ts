@@ -4,7 +4,7 @@ import { EventClock, eventsOf, type GuestEvent } from '../model/guest-events.js'
 import type { Instance, Profile, Project } from '../model/instance.js';
 import type { Store } from '../store/store.js';
 import { Draft, type Transaction } from './draft.js';
-import { keyOf, list, need, Table } from './record-table.js';
+import { keyOf, list, need, Table, unordered } from './record-table.js';
 
 export type { Transaction } from './draft.js';
 
@@ -115,6 +115,11 @@ export class Registry extends EventEmitter<Events> {
   /** All of a project, or all there are, by name. */
   list(project?: string): Instance[] {
     return list(this.#tables.instances, project);
+  }
+
+  /** The same in no order: all of one moment, whatever is written afterwards. */
+  snapshot(project?: string): Instance[] {
+    return unordered(this.#tables.instances, project);
   }
 
   /** @throws Fault not-found */

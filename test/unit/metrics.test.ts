@@ -38,6 +38,8 @@ test('between two samples others have their turn, also where there is nothing to
   };
   setImmediate(others);
   const samples = [...Array.from({ length: 500 }, (_, n): MetricSample => [n, { n: `${n}` }]), ...Array(500)];
+  await new Promise(setImmediate); // the share of this turn of the loop has ended
+  turns = 0;
   const pieces = await render({ many: counting(samples) }, undefined, new Turn(0));
   ended = true;
   assert.ok(turns >= 1000, `${turns}`);

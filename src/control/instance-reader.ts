@@ -1,0 +1,24 @@
+import { type Instance, readyKey, statusOf } from '../model/instance.js';
+import { type Reader, readerOf } from './filter.js';
+import { renderInstance } from './render.js';
+
+const fields: Readonly<Record<string, (instance: Instance) => string | undefined>> = {
+  name: ({ name }) => name,
+  project: ({ project }) => project,
+  description: ({ description }) => description,
+  status: statusOf,
+  source: ({ source }) => source,
+};
+const configPrefix = 'config.';
+
+/**
+ * Reads what the API shows of an instance. What filters mostly ask for is not rendered for that, since a list of a
+ * hundred thousand may have ten rows.
+ */
+export function instanceReader(instance: Instance): Reader {
+  return (path) => {
+    if (Object.hasOwn(fields, path)) return fields[path]?.(instance);
+    const key = path.startsWith(configPrefix) ? path.slice(configPrefix.length) : readyKey;
+    return key === readyKey ? readerOf(renderInstance(instance))(path) : instance.config.get(key);
+  };
+}

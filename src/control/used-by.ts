@@ -1,0 +1,34 @@
+import { sortInTurns } from '../concurrency/sort-in-turns.js';
+import { Turn } from '../concurrency/turn.js';
+import { byName } from '../instances/record-table.js';
+import type { Instance } from '../model/instance.js';
+
+/** Instances by name, for each thing that they use. keysOf: what one uses */
+export async function usersOfEach<Key>(
+  instances: Instance[],
+  keysOf: (instance: Instance) => readonly Key[],
+): Promise<ReadonlyMap<Key, readonly Instance[]>> {
+  const turn = new Turn();
+  const users = new Map<Key, Instance[]>();
+  for (const instance of await sortInTurns(instances, byName)) {
+    for (const key of keysOf(instance)) {
+      const known = users.get(key);
+      if (known === undefined) users.set(key, [instance]);
+      else known.push(instance);
+    }
+    const pause = turn.end();
+    if (pause !== undefined) await pause;
+  }
+  return users;
+}
+
+/** The JSON of something whose last field is an empty `used_by`, with the urls in it. */
+export function* withUsers(shown: object, urls: Iterable<string>): Generator<string, void, void> {
+  yield JSON.stringify(shown).slice(0, -']}'.length);
+  let between = '';
+  for (const url of urls) {
+    yield `${between}${JSON.stringify(url)}`;
+    between = ',';
+  }
+  yield ']}';
+}
