@@ -23,6 +23,7 @@
         "native/addon/addon.cc",
         "native/addon/control_listener_binding.cc",
         "native/addon/gate_binding.cc",
+        "native/addon/gate_measures.cc",
         "native/addon/send_file_binding.cc",
         "native/addon/unix_socket_binding.cc",
         "native/addon/uws_object.cc",

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { metricDeclarations } from '../src/metrics/daemon-metrics.js';
 import { instanceMetricDeclarations } from '../src/metrics/instance-metrics.js';
 import { packageRoot } from '../src/package-root.js';
@@ -9,7 +10,7 @@ import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
-import { ask, ended, Session } from './support/http.js';
+import { ask, ended, exchange, Session } from './support/http.js';
 
 let daemon: TestDaemon;
 let guests: Guests;
@@ -59,7 +60,7 @@ test('every metric has its line in the documentation, and a value', async () => 
     assert.ok(line, `${name} is not in docs/metrics.md`);
     for (const label of labels) assert.ok(line.includes(`\`${label}\``), `${label} of ${name}`);
     // Of what has not happened, or is not there, there is none.
-    if (!name.includes('requests_total') && !name.startsWith('devlxd_source_'))
+    if (!/^devlxd_source_|_timestamp_seconds$/.test(name))
       assert.ok(
         values.some((value) => value.startsWith(name)),
         name,
@@ -93,9 +94,14 @@ test('requests by endpoint and status, whatever the caller puts into the path', 
       ['none', 404],
       ['/1.0', 200],
     ].map(([endpoint, status]) => values.get(of(String(endpoint), Number(status)))),
-    [1, 1, 1, 1, 2],
+    [2, 1, 1, 1, 2],
   );
   assert.equal(values.get('devlxd_guest_responses_cached_total'), 1); // the second time for user.a
+  // What has not happened yet has its zero, so that the first time shows as a change.
+  assert.equal(values.get(of('/1.0/devices', 200)), 0);
+  assert.equal(values.get(of('none', 431)), 0);
+  assert.equal(values.get('devlxd_guest_refusals_total{reason="not-root"}'), 0);
+  assert.equal(values.get('devlxd_guest_refusals_total{reason="forbidden"}'), 1);
   await operator.request('GET', '/1.0/instances/none');
   await operator.request('GET', '/1.0/instances/%zz');
   await operator.request('GET', '/1.0/nowhere');
@@ -106,6 +112,66 @@ test('requests by endpoint and status, whatever the caller puts into the path', 
     [asked('/1.0/instances/{name}', 404), asked('/1.0/instances/{name}', 400), asked('none', 404)],
     [1, 1, 1],
   );
+});
+
+test('what is no request counts as one, and how long each took counts once', async () => {
+  const guest = guests.one();
+  await daemon.register('odd', guest.pid, { 'user.a': '1' });
+  const before = await measured();
+  const more = async (name: string) => ((await measured()).get(name) ?? 0) - (before.get(name) ?? 0);
+  const answer = await exchange(guest.connect(daemon.socket), 'GET /1.0 HTTP/9.9\r\n\r\n');
+  assert.match(answer, /^HTTP\/1\.1 400 /);
+  const long = await exchange(guest.connect(daemon.socket), `GET /1.0 HTTP/1.1\r\nx: ${'x'.repeat(140_000)}\r\n\r\n`);
+  assert.match(long, /^HTTP\/1\.1 431 /);
+  const requests = (status: number) => more(`devlxd_guest_requests_total{endpoint="none",status="${status}"}`);
+  assert.deepEqual([await requests(400), await requests(431)], [1, 1]);
+  const refusals = (reason: string) => more(`devlxd_guest_refusals_total{reason="${reason}"}`);
+  assert.deepEqual([await refusals('not-a-request'), await refusals('head-too-long')], [1, 1]);
+  const took = () => more('devlxd_guest_request_duration_seconds_count');
+  assert.equal(await took(), 0); // of requests alone
+  const session = new Session(guest.connect(daemon.socket));
+  for (let n = 0; n < 5; n++) await session.ask('/1.0/config/user.a');
+  await session.ask('/1.0', { method: 'PATCH', body: '{"state":"Ready"}' });
+  await session.close();
+  assert.equal(await took(), 6);
+  assert.equal(await more('devlxd_guest_request_duration_seconds_bucket{le="+Inf"}'), 6);
+  assert.ok((await more('devlxd_guest_request_duration_seconds_sum')) > 0);
+});
+
+test('how long a request was held', async () => {
+  const longHeld = async (): Promise<number> => {
+    const values = await measured();
+    const of = (series: string) => values.get(`devlxd_guest_held_duration_seconds_${series}`) ?? 0;
+    return of('count') - of('bucket{le="0.1"}');
+  };
+  const held = await longHeld();
+  const stranger = guests.one();
+  const waiting = ask(stranger.connect(daemon.socket), '/1.0');
+  await isMeasured('devlxd_guest_requests_held', 1);
+  await pause(200);
+  await daemon.register('late', stranger.pid);
+  assert.equal((await waiting).status, 200);
+  assert.equal(await longHeld(), held + 1);
+});
+
+test('how full limits are', async () => {
+  const guest = guests.one();
+  await daemon.register('filling', guest.pid);
+  const used = (limit: string) => `devlxd_limit_used{limit="${limit}"}`;
+  const values = await measured();
+  assert.equal(values.get('devlxd_limit_max{limit="connections-per-instance"}'), 2);
+  assert.equal(values.get('devlxd_limit_max{limit="connections"}'), values.get('devlxd_connections_max'));
+  const session = new Session(guest.connect(daemon.socket));
+  await session.ask('/1.0');
+  await isMeasured(used('connections-per-instance'), 1);
+  const body = guest.connect(daemon.socket);
+  body.write('PATCH /1.0 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
+  await isMeasured(used('connections-per-instance'), 2);
+  await isMeasured(used('guest-body-total'), 1024);
+  body.destroy();
+  await session.close();
+  await isMeasured(used('guest-body-total'), 0);
+  await isMeasured(used('connections-per-instance'), 0);
 });
 
 test('connections, refused ones, held requests, listeners', async () => {
@@ -176,6 +242,7 @@ test('instances by status, commits and what they made durable', async () => {
     [20, 1, 20],
   );
   assert.ok(more('devlxd_store_commit_seconds_total') > 0);
+  const running = ['Running', 'Ready'].map((status) => before.get(`devlxd_instances{status="${status}"}`));
   const statuses = ['Running', 'Ready'].map((status) => after.get(`devlxd_instances{status="${status}"}`));
-  assert.deepEqual(statuses, [1, 1]);
+  assert.deepEqual(statuses, running);
 });

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "addon/bindings.h"
+#include "addon/gate_measures.h"
 #include "addon/uws_object.h"
 #include "addon/values.h"
 #include "gate/gate.h"
@@ -49,6 +50,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::counters>("counters"),
                         InstanceMethod<&GateWrap::counters_of>("countersOf"),
                         InstanceMethod<&GateWrap::hits_of>("hitsOf"),
+                        InstanceMethod<&GateWrap::measures>("measures"),
                         InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
   }
 
@@ -141,15 +143,16 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return result;
   }
 
-  // (response), or (response, head, body) when the response may be cached
+  // (response), or (response, head, body, its RequestKind) when the response may be cached
   void response_given(const Napi::CallbackInfo& info) {
     Connection* connection = connection_in(info);
     if (connection == nullptr) return;
     gate_->response_given(*connection);
-    if (info.Length() < 3 || !gate_->may_cache(*connection)) return;
+    if (info.Length() < 4 || !gate_->may_cache(*connection)) return;
     const std::string head = info[1].As<Napi::String>();
     const std::string body = info[2].As<Napi::String>();
-    gate_->cache_response(*connection, head, body);
+    const RequestKind kind = info[3].As<Napi::Number>().Uint32Value();
+    gate_->cache_response(*connection, {head, body, kind});
   }
 
   void forget_responses(const Napi::CallbackInfo& info) {
@@ -228,36 +231,23 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   }
 
   Napi::Value counters(const Napi::CallbackInfo& info) {
-    const GateCounters counters = gate_->counters();
-    Napi::Object result = Napi::Object::New(info.Env());
-    result["accepted"] = static_cast<double>(counters.accepted);
-    result["unidentified"] = static_cast<double>(counters.unidentified);
-    result["cacheHits"] = static_cast<double>(counters.cache_hits);
-    result["hits"] = array_of(info.Env(), gate_->hits());
-    result["connections"] = gate_->connections();
-    result["room"] = gate_->room();
-    result["running"] = static_cast<double>(gate_->running());
-    result["held"] = gate_->pending_callers().asking();
-    result["everHeld"] = static_cast<double>(gate_->pending_callers().asked());
-    return result;
+    return counters_object(info.Env(), *gate_);
   }
 
   Napi::Value counters_of(const Napi::CallbackInfo& info) {
-    const Instance& instance = *gate_->instance(info[0].As<Napi::Number>().Uint32Value());
-    Napi::Object result = Napi::Object::New(info.Env());
-    result["connections"] = instance.connections;
-    result["cacheHits"] = static_cast<double>(instance.cache_hits);
-    return result;
+    return counters_object(info.Env(), instance_in(info));
   }
 
   Napi::Value hits_of(const Napi::CallbackInfo& info) {
-    return array_of(info.Env(), gate_->instance(info[0].As<Napi::Number>().Uint32Value())->hits);
+    return hits_array(info.Env(), instance_in(info).hits);
   }
 
-  static Napi::Array array_of(const Napi::Env& env, const LimitHits& hits) {
-    Napi::Array array = Napi::Array::New(env, kLimits);
-    for (uint32_t i = 0; i < kLimits; i++) array[i] = static_cast<double>(hits.at_index(i));
-    return array;
+  Napi::Value measures(const Napi::CallbackInfo& info) {
+    return measures_object(info.Env(), *gate_);
+  }
+
+  const Instance& instance_in(const Napi::CallbackInfo& info) {
+    return *gate_->instance(info[0].As<Napi::Number>().Uint32Value());
   }
 
   void set_serves_nested(const Napi::CallbackInfo& info) {

@@ -145,6 +145,19 @@ void Gate::uncount(const Caller& caller) {
   connections_--;
 }
 
+ConnectionsUsed Gate::connections_used() const {
+  ConnectionsUsed used = {.unregistered = unregistered_, .unidentified = unidentified_};
+  for (Slot slot = 0; const Instance* instance = instances_.at(slot); slot++) {
+    used.most_of_instance = std::max(used.most_of_instance, instance->connections);
+    if (!instance->serves_nonroot)
+      used.most_nonroot = std::max(used.most_nonroot, instance->nonroot);
+  }
+  for (const auto& [uid, connections] : unidentified_by_uid_) {
+    used.most_of_uid = std::max(used.most_of_uid, connections);
+  }
+  return used;
+}
+
 void Gate::discharge(Slot slot) {
   connections_--;
   instances_.discharge(slot);

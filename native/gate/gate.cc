@@ -38,6 +38,7 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit
       pending_(loop, limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits),
                [this](PendingCaller waiting) { time_out(std::move(waiting)); }),
       response_cache_(limits.response_cache_bytes),
+      request_counts_(loop),
       rate_limiter_(limits.numbers[Limit::kRequestsPerSecond],
                     limits.numbers[Limit::kRequestBurst]),
       throttle_timer_(loop, this) {
@@ -147,6 +148,7 @@ bool Gate::answer_from_cache(Connection& connection, std::string_view request) {
   const ResponseCache::Found found = response_cache_.find(caller.slot, request);
   if (found.response.empty() || !bridge_.send(connection, found.response)) return false;
   counters_.cache_hits++;
+  request_counts_.answered_from_cache(connection, found.kind);
   instances_.at(caller.slot)->cache_hits++;
   charge_request(caller);
   if (found.closes) bridge_.close(connection);
@@ -159,10 +161,10 @@ bool Gate::may_cache(const Connection& connection) const {
          reader_.repeatable_request(connection) != nullptr;
 }
 
-void Gate::cache_response(Connection& connection, std::string_view head, std::string_view body) {
+void Gate::cache_response(Connection& connection, const ResponseCache::Response& response) {
   const RepeatableRequest* request = reader_.repeatable_request(connection);
   if (request == nullptr) return;
-  response_cache_.keep(connection.caller.slot, request->bytes, request->closes, {head, body});
+  response_cache_.keep(connection.caller.slot, request->bytes, request->closes, response);
 }
 
 void Gate::sent_ahead(const Connection& connection) {
@@ -172,6 +174,7 @@ void Gate::sent_ahead(const Connection& connection) {
 // It counts as a request.
 void Gate::refused(const Connection& connection, HeadOutcome why) {
   charge_request(connection.caller);
+  request_counts_.refused(why);
   if (why == HeadOutcome::kTooLarge) count_hit(Limit::kRequestHead, connection.caller.slot);
 }
 

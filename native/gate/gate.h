@@ -16,6 +16,7 @@
 #include "gate/limits.h"
 #include "gate/pending_callers.h"
 #include "gate/rate_limiter.h"
+#include "gate/request_counts.h"
 #include "gate/request_reader.h"
 #include "gate/response_cache.h"
 #include "identity/caller.h"
@@ -34,6 +35,16 @@ struct GateCounters {
   uint64_t accepted = 0;
   uint64_t unidentified = 0;  // connections of unidentified callers that were served
   uint64_t cache_hits = 0;    // requests answered from the response cache
+};
+
+// How many connections there are of each kind of caller, and the most that one instance or user
+// has.
+struct ConnectionsUsed {
+  uint32_t most_of_instance = 0;
+  uint32_t most_nonroot = 0;
+  uint32_t unregistered = 0;
+  uint32_t unidentified = 0;
+  uint32_t most_of_uid = 0;
 };
 
 // A connection with which another process goes on.
@@ -104,11 +115,14 @@ class Gate : private RequestPolicy {
   void charge(Payer payer, double tokens = 1);
 
   // To be called before the last of a response is given to uWebSockets.
-  void response_given(Connection& connection) { reader_.response_given(connection); }
+  void response_given(Connection& connection) {
+    request_counts_.answered(connection);
+    reader_.response_given(connection);
+  }
 
   // Can the request whose handler runs come again, and would its response be kept?
   bool may_cache(const Connection& connection) const;
-  void cache_response(Connection& connection, std::string_view head, std::string_view body);
+  void cache_response(Connection& connection, const ResponseCache::Response& response);
 
   // Nothing that was answered for this slot may be answered again.
   void forget_responses(Slot slot) { response_cache_.forget(slot); }
@@ -118,6 +132,8 @@ class Gate : private RequestPolicy {
   LimitHits hits() const;
   uint32_t connections() const { return connections_ + pending_.size(); }
   const PendingCallers& pending_callers() const { return pending_; }
+  const RequestCounts& request_counts() const { return request_counts_; }
+  ConnectionsUsed connections_used() const;
   // The connections that there may be, as long as no instance starts or stops.
   uint32_t room() const;
   const Instance* instance(Slot slot) const { return instances_.at(slot); }
@@ -137,6 +153,7 @@ class Gate : private RequestPolicy {
   void admit(OwnFd fd, const PeerProof& proof);
   bool must_wait(const Connection& connection) override;
   void throttle(Connection& connection) override;
+  void begun(Connection& connection) override { request_counts_.begun(connection); }
   bool answer_from_cache(Connection& connection, std::string_view request) override;
   void sent_ahead(const Connection& connection) override;
   void refused(const Connection& connection, HeadOutcome why) override;
@@ -184,6 +201,7 @@ class Gate : private RequestPolicy {
   std::vector<Slot> slots_with_hits_;   // each once
   Connection* drain_cursor_ = nullptr;  // where drain() goes on
   ResponseCache response_cache_;
+  RequestCounts request_counts_;
   RateLimiter rate_limiter_;
   std::unordered_map<Payer, std::deque<Connection*>> throttled_;  // first come, first served
   UvTimer throttle_timer_;

@@ -12,6 +12,8 @@ constexpr uint64_t kTickMilliseconds = 50;
 // A connection without a request is closed after this; the same as uWebSockets' own.
 constexpr uint64_t kIdleMilliseconds = 10'000;
 
+constexpr uint64_t kNanosecondsPerMillisecond = 1'000'000;
+
 }  // namespace
 
 PendingCallers::PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout,
@@ -81,7 +83,10 @@ bool PendingCallers::keeps_waiting(PendingCaller& waiting, short events) {
 PendingCaller PendingCallers::take(Place place) {
   PendingCaller taken = std::move(*place);
   waiting_.erase(place);
-  if (taken.asked) asking_--;
+  if (taken.asked) {
+    asking_--;
+    held_.add((uv_now(loop_) - taken.since) * kNanosecondsPerMillisecond);
+  }
   return taken;
 }
 

@@ -8,6 +8,7 @@
 #include <list>
 #include <vector>
 
+#include "gate/histogram.h"
 #include "identity/caller.h"
 #include "os/uv_handle.h"
 
@@ -47,8 +48,9 @@ class PendingCallers {
   std::vector<PendingCaller> take_all();
 
   uint32_t size() const { return static_cast<uint32_t>(waiting_.size()); }
-  uint32_t asking() const { return asking_; }  // requests held now
-  uint64_t asked() const { return asked_; }    // requests ever held
+  uint32_t asking() const { return asking_; }      // requests held now
+  uint64_t asked() const { return asked_; }        // requests ever held
+  const Histogram& held() const { return held_; }  // how long they were
 
  private:
   using Place = std::list<PendingCaller>::iterator;
@@ -64,6 +66,7 @@ class PendingCallers {
   std::list<PendingCaller> waiting_;
   uint32_t asking_ = 0;
   uint64_t asked_ = 0;
+  Histogram held_;
   UvTimer tick_;
 };
 

@@ -88,7 +88,10 @@ bool RequestReader::waits(Connection& connection) {
 
 bool RequestReader::begin(Turn& turn) {
   Connection& connection = *turn.connection;
-  if (turn.requests == 1 && waits(connection)) return false;
+  if (turn.requests == 1 && waits(connection)) {
+    if (!connection.has_part_of_head()) policy_.begun(connection);
+    return false;
+  }
   if (policy_.answer_from_cache(connection, turn.rest)) {
     turn.rest = {};
     return false;
@@ -129,6 +132,7 @@ bool RequestReader::begin(Turn& turn, std::string_view bytes, const RequestHead&
   }
   if (head.is_repeatable) turn.repeatable = {std::string(request), head.closes};
   connection.request_begun(head.body, head.version);
+  policy_.begun(connection);
   return pass_request(turn, bytes, made);
 }
 

@@ -19,6 +19,8 @@ class RequestPolicy {
   // reading, until the gate lets Bridge::resume() go on.
   virtual bool must_wait(const Connection& connection) = 0;
   virtual void throttle(Connection& connection) = 0;
+  // A request begins that must be answered, now or when the connection need not wait any more.
+  virtual void begun(Connection& connection) = 0;
   // request: a whole head, or any other bytes. False: there is no response to them, or the kernel
   // does not take it now.
   virtual bool answer_from_cache(Connection& connection, std::string_view request) = 0;

@@ -37,15 +37,16 @@ ResponseCache::Found ResponseCache::find(Slot slot, std::string_view request) {
   if (found == answers.end()) return {};
   Answer& answer = found->second;
   answer.bytes.replace(answer.date, kDateLength, date_now());
-  return {answer.bytes, answer.closes};
+  return {answer.bytes, answer.closes, answer.kind};
 }
 
 void ResponseCache::keep(Slot slot, std::string_view request, bool closes,
                          const Response& response) {
-  const auto& [head, body] = response;
+  const auto& [head, body, kind] = response;
   if (request.size() > kLongestRequest || head.size() + body.size() + 128 > kLongestAnswer) return;
   Answer answer;
   answer.closes = closes;
+  answer.kind = kind;
   answer.bytes.append(head).append("Date: ");
   answer.date = answer.bytes.size();
   answer.bytes.append(date_now()).append("\r\nContent-Length: ");

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gate/request_counts.h"
 #include "identity/instance_table.h"
 
 namespace devlxd {
@@ -31,11 +32,13 @@ class ResponseCache {
   struct Found {
     std::string_view response;  // with today's Date; empty when there is none
     bool closes = false;        // the connection ends after it
+    RequestKind kind = 0;
   };
 
   struct Response {
     std::string_view head;  // status line and headers, each with its CRLF, without Date and length
     std::string_view body;
+    RequestKind kind = 0;
   };
 
   // Valid until the next call.
@@ -52,6 +55,7 @@ class ResponseCache {
     std::string bytes;
     size_t date = 0;  // where its value begins
     bool closes = false;
+    RequestKind kind = 0;
   };
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;

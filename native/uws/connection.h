@@ -50,9 +50,10 @@ class Connection {
   Connection* next = nullptr;
   // What has been read and is not with uWebSockets: a part of a head, or what waits for its turn.
   std::unique_ptr<std::string> held;
-  size_t searched = 0;  // of what is held, how much has been searched for the end of a head
-  RequestBody body;     // of the request that is being read
-  size_t ignored = 0;   // bytes of it that came after its response
+  size_t searched = 0;    // of what is held, how much has been searched for the end of a head
+  RequestBody body;       // of the request that is being read
+  size_t ignored = 0;     // bytes of it that came after its response
+  uint64_t begun_at = 0;  // since when its answer is due, by LoopClock; 0: none is
   HttpVersion version = HttpVersion::kHttp11;  // of the last request
   bool is_queued = false;                      // by RequestReader
 

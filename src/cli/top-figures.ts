@@ -55,12 +55,10 @@ export function differenceOf(
 
 function totalsLine(before: Figures | undefined, { totals }: Figures, seconds: number | undefined): string {
   const of = (name: string): number => totals.get(name) ?? 0;
-  const answered = ['devlxd_guest_requests_total', 'devlxd_guest_responses_cached_total'];
-  const sum = (figures: Figures['totals'] | undefined) =>
-    answered.reduce((all, name) => all + (figures?.get(name) ?? 0), 0);
-  const rate = rateOf(sum(before?.totals), sum(totals), seconds);
+  const answered = 'devlxd_guest_requests_total';
+  const rate = rateOf(before?.totals.get(answered) ?? 0, of(answered), seconds);
   return [
-    `requests ${sum(totals)}${rate === undefined ? '' : ` (${rate.toFixed(1)}/s)`}`,
+    `requests ${of(answered)}${rate === undefined ? '' : ` (${rate.toFixed(1)}/s)`}`,
     `connections ${of('devlxd_connections')}`,
     `listeners ${of('devlxd_listeners')}`,
     `limit hits ${of('devlxd_limit_hits_total')}`,

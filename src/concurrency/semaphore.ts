@@ -11,6 +11,16 @@ export class Semaphore {
     this.#most = most;
   }
 
+  /** how many run */
+  get inside(): number {
+    return this.#inside;
+  }
+
+  /** how many wait */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Nothing runs and nothing waits. */
   get idle(): boolean {
     return this.#inside === 0;

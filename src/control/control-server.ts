@@ -23,7 +23,7 @@ import { send, write, writeEarly } from './send-reply.js';
 
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
 export class ControlServer {
-  readonly requests = new RequestCounts();
+  readonly requests: RequestCounts;
   readonly #server: Server;
   readonly #listeners: ControlListener[] = [];
   readonly #routes: Routes<ControlEndpoint>;
@@ -48,6 +48,7 @@ export class ControlServer {
   ) {
     this.#limitHits = limitHits;
     this.#routes = new Routes(endpoints);
+    this.requests = new RequestCounts(endpoints, '200');
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
     this.#log = log;

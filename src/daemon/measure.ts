@@ -1,6 +1,6 @@
 import type { Metrics } from '../control/control-endpoints.js';
 import type { SpareDescriptors } from '../gate/file-descriptors.js';
-import type { Measured } from '../metrics/daemon-metrics.js';
+import type { Measured } from '../metrics/measured.js';
 import type { Scrapes } from '../metrics/scrapes.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
@@ -16,12 +16,13 @@ interface Others {
 export function measureWith(
   spareDescriptors: SpareDescriptors,
   { settings, sockets, watchdogSeconds }: DaemonContext,
-  { registry }: StoreParts,
+  { registry, images }: StoreParts,
   guests: GuestParts,
   { control: host, controlEvents, source }: Others,
 ): Metrics {
-  const { stateDir } = settings;
-  const measured = { ...guests, registry, stateDir, sockets, watchdogSeconds, host, controlEvents, source };
+  const { stateDir, limits } = settings;
+  const stored = { registry, images, stateDir };
+  const measured = { ...guests, ...stored, limits, sockets, watchdogSeconds, host, controlEvents, source };
   let scrapes: Scrapes | undefined;
   return (perInstance) =>
     spareDescriptors.lend(async () => {

@@ -42,7 +42,7 @@ export interface NativeGate {
   unregister(slot: number): void;
   beginRequest(response: HttpResponse): number;
   credentialsOf(response: HttpResponse): Credentials | undefined;
-  responseGiven(response: HttpResponse, head?: string, body?: string): void;
+  responseGiven(response: HttpResponse, head?: string, body?: string, kind?: number): void;
   forgetResponses(slot: number): void;
   detach(response: HttpResponse): number;
   charge(slot: number, tokens: number): void;
@@ -56,6 +56,7 @@ export interface NativeGate {
   counters(): GateCounters;
   countersOf(slot: number): InstanceCounters;
   hitsOf(slot: number): number[];
+  measures(): GateMeasures;
   takeSlotsWithHits(): number[];
 }
 
@@ -133,6 +134,28 @@ export interface Credentials {
 export interface InstanceCounters {
   readonly connections: number;
   readonly cacheHits: number;
+}
+
+/** How often something took how long; seconds. */
+export interface Durations {
+  readonly bounds: readonly number[];
+  /** up to each bound and above the one before; the last one: above all */
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
+/** Since the start of the daemon, except used, which is now. */
+export interface GateMeasures {
+  /** from when a request could be read to when its answer was given, of those that were answered */
+  readonly took: Durations;
+  /** how long requests were held for their instance to be registered */
+  readonly held: Durations;
+  /** requests answered from the response cache, by the kind that `responseGiven` was told */
+  readonly cached: readonly number[];
+  /** what was no request, and was answered without JavaScript */
+  readonly refused: { readonly badRequest: number; readonly tooLarge: number; readonly unknownCoding: number };
+  /** how much of a limit is used, by its name; of limits for each instance or user, by the one that uses most */
+  readonly used: Readonly<Record<string, number>>;
 }
 
 /** Since the start of the daemon, except connections, room, running and held, which are now. */

@@ -4,6 +4,7 @@ import {
   addon,
   type Credentials,
   type GateCounters,
+  type GateMeasures,
   type InstanceCounters,
   type NativeGate,
   type NativeRegistration,
@@ -11,7 +12,7 @@ import {
 } from './addon.js';
 import { check, describe } from './failure.js';
 
-export type { Credentials, GateCounters, InstanceCounters } from './addon.js';
+export type { Credentials, Durations, GateCounters, GateMeasures, InstanceCounters } from './addon.js';
 
 /**
  * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf`, `isRoot` and `httpVersionOf` read it.
@@ -181,11 +182,11 @@ export class Gate {
    * Once for each response, before the last of it is given to uWebSockets: from its end on a request may begin.
    * With head (status line and headers, each with its CRLF, without Date and Content-Length) and body, when they depend
    * on the instance alone: they are given again to the instance's root, without JavaScript, when the same bytes come
-   * again, until `forgetResponses`. That is done only in the request's own handler.
+   * again, until `forgetResponses`, each time counted as of this kind. That is done only in the request's own handler.
    */
-  responseGiven(response: HttpResponse, head?: string, body?: string): void {
+  responseGiven(response: HttpResponse, head?: string, body?: string, kind?: number): void {
     if (head === undefined) this.#native.responseGiven(response);
-    else this.#native.responseGiven(response, head, body);
+    else this.#native.responseGiven(response, head, body, kind);
   }
 
   /** At once when anything changes on which an answer to this slot's instance depends. */
@@ -260,6 +261,11 @@ export class Gate {
   /** Of the instance in this slot. */
   countersOf(slot: number): InstanceCounters {
     return this.#native.countersOf(slot);
+  }
+
+  /** For the metrics. */
+  measures(): GateMeasures {
+    return this.#native.measures();
   }
 
   /** How often it has reached each limit since it was started, in the order of `gateLimitNames`. */

@@ -15,6 +15,7 @@ import type { SourceImages } from '../sources/exported-images.js';
 import { catchUp } from './events/catch-up.js';
 import type { Listeners } from './events/listeners.js';
 import type { GuestExchange } from './exchange.js';
+import { endpoints } from './guest-endpoints.js';
 import { type Errors, errors, errorsOf } from './guest-errors.js';
 import { cut, GuestLog } from './guest-log.js';
 import {
@@ -44,13 +45,13 @@ export class GuestDispatcher {
   readonly #running: RunningInstances;
   readonly #listeners: Listeners;
   readonly #identity: IdentityIssuer;
-  readonly #exports: ImageExports;
+  readonly imageExports: ImageExports;
   readonly #catchingUp: PacedQueue;
   readonly #states: GuestStates;
   readonly #limits: Limits;
   readonly #log: Log;
   readonly #guestLog: GuestLog;
-  readonly requests = new RequestCounts();
+  readonly requests = new RequestCounts(endpoints, '200 OK');
   readonly limitHits: LimitHits;
   readonly bytes = new SharedBuffers();
   /** requests that need the store, or have not come whole */
@@ -80,7 +81,7 @@ export class GuestDispatcher {
     this.#identity = identity;
     this.#limits = limits;
     this.limitHits = limitHits;
-    this.#exports = new ImageExports(images, sourceImages, limits, limitHits, guestLog);
+    this.imageExports = new ImageExports(images, sourceImages, limits, limitHits, guestLog);
     this.#catchingUp = new PacedQueue(
       { perSecond: () => limits['stored-requests-per-second'], burstSeconds: 10 },
       (id) => limitHits.add('stored-requests-per-second', id),
@@ -88,7 +89,7 @@ export class GuestDispatcher {
     this.#states = new GuestStates(registry, limits, limitHits);
     this.#log = log;
     this.#guestLog = guestLog;
-    running.on('stopped', ({ id }) => this.#exports.end(id));
+    running.on('stopped', ({ id }) => this.imageExports.end(id));
   }
 
   /** What is kept for instances that these changes delete or end. */
@@ -102,7 +103,7 @@ export class GuestDispatcher {
   }
 
   limitsChanged(): void {
-    this.#exports.admit();
+    this.imageExports.admit();
   }
 
   /** The store is about to close: what needs it ends. */
@@ -114,12 +115,12 @@ export class GuestDispatcher {
 
   /** Waits for the readers of images, but not longer than that. */
   async linger(seconds: number): Promise<void> {
-    await this.#exports.linger(seconds);
+    await this.imageExports.linger(seconds);
   }
 
   /** Adds requests of an instance that the gate has answered, before it forgets them. */
   addRequests(instanceId: number, requests: number): void {
-    if (requests > 0) this.#requestsOf.set(instanceId, this.requestsOf(instanceId) + requests);
+    this.#requestsOf.set(instanceId, this.requestsOf(instanceId) + requests);
   }
 
   /** Requests of an instance since the daemon started, without the ones that the gate has answered since its start. */
@@ -156,12 +157,10 @@ export class GuestDispatcher {
       this.#read(exchange, instance);
       return;
     }
-    this.#requestsOf.set(instance.id, this.requestsOf(instance.id) + 1);
-    if (reply.kind === 'body') {
-      this.requests.add(match?.endpoint.path ?? noEndpoint, reply.status);
-      if (reply.reached !== undefined) this.limitHits.add(reply.reached.limit, instance.id, 1, reply.reached.about);
-    }
-    this.#reply(exchange, caller, instance, reply);
+    this.addRequests(instance.id, 1);
+    if (reply.kind === 'body' && reply.reached !== undefined)
+      this.limitHits.add(reply.reached.limit, instance.id, 1, reply.reached.about);
+    this.#reply(exchange, caller, instance, reply, match?.endpoint.path ?? noEndpoint);
   }
 
   /** Reads the body only when an identified caller may use the endpoint; then the request is served again, with it. */
@@ -175,13 +174,19 @@ export class GuestDispatcher {
     if (!exchange.aborted) exchange.later(write, (error) => this.#failed(exchange, error));
   }
 
-  #reply(exchange: GuestExchange, caller: Caller, instance: Instance, reply: Exclude<Reply, ReadReply>): void {
+  #reply(
+    exchange: GuestExchange,
+    caller: Caller,
+    instance: Instance,
+    reply: Exclude<Reply, ReadReply>,
+    endpoint: string,
+  ): void {
     if (this.#log.isLevelEnabled('debug')) this.#trace(exchange, instance.name, reply);
     if (reply.kind === 'events') this.#listen(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'export') this.#export(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'identity') this.#identify(exchange, slotOf(caller), instance, reply);
     else if (reply.kind === 'state') this.#setState(exchange, instance, reply);
-    else exchange.write(reply);
+    else exchange.write(reply, this.requests.add(endpoint, reply.status));
   }
 
   /** What is read from the store is read one at a time for each instance, and not too often. */
@@ -220,7 +225,7 @@ export class GuestDispatcher {
   }
 
   #export(exchange: GuestExchange, slot: number, instance: Instance, reply: ExportReply): void {
-    const refused = this.#exports.send(exchange, slot, instance, reply, (status) => this.#count(exchange, status));
+    const refused = this.imageExports.send(exchange, slot, instance, reply, (status) => this.#count(exchange, status));
     if (refused !== undefined) this.#write(exchange, refused);
   }
 
@@ -280,12 +285,11 @@ export class GuestDispatcher {
 
   /** For answers that were not counted when they were made. */
   #write(exchange: GuestExchange, reply: BodyReply): void {
-    this.#count(exchange, reply.status);
-    exchange.write(reply);
+    exchange.write(reply, this.#count(exchange, reply.status));
   }
 
-  #count({ snapshot }: GuestExchange, status: string): void {
-    this.requests.add(find(snapshot.path)?.endpoint.path ?? noEndpoint, status);
+  #count({ snapshot }: GuestExchange, status: string): number {
+    return this.requests.add(find(snapshot.path)?.endpoint.path ?? noEndpoint, status);
   }
 
   #trace({ snapshot }: GuestExchange, instance: string, reply: Reply): void {

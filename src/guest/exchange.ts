@@ -25,7 +25,8 @@ export interface GuestExchange {
   watch(): void;
   /** Runs what writes, when that is not done at once; what is thrown goes to failed. */
   later(write: () => void, failed: (error: unknown) => void): void;
-  write(reply: BodyReply): void;
+  /** kind: of its endpoint and status; should the answer be given again, it counts as this */
+  write(reply: BodyReply, kind: number): void;
   /** The connection itself, for an answer that is no body; the one that takes it closes it. undefined: no descriptor is left. */
   takeConnection(slot: number): RawConnection | undefined;
   /** Becomes a stream of events that begins with what was missed. */

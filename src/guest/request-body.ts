@@ -66,6 +66,16 @@ export class RequestBodies {
     this.#limitHits = limitHits;
   }
 
+  /** bytes of memory */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** of the instance whose bodies take most */
+  get mostOfInstance(): number {
+    return Math.max(0, ...this.#charged.values());
+  }
+
   begin(instanceId: number, cut: () => void): RequestBody {
     const body = new RequestBody(this, instanceId, cut);
     const bodies = this.#byInstance.get(instanceId) ?? new Set();

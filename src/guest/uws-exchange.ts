@@ -134,9 +134,9 @@ export class UwsExchange implements GuestExchange {
     });
   }
 
-  write(reply: BodyReply): void {
+  write(reply: BodyReply, kind: number): void {
     const response = this.#response;
-    this.#give(reply);
+    this.#give(reply, kind);
     if (this.snapshot.method !== 'HEAD') this.charge(tokensOfResponse(reply.body.length));
     if (reply.status !== '200 OK') response.writeStatus(reply.status); // uWebSockets' own, otherwise
     response.writeHeader('Content-Type', reply.type);
@@ -203,13 +203,13 @@ export class UwsExchange implements GuestExchange {
   }
 
   /** Answers that depend on the instance alone hold until it changes; answers about images do not. */
-  #give({ status, type, body }: BodyReply): void {
+  #give({ status, type, body }: BodyReply, kind: number): void {
     const { gate } = this.#context;
     const { method, conditions } = this.snapshot;
     if (method !== 'GET' || conditions !== undefined || status.startsWith('5')) gate.responseGiven(this.#response);
     else {
       const nosniff = status === '200 OK' ? '' : 'X-Content-Type-Options: nosniff\r\n';
-      gate.responseGiven(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body);
+      gate.responseGiven(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body, kind);
     }
   }
 

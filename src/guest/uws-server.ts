@@ -52,6 +52,16 @@ export class UwsServer {
     this.#pinger = new Pinger(limits);
   }
 
+  /** What listeners have not read, for the metrics. */
+  get unread(): UnreadTotal {
+    return this.#context.unread;
+  }
+
+  /** Bodies that are being read, for the metrics. */
+  get bodies(): RequestBodies {
+    return this.#context.bodies;
+  }
+
   /** Builds the app and makes it the one that the gate fills. */
   async run(): Promise<void> {
     this.#app = await createApp(this.#context.gate, (app) =>

@@ -1,45 +1,22 @@
 import { statfsSync } from 'node:fs';
-import type { ControlEvents } from '../control/control-events.js';
-import type { ControlServer } from '../control/control-server.js';
 import { descriptorLimit, openDescriptors } from '../gate/file-descriptors.js';
-import type { Gate } from '../gate/gate.js';
-import type { GuestDispatcher } from '../guest/dispatcher.js';
-import type { Listeners } from '../guest/events/listeners.js';
-import type { ListeningSockets } from '../handover/listening-sockets.js';
-import type { RequestCounts } from '../http/request-counts.js';
 import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
-import type { Registry } from '../instances/registry.js';
-import type { RunningInstances } from '../instances/running-instances.js';
-import { countedLimits, type LimitHits } from '../limits/limit-hits.js';
+import { isForGuests, sizeOf } from '../model/image.js';
 import { statusOf } from '../model/instance.js';
+import { version } from '../package-root.js';
 import type { Sync } from '../sources/sync.js';
 import { type MetricDeclarations, type MetricSample, pause } from './declaration.js';
-import type { EventLoopDelay } from './event-loop-delay.js';
-import type { GateLimitHits } from './gate-limit-hits.js';
-
-/** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
-export interface Measured {
-  readonly registry: Registry;
-  readonly running: RunningInstances;
-  readonly gate: Gate;
-  readonly dispatcher: GuestDispatcher;
-  readonly listeners: Listeners;
-  readonly limitHits: LimitHits;
-  readonly gateLimitHits: GateLimitHits;
-  readonly stateDir: string;
-  readonly sockets: ListeningSockets;
-  readonly eventLoopDelay: EventLoopDelay;
-  /** 0: no watchdog */
-  readonly watchdogSeconds: number;
-  readonly controlEvents: ControlEvents;
-  /** asked when it is there */
-  readonly host: () => ControlServer;
-  /** undefined: none is followed */
-  readonly source: () => Sync | undefined;
-}
+import { guestMetrics, requestSamples } from './guest-metrics.js';
+import type { Measured } from './measured.js';
 
 /** Every metric, read when it is asked for; docs/metrics.md has one line for each, which a test holds. */
 export const metricDeclarations: MetricDeclarations<Measured> = {
+  devlxd_build_info: {
+    kind: 'gauge',
+    help: 'The version of devlxd, and of the Node that runs it',
+    labels: ['version', 'node'],
+    read: () => [[1, { version, node: process.version }]],
+  },
   devlxd_instances: {
     kind: 'gauge',
     help: 'Instances by status',
@@ -69,76 +46,32 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
     help: 'Whether the directory of the guest socket was replaced (1) while instances had the old one mounted',
     read: ({ sockets }) => [[Number(sockets.guestDirectoryReplaced)]],
   },
-  devlxd_connections: {
+  ...guestMetrics,
+  devlxd_images: {
     kind: 'gauge',
-    help: 'Open connections of guests',
-    read: ({ gate }) => [[gate.counters().connections]],
+    help: 'Images in the store, by whether guests may export them',
+    labels: ['exportable'],
+    read: imagesByExportable,
   },
-  devlxd_connections_max: {
+  devlxd_image_bytes: {
     kind: 'gauge',
-    help: 'Connections of guests that are let in at most, as long as no instance starts',
-    read: ({ gate }) => [[gate.counters().room]],
+    help: 'Size of their files',
+    read: ({ images }) => [[images.list().reduce((sum, image) => sum + sizeOf(image), 0)]],
   },
-  devlxd_connections_accepted_total: {
-    kind: 'counter',
-    help: 'Connections accepted on the socket of the guests',
-    read: ({ gate }) => [[gate.counters().accepted]],
-  },
-  devlxd_connections_unidentified_total: {
-    kind: 'counter',
-    help: 'Connections of unidentified callers: of the host, exited before the accept, or beyond pending-callers',
-    read: ({ gate }) => [[gate.counters().unidentified]],
-  },
-  devlxd_limit_hits_total: {
-    kind: 'counter',
-    help: 'What was refused, throttled, dropped or cut off, by the limit that was reached',
-    labels: ['limit'],
-    read: ({ limitHits, gateLimitHits }) => {
-      gateLimitHits.poll();
-      return countedLimits.map((limit) => [limitHits.total(limit), { limit }]);
-    },
-  },
-  devlxd_limit_last_hit_timestamp_seconds: {
+  devlxd_image_exports: {
     kind: 'gauge',
-    help: 'When a limit was last reached, since 1970; 0: never',
-    labels: ['limit'],
-    read: ({ limitHits }) => countedLimits.map((limit) => [limitHits.last(limit) / 1000, { limit }]),
-  },
-  devlxd_guest_requests_total: {
-    kind: 'counter',
-    help: 'Requests of guests by endpoint and status; a stream of events counts when it begins',
-    labels: ['endpoint', 'status'],
-    read: ({ dispatcher }) => requests(dispatcher.requests),
-  },
-  devlxd_guest_responses_cached_total: {
-    kind: 'counter',
-    help: 'Requests of guests that came again and were answered without JavaScript; they count nowhere else',
-    read: ({ gate }) => [[gate.counters().cacheHits]],
-  },
-  devlxd_guest_requests_held: {
-    kind: 'gauge',
-    help: 'Requests that wait for their instance to be registered',
-    read: ({ gate }) => [[gate.counters().held]],
-  },
-  devlxd_guest_requests_held_total: {
-    kind: 'counter',
-    help: 'Requests that have waited so',
-    read: ({ gate }) => [[gate.counters().everHeld]],
+    help: 'Exports of images to guests that are under way, and that wait for their turn',
+    labels: ['state'],
+    read: ({ dispatcher: { imageExports } }) => [
+      [imageExports.sending, { state: 'sending' }],
+      [imageExports.waiting, { state: 'waiting' }],
+    ],
   },
   devlxd_control_requests_total: {
     kind: 'counter',
     help: 'Requests of operators by endpoint and status',
     labels: ['endpoint', 'status'],
-    read: ({ host }) => requests(host().requests),
-  },
-  devlxd_listeners: {
-    kind: 'gauge',
-    help: 'Open event streams, of guests and of operators',
-    labels: ['role'],
-    read: ({ listeners, controlEvents }) => [
-      [listeners.size, { role: 'guest' }],
-      [controlEvents.size, { role: 'control' }],
-    ],
+    read: ({ host }) => requestSamples(host().requests),
   },
   devlxd_store_commits_total: {
     kind: 'counter',
@@ -171,12 +104,12 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
   },
   devlxd_store_last_commit_timestamp_seconds: {
     kind: 'gauge',
-    help: 'End of the last transaction since 1970, by outcome; 0: there was none',
+    help: 'End of the last transaction since 1970, by outcome',
     labels: ['outcome'],
-    read: ({ registry: { commits } }) => [
-      [commits.lastDone / 1000, { outcome: 'done' }],
-      [commits.lastFailed / 1000, { outcome: 'failed' }],
-    ],
+    *read({ registry: { commits } }) {
+      if (commits.lastDone > 0) yield [commits.lastDone / 1000, { outcome: 'done' }];
+      if (commits.lastFailed > 0) yield [commits.lastFailed / 1000, { outcome: 'failed' }];
+    },
   },
   devlxd_store_free_bytes: {
     kind: 'gauge',
@@ -232,6 +165,15 @@ function freeBytes(directory: string): number {
   return bavail * bsize;
 }
 
+function imagesByExportable({ images }: Measured): MetricSample[] {
+  const all = images.list();
+  const exportable = all.filter(isForGuests).length;
+  return [
+    [exportable, { exportable: 'yes' }],
+    [all.length - exportable, { exportable: 'no' }],
+  ];
+}
+
 function* instancesByStatus({ registry, running }: Measured): Iterable<MetricSample | typeof pause> {
   const counts = { Running: 0, Ready: 0, Stopped: 0 };
   for (const [instance] of running.entries()) {
@@ -249,10 +191,6 @@ function* unmergedDocuments({ registry }: Measured): Iterable<MetricSample | typ
     yield pause;
   }
   yield [sum];
-}
-
-function* requests(counts: RequestCounts): Iterable<MetricSample> {
-  for (const { endpoint, status, count } of counts.entries()) yield [count, { endpoint, status }];
 }
 
 function ofSource(source: Sync | undefined, read: (source: Sync) => number, labels = {}): MetricSample[] {

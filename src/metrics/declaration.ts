@@ -1,3 +1,5 @@
+import type { Durations } from '../gate/gate.js';
+
 /** suffix: of a histogram, what the name of this series ends with */
 export type MetricSample = readonly [value: number, labels?: Labels, suffix?: string];
 
@@ -14,3 +16,14 @@ export interface MetricDeclaration<Parts> {
 }
 
 export type MetricDeclarations<Parts> = Readonly<Record<string, MetricDeclaration<Parts>>>;
+
+/** The series of a histogram: cumulative, as Prometheus has them. */
+export function* histogramSamples({ bounds, counts, sum }: Durations): Iterable<MetricSample> {
+  let count = 0;
+  for (const [at, more] of counts.entries()) {
+    count += more;
+    yield [count, { le: at < bounds.length ? String(bounds[at]) : '+Inf' }, '_bucket'];
+  }
+  yield [sum, {}, '_sum'];
+  yield [count, {}, '_count'];
+}

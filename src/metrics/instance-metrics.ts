@@ -1,32 +1,15 @@
-import type { Gate } from '../gate/gate.js';
-import type { GuestDispatcher } from '../guest/dispatcher.js';
-import type { Listeners } from '../guest/events/listeners.js';
 import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
-import type { Registry } from '../instances/registry.js';
-import type { RunningInstances } from '../instances/running-instances.js';
-import type { LimitHits } from '../limits/limit-hits.js';
 import type { Instance } from '../model/instance.js';
 import { type MetricDeclaration, type MetricDeclarations, type MetricSample, pause } from './declaration.js';
-import type { GateLimitHits } from './gate-limit-hits.js';
+import type { Measured } from './measured.js';
 
-/** The parts that know something of each instance. */
-export interface MeasuredInstances {
-  readonly registry: Registry;
-  readonly running: RunningInstances;
-  readonly gate: Gate;
-  readonly dispatcher: GuestDispatcher;
-  readonly listeners: Listeners;
-  readonly limitHits: LimitHits;
-  readonly gateLimitHits: GateLimitHits;
-}
-
-type Read = (measured: MeasuredInstances, instance: Instance, slot: number) => number;
+type Read = (measured: Measured, instance: Instance, slot: number) => number;
 
 /**
  * The metrics of each running instance, with the labels `project` and `instance`. Their number grows with the
  * instances, so they are given on request only; docs/metrics.md has one line for each, which a test holds.
  */
-export const instanceMetricDeclarations: MetricDeclarations<MeasuredInstances> = {
+export const instanceMetricDeclarations: MetricDeclarations<Measured> = {
   devlxd_instance_connections: {
     kind: 'gauge',
     help: 'Open connections of one instance',
@@ -56,7 +39,7 @@ export const instanceMetricDeclarations: MetricDeclarations<MeasuredInstances> =
   },
 };
 
-function ofEach(read: Read): Pick<MetricDeclaration<MeasuredInstances>, 'labels' | 'read'> {
+function ofEach(read: Read): Pick<MetricDeclaration<Measured>, 'labels' | 'read'> {
   return {
     labels: ['project', 'instance'],
     *read(measured) {
@@ -66,7 +49,7 @@ function ofEach(read: Read): Pick<MetricDeclaration<MeasuredInstances>, 'labels'
   };
 }
 
-function* limitHitsOf(measured: MeasuredInstances): Iterable<MetricSample | typeof pause> {
+function* limitHitsOf(measured: Measured): Iterable<MetricSample | typeof pause> {
   measured.gateLimitHits.poll();
   for (const [instance] of measured.running.entries()) {
     for (const [limit, times] of measured.limitHits.of(instance.id)) yield [times, { ...labelsOf(instance), limit }];
@@ -74,7 +57,7 @@ function* limitHitsOf(measured: MeasuredInstances): Iterable<MetricSample | type
   }
 }
 
-function* unmergedOf({ registry }: MeasuredInstances): Iterable<MetricSample | typeof pause> {
+function* unmergedOf({ registry }: Measured): Iterable<MetricSample | typeof pause> {
   for (const instance of registry.instances()) {
     for (const [key, reason] of knownUnmergedKeys(instance)) yield [1, { ...labelsOf(instance), key, reason }];
     yield pause;

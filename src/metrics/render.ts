@@ -13,7 +13,7 @@ export const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 export async function render<Parts>(
   declarations: MetricDeclarations<Parts>,
   parts: Parts,
-  turn: Turn,
+  turn: Pick<Turn, 'end'>,
 ): Promise<Buffer[]> {
   const pieces: Buffer[] = [];
   let text = '';

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Turn } from '../concurrency/turn.js';
-import { type Measured, metricDeclarations } from './daemon-metrics.js';
-import { instanceMetricDeclarations, type MeasuredInstances } from './instance-metrics.js';
+import { metricDeclarations } from './daemon-metrics.js';
+import { instanceMetricDeclarations } from './instance-metrics.js';
+import type { Measured } from './measured.js';
 import { contentType, render } from './render.js';
 
 /** How long one slice of a scrape may keep the event loop: guests wait no longer for it. */
@@ -20,12 +21,12 @@ export interface Scrape {
 
 /** Reads the parts of the daemon: one scrape at a time, which all share that ask before it begins. */
 export class Scrapes {
-  readonly #parts: Measured & MeasuredInstances;
+  readonly #parts: Measured;
   /** asked for and not begun, by whether each instance is in it */
   readonly #next = new Map<boolean, Promise<Scrape>>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: Measured & MeasuredInstances) {
+  constructor(parts: Measured) {
     this.#parts = parts;
   }
 

@@ -106,7 +106,7 @@ devlxd_instance_limit_hits_total{project="default",instance="a",limit="connectio
 devlxd_instance_limit_hits_total{project="default",instance="a",limit="event-backlog"} 2\n`,
       at,
     );
-  const { totals, instances } = differenceOf(look(5, 5, 89, 1000), look(15, 45, 139, 3000));
+  const { totals, instances } = differenceOf(look(5, 5, 99, 1000), look(15, 45, 149, 3000));
   assert.equal(totals, 'requests 150 (25.0/s), connections 7, listeners 0, limit hits 0, instances 0');
   assert.deepEqual(instances, [
     { project: 'p"q', instance: 'b', rate: 20, values: { requests: 45 } },

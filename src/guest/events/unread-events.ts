@@ -29,6 +29,11 @@ export class UnreadEvents {
   readonly #shared = new Map<string, Shared>();
   #charged = 0;
 
+  /** bytes */
+  get charged(): number {
+    return this.#charged;
+  }
+
   constructor(total: UnreadTotal, instanceId: number) {
     this.#total = total;
     this.#instanceId = instanceId;
@@ -98,6 +103,13 @@ export class UnreadTotal {
   constructor(limits: Limits, limitHits: LimitHits) {
     this.limits = limits;
     this.limitHits = limitHits;
+  }
+
+  /** bytes of the instance whose listeners have left most unread */
+  get mostOfInstance(): number {
+    let most = 0;
+    for (const unread of this.#byInstance.values()) most = Math.max(most, unread.deref()?.charged ?? 0);
+    return most;
   }
 
   /** The same for all listeners of an instance, as long as one of them refers to it. */

@@ -25,6 +25,22 @@ export class ExportQueue {
     this.#waits = waits;
   }
 
+  /** how many are being sent */
+  get sending(): number {
+    return this.#sum((turns) => turns.inside);
+  }
+
+  get waiting(): number {
+    return this.#sum((turns) => turns.waiting);
+  }
+
+  /** of the instance that is being sent most */
+  get mostOfInstance(): number {
+    let most = 0;
+    for (const { turns } of this.#lines.values()) most = Math.max(most, turns.inside);
+    return most;
+  }
+
   /** Runs answer, which never throws, as soon as it is the instance's turn, and closes the connection. Never throws. */
   async send(instanceId: number, socket: Socket, answer: () => Promise<void>): Promise<void> {
     socket.on('error', () => undefined); // what is being written fails, too
@@ -55,6 +71,12 @@ export class ExportQueue {
 
   stop(): void {
     for (const id of this.#lines.keys()) this.end(id);
+  }
+
+  #sum(of: (turns: Semaphore) => number): number {
+    let sum = 0;
+    for (const { turns } of this.#lines.values()) sum += of(turns);
+    return sum;
   }
 
   #turns(): Semaphore {

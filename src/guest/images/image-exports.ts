@@ -44,6 +44,20 @@ export class ImageExports {
     return undefined;
   }
 
+  /** how many are being sent now */
+  get sending(): number {
+    return this.#queue.sending;
+  }
+
+  get waiting(): number {
+    return this.#queue.waiting;
+  }
+
+  /** of these that are being sent, those of the instance that has most */
+  get mostOfInstance(): number {
+    return this.#queue.mostOfInstance;
+  }
+
   /** More may be sent at a time. */
   admit(): void {
     this.#queue.admit();
