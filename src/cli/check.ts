@@ -11,6 +11,7 @@ import { visible } from '../text/width.js';
 import { healthOf } from './daemon-health.js';
 import type { Finding } from './finding.js';
 import { print } from './output.js';
+import { sourceSocket } from './source-socket-health.js';
 import { withClient } from './with-client.js';
 
 const identityMeanings: Readonly<Record<string, string>> = {
@@ -95,7 +96,8 @@ async function daemon(command: Command): Promise<Finding[]> {
       return [server.environment, isNamed ? await client.metrics({ perInstance: true }) : metrics] as const;
     });
     const [info, metrics] = await Promise.race([asked, tooLate()]);
-    return [versions(info), ...healthOf(samplesOf(metrics), Date.now() / 1000)];
+    const samples = samplesOf(metrics);
+    return [versions(info), ...(await sourceSocket(samples)), ...healthOf(samples, Date.now() / 1000)];
   } catch (error) {
     return [notReached(error as Error)];
   }

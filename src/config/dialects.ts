@@ -8,6 +8,8 @@ export interface Dialect {
   readonly tool: string;
   /** where its API is, unless --source says another place */
   readonly socketPath: string;
+  /** and where it is when it comes as a snap; undefined: it does not */
+  readonly snapSocketPath?: string;
   /** the directory, beside that socket, whose `sock` its guests ask */
   readonly guestDirectory: string;
   /** its names of the keys that the guest API looks at, where they are not LXD's -> LXD's */
@@ -25,6 +27,7 @@ export const dialects: Readonly<Record<SourceName, Dialect>> = {
     title: 'LXD',
     tool: 'lxc',
     socketPath: '/var/lib/lxd/unix.socket',
+    snapSocketPath: '/var/snap/lxd/common/lxd/unix.socket',
     guestDirectory: 'devlxd',
     keys: new Map(),
   },

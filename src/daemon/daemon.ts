@@ -122,7 +122,7 @@ export class Daemon {
     const spareDescriptors = new SpareDescriptors();
     this.#parts.spareDescriptors = spareDescriptors;
     const parts = buildControl(this.#context, stored, guests, (control, controlEvents) => {
-      const source = () => this.#parts.followedSource?.sync;
+      const source = () => this.#parts.followedSource;
       return measureWith(spareDescriptors, this.#context, stored, guests, { control, controlEvents, source });
     });
     Object.assign(this.#parts, parts);

@@ -4,7 +4,7 @@ import { duplicate } from '../gate/unix-socket.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { Registry } from '../instances/registry.js';
 import type { Log } from '../log.js';
-import type { GuestSocket } from '../sources/guest-socket.js';
+import type { GuestSocket, SourceSocket } from '../sources/guest-socket.js';
 import type { Lxd } from '../sources/lxd.js';
 import type { Sync } from '../sources/sync.js';
 import type { DaemonContext } from './context.js';
@@ -20,7 +20,8 @@ export class FollowedSource {
   readonly #log: Log;
   /** the listening socket on which the gate accepts */
   #accepting: number | undefined;
-  #failing = false;
+  /** why its guests do not reach us; '': they do */
+  #reason = 'its instances have not been read yet';
 
   private constructor(sync: Sync, lxd: Lxd, { sockets, log }: DaemonContext, gate: Gate) {
     this.sync = sync;
@@ -49,44 +50,61 @@ export class FollowedSource {
     await this.sync.stop(() => this.#lxd.close());
   }
 
+  get guestSocket(): SourceSocket {
+    const { source } = this.#sockets;
+    const isThere = source === undefined || source.path === '' || source.isTaken;
+    return { path: source?.path ?? '', reason: this.#reason || (isThere ? '' : 'it was removed or replaced just now') };
+  }
+
   /** The guests' socket is taken once their instances are known: at once, if some have run since before. */
   #run(registry: Registry, name: string): void {
-    const take = (): void => this.#takeSocket();
-    if (registry.list().some(({ source, run }) => source === name && run !== undefined)) take();
+    const { source } = this.#sockets;
+    const take = (): void => {
+      if (source !== undefined) this.#takeFrom(source);
+    };
+    if (registry.list().some(({ source: of, run }) => of === name && run !== undefined)) take();
     else this.sync.once('read', take);
     this.sync.run();
   }
 
-  #takeSocket(): void {
-    const { source } = this.#sockets;
-    if (source === undefined) return;
-    const take = (): void => {
-      try {
-        this.#accept(source);
-      } catch (error) {
-        this.#failed(source, error);
-      }
-    };
-    take();
-    source.watch(
-      () => this.sync.connected,
-      take,
-      (error) => this.#failed(source, error),
-    );
+  #takeFrom(source: GuestSocket): void {
+    const look = (): void => this.#attempt(source, () => this.#look(source));
+    look();
+    source.watch(look, (error) => this.#failed(source, error as NodeJS.ErrnoException));
+    this.sync.on('connected', look);
+  }
+
+  #look(source: GuestSocket): void {
+    const { server } = this.sync;
+    if (server !== undefined) source.find(server);
+    else if (source.path === '') source.guess(this.#sockets.hasBoundSource);
+    if (source.isTaken && this.#accepting !== undefined) this.#reason = '';
+    else if (source.path !== '' || this.#accepting === undefined)
+      source.whenFree(server !== undefined, () => this.#attempt(source, () => this.#accept(source)));
   }
 
   #accept(source: GuestSocket): void {
     const fd = this.#sockets.take(source);
     if (fd !== this.#accepting) this.#gate.listen(duplicate(fd));
     this.#accepting = fd;
-    this.#failing = false;
-    this.#log.info({ guest: source.path }, "the source's guest socket is taken");
+    this.#reason = source.path === '' ? 'its directory is not known until the source answers' : '';
+    if (this.#reason === '') this.#log.info({ guest: source.path }, "the source's guest socket is taken");
   }
 
-  #failed(source: GuestSocket, error: unknown): void {
-    if (!this.#failing)
+  #attempt(source: GuestSocket, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failed(source, error as NodeJS.ErrnoException);
+    }
+  }
+
+  /** Said once, until it works or fails for another reason. */
+  #failed(source: GuestSocket, error: NodeJS.ErrnoException): void {
+    const reason = error.code ?? error.message;
+    if (reason !== this.#reason)
       this.#log.error({ guest: source.path, err: error }, "the source's guest socket cannot be taken");
-    this.#failing = true;
+    this.#reason = reason;
   }
 }
 

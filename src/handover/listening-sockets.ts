@@ -1,6 +1,4 @@
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { dialects, type SourceSetting } from '../config/dialects.js';
 import { OptionError, type Settings } from '../config/options.js';
 import { socketPaths } from '../config/paths.js';
 import { duplicate, listenUnix } from '../gate/unix-socket.js';
@@ -44,7 +42,7 @@ export class ListeningSockets {
     for (const name of ['guest', 'control'] as const)
       if (this.#descriptors.has(name) && !this.#bound.has(name)) this.#passed.set(name, fileId(this.path(name)));
     this.#connections = received.connections;
-    this.source = settings.source === undefined ? undefined : new GuestSocket(guestDirectoryOf(settings.source));
+    this.source = settings.source === undefined ? undefined : new GuestSocket(settings.source);
     if (this.source === undefined) this.#forgetSource();
   }
 
@@ -94,13 +92,19 @@ export class ListeningSockets {
     return duplicate(fd);
   }
 
+  /** Was the source's guest socket bound already, by this process or by one before it? */
+  get hasBoundSource(): boolean {
+    return this.#descriptors.has('source');
+  }
+
   /**
-   * The source's guests reach us from here on.
+   * The source's guests reach us from here on; where its directory is not known yet, as they have before.
    * @returns what they reach, which stays here; another than the last time when that has vanished with its file system
    */
   take(source: GuestSocket): number {
     const last = this.#descriptors.get('source');
-    const fd = last !== undefined && source.isBound() ? last : this.#bindAt(source);
+    if (last !== undefined && source.path === '') return last;
+    const fd = last !== undefined && source.isBound ? last : this.#bindAt(source);
     source.take();
     return fd;
   }
@@ -159,7 +163,6 @@ export class ListeningSockets {
   }
 
   #bindAt(source: GuestSocket): number {
-    source.prepare();
     const fd = source.bind((path) => listenUnix(path, 0o666, this.#settings.backlog));
     const last = this.#descriptors.get('source');
     this.#descriptors.set('source', fd);
@@ -179,11 +182,6 @@ export class ListeningSockets {
     if (name === 'control' && group !== '') giveToGroup(this.path(name), group);
     return fd;
   }
-}
-
-/** Where the source's daemon has its guests' socket. */
-function guestDirectoryOf({ name, socketPath }: SourceSetting): string {
-  return join(dirname(socketPath), dialects[name].guestDirectory);
 }
 
 /** The guests' directory is what is mounted into them: it holds their socket and nothing else. */

@@ -4,10 +4,9 @@ import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
 import { isForGuests, sizeOf } from '../model/image.js';
 import { statusOf } from '../model/instance.js';
 import { version } from '../package-root.js';
-import type { Sync } from '../sources/sync.js';
 import { type MetricDeclarations, type MetricSample, pause } from './declaration.js';
 import { guestMetrics, requestSamples } from './guest-metrics.js';
-import type { Measured } from './measured.js';
+import type { Measured, MeasuredSource } from './measured.js';
 
 /** Every metric, read when it is asked for; docs/metrics.md has one line for each, which a test holds. */
 export const metricDeclarations: MetricDeclarations<Measured> = {
@@ -129,20 +128,29 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
   devlxd_source_connected: {
     kind: 'gauge',
     help: 'Is the daemon that --source names there?',
-    read: ({ source }) => ofSource(source(), ({ connected }) => Number(connected)),
+    read: ({ source }) => ofSource(source(), ({ sync }) => Number(sync.connected)),
   },
   devlxd_source_age_seconds: {
     kind: 'gauge',
     help: 'How old what is served of its instances may be; 0 when it is what the source has',
-    read: ({ source }) => ofSource(source(), ({ age }) => age),
+    read: ({ source }) => ofSource(source(), ({ sync }) => sync.age),
+  },
+  devlxd_source_socket_taken: {
+    kind: 'gauge',
+    help: "Do the source's guests reach this daemon (1), at path, or not (0), and why",
+    labels: ['path', 'reason'],
+    read: ({ source }) => {
+      const socket = source()?.guestSocket;
+      return socket === undefined ? [] : [[Number(socket.reason === ''), { ...socket }]];
+    },
   },
   devlxd_source_requests_total: {
     kind: 'counter',
     help: 'What the source was asked for: all of its instances, or one',
     labels: ['scope'],
     read: ({ source }) => [
-      ...ofSource(source(), ({ asked }) => asked.all, { scope: 'all' }),
-      ...ofSource(source(), ({ asked }) => asked.one, { scope: 'one' }),
+      ...ofSource(source(), ({ sync }) => sync.asked.all, { scope: 'all' }),
+      ...ofSource(source(), ({ sync }) => sync.asked.one, { scope: 'one' }),
     ],
   },
   process_open_fds: { kind: 'gauge', help: 'Open file descriptors', read: () => [[openDescriptors()]] },
@@ -193,6 +201,10 @@ function* unmergedDocuments({ registry }: Measured): Iterable<MetricSample | typ
   yield [sum];
 }
 
-function ofSource(source: Sync | undefined, read: (source: Sync) => number, labels = {}): MetricSample[] {
+function ofSource(
+  source: MeasuredSource | undefined,
+  read: (source: MeasuredSource) => number,
+  labels = {},
+): MetricSample[] {
   return source === undefined ? [] : [[read(source), labels]];
 }

@@ -10,9 +10,16 @@ import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { LimitHits } from '../limits/limit-hits.js';
 import type { Limits } from '../limits/limits.js';
+import type { SourceSocket } from '../sources/guest-socket.js';
 import type { Sync } from '../sources/sync.js';
 import type { EventLoopDelay } from './event-loop-delay.js';
 import type { GateLimitHits } from './gate-limit-hits.js';
+
+/** A source, and the socket of its guests. */
+export interface MeasuredSource {
+  readonly sync: Sync;
+  readonly guestSocket: SourceSocket;
+}
 
 /** The parts of the daemon that are measured. They count for themselves; here they are only asked. */
 export interface Measured {
@@ -35,5 +42,5 @@ export interface Measured {
   /** asked when it is there */
   readonly host: () => ControlServer;
   /** undefined: none is followed */
-  readonly source: () => Sync | undefined;
+  readonly source: () => MeasuredSource | undefined;
 }

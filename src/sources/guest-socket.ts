@@ -1,18 +1,8 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  type FSWatcher,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmdirSync,
-  unlinkSync,
-  watch,
-} from 'node:fs';
-import { join } from 'node:path';
+import { type FSWatcher, watch } from 'node:fs';
+import type { SourceSetting } from '../config/dialects.js';
+import { GuestDirectory, guestDirectories } from './guest-directory.js';
+import { SocketSwap } from './socket-swap.js';
+import type { SourceServer } from './source.js';
 
 /** Longer than the source's daemon takes from removing an old socket to binding its new one. */
 const bindMilliseconds = 200;
@@ -20,81 +10,118 @@ const bindMilliseconds = 200;
 /** Beside the watch: for what a watch does not tell, as a file system that is mounted over the directory. */
 const lookMilliseconds = 1000;
 
-/** In the hidden directory: where ours is bound, the source's own, and what gets another name at once. */
-type Name = 'own' | 'theirs' | 'new' | '.';
+/** The guests' directory of the source is not where it is looked for. */
+class NotFound extends Error {}
 
-/**
- * The socket in the directory that the source's daemon has mounted into its guests. Ours is renamed over its name, so
- * that running guests reach us with their next connect and never find none; the daemon's own is kept by a hard link,
- * to be renamed back. Both lie in a directory that guests cannot enter, since it must be on the same mount as theirs.
- */
-export class GuestSocket {
-  readonly #directory: string;
-  readonly #hidden: string;
+/** What is known of the socket of a source's guests. */
+export interface SourceSocket {
+  /** by which root of the host reaches it; '': it is not found */
   readonly path: string;
+  /** why guests do not reach us there; '': they do */
+  readonly reason: string;
+}
+
+/** The socket in the directory that the source's daemon has mounted into its guests, wherever that directory is. */
+export class GuestSocket {
+  readonly #source: SourceSetting;
+  /** undefined: its directory is not found yet */
+  #swap: SocketSwap | undefined;
+  /** has the source's daemon answered, and had its socket in there? */
+  #isSure = false;
   #watcher: FSWatcher | undefined;
   #looking: NodeJS.Timeout | undefined;
   #waiting: NodeJS.Timeout | undefined;
+  #watchAgain: () => void = () => undefined;
 
-  constructor(directory: string) {
-    this.#directory = directory;
-    this.#hidden = join(directory, '.devlxd');
-    this.path = join(directory, 'sock');
+  constructor(source: SourceSetting) {
+    this.#source = source;
   }
 
-  /** Before ours is bound: makes room for it, also after a process that was killed. */
-  prepare(): void {
-    this.#restore();
-    if (!isDirectory(this.#hidden)) mkdirSync(this.#hidden);
-    this.#inside((inside) => chmodSync(inside('.'), 0o700));
+  /** by which root of the host reaches what guests reach; '': it is not found */
+  get path(): string {
+    return this.#swap === undefined ? '' : `${this.#swap.directory.path}/sock`;
+  }
+
+  /** Do guests reach us? */
+  get isTaken(): boolean {
+    return this.#swap?.isTaken === true;
+  }
+
+  /** Is ours still where it was bound? */
+  get isBound(): boolean {
+    return this.#swap?.isBound === true;
+  }
+
+  /**
+   * Finds the directory of a daemon that answers on its API: it has bound its socket there. Of ours nothing is left in
+   * another one, unless guests that run may have that one mounted.
+   * @throws Error, which says where it was looked for
+   */
+  find(server: SourceServer): void {
+    const isKnown = ({ directory }: SocketSwap): boolean =>
+      this.#isSure && this.#swap?.directory.isSame(directory) === true;
+    const { swap, tried } = firstOf(guestDirectories(this.#source, server), (each) => isKnown(each) || each.hasTheirs);
+    if (swap === undefined) throw new NotFound(tried);
+    this.#isSure = true;
+    this.#moveTo(swap);
+  }
+
+  /**
+   * While the daemon is away: the directory on the host, which it has unless it is in a mount namespace of its own.
+   * mustBeBound: only if ours is in it already
+   * @throws Error
+   */
+  guess(mustBeBound: boolean): void {
+    const { swap, tried } = firstOf(guestDirectories(this.#source, undefined), (each) => each.isBound || !mustBeBound);
+    if (swap !== undefined) this.#moveTo(swap);
+    else if (!mustBeBound) throw new NotFound(tried);
   }
 
   /** Binds ours, by the path under which bind is to do it. */
   bind(bindAt: (path: string) => number): number {
-    return this.#inside((inside) => bindAt(inside('own')));
-  }
-
-  /** Is ours still where it was bound? */
-  isBound(): boolean {
-    return this.#own() !== undefined;
+    const swap = this.#found();
+    swap.prepare();
+    return swap.bind(bindAt);
   }
 
   /** Guests reach us from here on. */
   take(): void {
-    this.#inside((inside) => {
-      const there = inodeOf(this.path);
-      if (there === socketIn(inside('own'))) return;
-      if (there !== undefined) link(this.path, inside('theirs'), inside('new'));
-      link(inside('own'), this.path, inside('new'));
-    });
+    this.#found().take();
   }
 
   /**
-   * Calls take whenever the source's daemon, as it starts and stops, has put its own there or removed what it found.
-   * isFollowed: is that daemon there? failed: told why it cannot be watched
+   * Calls look now and then, and whenever something happens in the directory: the source's daemon, as it starts and
+   * stops, puts its own there or removes what it finds. failed: told why it cannot be watched
    */
-  watch(isFollowed: () => boolean, take: () => void, failed: (error: unknown) => void): void {
-    const look = (): void => {
-      const there = inodeOf(this.path);
-      if (there !== undefined && there === this.#own()) return;
-      // Removed by a daemon that starts: it binds next, which it could not do to a name that exists.
-      if (there === undefined && !isFollowed()) this.#waiting ??= setTimeout(retake, bindMilliseconds);
-      else retake();
+  watch(look: () => void, failed: (error: unknown) => void): void {
+    this.#watchAgain = () => {
+      this.#watcher?.close();
+      this.#watcher = undefined;
+      if (this.#swap === undefined) return;
+      try {
+        this.#watcher = watch(this.#swap.directory.at(''), look).on('error', failed);
+      } catch (error) {
+        failed(error);
+      }
     };
-    const retake = (): void => {
+    this.#looking = setInterval(look, lookMilliseconds);
+    this.#watchAgain();
+  }
+
+  /** Calls take when it is time to. isFollowed: is the source's daemon there? */
+  whenFree(isFollowed: boolean, take: () => void): void {
+    const now = (): void => {
       clearTimeout(this.#waiting);
       this.#waiting = undefined;
       take();
     };
-    this.#looking = setInterval(look, lookMilliseconds);
-    try {
-      this.#watcher = watch(this.#directory, look).on('error', failed);
-    } catch (error) {
-      failed(error);
-    }
+    // Removed by a daemon that starts: it binds next, which it could not do to a name that exists.
+    if (this.#swap?.isGone === true && !isFollowed) this.#waiting ??= setTimeout(now, bindMilliseconds);
+    else now();
   }
 
   unwatch(): void {
+    this.#watchAgain = () => undefined;
     this.#watcher?.close();
     clearInterval(this.#looking);
     clearTimeout(this.#waiting);
@@ -104,73 +131,53 @@ export class GuestSocket {
   /** Guests reach the source's daemon again, if it still runs. */
   giveBack(): void {
     this.unwatch();
-    this.#restore();
+    this.#swap?.restore();
   }
 
-  #restore(): void {
-    if (!isDirectory(this.#hidden)) {
-      remove(this.#hidden);
+  #found(): SocketSwap {
+    if (this.#swap === undefined) throw new NotFound('the directory of its guests is not known until it answers');
+    return this.#swap;
+  }
+
+  #moveTo(next: SocketSwap): void {
+    const last = this.#swap;
+    if (last?.directory.isSame(next.directory)) {
+      last.directory.path = next.directory.path; // of the process that runs now
+      next.directory.close();
       return;
     }
-    this.#inside((inside) => {
-      const own = socketIn(inside('own'));
-      if (own !== undefined && inodeOf(this.path) === own) {
-        if (inodeOf(inside('theirs')) === undefined) unlinkSync(this.path);
-        else renameSync(inside('theirs'), this.path);
-      }
-      for (const name of ['own', 'theirs', 'new'] as const) remove(inside(name));
-    });
-    // Other entries in the directory are not ours to remove.
-    expecting('ENOTEMPTY', () => rmdirSync(this.#hidden));
-  }
-
-  #own(): bigint | undefined {
-    return isDirectory(this.#hidden) ? this.#inside((inside) => socketIn(inside('own'))) : undefined;
-  }
-
-  /**
-   * The names in the hidden directory, by a descriptor of it: root of a privileged guest can put something else in its
-   * place at any time, and a link to elsewhere would have us change what is there.
-   */
-  #inside<Result>(work: (inside: (name: Name) => string) => Result): Result {
-    const fd = openSync(this.#hidden, constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    this.#swap = next;
+    this.#watchAgain();
+    if (last === undefined) return;
     try {
-      return work((name) => `/proc/self/fd/${fd}/${name}`);
+      if (!last.directory.isMount) last.restore();
     } finally {
-      closeSync(fd);
+      last.directory.close();
     }
   }
 }
 
-/** Under a name that may be another's: there is no moment without one. */
-function link(from: string, to: string, made: string): void {
-  remove(made);
-  linkSync(from, made);
-  renameSync(made, to);
+interface Found {
+  /** undefined: none of them is it */
+  readonly swap?: SocketSwap;
+  /** why not, of each */
+  readonly tried: string;
 }
 
-/** Whatever it is, but for a directory; never what it points to (fs.rmSync may, when it changes meanwhile). */
-function remove(path: string): void {
-  expecting('ENOENT', () => unlinkSync(path));
-}
-
-function expecting(code: string, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== code) throw error;
+/** The first of these directories that there is and that is it; the others are closed. */
+function firstOf(paths: readonly string[], isIt: (swap: SocketSwap) => boolean): Found {
+  const tried: string[] = [];
+  for (const path of paths) {
+    let directory: GuestDirectory | undefined;
+    try {
+      directory = new GuestDirectory(path);
+      const swap = new SocketSwap(directory);
+      if (isIt(swap)) return { swap, tried: '' };
+      tried.push(`no socket in ${path}`);
+    } catch (error) {
+      tried.push(`${(error as NodeJS.ErrnoException).code} at ${path}`);
+    }
+    directory?.close();
   }
-}
-
-function isDirectory(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-/** The inode of what is there, if it is a socket. */
-function socketIn(path: string): bigint | undefined {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true ? inodeOf(path) : undefined;
-}
-
-function inodeOf(path: string): bigint | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
+  return { tried: tried.join('; ') };
 }

@@ -6,7 +6,7 @@ import type { Log } from '../log.js';
 import { identityOf } from './merge.js';
 import type { Source, SourcedInstance } from './source.js';
 
-/** The pid of an instance's init; 0: it has none. */
+/** The pid of an instance's init; 0: it has none. @throws Unread */
 type PidOf = (instance: SourcedInstance) => Promise<number>;
 
 /** Finds the inits of a source's instances, and registers them. */
@@ -28,6 +28,7 @@ export class Inits {
     return runs && this.#registry.get(project, name)?.run === undefined;
   }
 
+  /** @throws Unread */
   start(found: SourcedInstance): Promise<void> {
     return this.#start(found, this.#pidOf, this.#pidOf);
   }

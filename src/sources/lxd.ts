@@ -1,13 +1,22 @@
 import type { WebSocket } from 'ws';
 import { dialects, type SourceSetting } from '../config/dialects.js';
 import type { Config, Device, SourceName } from '../model/instance.js';
-import type { Listed, Named, Source, SourcedInstance, SourceEvents } from './source.js';
-import { SourceApi, type SourceLimits } from './source-api.js';
+import {
+  type Happened,
+  type Listed,
+  type Named,
+  type Source,
+  type SourcedInstance,
+  type SourceEvents,
+  type SourceServer,
+  Unread,
+} from './source.js';
+import { Refused, SourceApi, type SourceLimits } from './source-api.js';
 import { type ApiInstance, isNamed, isReadable } from './source-instance.js';
 
 /** What is read of the server (api.Server). */
 interface ApiServer {
-  readonly environment: { readonly server_name: string };
+  readonly environment: { readonly server_name: string; readonly server_pid?: number };
 }
 
 interface LifecycleEvent {
@@ -33,6 +42,11 @@ export class Lxd implements Source {
     this.#api = new SourceApi(source, limits);
   }
 
+  async server(): Promise<SourceServer> {
+    const { environment } = (await this.#api.get('/1.0')) as ApiServer;
+    return { pid: environment.server_pid, socketPath: this.#api.socketPath };
+  }
+
   /** @throws Error, also when it is not even said which instances there are */
   async list(withPids = false): Promise<Listed> {
     const path = `/1.0/instances?recursion=${withPids ? 2 : 1}&all-projects=true`;
@@ -49,9 +63,12 @@ export class Lxd implements Source {
   async get({ project, name }: Named, withPid = false): Promise<SourcedInstance | undefined> {
     const query = `?project=${encodeURIComponent(project)}${withPid ? '&recursion=1' : ''}`;
     this.asked.one++;
-    const found = await this.#api.get(`/1.0/instances/${encodeURIComponent(name)}${query}`);
-    const [here] = await this.#here([found].filter(isNamed));
-    return here !== undefined && isReadable(here) ? this.#sourced(here) : undefined;
+    const found = await this.#api.get(`/1.0/instances/${encodeURIComponent(name)}${query}`).catch(unreadIfRefused);
+    if (found === undefined) return undefined;
+    if (!isNamed(found)) throw new Unread('what it is called is not said');
+    const [here] = await this.#here([found]);
+    if (here !== undefined && !isReadable(here)) throw new Unread('what is said of it cannot be understood');
+    return here && this.#sourced(here);
   }
 
   async follow(events: SourceEvents): Promise<() => void> {
@@ -99,7 +116,16 @@ function tell({ project = 'default', metadata }: LifecycleEvent, events: SourceE
   const { action, source } = metadata;
   const [, name] = /^\/1\.0\/(?:instances|containers)\/([^/?]+)(?:\?|$)/.exec(source) ?? [];
   if (name === undefined || withoutChange.test(action)) return;
-  events.changed({ project, name: decodeURIComponent(name) }, /-(?:re)?started$/.test(action));
+  events.changed({ project, name: decodeURIComponent(name) }, happenedBy(action));
+}
+
+function happenedBy(action: string): Happened {
+  if (/-(?:re)?started$/.test(action)) return 'started';
+  return action.endsWith('-deleted') ? 'deleted' : 'changed';
+}
+
+function unreadIfRefused(error: unknown): never {
+  throw error instanceof Refused ? new Unread(error.message) : error;
 }
 
 function sourcedOf(found: ApiInstance, config: Config): SourcedInstance {

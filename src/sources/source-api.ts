@@ -1,11 +1,16 @@
 import type { IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { Connection, type Headers } from '../client/connection.js';
 import { dialects, type SourceSetting } from '../config/dialects.js';
 import type { Limits } from '../limits/limits.js';
+import { socketPathOf } from './source-socket.js';
 
 /** How long a source may take to answer; 0: any time. */
 export type SourceLimits = Pick<Limits, 'source-seconds'>;
+
+/** The source has answered, with neither what it was asked for nor that there is none. */
+export class Refused extends Error {}
 
 /** A source's own API, on its socket. Each request has a time limit, so a source that hangs blocks nothing. */
 export class SourceApi {
@@ -16,22 +21,33 @@ export class SourceApi {
   /** what waits for an answer */
   readonly #waiting = new Set<AbortController>();
   #closed = false;
+  #socketPath: string;
 
   constructor(source: SourceSetting, limits: SourceLimits) {
     this.#source = source;
     this.#limits = limits;
-    this.#connection = new Connection(source.socketPath);
+    this.#socketPath = source.socketPath;
+    const open = (): Socket => {
+      this.#socketPath = socketPathOf(source);
+      return connect(this.#socketPath);
+    };
+    this.#connection = new Connection(source.socketPath, open);
+  }
+
+  /** at which it was asked last */
+  get socketPath(): string {
+    return this.#socketPath;
   }
 
   /**
    * What is in the answer; undefined: not found. patience: as many times longer may it take
-   * @throws Error, which names the daemon that answered, or says that none did
+   * @throws Refused when the answer is another; Error, which says that there was none
    */
   async get(path: string, patience = 1): Promise<unknown> {
     const ask = (signal: AbortSignal) => this.#connection.ask({ method: 'GET', path, signal });
     const { status, text } = await this.#inTime(path, this.#limits['source-seconds'] * patience, ask);
     if (status === 404) return undefined;
-    if (status !== 200) this.#fail(path, `${status} ${text.slice(0, 200)}`);
+    if (status !== 200) throw new Refused(this.#sentence(path, `${status} ${text.slice(0, 200)}`));
     return (JSON.parse(text) as { metadata: unknown }).metadata;
   }
 
@@ -79,8 +95,11 @@ export class SourceApi {
   }
 
   #fail(path: string, reason: string): never {
-    const { name, socketPath } = this.#source;
-    throw new Error(`${dialects[name].title} on ${socketPath}: GET ${path}: ${reason}`);
+    throw new Error(this.#sentence(path, reason));
+  }
+
+  #sentence(path: string, reason: string): string {
+    return `${dialects[this.#source.name].title} on ${this.#socketPath}: GET ${path}: ${reason}`;
   }
 }
 

@@ -31,22 +31,37 @@ export interface Listed {
   readonly unread: readonly Named[];
 }
 
+/** What has happened to an instance. started: it has an init, possibly a new one */
+export type Happened = 'started' | 'deleted' | 'changed';
+
 /** What a source tells of its own accord. */
 export interface SourceEvents {
-  /** This instance has changed in some way. started: it has an init, possibly a new one */
-  changed(instance: Named, started: boolean): void;
+  changed(instance: Named, what: Happened): void;
   /** Nothing is told from here on. */
   ended(): void;
 }
+
+/** The daemon that answers, as it is now: it may be another after each connect. */
+export interface SourceServer {
+  /** in its own pid namespace; undefined: it does not say */
+  readonly pid: number | undefined;
+  /** the path at which it was asked */
+  readonly socketPath: string;
+}
+
+/** The source answers, but not about this instance: as Incus while it stops or deletes one. It is worth asking again. */
+export class Unread extends Error {}
 
 /** Where instances come from that are not our own. */
 export interface Source {
   readonly name: SourceName;
   /** how often it was */
   readonly asked: { readonly all: number; readonly one: number };
+  /** Asked after each connect. */
+  server(): Promise<SourceServer>;
   /** All its containers. withPids: which costs the source a hundred times as much */
   list(withPids?: boolean): Promise<Listed>;
-  /** undefined: there is none that could be read */
+  /** undefined: there is none. @throws Unread; any other error means that the source is away */
   get(instance: Named, withPid?: boolean): Promise<SourcedInstance | undefined>;
   /** Resolves when whatever happens from here on is told. @returns what ends it */
   follow(events: SourceEvents): Promise<() => void>;

@@ -4,9 +4,18 @@ import { keyOf } from '../instances/record-table.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Log } from '../log.js';
+import { type Change, ChangedInstances } from './changed-instances.js';
 import { Inits } from './init-registration.js';
 import { mergeAll, mergeFound } from './merge.js';
-import type { Listed, Named, Source } from './source.js';
+import {
+  type Happened,
+  type Listed,
+  type Named,
+  type Source,
+  type SourcedInstance,
+  type SourceServer,
+  Unread,
+} from './source.js';
 
 /** Above max(16, 1/8 of all) changed instances, one full list costs the source less than single requests. */
 const fewest = 16;
@@ -16,13 +25,9 @@ const oneIn = 8;
 const rests = 4;
 const longestRest = 30_000;
 
-/** The source has reported a change of this instance. */
-interface Change extends Named {
-  /** its init may be another */
-  readonly started: boolean;
-}
-
 interface Events {
+  /** a daemon answers */
+  connected: [];
   /** everything the source has is stored */
   read: [];
 }
@@ -39,14 +44,14 @@ export class Sync extends EventEmitter<Events> {
   readonly #log: Log;
   readonly #retryMilliseconds: number;
   readonly #stopping = new AbortController();
-  /** by key: changed since they were asked for */
-  readonly #changed = new Map<string, Change>();
+  readonly #changed = new ChangedInstances();
   #everything = false;
   /** how many it has */
   #known = 0;
   /** when all may be asked for again, milliseconds of performance.now() */
   #rested = 0;
   #connected = false;
+  #server: SourceServer | undefined;
   #saidAway = false;
   #wake: () => void = () => undefined;
   #done: Promise<void> = Promise.resolve();
@@ -69,6 +74,11 @@ export class Sync extends EventEmitter<Events> {
     return this.#source.asked;
   }
 
+  /** The daemon that answers; undefined: none does. */
+  get server(): SourceServer | undefined {
+    return this.#connected ? this.#server : undefined;
+  }
+
   /** Is the source there, and tells what happens? */
   get connected(): boolean {
     return this.#connected;
@@ -82,7 +92,7 @@ export class Sync extends EventEmitter<Events> {
   run(): void {
     // An init that exits may have been one that has been replaced already.
     this.#running.on('stopped', (instance) => {
-      if (instance.source === this.#source.name) this.#change(instance, false);
+      if (instance.source === this.#source.name) this.#change(instance, 'changed');
     });
     this.#done = this.#run();
   }
@@ -116,7 +126,7 @@ export class Sync extends EventEmitter<Events> {
   /** Until the source ends the connection, or fails. */
   async #followed(): Promise<void> {
     const end = await this.#source.follow({
-      changed: (instance, started) => this.#change(instance, started),
+      changed: (instance, what) => this.#change(instance, what),
       ended: () => {
         this.#connected = false;
         this.#wake();
@@ -125,35 +135,33 @@ export class Sync extends EventEmitter<Events> {
     this.#connected = true;
     this.#everything = true; // what was missed
     try {
+      this.#server = await this.#source.server();
+      this.emit('connected');
       while (this.#connected && !this.#stopping.signal.aborted) await this.#next();
     } finally {
       this.#connected = false;
+      this.#server = undefined;
       this.#staleSince ??= performance.now();
       end();
     }
     if (!this.#stopping.signal.aborted) throw new Error('it has closed the connection');
   }
 
-  #change({ project, name }: Named, started: boolean): void {
+  #change(instance: Named, what: Happened): void {
     this.#staleSince ??= performance.now();
-    const key = keyOf(project, name);
-    this.#changed.set(key, { project, name, started: started || this.#changed.get(key)?.started === true });
+    this.#changed.add(instance, what);
     this.#wake();
   }
 
   async #next(): Promise<void> {
     const many = this.#isMany(this.#changed.size);
     const rest = this.#rested - performance.now();
-    const [first] = this.#changed;
-    if ((many || this.#everything) && rest <= 0) await this.#all();
-    else if (!many && first !== undefined) {
-      this.#changed.delete(first[0]);
-      await this.#one(first[1]);
-    } else if (many || this.#everything) await this.#woken(rest);
-    else {
-      this.#staleSince = undefined;
-      await this.#woken();
-    }
+    if ((many || this.#everything) && rest <= 0) return this.#all();
+    if (many) return this.#woken(rest);
+    const next = this.#changed.take();
+    if (next !== undefined) return this.#attempt(next, () => this.#one(next));
+    if (!this.#everything && this.#changed.isSettled) this.#staleSince = undefined;
+    return this.#woken(Math.min(this.#everything ? rest : Number.POSITIVE_INFINITY, this.#changed.pause));
   }
 
   #isMany(count: number): boolean {
@@ -161,42 +169,78 @@ export class Sync extends EventEmitter<Events> {
   }
 
   /** By what has happened, or when the time is over. */
-  async #woken(milliseconds?: number): Promise<void> {
+  async #woken(milliseconds: number): Promise<void> {
     const woken = new Promise<void>((resolve) => (this.#wake = resolve));
-    const timer = milliseconds === undefined ? undefined : setTimeout(this.#wake, milliseconds);
+    const timer = Number.isFinite(milliseconds) ? setTimeout(this.#wake, milliseconds) : undefined;
     await woken;
     clearTimeout(timer);
   }
 
   async #all(): Promise<void> {
     this.#everything = false;
-    this.#changed.clear();
+    const started = this.#changed.takeAll();
     const listed = await this.#listRarely();
     const { instances, unread } = listed;
     this.#known = instances.length;
     const refused = await this.#registry.transact((transaction) => mergeAll(transaction, this.#source.name, listed));
     for (const found of refused) this.#isRefused(found);
-    for (const { project, name } of unread) this.#log.warn({ project, instance: name }, 'cannot be read at the source');
+    for (const { project, name } of unread) {
+      this.#isUnread({ project, name });
+      this.#changed.postpone({ project, name, started: false, deleted: false });
+    }
     const left = new Set(refused);
-    const starting = instances.filter((found) => !left.has(found) && this.#inits.isMissing(found));
+    const mayStart = (found: SourcedInstance): boolean =>
+      this.#inits.isMissing(found) || started.has(keyOf(found.project, found.name));
+    const starting = instances.filter((found) => !left.has(found) && mayStart(found));
     if (this.#isMany(starting.length)) await this.#inits.startAll(starting);
-    else for (const found of starting) await this.#inits.start(found);
+    else for (const found of starting) await this.#start(found);
     this.#saidAway = false;
-    this.#log.info({ source: this.#source.name, instances: instances.length }, 'source read');
+    const { socketPath: socket, pid } = this.#server ?? {};
+    this.#log.info({ source: this.#source.name, socket, pid, instances: instances.length }, 'source read');
     this.emit('read');
+  }
+
+  #start(found: SourcedInstance): Promise<void> {
+    const { project, name } = found;
+    return this.#attempt({ project, name, started: true, deleted: false }, () => this.#inits.start(found));
+  }
+
+  /** What the source cannot say of one instance is that instance's affair: it is asked again. */
+  async #attempt(change: Change, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.#changed.settle(change);
+    } catch (error) {
+      if (!(error instanceof Unread)) throw error;
+      if (this.#changed.postpone(change)) this.#isUnread(change, error);
+    }
   }
 
   async #one(change: Change): Promise<void> {
     const found = await this.#source.get(change);
-    if (found === undefined) {
-      // Deleted, renamed, or not to be read.
-      if (this.#registry.get(change.project, change.name)?.source === this.#source.name) this.#everything = true;
-      return;
-    }
+    if (found === undefined) return this.#vanished(change);
     const merged = await this.#registry.transact((transaction) => mergeFound(transaction, this.#source.name, found));
     if (merged === 'unclear') this.#everything = true;
     else if (merged === 'refused') this.#isRefused(found);
     else if (change.started || this.#inits.isMissing(found)) await this.#inits.start(found);
+  }
+
+  /** What is deleted is removed; of what has another name or place only the list of all tells. */
+  async #vanished({ project, name, deleted }: Change): Promise<void> {
+    if (this.#registry.get(project, name)?.source !== this.#source.name) return;
+    if (!deleted) {
+      this.#everything = true;
+      return;
+    }
+    await this.#registry.transact((transaction) => {
+      const stored = transaction.get(project, name);
+      if (stored?.source === this.#source.name) transaction.remove(stored);
+    });
+  }
+
+  #isUnread({ project, name }: Named, error?: Error): void {
+    const reason = error?.message;
+    this.#log.warn({ project, instance: name, reason }, 'cannot be read at the source');
   }
 
   #isRefused({ project, name }: Named): void {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -50,9 +50,15 @@ export class FakeLxd {
   /** how long it takes to list all */
   listMilliseconds = 0;
   readonly #listeners = new Set<WebSocket>();
+  readonly #name: SourceName;
   readonly #guestDirectory: string;
+  /** by name: single requests of these instances are answered so */
+  readonly refused = new Map<string, { status: number; error: string }>();
+  /** what it says its pid is */
+  serverPid = process.pid;
 
   constructor(name: SourceName = 'lxd') {
+    this.#name = name;
     this.#guestDirectory = dialects[name].guestDirectory;
   }
 
@@ -176,7 +182,8 @@ export class FakeLxd {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '', 'http://lxd');
-    if (url.pathname === '/1.0') answer(response, 200, { environment: { server_name: member } });
+    const environment = { server_name: member, server_pid: this.serverPid };
+    if (url.pathname === '/1.0') answer(response, 200, { environment });
     else if (!url.pathname.startsWith('/1.0/images/')) this.#handleInstances(url, response);
     else if (!this.#hangs) this.#handleImages(url, request, response);
   }
@@ -210,7 +217,7 @@ export class FakeLxd {
       response.socket?.end();
       return;
     }
-    const all = this.instances.map((instance) => rendered(instance, withState));
+    const all = this.instances.map((instance) => rendered(instance, withState, this.#isBetween(instance)));
     answer(response, 200, all);
     if (withState) this.#growStale();
   }
@@ -218,9 +225,17 @@ export class FakeLxd {
   #one(name: string, project: string, response: ServerResponse, withState: boolean): void {
     this.fetches.singles++;
     const found = this.instances.find((instance) => instance.name === name && instance.project === project);
-    if (found === undefined) answer(response, 404, null);
+    const refused = this.refused.get(name);
+    if (refused !== undefined) answer(response, refused.status, null, refused.error);
+    else if (found === undefined) answer(response, 404, null);
+    else if (withState && this.#isBetween(found)) answer(response, 500, null, "Invalid PID '\ufffd'");
     else answer(response, 200, rendered(found, withState));
     if (withState) this.#growStale();
+  }
+
+  /** Its init has ended, and Incus has not noticed yet: LXD says of such an instance that it has no pid. */
+  #isBetween({ pid }: FakeInstance): boolean {
+    return this.#name === 'incus' && pid !== 0 && !existsSync(`/proc/${pid}`);
   }
 
   #growStale(): void {
@@ -229,15 +244,18 @@ export class FakeLxd {
   }
 }
 
-function answer(response: ServerResponse, status: number, metadata: unknown): void {
+function answer(response: ServerResponse, status: number, metadata: unknown, error = 'not found'): void {
   response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(JSON.stringify({ type: status === 200 ? 'sync' : 'error', metadata }));
+  const failed = { type: 'error', error, error_code: status, metadata: null };
+  response.end(JSON.stringify(status === 200 ? { type: 'sync', metadata } : failed));
 }
 
-function rendered(instance: FakeInstance, withState: boolean): object {
+/** isBetween: as Incus lists an instance whose state it cannot find out */
+function rendered(instance: FakeInstance, withState: boolean, isBetween = false): object {
   const { name, project, uuid, config, devices, pid, location, raw } = instance;
   const status = pid === 0 ? { status: 'Stopped', status_code: 102 } : { status: 'Running', status_code: 103 };
   const { state, ...rest } = recorded;
+  if (isBetween) Object.assign(status, { status: 'Error', status_code: 112 });
   return {
     ...rest,
     name,
@@ -246,7 +264,7 @@ function rendered(instance: FakeInstance, withState: boolean): object {
     expanded_config: { ...config, 'volatile.uuid': uuid, 'volatile.cloud-init.instance-id': `id-${uuid}` },
     expanded_devices: devices,
     ...status,
-    ...(withState ? { state: { ...state, ...status, pid } } : {}),
+    ...(withState ? { state: isBetween ? null : { ...state, ...status, pid } } : {}),
     ...raw,
   };
 }
