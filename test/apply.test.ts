@@ -278,7 +278,7 @@ instances:
   assert.deepEqual([status, stderr], [0, '']);
   assert.match(
     stdout,
-    /^Left out, as devlxd sets none of it, of the file: config, networks, projects, storage_pools; of profiles: project; of instances: source, type\.\n/,
+    /^Left out, as devlxd sets none of it, of the file: config, networks, projects, storage_pools; of profiles: project; of instances: source\.\n/,
   );
   const { config } = await daemon.client.instances.get('seeded1');
   assert.deepEqual([config['user.seed'], config['user.more']], ['1', 'yes']);
@@ -287,6 +287,17 @@ instances:
     [other.status, other.stderr],
     [2, 'devlxd: standard input: instances[0].project: is of the project "blue"; apply it with --project blue.\n'],
   );
+});
+
+test('the type of an instance is what it is created as', async () => {
+  const file = (type: string) => `instances: [{name: machine1, type: ${type}, config: {user.role: ${type}}}]`;
+  assert.equal(apply(file('virtual-machine')).status, 0);
+  assert.equal((await daemon.client.instances.get('machine1')).type, 'virtual-machine');
+  const { status, stderr } = apply(file('container'));
+  assert.equal(status, 2);
+  assert.match(stderr, /"machine1" is a virtual-machine, and the file says container; .*delete it first/);
+  assert.equal((await daemon.client.instances.get('machine1')).config['user.role'], 'virtual-machine');
+  assert.match(apply('instances: [{name: machine2, type: vm}]').stderr, /container or virtual-machine/);
 });
 
 test("YAML as LXD's Go reads it into strings, or a sentence", async () => {

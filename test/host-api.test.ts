@@ -74,7 +74,7 @@ test('bad input: the field is named, and nothing has changed', async () => {
     ['POST', '/1.0/instances', {}, /^400 name: is missing/],
     ['POST', '/1.0/instances', { name: 'x', cofnig: {} }, /^400 cofnig: Unknown field; do you mean config\?/],
     ['POST', '/1.0/instances', { name: 'x', config: { 'user.n': 1 } }, /^400 config\.user\.n: values are strings/],
-    ['POST', '/1.0/instances', { name: 'x', type: 'virtual-machine' }, /^400 type: only containers/],
+    ['POST', '/1.0/instances', { name: 'x', type: 'vm' }, /^400 type: must be container or virtual-machine/],
     ['POST', '/1.0/instances', '{"name":', /^400 The body is not JSON/],
     ['POST', '/1.0/instances', `"${'x'.repeat(17 * 1024 * 1024)}"`, /^413 The body is longer than 16777216 bytes/],
     ['PATCH', path, { config: { nonsense: '1' } }, /^400 config\.nonsense: Unknown configuration key/],

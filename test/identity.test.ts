@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests, needsGuestUsers } from './support/guest-processes.js';
 import { ask, ended, Session } from './support/http.js';
+import { reuse, reusing } from './support/reuse-pid.js';
 
 const markPath = '/1.0/config/user.mark';
 const unknown = { status: 500, body: 'Process ID not found in container\n' };
@@ -18,36 +19,6 @@ const unknown = { status: 500, body: 'Process ID not found in container\n' };
 /** Longer than AcceptClock (native/identity/caller.h) lets the daemon stand still with this many pids. */
 const pidMax = Number(readFileSync('/proc/sys/kernel/pid_max', 'utf8'));
 const standstillMilliseconds = Math.min(Math.max(pidMax * 6e-3, 200), 2000) + 300;
-
-const lastPid = '/proc/sys/kernel/ns_last_pid';
-const reuseOptions = process.getuid?.() === 0 ? {} : { skip: `only root may write ${lastPid}` };
-
-class PidTaken extends Error {}
-
-/**
- * Makes processes until one has this pid, which must be free.
- * @throws PidTaken, when a process of somebody else's came first and stays
- */
-function reuse(pid: number, make: () => number): void {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    writeFileSync(lastPid, String(pid - 1));
-    if (make() === pid) return;
-  }
-  throw new PidTaken(`pid ${pid} was not given out again`);
-}
-
-/** A test that uses `reuse`, begun anew with another pid where somebody else has taken it. */
-function reusing(name: string, body: () => Promise<void>): void {
-  test(name, reuseOptions, async () => {
-    for (let left = 4; ; left--) {
-      try {
-        return await body();
-      } catch (error) {
-        if (!(error instanceof PidTaken) || left === 0) throw error;
-      }
-    }
-  });
-}
 
 /** Every way to identify a caller has to pass the same tests; the kernel's own is one of them. */
 for (const identity of identityMethods.slice(identityMethods.indexOf(bestIdentityMethod()))) {

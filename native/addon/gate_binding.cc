@@ -6,15 +6,13 @@
 
 #include "addon/bindings.h"
 #include "addon/gate_measures.h"
+#include "addon/registration.h"
 #include "addon/uws_object.h"
 #include "addon/values.h"
 #include "gate/gate.h"
 
 namespace devlxd {
 namespace {
-
-constexpr const char* kOutcomeNames[] = {"registered", "gone",  "own-namespace", "not-init",
-                                         "no-root",    "taken", "denied",        "failed"};
 
 // What beginRequest() gives for a caller without an instance.
 constexpr int kCodeUnregistered = -1;
@@ -90,17 +88,13 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
   void stop_listening(const Napi::CallbackInfo&) { gate_->stop_listening(); }
 
+  // (pid), or (pid, CID or 0) of a virtual machine
   Napi::Value add(const Napi::CallbackInfo& info) {
-    const Registration made = gate_->add(fd_in(info, 0));
-    Napi::Object result = Napi::Object::New(info.Env());
-    result["outcome"] = kOutcomeNames[static_cast<int>(made.outcome)];
-    result["call"] = made.failure.call;
-    result["errno"] = made.failure.code;
-    result["slot"] = made.slot;
-    result["namespace"] = std::to_string(made.namespace_id);
-    result["rootUid"] = made.root_uid;
-    result["startTicks"] = static_cast<double>(made.start_ticks);
-    return result;
+    const int pid = fd_in(info, 0);
+    const bool vm = !info[1].IsUndefined();
+    const Registration made =
+        vm ? gate_->add_vm(pid, info[1].As<Napi::Number>().Uint32Value()) : gate_->add(pid);
+    return registration_of(info.Env(), made);
   }
 
   void activate(const Napi::CallbackInfo& info) {

@@ -75,8 +75,13 @@ void Gate::stop_listening() {
   for (const auto& entrance : entrances_) entrance->listener.stop();
 }
 
-Registration Gate::add(pid_t pid) {
-  Registration result = instances_.add(method_, pid);
+Registration Gate::add(pid_t pid) { return watched(instances_.add(method_, pid)); }
+
+Registration Gate::add_vm(pid_t pid, uint32_t cid) {
+  return watched(instances_.add_vm(method_, pid, cid));
+}
+
+Registration Gate::watched(Registration result) {
   if (result.outcome != RegisterOutcome::kRegistered) return result;
   watch(result.slot);
   rate_limiter_.reset(result.slot);

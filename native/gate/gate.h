@@ -78,6 +78,8 @@ class Gate : private RequestPolicy {
 
   // Holds a running init. No caller belongs to it before activate().
   Registration add(pid_t pid);
+  // The same for a virtual machine; InstanceTable::add_vm
+  Registration add_vm(pid_t pid, uint32_t cid);
   void activate(Slot slot);
 
   // Closes the instance's connections, then forgets its namespace.
@@ -166,6 +168,7 @@ class Gate : private RequestPolicy {
   void time_out(PendingCaller waiting);
   Connection*& head_for(const Connection& connection);
   void closed(Connection& connection);
+  Registration watched(Registration result);
   void watch(Slot slot);
   void reap_inits();
   bool is_full(Limit limit, uint32_t connections) const;

@@ -65,8 +65,13 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
 
   const OwnFd pidfd = pidfd_of_peer(fd, method, caller, proof);
   if (!pidfd.valid()) return caller;
+  Slot slot = instances.find_process(caller.pid, pidfd.get());
+  if (slot != kNoSlot) {
+    assign_instance(caller, slot, instances);
+    return caller;
+  }
   const uint64_t key = known.key_of(pidfd.get());
-  Slot slot = instances.find(known.find(key));
+  slot = instances.find(known.find(key));
   if (slot != kNoSlot) {
     assign_instance(caller, slot, instances);
     return caller;
@@ -108,7 +113,8 @@ Slot owner_of(const NamespaceChain& chain, const InstanceTable& instances) {
 void assign_instance(Caller& caller, Slot slot, const InstanceTable& instances) {
   caller.kind = CallerKind::kInstance;
   caller.slot = slot;
-  caller.root = caller.uid == instances.at(slot)->root_uid;
+  const Instance& instance = *instances.at(slot);
+  caller.root = !instance.is_vm && caller.uid == instance.root_uid;
   caller.chain.reset();
 }
 

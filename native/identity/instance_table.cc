@@ -27,16 +27,26 @@ bool has_exited(int pidfd) {
   return poll(&exited, 1, 0) != 0;
 }
 
+OwnFd open_process(pid_t pid, Registration& result) {
+  OwnFd process(pidfd_open(pid));
+  if (process.valid()) return process;
+  if (errno == ESRCH || errno == EINVAL) result.outcome = RegisterOutcome::kGone;
+  result.failure = {"pidfd_open", errno};
+  return process;
+}
+
+template <typename Number>
+void erase_if(std::unordered_map<Number, Slot>& table, Number number, Slot slot) {
+  const auto found = table.find(number);
+  if (found != table.end() && found->second == slot) table.erase(found);
+}
+
 }  // namespace
 
 Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
   Registration result;
-  OwnFd init(pidfd_open(pid));
-  if (!init.valid()) {
-    if (errno == ESRCH || errno == EINVAL) result.outcome = RegisterOutcome::kGone;
-    result.failure = {"pidfd_open", errno};
-    return result;
-  }
+  OwnFd init = open_process(pid, result);
+  if (!init.valid()) return result;
   PidNamespace space;
   result.outcome = outcome_of(open_pid_namespace(method, init.get(), pid, space, result.failure));
   if (result.outcome != RegisterOutcome::kRegistered) return result;
@@ -56,22 +66,74 @@ Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
     result.slot = taken->second;
     result.outcome = RegisterOutcome::kTaken;
   } else {
-    result.slot = take_slot();
     result.namespace_id = space.id;
     result.root_uid = *uid;
     result.start_ticks = *start;
-    Instance& instance = slots_[result.slot];
-    instance.init = std::move(init);
-    instance.namespace_id = space.id;
-    instance.root_uid = *uid;
-    instance.running = true;
-    instance.serves_nonroot = false;
-    instance.serves_nested = true;
-    instance.hits = {};
-    instance.cache_hits = 0;
+    enter(result, std::move(init));
     by_namespace_.emplace(space.id, result.slot);
   }
   return result;
+}
+
+Registration InstanceTable::add_vm(IdentityMethod method, pid_t pid, uint32_t cid) {
+  Registration result;
+  const auto taken = by_cid_.find(cid);
+  if (taken != by_cid_.end() && !has_exited(slots_[taken->second].init.get())) {
+    result.slot = taken->second;
+    result.outcome = RegisterOutcome::kCidTaken;
+    return result;
+  }
+  result = add(method, pid);
+  const bool shares = result.outcome == RegisterOutcome::kOwnNamespace ||
+                      result.outcome == RegisterOutcome::kNotInit;
+  if (shares) result = add_vm_process(pid);
+  if (result.outcome != RegisterOutcome::kRegistered) return result;
+  Instance& instance = slots_[result.slot];
+  instance.is_vm = true;
+  instance.cid = cid;
+  if (cid != kNoCid) by_cid_.insert_or_assign(cid, result.slot);
+  return result;
+}
+
+Registration InstanceTable::add_vm_process(pid_t pid) {
+  Registration result;
+  OwnFd vmm = open_process(pid, result);
+  if (!vmm.valid()) return result;
+  const auto start = start_ticks(pid);
+  const auto taken = by_process_.find(pid);
+  if (has_exited(vmm.get()) || !start) {
+    result.outcome = RegisterOutcome::kGone;
+  } else if (pid == getpid()) {
+    result.outcome = RegisterOutcome::kOwnProcess;
+  } else if (taken != by_process_.end() && !has_exited(slots_[taken->second].init.get())) {
+    result.slot = taken->second;
+    result.outcome = RegisterOutcome::kTaken;
+  } else {
+    result.start_ticks = *start;
+    enter(result, std::move(vmm));
+    slots_[result.slot].process = pid;
+    by_process_.insert_or_assign(pid, result.slot);
+  }
+  return result;
+}
+
+// Puts what is in made into a slot of the table.
+void InstanceTable::enter(Registration& made, OwnFd init) {
+  made.outcome = RegisterOutcome::kRegistered;
+  made.slot = take_slot();
+  Instance& instance = slots_[made.slot];
+  instance.init = std::move(init);
+  instance.namespace_id = made.namespace_id;
+  instance.process = 0;
+  instance.cid = kNoCid;
+  instance.root_uid = made.root_uid;
+  instance.is_vm = false;
+  instance.running = true;
+  instance.serves_nonroot = false;
+  instance.serves_nested = true;
+  instance.hits = {};
+  instance.cache_hits = 0;
+  running_++;
 }
 
 void InstanceTable::remove(Slot slot) {
@@ -79,15 +141,33 @@ void InstanceTable::remove(Slot slot) {
   if (!instance.running) return;
   instance.running = false;
   instance.active = false;
-  by_namespace_.erase(instance.namespace_id);
+  running_--;
+  if (instance.process == 0) by_namespace_.erase(instance.namespace_id);
+  // The numbers may be another one's by now.
+  erase_if(by_process_, instance.process, slot);
+  erase_if(by_cid_, instance.cid, slot);
   instance.init.reset();
   free_if_unused(slot);
 }
 
 Slot InstanceTable::find(uint64_t namespace_id) const {
   const auto found = by_namespace_.find(namespace_id);
-  const bool active = found != by_namespace_.end() && slots_[found->second].active;
-  return active ? found->second : kNoSlot;
+  return found == by_namespace_.end() ? kNoSlot : active(found->second);
+}
+
+// A pid is one process's as long as that lives. The registered process is asked first: when it
+// lives, and the caller lives after that with the same pid, they are one.
+Slot InstanceTable::find_process(pid_t pid, int pidfd) const {
+  if (by_process_.empty()) return kNoSlot;
+  const auto found = by_process_.find(pid);
+  if (found == by_process_.end()) return kNoSlot;
+  const Slot slot = found->second;
+  return has_exited(slots_[slot].init.get()) || has_exited(pidfd) ? kNoSlot : active(slot);
+}
+
+Slot InstanceTable::find_cid(uint32_t cid) const {
+  const auto found = by_cid_.find(cid);
+  return found == by_cid_.end() ? kNoSlot : active(found->second);
 }
 
 void InstanceTable::discharge(Slot slot) {

@@ -23,18 +23,26 @@ using Slot = uint32_t;
 constexpr Slot kNoSlot = UINT32_MAX;
 constexpr size_t kMostSlots = 1u << 28;  // so that slot * 2 + 1 stays a small integer of V8
 
+// Context ids of vsock(7): 0 to 2 are the hypervisor, the machine itself, and the host.
+constexpr uint32_t kNoCid = 0;
+constexpr uint32_t kFirstGuestCid = 3;
+
 // A running instance, as far as the gate knows it.
 struct Instance {
-  // pidfd of its init: polls readable when init dies, and holds the struct pid, which holds the pid
-  // namespace, so that the namespace's id stays its own. The one descriptor held per instance.
+  // pidfd of its init, or of a virtual machine's VMM: polls readable when that dies, and holds the
+  // struct pid, which holds the pid namespace, so that the namespace's id stays its own. The one
+  // descriptor held per instance.
   OwnFd init;
-  uint64_t namespace_id = 0;
+  uint64_t namespace_id = 0;    // 0: known by its process
+  pid_t process = 0;            // of a virtual machine that is; 0: known by its namespace
+  uint32_t cid = kNoCid;        // of a virtual machine with vsock of the kernel
   uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
   uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
   uint32_t nonroot = 0;         // owned by uSockets, of users other than root
   Connection* first = nullptr;  // list of the connections that uSockets owns
   LimitHits hits;               // since the instance was started, as is cache_hits
   uint64_t cache_hits = 0;      // requests answered from the response cache
+  bool is_vm = false;           // callers on Unix sockets are its VMM, which does not say for whom
   bool running = false;
   bool active = false;               // callers of its namespace are its guests
   bool serves_nonroot = false;       // other users than root are served, not refused
@@ -46,9 +54,11 @@ enum class RegisterOutcome {
   kRegistered,
   kGone,          // no such process, or it has exited
   kOwnNamespace,  // lives in the daemon's own pid namespace
+  kOwnProcess,    // is the daemon
   kNotInit,       // is not pid 1 of its namespace
   kNoRoot,        // nothing maps uid 0 of its user namespace (no uid_map written yet?)
-  kTaken,         // its namespace belongs to a registered instance, named in slot
+  kTaken,         // its namespace or process belongs to a registered instance, named in slot
+  kCidTaken,      // so does its CID
   kDenied,        // we may not inspect it
   kFailed,        // a system call failed, in failure
 };
@@ -69,6 +79,10 @@ class InstanceTable {
   // process's, or kGone.
   Registration add(IdentityMethod method, pid_t pid);
 
+  // The same for a virtual machine; pid is the process that calls connect(2) for it. As init of a
+  // pid namespace it stands for all processes in there, else for itself alone. cid: kNoCid: none
+  Registration add_vm(IdentityMethod method, pid_t pid, uint32_t cid);
+
   // From here on it has guests: find() finds it.
   void activate(Slot slot) { slots_[slot].active = true; }
 
@@ -79,6 +93,12 @@ class InstanceTable {
   // The slot of an active instance's namespace id, or kNoSlot.
   Slot find(uint64_t namespace_id) const;
 
+  // The slot of the active virtual machine whose process this is, or kNoSlot. pidfd: of a process
+  // that had this pid when it connected
+  Slot find_process(pid_t pid, int pidfd) const;
+  // The slot of the active virtual machine with this CID, or kNoSlot.
+  Slot find_cid(uint32_t cid) const;
+
   // Null for a slot that was never given out.
   Instance* at(Slot slot) { return slot < slots_.size() ? &slots_[slot] : nullptr; }
   const Instance* at(Slot slot) const { return slot < slots_.size() ? &slots_[slot] : nullptr; }
@@ -86,9 +106,12 @@ class InstanceTable {
   void charge(Slot slot) { slots_[slot].connections++; }
   void discharge(Slot slot);
 
-  size_t running() const { return by_namespace_.size(); }
+  size_t running() const { return running_; }
 
  private:
+  Registration add_vm_process(pid_t pid);
+  void enter(Registration& made, OwnFd init);
+  Slot active(Slot slot) const { return slots_[slot].active ? slot : kNoSlot; }
   Slot take_slot();
   void free_if_unused(Slot slot);
 
@@ -96,7 +119,10 @@ class InstanceTable {
   // inside the close of a connection.
   std::deque<Instance> slots_;
   std::vector<Slot> free_;
+  size_t running_ = 0;
   std::unordered_map<uint64_t, Slot> by_namespace_;
+  std::unordered_map<pid_t, Slot> by_process_;
+  std::unordered_map<uint32_t, Slot> by_cid_;
 };
 
 }  // namespace devlxd

@@ -18,6 +18,9 @@ export interface InstanceWritten {
 /** Ready: it runs, and the guest has said that it has come up */
 export type InstanceStatus = 'Running' | 'Ready' | 'Stopped';
 
+/** It stays what it is created as. */
+export type InstanceType = 'container' | 'virtual-machine';
+
 export interface Instance extends InstanceWritten {
   readonly name: string;
   readonly project: string;
@@ -25,7 +28,7 @@ export interface Instance extends InstanceWritten {
   /** LXD's number for it: 102, 103, 113 */
   readonly status_code: number;
   readonly architecture: string;
-  readonly type: 'container';
+  readonly type: InstanceType;
   readonly ephemeral: false;
   readonly stateful: false;
   /** `none`: devlxd is no cluster */
@@ -96,7 +99,7 @@ export interface Image extends ImageWritten {
   /** SHA-256, 64 lower-case hex digits */
   readonly fingerprint: string;
   readonly filename: string;
-  readonly type: 'container' | 'virtual-machine';
+  readonly type: InstanceType;
   readonly cached: boolean;
   /** bytes */
   readonly size: number;

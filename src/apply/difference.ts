@@ -1,8 +1,10 @@
-import type { Config, Devices } from '../api/types.js';
+import type { Config, Devices, InstanceType } from '../api/types.js';
 
 /** What a file may say of a thing; what it leaves out is not looked at. */
 export interface Described {
   readonly description?: string | undefined;
+  /** of an instance; it cannot be changed */
+  readonly type?: InstanceType | undefined;
   readonly profiles?: readonly string[] | undefined;
   readonly config?: Config | undefined;
   readonly devices?: Devices | undefined;

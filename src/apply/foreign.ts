@@ -21,7 +21,6 @@ const unusedOfInstances = [
   'stateful',
   'status',
   'status_code',
-  'type',
 ];
 const unusedOfProfiles = ['project', 'used_by'];
 /** What else a preseed of LXD or Incus sets up. */

@@ -1,6 +1,7 @@
-import type { BatchLine, Config, InstanceWritten, ProfileWritten } from '../api/types.js';
+import type { BatchLine, Config, InstanceType, InstanceWritten, ProfileWritten } from '../api/types.js';
 import { ApiError } from '../client/client-errors.js';
 import type { HostClient } from '../client/host-client.js';
+import { OptionError } from '../config/options.js';
 import { changesTo, type Described, type FieldChange, own } from './difference.js';
 import type { Wanted } from './wanted.js';
 
@@ -57,6 +58,7 @@ function pathIn(collection: string, project: string): string {
 
 async function itemsOf(kind: Kind, { name, ...wanted }: { name: string } & Described): Promise<Item[]> {
   const known = kind.known.get(name);
+  if (known !== undefined) checkType(name, wanted.type, known.type);
   if (known !== undefined && changesTo(wanted, known).length === 0) return [];
   // What differs is read once more, with the tag that holds it to what is shown here.
   const latest = known === undefined ? undefined : await kind.latest(name);
@@ -68,8 +70,16 @@ async function itemsOf(kind: Kind, { name, ...wanted }: { name: string } & Descr
   return [{ kind: kind.kind, name, isNew: false, changes, line: { method: 'PUT', path, etag: latest.etag, body } }];
 }
 
+/** @throws OptionError when an instance is of another type than the file says */
+function checkType(name: string, wanted: InstanceType | undefined, is: InstanceType | undefined): void {
+  if (wanted === undefined || wanted === is) return;
+  const advice = 'it stays what it was created as: delete it first, or leave its type out of the file';
+  throw new OptionError(`The instance "${name}" is a ${is}, and the file says ${wanted}; ${advice}.`);
+}
+
 function creation({ kind, path }: Kind, name: string, wanted: Described): Item {
-  const body = { name, ...given(wanted, broughtId(kind, wanted)) };
+  const { type } = wanted;
+  const body = { name, ...(type === undefined ? {} : { type }), ...given(wanted, broughtId(kind, wanted)) };
   return {
     kind,
     name,
@@ -85,7 +95,7 @@ function written(kind: Item['kind'], now: Described): Partial<InstanceWritten & 
   return { description, config, devices, ...(kind === 'instance' ? { profiles } : {}) };
 }
 
-function given({ config, ...wanted }: Described, brought: Config = {}): object {
+function given({ config, type, ...wanted }: Described, brought: Config = {}): object {
   const others = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   return config === undefined ? others : { ...others, config: { ...own(config), ...brought } };
 }

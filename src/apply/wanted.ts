@@ -20,6 +20,7 @@ const profile = v.strictObject({
 });
 const instance = v.strictObject({
   ...profile.entries,
+  type: v.optional(v.picklist(['container', 'virtual-machine'], 'must be container or virtual-machine')),
   profiles: v.optional(v.array(v.string('names are text'), 'must be a list of names')),
 });
 

@@ -11,6 +11,7 @@ const columns = {
   project: { heading: 'PROJECT', value: ({ project }) => project },
   name: { heading: 'NAME', value: ({ name }) => name },
   status: { heading: 'STATUS', value: ({ status }) => status.toUpperCase(), whole: true },
+  type: { heading: 'TYPE', value: ({ type }) => type },
   pid: { heading: 'PID', value: ({ state: { pid } }) => (pid === 0 ? '' : String(pid)) },
   keys: { heading: 'KEYS', value: ({ config }) => String(ownKeys(config).length) },
   devices: { heading: 'DEVICES', value: ({ devices }) => String(Object.keys(devices).length) },

@@ -9,15 +9,20 @@ export function addSet(program: Command): void {
     .description('describe a new instance; it is stopped until "devlxd start"')
     .argument('<name>', 'instance')
     .argument('[key=value...]', 'its configuration')
+    .option('--vm', 'a virtual machine, and not a container; docs/vm.md')
     .addHelpText(
       'after',
       `${valuesHelp}
 
-Example:
-  devlxd create web1 user.role=web`,
+Examples:
+  devlxd create web1 user.role=web
+  devlxd create --vm db1 security.devlxd.nonroot=true`,
     );
-  create.action((name: string, pairs: string[]) =>
-    perform(create, (client) => client.instances.create({ name, config: valuesIn(pairs) })),
+  create.action((name: string, pairs: string[], { vm }: { vm?: true }) =>
+    perform(create, (client) => {
+      const type = vm ? 'virtual-machine' : 'container';
+      return client.instances.create({ name, type, config: valuesIn(pairs) });
+    }),
   );
   const set = program
     .command('set')

@@ -1,11 +1,21 @@
-import type { Instance, InstanceState, InstanceWithState, InstanceWritten } from '../api/types.js';
+import type { Instance, InstanceState, InstanceType, InstanceWithState, InstanceWritten } from '../api/types.js';
 import { Collection, type ListQuery } from './collection.js';
 import type { Requests } from './requests.js';
+
+interface Created extends Partial<InstanceWritten> {
+  readonly name: string;
+  readonly type?: InstanceType;
+}
 
 /** /1.0/instances */
 export class Instances extends Collection<Instance, InstanceWritten> {
   constructor(requests: Requests) {
     super(requests, 'instances', ['description', 'profiles', 'config', 'devices']);
+  }
+
+  /** type: left out: a container. @throws ApiError 400 with the field that is wrong, 409 */
+  override async create(created: Created): Promise<void> {
+    await super.create(created);
   }
 
   /** list, with the state of each. */
@@ -29,11 +39,13 @@ export class Instances extends Collection<Instance, InstanceWritten> {
   }
 
   /**
-   * Its init runs: from here on its guests are answered. pid: of that init, as the host sees it
+   * It runs: from here on its guests are answered.
+   * @param pid of its init, or of the process that connects for a virtual machine, as the host sees it
+   * @param cid of a virtual machine: its context id, vsock(7)
    * @throws ApiError 400, when it runs already or the process is no init of a pid namespace; 404
    */
-  async start(name: string, pid: number): Promise<void> {
-    await this.requests.request('PUT', this.#statePath(name), { action: 'start', pid });
+  async start(name: string, pid: number, cid?: number): Promise<void> {
+    await this.requests.request('PUT', this.#statePath(name), { action: 'start', pid, cid });
   }
 
   /** It runs no longer; its processes are not touched. @throws ApiError 400, when it is stopped already; 404 */

@@ -1,12 +1,12 @@
 import type * as Shown from '../api/types.js';
 import { dialects } from '../config/dialects.js';
 import { Fault, invalid } from '../errors.js';
-import { edited, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
+import { edited, type NewInstance, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
 import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
-import { defaultProfile, type Instance, readyKey } from '../model/instance.js';
+import { cidKey, defaultProfile, type Instance, readyKey } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
@@ -131,7 +131,7 @@ export class InstanceHandlers {
   readonly getState: ControlHandler = (request) => sync(renderState(this.#need(request)));
 
   readonly putState: ControlHandler = (request) => {
-    const { action, pid } = parseBody(statePut, request.body);
+    const { action, pid, cid } = parseBody(statePut, request.body);
     const { name, project } = own(this.#need(request));
     const { requestor } = request;
     if (action === 'stop') {
@@ -140,7 +140,11 @@ export class InstanceHandlers {
     if (pid === undefined) {
       throw invalid('pid', missingPid);
     }
-    return this.#operation('Starting instance', { name, project }, this.#running.start(project, name, pid, requestor));
+    return this.#operation(
+      'Starting instance',
+      { name, project },
+      this.#running.start(project, name, { pid, cid }, requestor),
+    );
   };
 
   #changeOf(method: string, body: unknown): Change {
@@ -152,11 +156,16 @@ export class InstanceHandlers {
   }
 
   #creation(project: string, body: unknown): { name: string; run: Step['run'] } {
-    const { name, config, devices, profiles, description = '' } = parseBody(instancePost, body);
-    const own = { config: withoutEmpty(mapOf(config)), devices: devicesOf(devices), description };
+    const { name, type, config, devices, profiles, description = '' } = parseBody(instancePost, body);
+    const own = {
+      type: type || undefined,
+      config: withoutEmpty(mapOf(config)),
+      devices: devicesOf(devices),
+      description,
+    };
     const run = (transaction: Transaction): void => {
       transaction.projects.need('', project);
-      const wanted: Wanted = {
+      const wanted: NewInstance = {
         ...own,
         profiles: profilesNamed(transaction, project, profiles ?? [defaultProfile]),
       };
@@ -204,10 +213,11 @@ export class InstanceHandlers {
   }
 }
 
-/** A configuration that may be one that was read: what the guest says of itself is shown in it, and is not kept there. */
+/** A configuration that may be one that was read: what is known of a run is shown in it, and is not kept there. */
 function writtenBack(config: InstancePut['config']): Map<string, string> {
   const given = mapOf(config);
   if (['true', 'false'].includes(given.get(readyKey) ?? '')) given.delete(readyKey);
+  if (/^\d+$/.test(given.get(cidKey) ?? '')) given.delete(cidKey);
   return given;
 }
 

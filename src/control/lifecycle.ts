@@ -47,7 +47,7 @@ export function readyOf({ project, name }: Instance): Lifecycle {
 type Step = [action: string, context?: Record<string, string>];
 
 function stepsOf(before: Instance | undefined, after: Instance | undefined): Step[] {
-  if (before === undefined) return [['created', { type: 'container' }]];
+  if (before === undefined) return [['created', { type: after?.type ?? '' }]];
   if (after === undefined) return [['deleted']];
   const steps: Step[] = [];
   if (before.name !== after.name) steps.push(['renamed', { old_name: before.name }]);

@@ -3,6 +3,7 @@ import { projectFeatures } from '../instances/project-table.js';
 import {
   byName,
   type Config,
+  cidKey,
   type Devices,
   defaultProject,
   expandedConfig,
@@ -24,16 +25,16 @@ export const architecture = architectures[process.arch] ?? process.arch;
 export function renderInstance(instance: Instance): Shown.Instance {
   return {
     ...writable(instance),
-    config: sortedObject(withReady(instance, instance.config)),
+    config: sortedObject(withRun(instance, instance.config)),
     stateful: false,
     created_at: instance.createdAt,
-    expanded_config: sortedObject(withReady(instance, expandedConfig(instance))),
+    expanded_config: sortedObject(withRun(instance, expandedConfig(instance))),
     expanded_devices: renderDevices(expandedDevices(instance)),
     name: instance.name,
     ...codedStatus(instance),
     last_used_at: '1970-01-01T00:00:00Z',
     location: 'none',
-    type: 'container',
+    type: instance.type,
     project: instance.project,
     ...(instance.source === undefined ? {} : { source: instance.source }),
   };
@@ -118,9 +119,11 @@ function codedStatus(instance: Instance): { status: InstanceStatus; status_code:
   return { status, status_code: statusCodes[status] };
 }
 
-/** What the guest has said of itself is shown where LXD keeps it. It is no part of what a PUT may change. */
-function withReady({ run, guestState }: Instance, config: Config): Config {
-  return run === undefined ? config : new Map([...config, [readyKey, String(guestState === 'Ready')]]);
+/** What is known of a run is shown where LXD keeps it. It is no part of what a PUT may change. */
+function withRun({ run, guestState }: Instance, config: Config): Config {
+  if (run === undefined) return config;
+  const shown = new Map([...config, [readyKey, String(guestState === 'Ready')]]);
+  return run.cid === undefined ? shown : shown.set(cidKey, String(run.cid));
 }
 
 function renderDevices(devices: Devices): Shown.Devices {

@@ -16,9 +16,11 @@ export type RegisterOutcome =
   | 'registered'
   | 'gone'
   | 'own-namespace'
+  | 'own-process'
   | 'not-init'
   | 'no-root'
   | 'taken'
+  | 'cid-taken'
   | 'denied'
   | 'failed';
 
@@ -37,7 +39,7 @@ export interface NativeGate {
   setServesNonroot(slot: number, serves: boolean): void;
   listen(fd: number): Failure;
   stopListening(): void;
-  register(pid: number): NativeRegistration;
+  register(pid: number, cid?: number): NativeRegistration;
   activate(slot: number): void;
   unregister(slot: number): void;
   beginRequest(response: HttpResponse): number;

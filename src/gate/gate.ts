@@ -7,12 +7,12 @@ import {
   type GateMeasures,
   type InstanceCounters,
   type NativeGate,
-  type NativeRegistration,
-  type RegisterOutcome,
 } from './addon.js';
-import { check, describe } from './failure.js';
+import { check } from './failure.js';
+import { type Registration, registrationOf } from './registration.js';
 
 export type { Credentials, Durations, GateCounters, GateMeasures, InstanceCounters } from './addon.js';
+export type { Registration } from './registration.js';
 
 /**
  * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf`, `isRoot` and `httpVersionOf` read it.
@@ -50,17 +50,6 @@ export const identityMethods = addon.identityMethods;
 /** The best way that the running kernel has. */
 export function bestIdentityMethod(): string {
   return identityMethods[addon.bestIdentityMethod()] as string;
-}
-
-/** An init that was registered; from now on the gate holds one descriptor for it. */
-export interface Registration {
-  readonly slot: number;
-  /** id of its pid namespace, decimal (64 bits on Linux 6.18, the inode number before) */
-  readonly namespace: string;
-  /** host uid to which the instance's uid 0 maps */
-  readonly rootUid: number;
-  /** start of init, clock ticks since boot: with the pid and the boot id it names one process, never reused */
-  readonly startTicks: number;
 }
 
 /** A connection that is given away; its receiver closes the descriptor. */
@@ -147,10 +136,17 @@ export class Gate {
    * @throws Fault cannot-register or shares-namespace, with the reason
    */
   register(pid: number): Registration {
-    const made = this.#native.register(pid);
-    if (made.outcome === 'registered') return made;
-    const shares = made.outcome === 'own-namespace' || made.outcome === 'not-init';
-    throw new Fault(shares ? 'shares-namespace' : 'cannot-register', registerSentence(pid, made));
+    return registrationOf(pid, this.#native.register(pid));
+  }
+
+  /**
+   * The same for a virtual machine.
+   * @param pid the process that calls connect(2) for it; the init of a pid namespace stands for all processes in there
+   * @param cid its context id of vsock(7), from 3 on; 0: none
+   * @throws Fault cannot-register, with the reason
+   */
+  registerVm(pid: number, cid: number): Registration {
+    return registrationOf(pid, this.#native.register(pid, cid));
   }
 
   /** Callers of its namespace belong to it from here on, pending ones as well. */
@@ -281,18 +277,4 @@ export function bridgeBroken(step: string): Fault {
     `This build of uWebSockets.js cannot be used: ${step} failed (Node ${process.version}). ` +
       'Install the version that package-lock.json names: npm ci',
   );
-}
-
-function registerSentence(pid: number, made: NativeRegistration): string {
-  const sentences: Record<RegisterOutcome, string> = {
-    registered: '',
-    gone: `There is no process ${pid}, or it has exited.`,
-    'own-namespace': `Process ${pid} lives in the daemon's own pid namespace; give the pid of the instance's init.`,
-    'not-init': `Process ${pid} is not the init (pid 1) of its pid namespace; give the pid of the instance's init.`,
-    'no-root': `Nothing is mapped to uid 0 in the user namespace of process ${pid}; register it after its uid_map is written.`,
-    taken: `The pid namespace of process ${pid} belongs to another running instance.`,
-    denied: `The daemon may not inspect process ${pid}; run it as root, or as the user that started the instance.`,
-    failed: `Cannot register process ${pid}: ${describe(made)}`,
-  };
-  return sentences[made.outcome];
 }

@@ -11,6 +11,7 @@ import {
   flag,
   type GuestState,
   type Instance,
+  type InstanceType,
   sortedObject,
 } from '../model/instance.js';
 import { badRequest, errors, errorsOf } from './guest-errors.js';
@@ -60,12 +61,16 @@ const serverInfos = {
   incus: serverInfosWith({}), // shared/api/guest/dev_incus.go
 };
 
-function serverInfo({ instance: { source = 'lxd', guestState } }: GuestRequest): Reply {
-  return serverInfos[source][guestState];
+function serverInfo({ instance: { source = 'lxd', type, guestState } }: GuestRequest): Reply {
+  return serverInfos[source][type][guestState];
 }
 
-function serverInfosWith(more: object): Readonly<Record<GuestState, Reply>> {
-  const about = { api_version: apiVersion, instance_type: 'container', location: hostname(), ...more };
+function serverInfosWith(more: object) {
+  return { container: serverInfosOf('container', more), 'virtual-machine': serverInfosOf('virtual-machine', more) };
+}
+
+function serverInfosOf(type: InstanceType, more: object): Readonly<Record<GuestState, Reply>> {
+  const about = { api_version: apiVersion, instance_type: type, location: hostname(), ...more };
   return { Started: json({ state: 'Started', ...about }), Ready: json({ state: 'Ready', ...about }) };
 }
 

@@ -71,7 +71,7 @@ function claimsOf(instance: Instance): object {
     host: identityHost,
     project: instance.project,
     name: instance.name,
-    type: 'container',
+    type: instance.type,
     instance_id: config.get('volatile.cloud-init.instance-id') ?? '',
     uuid: config.get('volatile.uuid') ?? '',
   };

@@ -9,6 +9,7 @@ import {
   expandedConfig,
   expandedDevices,
   type Instance,
+  type InstanceType,
   type Profile,
 } from '../model/instance.js';
 import { checkOther } from './record-table.js';
@@ -28,13 +29,25 @@ export interface Wanted {
   readonly description?: string;
 }
 
+/** The same of a new one. */
+export interface NewInstance extends Wanted {
+  /** left out: a container */
+  readonly type?: InstanceType | undefined;
+}
+
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
  * A new instance, stopped. It may bring the id that cloud-init knew it by on another host.
  * @throws Fault invalid-value, naming the field
  */
-export function newInstance(row: number, project: string, name: string, wanted: Wanted, limits: Limits): Instance {
+export function newInstance(
+  row: number,
+  project: string,
+  name: string,
+  { type = 'container', ...wanted }: NewInstance,
+  limits: Limits,
+): Instance {
   checkName(name);
   const { devices, profiles = [], description = '' } = wanted;
   const config = new Map(wanted.config);
@@ -45,7 +58,8 @@ export function newInstance(row: number, project: string, name: string, wanted: 
   checkDevices(devices);
   const createdAt = new Date().toISOString();
   const rest = { guestState: 'Started', run: undefined } as const;
-  return settled(undefined, { id: row, project, name, description, createdAt, profiles, config, devices, ...rest }, id);
+  const made = { id: row, project, name, type, description, createdAt, profiles, config, devices, ...rest };
+  return settled(undefined, made, id);
 }
 
 /**

@@ -1,19 +1,21 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
-import { Fault } from '../errors.js';
-import type { Gate } from '../gate/gate.js';
+import { Fault, invalid } from '../errors.js';
+import type { Gate, Registration } from '../gate/gate.js';
 import type { Log } from '../log.js';
 import type { Change, Requestor } from '../model/changes.js';
 import {
   firstGuestState,
   type Instance,
+  type InstanceType,
   isTemporary,
   type Run,
   servesNested,
   servesNonroot,
 } from '../model/instance.js';
 import type { Registry, Transaction } from './registry.js';
+import { ofType, type StartedProcess } from './started-process.js';
 
 interface Events {
   /** The instance is registered and stored as running. */
@@ -91,19 +93,20 @@ export class RunningInstances extends EventEmitter<Events> {
   async start(
     project: string,
     name: string,
-    pid: number,
+    { pid, cid }: StartedProcess,
     requestor?: Requestor,
     { confirm, describe = (transaction) => transaction.need(project, name) }: StartSteps = {},
   ): Promise<void> {
     const known = this.#registry.get(project, name);
     if (known !== undefined && this.#slots.has(known.id)) alreadyRunning(name);
-    const { slot, startTicks } = this.#gate.register(pid);
-    const run: Run = { pid, startTicks, bootId: this.#bootId };
+    const type = known?.type ?? 'container';
+    const { slot, startTicks } = this.#register(type, pid, cid);
+    const run: Run = { pid, startTicks, bootId: this.#bootId, ...(cid === undefined ? {} : { cid }) };
     const starting: Starting = { exited: false };
     this.#starting.set(slot, starting);
     try {
       if (confirm !== undefined && !(await confirm())) throw new Fault('cannot-register', `It is not process ${pid}.`);
-      const started = await this.#storeStarted(describe, run, requestor);
+      const started = await this.#storeStarted(ofType(type, describe), run, requestor);
       if (!starting.exited) return this.#enter(slot, started);
       await this.#storeGone(started, run);
       throw new Fault('cannot-register', `Process ${pid} has exited.`);
@@ -208,10 +211,17 @@ export class RunningInstances extends EventEmitter<Events> {
     this.#gate.setServesNested(slot, servesNested(instance));
   }
 
+  /** @throws Fault cannot-register, shares-namespace or invalid-value */
+  #register(type: InstanceType, pid: number, cid: number | undefined): Registration {
+    if (type === 'virtual-machine') return this.#gate.registerVm(pid, cid ?? 0);
+    if (cid !== undefined) throw invalid('cid', 'only a virtual machine has one, and this instance is a container');
+    return this.#gate.register(pid);
+  }
+
   #reattachOne(instance: Instance, run: Run): boolean {
     if (run.bootId !== this.#bootId) return false;
     try {
-      const { slot, startTicks } = this.#gate.register(run.pid);
+      const { slot, startTicks } = this.#register(instance.type, run.pid, run.cid);
       if (startTicks === run.startTicks) {
         this.#enter(slot, instance);
         return true;

@@ -6,15 +6,21 @@ export type Device = ReadonlyMap<string, string>;
 
 export type Devices = ReadonlyMap<string, Device>;
 
-/** The init of a running instance. The three fields together are unique to one process. */
+/** The process of a running instance: its init, or what connects for a virtual machine. pid, start and boot together are one process's. */
 export interface Run {
-  /** pid of its init, in the daemon's pid namespace */
+  /** in the daemon's pid namespace */
   readonly pid: number;
-  /** start of init, clock ticks since boot */
+  /** its start, clock ticks since boot */
   readonly startTicks: number;
   /** /proc/sys/kernel/random/boot_id at that time */
   readonly bootId: string;
+  /** of a virtual machine that the kernel knows by its context id, vsock(7) */
+  readonly cid?: number;
 }
+
+/** What an instance is; it stays what it is made as. */
+export const instanceTypes = ['container', 'virtual-machine'] as const;
+export type InstanceType = (typeof instanceTypes)[number];
 
 /** What the guest says of itself with PATCH /1.0. */
 export type GuestState = 'Started' | 'Ready';
@@ -49,6 +55,7 @@ export interface Instance {
   readonly id: number;
   readonly project: string;
   readonly name: string;
+  readonly type: InstanceType;
   readonly description: string;
   /** ISO 8601 */
   readonly createdAt: string;
@@ -162,6 +169,9 @@ export function incusKeyOf(key: string): string {
 
 /** Where LXD and Incus keep what a guest has said of itself to them. */
 export const readyKey = 'volatile.last_state.ready';
+
+/** Where LXD keeps the context id of a virtual machine. */
+export const cidKey = 'volatile.vsock_id';
 
 /** How far the guest of an instance is that starts: where it runs already, it has told its source. */
 export function firstGuestState(instance: Instance): GuestState {

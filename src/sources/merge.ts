@@ -74,7 +74,7 @@ function mergeOne(
   const { project, name, description, createdAt, config, devices } = found;
   const said = { project, name, description, config, devices };
   if (before === undefined) {
-    const rest = { profiles: [], guestState: 'Started', run: undefined, source } as const;
+    const rest = { type: 'container', profiles: [], guestState: 'Started', run: undefined, source } as const;
     transaction.create({ id: transaction.newId(), createdAt, ...said, ...rest });
   } else if (!isSame(before, found)) {
     transaction.replace(before, following(before, { ...before, ...said }));

@@ -1,4 +1,14 @@
-import type { Device, Devices, GuestState, Instance, Profile, Project, SourceName } from '../model/instance.js';
+import type {
+  Device,
+  Devices,
+  GuestState,
+  Instance,
+  InstanceType,
+  Profile,
+  Project,
+  Run,
+  SourceName,
+} from '../model/instance.js';
 import type { Rows } from './store-worker.js';
 
 /** Everything that is stored, but the events. */
@@ -27,20 +37,25 @@ function instancesOf({ instances, keys, devices }: Rows, profiles: ReadonlyMap<n
   const deviceMaps = new Map<number, Map<string, Device>>();
   for (const [id, name, options] of devices) bucket(deviceMaps, id).set(name, new Map(JSON.parse(options)));
   return instances.map(
-    ([id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source]) => ({
+    ([id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type, cid]) => ({
       id,
       project,
       name,
+      type: type as InstanceType,
       description,
       createdAt,
       profiles: (JSON.parse(used) as number[]).map((profile) => profiles.get(profile) ?? missing(profile, name)),
       guestState: guestState as GuestState,
       config: configs.get(id) ?? new Map(),
       devices: deviceMaps.get(id) ?? new Map(),
-      run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
+      run: pid === null ? undefined : runOf(pid, startTicks, bootId, cid),
       ...(source === '' ? {} : { source: source as SourceName }),
     }),
   );
+}
+
+function runOf(pid: number, startTicks: number | null, bootId: string | null, cid: number | null): Run {
+  return { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '', ...(cid === null ? {} : { cid }) };
 }
 
 function profileOf([id, project, name, description, config, devices]: Rows['profiles'][number]): Profile {

@@ -85,4 +85,6 @@ export const migrations: readonly string[] = [
        substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) ||
        substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))
      FROM instances WHERE source = '';`,
+  `ALTER TABLE instances ADD COLUMN type TEXT NOT NULL DEFAULT 'container';
+   ALTER TABLE instances ADD COLUMN cid INTEGER; -- of a running virtual machine: its context id, vsock(7)`,
 ];

@@ -7,11 +7,12 @@ import { Database, type Statement as Prepared, sqliteCodeOf, type Value } from '
 
 const statements = {
   putInstance: `INSERT INTO instances
-      (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source,
+      type, cid)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
       description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
-      pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id`,
+      pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id, cid = excluded.cid`,
   deleteInstance: 'DELETE FROM instances WHERE id = ?',
   putProfile: `INSERT INTO profiles (id, project, name, description, config, devices) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
@@ -64,6 +65,8 @@ export interface Rows {
     startTicks: number | null,
     bootId: string | null,
     source: string,
+    type: string,
+    cid: number | null,
   ][];
   readonly keys: [id: number, key: string, value: string][];
   readonly devices: [id: number, name: string, options: string][];
@@ -244,7 +247,7 @@ function read(opened: Database): Rows {
   return {
     instances: rows(
       `SELECT id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id,
-         source
+         source, type, cid
        FROM instances`,
     ) as Rows['instances'],
     keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],

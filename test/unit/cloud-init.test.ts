@@ -19,6 +19,7 @@ function instance(config: Record<string, string>): Instance {
     devices: new Map(),
     description: '',
     profiles: [],
+    type: 'container',
     guestState: 'Started',
     run: undefined,
   };

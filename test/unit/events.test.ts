@@ -12,6 +12,7 @@ const base: Instance = {
   devices: new Map(),
   description: '',
   profiles: [],
+  type: 'container',
   guestState: 'Started',
   run: undefined,
 };

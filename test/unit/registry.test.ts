@@ -22,6 +22,7 @@ function instance(id: number, name: string, config: Record<string, string> = {})
     devices: new Map([['eth0', new Map([['type', 'nic']])]]),
     description: '',
     profiles: [],
+    type: 'container',
     guestState: 'Started',
     run: { pid: 1, startTicks: 2, bootId: 'b' },
   };
