@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { complaintAbout } from './fuzz/responses.js';
 import { fuzz } from './fuzz/run.js';
 
-// A few seconds of "npm run fuzz"; a failure names the seed that repeats it.
+// A few seconds of "npm run fuzz", whose requests are sent three ways; a failure names the seed that repeats it.
 const seed = Date.now() % 2 ** 31;
 
 for (const [label, daemon] of Object.entries({ 'kept answers': [], 'no kept answers': ['--response-cache', '0'] })) {
   test(`random streams, ${label} (seed ${seed})`, async () => {
-    const { answers, memory } = await fuzz({ seed, streams: 3000, daemon });
-    assert.ok(answers > 1000, `${answers} answers`);
+    const { answers, memory } = await fuzz({ seed, streams: 300, daemon });
+    assert.ok(answers > 50, `${answers} answers`);
     assert.ok(memory[1] < memory[0] * 2 + 50_000, `${memory[0]} kB became ${memory[1]} kB`);
   });
 }

@@ -156,6 +156,7 @@ bool Gate::answer_from_cache(Connection& connection, std::string_view request) {
   request_counts_.answered_from_cache(connection, found.kind);
   instances_.at(caller.slot)->cache_hits++;
   charge_request(caller);
+  connection.answered_from_cache();
   if (found.closes) bridge_.close(connection);
   return true;
 }

@@ -1,6 +1,7 @@
 #include "gate/request_reader.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace devlxd {
@@ -173,10 +174,13 @@ bool RequestReader::pass(Turn& turn, std::string_view bytes) {
 // Also in the middle of a body, as long as nothing was answered yet.
 bool RequestReader::refuse(Turn& turn, HeadOutcome why) {
   Connection& connection = *turn.connection;
-  policy_.refused(connection, why);
-  if (connection.state() != ConnectionState::kIgnoredBody) {
-    bridge_.send(connection, refusal_of(why));
+  const bool sent = connection.state() == ConnectionState::kIgnoredBody ||
+                    bridge_.send(connection, refusal_of(why));
+  if (!sent && errno == EAGAIN && connection.is_between_requests()) {
+    bridge_.wait_to_write(connection);  // its peer has responses to read first
+    return false;
   }
+  policy_.refused(connection, why);
   if (turn.connection != nullptr) bridge_.close(connection);
   return false;
 }
@@ -196,7 +200,9 @@ void RequestReader::hold(Connection& connection, std::string_view rest) {
 
 // Whether that was all of it shows in the next turn.
 void RequestReader::written(Connection& connection) {
-  if (connection.held != nullptr && connection.state() == ConnectionState::kFlush) {
+  const bool waits =
+      connection.state() == ConnectionState::kFlush || connection.is_between_requests();
+  if (connection.held != nullptr && waits) {
     queue(connection);
   }
 }

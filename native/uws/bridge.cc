@@ -205,6 +205,10 @@ void Bridge::start_reading(Connection& connection) {
   us.poll_change(connection.socket, nullptr, us.poll_events(connection.socket) | UV_READABLE);
 }
 
+void Bridge::wait_to_write(Connection& connection) {
+  us.poll_change(connection.socket, nullptr, kWaitsToWrite);
+}
+
 void Bridge::pause(Connection& connection) {
   stop_reading(connection);
   us.socket_timeout(0, connection.socket, 0);

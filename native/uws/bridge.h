@@ -67,7 +67,9 @@ class Bridge {
   // Reads nothing from the connection, not even its end. uSockets reads again when it writes.
   void stop_reading(Connection& connection);
   void start_reading(Connection& connection);
-  // The same, and its time does not run out.
+  // Reads nothing until the kernel takes more of what is written.
+  void wait_to_write(Connection& connection);
+  // Reads nothing, and its time does not run out.
   void pause(Connection& connection);
   void resume(Connection& connection);
   // Calls the data hook without data. The connection may be gone afterwards.

@@ -6,6 +6,11 @@ using enum ConnectionState;
 
 void Connection::part_of_head_held() { state_ = kPartialHead; }
 
+void Connection::answered_from_cache() {
+  searched = 0;
+  state_ = kBoundary;
+}
+
 void Connection::throttled() {
   before_throttle_ = state_;
   state_ = kThrottled;

@@ -89,6 +89,7 @@ class Connection {
 
   // The transitions. docs/native-lifecycle.md has the table.
   void part_of_head_held();
+  void answered_from_cache();
   void throttled();
   void unthrottled();
   void request_begun(RequestBody its_body, HttpVersion its_version);

@@ -1,3 +1,4 @@
+import { refused, seconds } from '../support/request-kinds.js';
 import type { Stream } from './streams.js';
 
 const value = 'GET /1.0/config/user.mark HTTP/1.1\r\nHost: lxd\r\n\r\n';
@@ -18,3 +19,8 @@ export const corpus: readonly Stream[] = [
   // endWithoutBody(length) ended the process.
   goodbye('HEAD /1.0 HTTP/1.1\r\nHost: lxd\r\n\r\n'),
 ];
+
+/** Requests that are sent three ways before the random ones. */
+export const requests: readonly Buffer[] = [seconds, refused]
+  .flatMap((kinds) => Object.values(kinds))
+  .map(([request]) => Buffer.from(request, 'latin1'));

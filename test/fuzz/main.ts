@@ -11,7 +11,9 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  process.stdout.write(`Sends random and mutated requests from several guests to a daemon of its own.
+  process.stdout.write(`Sends random and mutated requests from several guests to a daemon of its own: each as it is, and then three ways, on a
+fresh connection, on one that is kept after another kind of request, and in pieces behind others. Each must be answered
+as test/fuzz/model.ts says.
 
   --streams N   connections in all (200000)
   --seed N      repeats an earlier run; one of its own otherwise, which is printed

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
-import { instancePath } from '../../src/cli/with-client.js';
+import { setImmediate as turn } from 'node:timers/promises';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
-import { type Guest, Guests } from '../support/guest-processes.js';
+import { Guests } from '../support/guest-processes.js';
 import { ask } from '../support/http.js';
-import { corpus } from './corpus.js';
+import { corpus, requests } from './corpus.js';
+import { type FuzzedGuest, FuzzedGuests } from './fuzzed-guests.js';
 import { Random } from './random.js';
 import { complaintAbout } from './responses.js';
 import { type Stream, stream } from './streams.js';
+import { threeWays } from './three-ways.js';
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -33,17 +33,21 @@ const guestCount = 8;
 const atATime = 48;
 const checkEvery = 1000;
 const stayingAtMost = 64;
+/** A caller of no instance is held for a second, each time. */
+const othersPercent = 3;
+
+const options = ['--limit-hold-seconds', '1', '--limit-state-writes-per-minute', '0'];
 
 /**
- * Random streams of several guests and of callers that nobody knows. The daemon must live, answer in HTTP, give every
- * guest its own values only, and give everything back.
+ * Random streams of several guests and of callers that nobody knows, each as it is and then three ways, as the model
+ * says. The daemon must live, answer in HTTP, give every guest its own values only, and give everything back.
  * @throws AssertionError, with the stream that did it
  */
-export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
-  const daemon = await TestDaemon.start(['--limit-hold-seconds', '1', ...(options.daemon ?? [])]);
+export async function fuzz(given: FuzzOptions): Promise<FuzzResult> {
+  const daemon = await TestDaemon.start([...options, ...(given.daemon ?? [])]);
   const guests = new Guests();
   try {
-    return await new Fuzzer(daemon, guests, options).run();
+    return await new Fuzzer(daemon, await FuzzedGuests.start(daemon, guests, guestCount), given).run();
   } finally {
     await guests.close();
     await daemon.remove();
@@ -54,27 +58,24 @@ class Fuzzer {
   readonly #daemon: TestDaemon;
   readonly #options: FuzzOptions;
   readonly #random: Random;
-  /** the last is in no instance */
-  readonly #guests: Guest[];
+  readonly #guests: FuzzedGuests;
   readonly #staying: Socket[] = [];
-  #image = '';
   #started = 0;
   #done = 0;
-  #changes = 0;
   #answers = 0;
   #bytes = 0;
 
-  constructor(daemon: TestDaemon, guests: Guests, options: FuzzOptions) {
+  constructor(daemon: TestDaemon, guests: FuzzedGuests, options: FuzzOptions) {
     this.#daemon = daemon;
     this.#options = options;
     this.#random = new Random(options.seed);
-    this.#guests = guests.spawn(guestCount + 1);
+    this.#guests = guests;
   }
 
   async run(): Promise<FuzzResult> {
-    await this.#prepare();
     const descriptors = this.#descriptors();
-    for (const [index, known] of corpus.entries()) await this.#play(known, index % guestCount);
+    for (const known of corpus) await this.#play(known, this.#random.pick(this.#guests.roots));
+    for (const request of requests) await this.#compare(request, this.#random.pick(this.#guests.roots));
     let warm = 0;
     while (this.#started < this.#options.streams) {
       const until = Math.min(this.#options.streams, this.#started + checkEvery);
@@ -88,38 +89,33 @@ class Fuzzer {
     return { streams: this.#done, answers: this.#answers, bytes: this.#bytes, memory: [warm, this.#memory()] };
   }
 
-  async #prepare(): Promise<void> {
-    const image = randomBytes(50_000);
-    const headers = { 'x-lxd-public': 'true' };
-    const made = await this.#daemon.client.upload('/1.0/images', Readable.from([image]), image.length, headers);
-    this.#image = (made as { fingerprint: string }).fingerprint;
-    for (const [index, { pid }] of this.#guests.slice(0, guestCount).entries()) {
-      const big = `mark-${index}-`.repeat(10_000);
-      const config = { 'user.mark': `mark-${index}-0`, 'user.big': big, 'security.devlxd.images': 'true' };
-      const disk = { type: 'disk', path: `/mark-${index}-` };
-      await this.#daemon.create(`g${index}`, config, { disk });
-      await this.#daemon.startInstance(`g${index}`, pid);
-    }
-  }
-
   async #playUntil(until: number): Promise<void> {
+    const { roots, others, image } = this.#guests;
     while (this.#started < until) {
       this.#started++;
-      await this.#play(stream(this.#random, this.#image), this.#random.below(guestCount + 1));
+      const guest = this.#random.pick(this.#random.percent(othersPercent) ? others : roots);
+      const sent = stream(this.#random, image.fingerprint);
+      await this.#play(sent, guest);
+      await this.#compare(Buffer.concat(sent.pieces), guest);
       this.#done++;
       this.#options.progress?.(this.#done);
     }
   }
 
+  async #compare(bytes: Buffer, { model, connect }: FuzzedGuest): Promise<void> {
+    const wrong = await threeWays(model, connect, bytes, this.#random);
+    if (wrong !== undefined) assert.fail(wrong);
+  }
+
   /** Sends one stream from a guest, and looks at what comes back. */
-  async #play({ pieces, end }: Stream, index: number): Promise<void> {
-    const socket = (this.#guests[index] as Guest).connect(this.#daemon.socket);
+  async #play({ pieces, end }: Stream, { connect, index }: FuzzedGuest): Promise<void> {
+    const socket = connect();
     const received: string[] = [];
     socket.setEncoding('latin1');
     socket.on('data', (data: string) => received.push(data));
     const closed = new Promise<void>((resolve) => socket.on('error', () => undefined).on('close', () => resolve()));
     for (const [number, piece] of pieces.entries()) {
-      if (number > 0) await new Promise(setImmediate);
+      if (number > 0) await turn();
       socket.write(piece);
     }
     if (end === 'stays') this.#stay(socket);
@@ -145,13 +141,8 @@ class Fuzzer {
 
   /** Between the streams: a change, and each guest asks as it should. */
   async #check(): Promise<void> {
-    const generation = ++this.#changes;
-    const index = generation % guestCount;
-    const config = { 'user.mark': `mark-${index}-${generation}` };
-    await this.#daemon.client.request('PATCH', instancePath(`g${index}`), { config });
-    const guest = this.#guests[index] as Guest;
-    const { body } = await ask(guest.connect(this.#daemon.socket), '/1.0/config/user.mark');
-    assert.equal(body, config['user.mark']);
+    const [{ connect }, mark] = await this.#guests.change();
+    assert.equal((await ask(connect(), '/1.0/config/user.mark')).body, mark);
     const failure = this.#daemon.log.find(({ level }) => Number(level) >= 50);
     assert.equal(failure, undefined, 'the daemon met a surprise');
   }

@@ -38,7 +38,8 @@ function mutated(random: Random, bytes: Buffer): Buffer {
   return result;
 }
 
-function cut(random: Random, bytes: Buffer): Buffer[] {
+/** In random pieces, one behind the other. */
+export function cut(random: Random, bytes: Buffer): Buffer[] {
   const pieces: Buffer[] = [];
   let rest = bytes;
   while (rest.length > 1 && random.percent(25)) {
