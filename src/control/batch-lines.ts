@@ -8,11 +8,9 @@ import type { Report } from './operations.js';
 /** What one line asks for, checked as far as it can be on its own. */
 export interface Step {
   /** Compares entity tags, before any step is taken. @throws Fault etag-mismatch */
-  readonly check?: Work;
-  readonly run: Work;
+  readonly check?: (transaction: Transaction) => void;
+  readonly run: (transaction: Transaction) => void | Promise<void>;
 }
-
-type Work = (transaction: Transaction) => void;
 
 /** One line of a batch of all kinds, as a request of its own would be. */
 export interface BatchedRequest {
@@ -35,19 +33,25 @@ export async function writeBatch(
   lines: Lines,
   prepare: (line: unknown) => Step,
   report: Report,
-  transact: (work: (transaction: Transaction) => void) => Promise<void>,
+  transact: (work: (transaction: Transaction) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const steps: [number, Step][] = [];
   const turn = new Turn();
   for (const { number, value } of lines.all) {
-    steps.push([number, atLine(number, () => prepare(value))]);
+    steps.push([number, await atLine(number, () => prepare(value))]);
     if (steps.length % portion === 0) report(progressOf('check', steps.length, lines.all.length));
     await turn.end();
   }
   report(progressOf('write', 0, steps.length));
-  await transact((transaction) => {
-    for (const [number, { check }] of steps) atLine(number, () => check?.(transaction));
-    for (const [number, { run }] of steps) atLine(number, () => run(transaction));
+  await transact(async (transaction) => {
+    for (const [number, { check }] of steps) {
+      if (check !== undefined) await atLine(number, () => check(transaction));
+      await turn.end();
+    }
+    for (const [number, { run }] of steps) {
+      await atLine(number, () => run(transaction));
+      await turn.end();
+    }
   });
   report(progressOf('write', steps.length, steps.length));
 }
@@ -63,9 +67,9 @@ function progressOf(stage: string, done: number, all: number) {
   return { batch_progress: `${stage} ${percent}% (${done}/${all})`, progress: { stage, percent: String(percent) } };
 }
 
-function atLine<Result>(number: number, work: () => Result): Result {
+async function atLine<Result>(number: number, work: () => Result | Promise<Result>): Promise<Result> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (error instanceof Fault) throw new Fault(error.code, `line ${number}: ${error.message}`, error);
     throw error;

@@ -44,13 +44,14 @@ export class InstanceHandlers {
   listIn(collection: string): ControlHandler {
     return (request) => {
       const filter = filterOf(request.query);
-      const matches = filter && ((instance: Instance) => filter(instanceReader(instance)));
       const recursion = request.query.get('recursion') || '0';
+      const { kept, shown } = this.#registry.snapshot(listedProject(request, this.#registry));
       const textOf = (instance: Instance) =>
         recursion === '0'
           ? JSON.stringify(instanceUrl(instance.name, instance.project, collection))
-          : JSON.stringify(render(instance, recursion === '2'));
-      return listed(request, this.#registry.snapshot(listedProject(request, this.#registry)), { matches, textOf });
+          : JSON.stringify(render(shown(instance), recursion === '2'));
+      const matches = filter && ((instance: Instance) => filter(instanceReader(shown(instance))));
+      return listed(request, kept, { matches, textOf });
     };
   }
 

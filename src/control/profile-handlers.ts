@@ -24,7 +24,7 @@ import { parseBody, profilePost, profilePut, rename } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
 import { usersOfEach, withUsers } from './used-by.js';
 
-type Change = (transaction: Transaction, before: Profile) => void;
+type Change = (transaction: Transaction, before: Profile) => void | Promise<void>;
 
 /** The handlers of /1.0/profiles. */
 export class ProfileHandlers {
@@ -42,7 +42,7 @@ export class ProfileHandlers {
     const profiles = this.#registry.profiles(project);
     const recursive = (request.query.get('recursion') || '0') !== '0';
     const needsUsers = recursive || filter !== undefined;
-    const users = await usersOfEach(needsUsers ? this.#registry.snapshot(project) : [], profileIds);
+    const users = await usersOfEach(needsUsers ? this.#registry.snapshot(project).kept : [], profileIds);
     const matches = filter && ((profile: Profile) => filter(profileReader(profile, users.get(profile.id) ?? [])));
     const textOf = (profile: Profile) =>
       recursive
@@ -53,7 +53,7 @@ export class ProfileHandlers {
 
   readonly get: ControlHandler = async (request) => {
     const profile = this.#registry.needProfile(projectOf(request, this.#registry), request.parameters['name'] ?? '');
-    const users = await usersOfEach(this.#registry.snapshot(profile.project), profileIds);
+    const users = await usersOfEach(this.#registry.snapshot(profile.project).kept, profileIds);
     return long(profileText(profile, users.get(profile.id) ?? []), profileEtag(profile));
   };
 
@@ -107,23 +107,23 @@ export class ProfileHandlers {
     const given = parseBody(profilePut, body);
     return (transaction, before) => {
       const wanted = method === 'PUT' ? replacement(given) : patched(before, given);
-      editProfile(transaction, before, wanted, this.#limits);
+      return editProfile(transaction, before, wanted, this.#limits);
     };
   }
 
   async #edit(request: ControlRequest, change: Change): Promise<ControlReply> {
     await this.#change(request, (transaction, before) => {
       checkIfMatch(request.headers, () => profileEtag(before));
-      change(transaction, before);
+      return change(transaction, before);
     });
     return sync({});
   }
 
   #change(request: ControlRequest, work: Change): Promise<Profile> {
     const project = projectOf(request, this.#registry);
-    return this.#registry.transact((transaction) => {
+    return this.#registry.transact(async (transaction) => {
       const before = transaction.profiles.need(project, request.parameters['name'] ?? '');
-      work(transaction, before);
+      await work(transaction, before);
       return before;
     }, request.requestor);
   }

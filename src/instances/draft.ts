@@ -1,13 +1,19 @@
 import { Fault } from '../errors.js';
 import type { AnyChange, Change } from '../model/changes.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
-import { type Keyed, keyOf, list, need, type Records, type Table } from './record-table.js';
+import type { InstanceTable } from './instance-table.js';
+import { Layer } from './layer.js';
+import { ProfileVersions } from './profile-versions.js';
+import { type Keyed, keyOf, list, need, type Table } from './record-table.js';
 
 /** What a transaction can do with one kind of records: it sees them as they will be once all before it is durable. */
 export interface Drafted<R extends Keyed> {
   get(project: string, name: string): R | undefined;
   /** @throws Fault not-found */
   need(project: string, name: string): R;
+  byId(id: R['id']): R | undefined;
+  /** All there are, in no order. */
+  values(): Iterable<R>;
   /** All of a project, or all there are, by name. */
   list(project?: string): R[];
   /** A number for a new one. */
@@ -26,96 +32,116 @@ export interface Drafted<R extends Keyed> {
 export interface Transaction extends Drafted<Instance> {
   readonly profiles: Drafted<Profile>;
   readonly projects: Drafted<Project>;
+  /** Those that run, in no order. */
+  running(): Instance[];
+  /** Of now, and before that of every event that the transaction makes. */
+  timestamp(): string;
 }
 
-interface Tables {
-  readonly instances: Table<Instance>;
+export interface Tables {
+  readonly instances: InstanceTable;
   readonly profiles: Table<Profile>;
   readonly projects: Table<Project>;
+}
+
+interface Layers {
+  readonly instances: Layer<Instance>;
+  readonly profiles: Layer<Profile>;
+  readonly projects: Layer<Project>;
+}
+
+/** What a transaction gave, and what it wants written. */
+export interface Drawn<Result> {
+  readonly value: Result;
+  readonly changes: AnyChange[];
 }
 
 /** The records as several transactions, one after the other, leave them. */
 export class Draft {
   readonly #tables: Tables;
-  readonly #instances: Layer<Instance>;
-  readonly #profiles: Layer<Profile>;
-  readonly #projects: Layer<Project>;
+  readonly #timestamp: () => string;
+  readonly #base: Layers;
 
-  constructor(tables: Tables) {
+  constructor(tables: Tables, timestamp: () => string) {
     this.#tables = tables;
-    this.#instances = new Layer(tables.instances);
-    this.#profiles = new Layer(tables.profiles);
-    this.#projects = new Layer(tables.projects);
+    this.#timestamp = timestamp;
+    this.#base = layersOn(tables);
   }
 
-  /** Runs one transaction; when it throws, it has changed nothing. */
-  run<Result>(work: (transaction: Transaction) => Result): { value: Result; changes: AnyChange[] } {
+  /**
+   * Runs one transaction; when it throws, it has changed nothing. What takes long waits for its turns; nothing else
+   * changes the records meanwhile.
+   */
+  async run<Result>(work: (transaction: Transaction) => Result | Promise<Result>): Promise<Drawn<Result>> {
     const changes: AnyChange[] = [];
-    const instances = new Layer(this.#instances);
-    const profiles = new Layer(this.#profiles);
-    const projects = new Layer(this.#projects);
-    const value = work({
-      ...drafted(instances, this.#tables.instances, (change) => changes.push({ kind: 'instance', ...change })),
-      profiles: drafted(profiles, this.#tables.profiles, (change) => changes.push({ kind: 'profile', ...change })),
-      projects: drafted(projects, this.#tables.projects, (change) => changes.push({ kind: 'project', ...change })),
-    });
-    this.#instances.absorb(instances);
-    this.#profiles.absorb(profiles);
-    this.#projects.absorb(projects);
+    const layers = layersOn(this.#base);
+    const given = work(this.#transaction(layers, changes));
+    const value = given instanceof Promise ? await given : given;
+    this.#base.instances.absorb(layers.instances);
+    this.#base.profiles.absorb(layers.profiles);
+    this.#base.projects.absorb(layers.projects);
     return { value, changes };
   }
-}
 
-/** Changes on top of records that stay as they are. */
-class Layer<R extends Keyed> implements Records<R> {
-  readonly noun: string;
-  readonly #below: Records<R>;
-  /** by key; undefined: removed or renamed away */
-  readonly #over = new Map<string, R | undefined>();
-
-  constructor(below: Records<R>) {
-    this.noun = below.noun;
-    this.#below = below;
+  #transaction({ instances, profiles, projects }: Layers, changes: AnyChange[]): Transaction {
+    const versions = new ProfileVersions((id) => profiles.byId(id));
+    const shown = (instance: Instance): Instance => versions.shown(instance);
+    const tables = this.#tables;
+    const drafts = drafted(
+      instances,
+      tables.instances,
+      (change) => changes.push({ kind: 'instance', ...change }),
+      shown,
+    );
+    return {
+      ...drafts,
+      running: () => this.#running(instances).map(shown),
+      timestamp: this.#timestamp,
+      profiles: drafted(profiles, tables.profiles, (change) => changes.push({ kind: 'profile', ...change })),
+      projects: drafted(projects, tables.projects, (change) => changes.push({ kind: 'project', ...change })),
+    };
   }
 
-  get(key: string): R | undefined {
-    return this.#over.has(key) ? this.#over.get(key) : this.#below.get(key);
-  }
-
-  *values(): Iterable<R> {
-    for (const record of this.#below.values()) {
-      if (!this.#over.has(keyOf(record.project, record.name))) yield record;
-    }
-    for (const record of this.#over.values()) if (record !== undefined) yield record;
-  }
-
-  set(key: string, record: R | undefined): void {
-    this.#over.set(key, record);
-  }
-
-  /** Takes over what a layer above has changed. */
-  absorb(above: Layer<R>): void {
-    for (const [key, record] of above.#over) this.#over.set(key, record);
+  #running(instances: Layer<Instance>): Instance[] {
+    const ids = new Set([
+      ...this.#tables.instances.running(),
+      ...this.#base.instances.changed(),
+      ...instances.changed(),
+    ]);
+    return [...ids].flatMap((id) => instances.byId(id) ?? []).filter(({ run }) => run !== undefined);
   }
 }
 
-function drafted<R extends Keyed>(layer: Layer<R>, table: Table<R>, changed: (change: Change<R>) => void): Drafted<R> {
+function layersOn({ instances, profiles, projects }: Tables | Layers): Layers {
+  return { instances: new Layer(instances), profiles: new Layer(profiles), projects: new Layer(projects) };
+}
+
+/** shown: gives what a transaction sees of a record */
+function drafted<R extends Keyed>(
+  layer: Layer<R>,
+  table: Table<R>,
+  changed: (change: Change<R>) => void,
+  shown: (record: R) => R = (record) => record,
+): Drafted<R> {
+  const seen = (record: R | undefined): R | undefined => record && shown(record);
   const leave = (before: R): void => {
-    const key = keyOf(before.project, before.name);
-    if (layer.get(key) !== before) throw new Error(`${before.name} is not the latest version`);
-    layer.set(key, undefined);
+    if (!isSameVersion(layer.get(keyOf(before.project, before.name)), before))
+      throw new Error(`${before.name} is not the latest version`);
+    layer.remove(before);
   };
   const enter = (after: R): void => {
-    const key = keyOf(after.project, after.name);
-    if (layer.get(key) !== undefined) {
+    if (layer.get(keyOf(after.project, after.name)) !== undefined)
       throw new Fault('already-exists', `${layer.noun} "${after.name}" already exists`);
-    }
-    layer.set(key, after);
+    layer.put(after);
   };
   return {
-    get: (project, name) => layer.get(keyOf(project, name)),
-    need: (project, name) => need(layer, project, name),
-    list: (project) => list(layer, project),
+    get: (project, name) => seen(layer.get(keyOf(project, name))),
+    need: (project, name) => shown(need(layer, project, name)),
+    byId: (id) => seen(layer.byId(id)),
+    *values() {
+      for (const record of layer.values()) yield shown(record);
+    },
+    list: (project) => list(layer, project).map(shown),
     newId: () => table.newId(),
     create: (after) => {
       enter(after);
@@ -131,4 +157,12 @@ function drafted<R extends Keyed>(layer: Layer<R>, table: Table<R>, changed: (ch
       changed({ before, after: undefined });
     },
   };
+}
+
+/** One may have been seen with other versions of its profiles; what is its own has to be the same. */
+function isSameVersion<R extends Keyed>(latest: R | undefined, before: R): boolean {
+  if (latest === undefined || latest === before) return latest === before;
+  return (Object.keys(before) as (keyof R | 'profiles')[]).every(
+    (field) => field === 'profiles' || latest[field] === before[field],
+  );
 }

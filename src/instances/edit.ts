@@ -73,17 +73,18 @@ export function edited(before: Instance, wanted: Wanted, limits: Limits): Instan
   return settled(before, { ...before, ...wanted });
 }
 
-/** What makes another version of an instance out of one that uses a profile, when that is edited. */
-export function profileEdit(before: Profile, after: Profile): (instance: Instance) => Instance {
-  const touches = touchesVolatile(before, after);
-  return (instance) => {
-    const profiles = instance.profiles.map((used) => (used.id === after.id ? after : used));
-    return touches ? settled(instance, { ...instance, profiles }) : { ...instance, profiles };
-  };
+/** The instance with another version of a profile. changes: that may change its own keys; they stay the same map where not */
+export function withProfile(instance: Instance, profile: Profile, changes: boolean): Instance {
+  const profiles = instance.profiles.map((used) => (used.id === profile.id ? profile : used));
+  const after = { ...instance, profiles };
+  if (!changes) return after;
+  const { config } = settled(instance, after);
+  const { set, removed } = differenceOf(instance.config, config);
+  return set.length + removed.length === 0 ? after : { ...after, config };
 }
 
-/** Can it change what `settled` sets? Asked once, and not for each of the instances. */
-function touchesVolatile(before: Profile, after: Profile): boolean {
+/** Can the change of a profile change what `settled` sets? Asked once, and not for each of the instances. */
+export function changesVolatile(before: Profile, after: Profile): boolean {
   const keys = differenceOf(before.config, after.config);
   const devices = differenceOf(before.devices, after.devices, sameDevice);
   if (devices.set.length + devices.removed.length > 0) return true;

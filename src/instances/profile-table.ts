@@ -1,8 +1,9 @@
+import { Turn } from '../concurrency/turn.js';
 import { Fault, invalid } from '../errors.js';
 import type { Limits } from '../limits/limits.js';
 import { type Config, type Devices, defaultProfile, type Instance, type Profile } from '../model/instance.js';
 import type { Transaction } from './draft.js';
-import { profileEdit, withoutEmpty } from './edit.js';
+import { changesVolatile, withoutEmpty, withProfile } from './edit.js';
 import { checkOther } from './record-table.js';
 import { checkConfig, checkDevices, checkProfileName } from './validate.js';
 
@@ -26,38 +27,47 @@ export function createProfile(
   checkProfileName(name);
   transaction.projects.need('', project);
   const { description, config, devices } = checked(wanted, undefined, limits);
-  transaction.profiles.create({ id: transaction.profiles.newId(), project, name, description, config, devices });
+  transaction.profiles.create({
+    id: transaction.profiles.newId(),
+    project,
+    name,
+    description,
+    config,
+    devices,
+    changedAt: '',
+  });
 }
 
 /**
  * The profile with what is wanted, and every instance that uses it with that.
  * @throws Fault invalid-value, naming the field
  */
-export function editProfile(transaction: Transaction, before: Profile, wanted: WantedProfile, limits: Limits): void {
-  replace(transaction, before, { ...before, ...checked(wanted, before, limits) });
+export async function editProfile(
+  transaction: Transaction,
+  before: Profile,
+  wanted: WantedProfile,
+  limits: Limits,
+): Promise<void> {
+  const after = { ...before, ...checked(wanted, before, limits), changedAt: transaction.timestamp() };
+  await replace(transaction, before, after);
 }
 
 /** @throws Fault invalid-value, already-exists or forbidden */
-export function renameProfile(transaction: Transaction, before: Profile, name: string): void {
+export async function renameProfile(transaction: Transaction, before: Profile, name: string): Promise<void> {
   if (before.name === defaultProfile) throw new Fault('forbidden', `The "${before.name}" profile cannot be renamed`);
   checkProfileName(name);
   checkOther('Profile', before.name, name);
-  replace(transaction, before, { ...before, name });
+  await replace(transaction, before, { ...before, name });
 }
 
 /** @throws Fault in-use or forbidden */
 export function removeProfile(transaction: Transaction, profile: Profile): void {
   if (profile.name === defaultProfile) throw new Fault('forbidden', `The "${profile.name}" profile cannot be deleted`);
-  const [user] = usersOf(transaction.list(profile.project), profile);
-  if (user !== undefined) {
+  for (const user of transaction.values()) {
+    if (!uses(user, profile)) continue;
     throw new Fault('in-use', `The profile "${profile.name}" is in use, by the instance "${user.name}" at least`);
   }
   transaction.profiles.remove(profile);
-}
-
-/** The instances that use a profile. */
-export function usersOf(instances: readonly Instance[], profile: Profile): Instance[] {
-  return instances.filter(({ profiles }) => profiles.some(({ id }) => id === profile.id));
 }
 
 /**
@@ -73,12 +83,28 @@ export function profilesNamed(transaction: Transaction, project: string, names: 
   });
 }
 
-function replace(transaction: Transaction, before: Profile, after: Profile): void {
-  transaction.profiles.replace(before, after);
-  const edit = profileEdit(before, after);
-  for (const instance of usersOf(transaction.list(before.project), before)) {
-    transaction.replace(instance, edit(instance));
+/**
+ * Instances that run have the new version at once, with the events that it makes; others have it when somebody looks at
+ * them, and are changed here only where their own keys change with it.
+ */
+async function replace(transaction: Transaction, before: Profile, after: Profile): Promise<void> {
+  const touchesVolatile = changesVolatile(before, after);
+  const turn = new Turn();
+  const users: Instance[] = [];
+  for (const instance of touchesVolatile ? transaction.values() : transaction.running()) {
+    if (uses(instance, before)) users.push(instance);
+    await turn.end();
   }
+  transaction.profiles.replace(before, after);
+  for (const instance of users) {
+    const edited = withProfile(instance, after, touchesVolatile);
+    if (edited.run !== undefined || edited.config !== instance.config) transaction.replace(instance, edited);
+    await turn.end();
+  }
+}
+
+function uses({ profiles }: Instance, { id }: Profile): boolean {
+  return profiles.some((profile) => profile.id === id);
 }
 
 function checked(

@@ -1,5 +1,12 @@
 import { Fault, invalid } from '../errors.js';
-import { type Config, defaultProfile, defaultProject, type Project } from '../model/instance.js';
+import {
+  type Config,
+  defaultProfile,
+  defaultProject,
+  type Instance,
+  type Profile,
+  type Project,
+} from '../model/instance.js';
 import type { Transaction } from './draft.js';
 import { withoutEmpty } from './edit.js';
 import { checkOther } from './record-table.js';
@@ -36,7 +43,7 @@ export function addProject(transaction: Transaction, name: string, wanted: Wante
   const { projects, profiles } = transaction;
   projects.create({ id: projects.newId(), project: '', name, ...wanted });
   const description = `Default devlxd profile for project ${name}`;
-  const empty = { config: new Map(), devices: new Map() };
+  const empty = { config: new Map(), devices: new Map(), changedAt: '' };
   profiles.create({ id: profiles.newId(), project: name, name: defaultProfile, description, ...empty });
 }
 
@@ -65,11 +72,15 @@ export function removeProject(transaction: Transaction, project: Project): void 
 
 function checkEmpty(transaction: Transaction, { name }: Project, done: string): void {
   if (name === defaultProject) throw new Fault('forbidden', `The "${name}" project cannot be ${done}`);
-  const instances = transaction.list(name);
-  const profiles = transaction.profiles.list(name).filter((profile) => profile.name !== defaultProfile);
-  const [first] = [...instances, ...profiles];
-  if (first === undefined) return;
-  throw new Fault('in-use', `Only empty projects can be ${done}; "${name}" has "${first.name}"`);
+  for (const { project, name: first } of inProjects(transaction)) {
+    if (project === name) throw new Fault('in-use', `Only empty projects can be ${done}; "${name}" has "${first}"`);
+  }
+}
+
+/** What makes a project one that is not empty. */
+function* inProjects(transaction: Transaction): Iterable<Instance | Profile> {
+  yield* transaction.values();
+  for (const profile of transaction.profiles.values()) if (profile.name !== defaultProfile) yield profile;
 }
 
 function checked({ description, config }: WantedProject): WantedProject {

@@ -12,6 +12,8 @@ export interface Records<R extends Keyed> {
   /** what one of them is called in a sentence: "Instance" */
   readonly noun: string;
   get(key: string): R | undefined;
+  byId(id: number): R | undefined;
+  /** in no order */
   values(): Iterable<R>;
 }
 
@@ -50,12 +52,17 @@ export class Table<R extends Keyed> implements Records<R> {
   apply(before: R | undefined, after: R | undefined): void {
     if (before !== undefined) this.#byKey.delete(keyOf(before.project, before.name));
     if (after !== undefined) {
-      this.#byKey.set(keyOf(after.project, after.name), after);
-      this.#byId.set(after.id, after);
+      this.keep(after);
       this.#lastId = Math.max(this.#lastId, after.id);
     } else if (before !== undefined) {
       this.#byId.delete(before.id);
     }
+  }
+
+  /** Puts a record in its place. */
+  protected keep(record: R): void {
+    this.#byKey.set(keyOf(record.project, record.name), record);
+    this.#byId.set(record.id, record);
   }
 }
 

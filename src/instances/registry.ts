@@ -1,34 +1,15 @@
 import { EventEmitter } from 'node:events';
+import { Turn } from '../concurrency/turn.js';
 import type { AnyChange, Requestor, Written, WrittenChange } from '../model/changes.js';
 import { EventClock, eventsOf, type GuestEvent } from '../model/guest-events.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
 import type { Store } from '../store/store.js';
-import { Draft, type Transaction } from './draft.js';
-import { keyOf, list, need, Table, unordered } from './record-table.js';
+import { Draft } from './draft.js';
+import { InstanceTable } from './instance-table.js';
+import type { Attributed, Done, Job, Work } from './jobs.js';
+import { keyOf, list, need, Table } from './record-table.js';
 
 export type { Transaction } from './draft.js';
-
-interface Job {
-  readonly work: (transaction: Transaction) => unknown;
-  readonly requestor: Requestor | undefined;
-  /** it has happened, and holds also when it cannot be stored */
-  readonly isFact: boolean;
-  readonly resolve: (value: never) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-/** A job that did not throw, and what it wants written. */
-interface Done {
-  readonly job: Job;
-  readonly value: unknown;
-  readonly changes: readonly AnyChange[];
-}
-
-/** A change, and the caller that asked for it. */
-interface Attributed {
-  readonly change: Written;
-  readonly requestor: Requestor | undefined;
-}
 
 interface Events {
   /** changes of instances in one commit, in order */
@@ -56,9 +37,10 @@ const retryMilliseconds = 1000;
 export class Registry extends EventEmitter<Events> {
   readonly #store: Store;
   readonly #clock: EventClock;
+  readonly #profiles = new Table<Profile>('Profile');
   readonly #tables = {
-    instances: new Table<Instance>('Instance'),
-    profiles: new Table<Profile>('Profile'),
+    instances: new InstanceTable(this.#profiles),
+    profiles: this.#profiles,
     projects: new Table<Project>('Project'),
   };
   /** for the metrics */
@@ -117,9 +99,14 @@ export class Registry extends EventEmitter<Events> {
     return list(this.#tables.instances, project);
   }
 
-  /** The same in no order: all of one moment, whatever is written afterwards. */
-  snapshot(project?: string): Instance[] {
-    return unordered(this.#tables.instances, project);
+  /** Those that run, in no order. */
+  running(): Instance[] {
+    return [...this.#tables.instances.running()].flatMap((id) => this.byId(id) ?? []);
+  }
+
+  /** All of a project, or all there are, in no order and of one moment, whatever is written afterwards. */
+  snapshot(project?: string): ReturnType<InstanceTable['snapshot']> {
+    return this.#tables.instances.snapshot(project);
   }
 
   /** @throws Fault not-found */
@@ -147,10 +134,10 @@ export class Registry extends EventEmitter<Events> {
   }
 
   /**
-   * Runs work, which must not wait for anything, and gives what it returns once that is durable.
+   * Runs work, which waits for nothing but its turns, and gives what it returns once that is durable.
    * Errors of work are rethrown. requestor: named in the lifecycle events
    */
-  transact<Result>(work: (transaction: Transaction) => Result, requestor?: Requestor): Promise<Result> {
+  transact<Result>(work: Work<Result>, requestor?: Requestor): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#enqueue({ work, requestor, isFact: false, resolve, reject });
     });
@@ -160,7 +147,7 @@ export class Registry extends EventEmitter<Events> {
    * The same for something that has happened, such as the exit of an init: when the store fails it holds in memory at
    * once, and is stored as soon as the store works again. A process that ends before must find it out again.
    */
-  record<Result>(work: (transaction: Transaction) => Result): Promise<Result> {
+  record<Result>(work: Work<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#enqueue({ work, requestor: undefined, isFact: true, resolve, reject });
     });
@@ -196,27 +183,27 @@ export class Registry extends EventEmitter<Events> {
   }
 
   async #write(jobs: Job[]): Promise<void> {
-    const done = this.#draft(jobs);
-    const written = this.#written(done);
+    const done = await this.#draft(jobs);
+    const written = await this.#written(done);
     const facts = this.#unstored.length;
     try {
       if (facts + written.length > 0) await this.#commit([...this.#unstored, ...written.map(({ change }) => change)]);
     } catch (error) {
-      this.#failed(done, error);
+      await this.#failed(done, error);
       return;
     }
     this.#unstored.splice(0, facts);
     if (facts > 0) this.emit('storedAfterAll', facts);
-    this.#hold(done, written);
+    await this.#hold(done, written);
   }
 
   /** The wishes are refused; the facts are drafted again, without what the wishes would have changed. */
-  #failed(done: readonly Done[], error: unknown): void {
+  async #failed(done: readonly Done[], error: unknown): Promise<void> {
     for (const { job } of done) if (!job.isFact) job.reject(error);
-    const facts = this.#draft(done.flatMap(({ job }) => (job.isFact ? [job] : [])));
-    const written = this.#written(facts);
+    const facts = await this.#draft(done.flatMap(({ job }) => (job.isFact ? [job] : [])));
+    const written = await this.#written(facts);
     this.#unstored.push(...written.map(({ change }) => change));
-    this.#hold(facts, written);
+    await this.#hold(facts, written);
     if (written.length > 0) this.emit('notStored', error);
     if (this.#unstored.length > 0) this.#retryLater();
   }
@@ -228,25 +215,41 @@ export class Registry extends EventEmitter<Events> {
     }, retryMilliseconds).unref();
   }
 
-  #written(done: readonly Done[]): Attributed[] {
-    return done.flatMap(({ job, changes }) =>
-      changes.map((change) => ({ change: this.#withEvents(change), requestor: job.requestor })),
-    );
+  async #written(done: readonly Done[]): Promise<Attributed[]> {
+    const turn = new Turn();
+    const written: Attributed[] = [];
+    for (const { job, changes } of done) {
+      for (const change of changes) {
+        written.push({ change: this.#withEvents(change), requestor: job.requestor });
+        const pause = turn.end();
+        if (pause !== undefined) await pause;
+      }
+    }
+    return written;
   }
 
   /** They hold from here on: in memory, told to the listeners, answered. */
-  #hold(done: readonly Done[], written: readonly Attributed[]): void {
+  async #hold(done: readonly Done[], written: readonly Attributed[]): Promise<void> {
     for (const { change } of written) this.#apply(change);
     try {
       this.emit(
         'changes',
         written.flatMap(({ change }) => (change.kind === 'instance' ? [change] : [])),
       );
-      for (const { change, requestor } of written) this.emit('written', change, requestor);
+      await this.#tell(written);
     } catch (error) {
       this.emit('notTold', error);
     }
     for (const { job, value } of done) job.resolve(value as never);
+  }
+
+  async #tell(written: readonly Attributed[]): Promise<void> {
+    const turn = new Turn();
+    for (const { change, requestor } of written) {
+      this.emit('written', change, requestor);
+      const pause = turn.end();
+      if (pause !== undefined) await pause;
+    }
   }
 
   async #commit(changes: readonly Written[]): Promise<void> {
@@ -265,16 +268,19 @@ export class Registry extends EventEmitter<Events> {
     }
   }
 
-  #draft(jobs: readonly Job[]): Done[] {
-    const draft = new Draft(this.#tables);
-    return jobs.flatMap((job) => {
+  async #draft(jobs: readonly Job[]): Promise<Done[]> {
+    const draft = new Draft(this.#tables, () => this.#clock.next());
+    const turn = new Turn();
+    const done: Done[] = [];
+    for (const job of jobs) {
       try {
-        return [{ job, ...draft.run(job.work) }];
+        done.push({ job, ...(await draft.run(job.work)) });
       } catch (error) {
         job.reject(error);
-        return [];
       }
-    });
+      await turn.end();
+    }
+    return done;
   }
 
   #withEvents(change: AnyChange): Written {

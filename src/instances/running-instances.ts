@@ -133,7 +133,7 @@ export class RunningInstances extends EventEmitter<Events> {
   /** After a restart of the daemon: takes up again what still runs, stores what does not, and forgets what never will. */
   async reattach(): Promise<void> {
     await this.#forgetEarlierBoots();
-    const stored = this.#registry.list().filter((instance) => instance.run !== undefined);
+    const stored = this.#registry.running();
     const gone = stored.filter((instance) => !this.#reattachOne(instance, instance.run as Run));
     await Promise.all(gone.map((instance) => this.#storeGone(instance, instance.run as Run)));
     const running = stored.length - gone.length;
@@ -266,8 +266,7 @@ export class RunningInstances extends EventEmitter<Events> {
   /** Containers of an earlier boot are gone, whether their runtime could say so or not. */
   async #forgetEarlierBoots(): Promise<void> {
     const booted = Date.now() - uptime() * 1000;
-    const left = this.#registry
-      .list()
+    const left = [...this.#registry.instances()]
       .filter((instance) => instance.run === undefined && isTemporary(instance))
       .filter(({ createdAt }) => Date.parse(createdAt) < booted);
     if (left.length === 0) return;
@@ -279,10 +278,8 @@ export class RunningInstances extends EventEmitter<Events> {
 }
 
 /** The stopped version of an instance; undefined: it has been started again in the meantime, or is not there. */
-function stopped(transaction: Transaction, { id, project, name }: Instance, run: Run): Instance | undefined {
-  const named = transaction.get(project, name);
-  // It may have been renamed in the meantime, also by a transaction that is not stored yet.
-  const before = named?.id === id ? named : transaction.list().find((instance) => instance.id === id);
+function stopped(transaction: Transaction, { id }: Instance, run: Run): Instance | undefined {
+  const before = transaction.byId(id);
   if (before?.run?.pid !== run.pid || before.run.startTicks !== run.startTicks) return undefined;
   const after: Instance = { ...before, run: undefined, guestState: 'Started' };
   transaction.replace(before, after);

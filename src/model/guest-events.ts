@@ -84,6 +84,11 @@ function deviceEvent(action: string): (entry: readonly [string, Device]) => Happ
 /** The timestamps of EventClock, and no others. */
 export const timestampPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
 
+/** The last of several timestamps, of which '' is none: they have all the same length. */
+export function lastOf(timestamps: readonly string[]): string | undefined {
+  return timestamps.reduce((last, each) => (each > last ? each : last), '') || undefined;
+}
+
 /** Wall-clock time in nanoseconds that never stands still or goes back: each event gets a later one. */
 export class EventClock {
   #last = 0n;

@@ -37,6 +37,8 @@ export interface Profile {
   readonly description: string;
   readonly config: Config;
   readonly devices: Devices;
+  /** timestamp of its last edit, which is before those of the events that it made; '': there was none */
+  readonly changedAt: string;
 }
 
 /** A name space of instances and profiles. */

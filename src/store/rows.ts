@@ -1,3 +1,4 @@
+import { lastOf } from '../model/guest-events.js';
 import type {
   Device,
   Devices,
@@ -27,7 +28,7 @@ export function loadedOf(rows: Rows): Loaded {
     instances: instancesOf(rows, new Map(profiles.map((profile) => [profile.id, profile]))),
     profiles,
     projects: rows.projects.map(projectOf),
-    lastEvent: rows.lastEvent ?? undefined,
+    lastEvent: lastOf([rows.lastEvent ?? '', ...profiles.map(({ changedAt }) => changedAt)]),
   };
 }
 
@@ -58,8 +59,9 @@ function runOf(pid: number, startTicks: number | null, bootId: string | null, ci
   return { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '', ...(cid === null ? {} : { cid }) };
 }
 
-function profileOf([id, project, name, description, config, devices]: Rows['profiles'][number]): Profile {
-  return { id, project, name, description, config: new Map(JSON.parse(config)), devices: devicesOf(devices) };
+function profileOf([id, project, name, description, config, devices, changedAt]: Rows['profiles'][number]): Profile {
+  const given = { config: new Map<string, string>(JSON.parse(config)), devices: devicesOf(devices) };
+  return { id, project, name, description, ...given, changedAt };
 }
 
 function projectOf([id, name, description, config]: Rows['projects'][number]): Project {

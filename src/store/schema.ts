@@ -87,4 +87,6 @@ export const migrations: readonly string[] = [
      FROM instances WHERE source = '';`,
   `ALTER TABLE instances ADD COLUMN type TEXT NOT NULL DEFAULT 'container';
    ALTER TABLE instances ADD COLUMN cid INTEGER; -- of a running virtual machine: its context id, vsock(7)`,
+  // Timestamp of the last edit of a profile: instances that do not run then miss its events. '': there was none.
+  "ALTER TABLE profiles ADD COLUMN changed_at TEXT NOT NULL DEFAULT '';",
 ];

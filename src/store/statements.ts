@@ -6,6 +6,7 @@ import {
   type Written,
   type WrittenChange,
 } from '../model/changes.js';
+import { lastOf } from '../model/guest-events.js';
 import type { Config, Device, Devices, Instance } from '../model/instance.js';
 import type { Statement } from './store-worker.js';
 
@@ -29,8 +30,20 @@ function instanceStatements({ before, after, events }: WrittenChange): Statement
     ...keys.set.map(([key, value]): Statement => ['putKey', [id, key, value]]),
     ...devices.removed.map((name): Statement => ['deleteDevice', [id, name]]),
     ...devices.set.map(([name, device]): Statement => ['putDevice', [id, name, JSON.stringify([...device])]]),
+    ...gapBefore(before, after),
     ...events.map(({ timestamp, type, text }): Statement => ['putEvent', [id, timestamp, type, text]]),
   ];
+}
+
+/**
+ * A change of a profile is no event of the instances that do not run: one that is started knows up to when it may have
+ * missed some.
+ */
+function gapBefore(before: Instance | undefined, { id, run, profiles, createdAt }: Instance): Statement[] {
+  if (run === undefined || before?.run !== undefined) return [];
+  const last = lastOf(profiles.map(({ changedAt }) => changedAt));
+  // The one has milliseconds, the other nanoseconds.
+  return last === undefined || last < createdAt.slice(0, -1) ? [] : [['putGap', [id, last]]];
 }
 
 const columns = ['project', 'name', 'description', 'guestState', 'run'] as const;
@@ -50,8 +63,8 @@ function instanceRow(instance: Instance): Statement[1] {
 
 function profileStatements({ before, after }: ProfileChange): Statement[] {
   if (after === undefined) return before === undefined ? [] : [['deleteProfile', [before.id]]];
-  const { id, project, name, description, config, devices } = after;
-  return [['putProfile', [id, project, name, description, configText(config), devicesText(devices)]]];
+  const { id, project, name, description, config, devices, changedAt } = after;
+  return [['putProfile', [id, project, name, description, configText(config), devicesText(devices), changedAt]]];
 }
 
 function projectStatements({ before, after }: ProjectChange): Statement[] {

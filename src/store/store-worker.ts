@@ -1,9 +1,10 @@
 // The store's own thread: it alone opens the database. It answers each message in order.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { FaultCode } from '../errors.js';
-import { exceeds } from '../limits/limits.js';
+import { CommitParts } from './commit-parts.js';
 import { keptEvents, migrations } from './schema.js';
 import { Database, type Statement as Prepared, sqliteCodeOf, type Value } from './sqlite.js';
+import { type EventRow, type EventsRequest, eventsIn, gap } from './stored-events.js';
 
 const statements = {
   putInstance: `INSERT INTO instances
@@ -14,9 +15,11 @@ const statements = {
       description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
       pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id, cid = excluded.cid`,
   deleteInstance: 'DELETE FROM instances WHERE id = ?',
-  putProfile: `INSERT INTO profiles (id, project, name, description, config, devices) VALUES (?, ?, ?, ?, ?, ?)
+  putProfile: `INSERT INTO profiles (id, project, name, description, config, devices, changed_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
-      description = excluded.description, config = excluded.config, devices = excluded.devices`,
+      description = excluded.description, config = excluded.config, devices = excluded.devices,
+      changed_at = excluded.changed_at`,
   deleteProfile: 'DELETE FROM profiles WHERE id = ?',
   putProject: `INSERT INTO projects (id, name, description, config) VALUES (?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
@@ -29,6 +32,8 @@ const statements = {
     ON CONFLICT (instance_id, name) DO UPDATE SET options = excluded.options`,
   deleteDevice: 'DELETE FROM devices WHERE instance_id = ? AND name = ?',
   putEvent: 'INSERT INTO events (instance_id, timestamp, type, text) VALUES (?, ?, ?, ?)',
+  putGap: `INSERT INTO events (instance_id, timestamp, type, text) VALUES (?, ?, '${gap}', '')
+    ON CONFLICT (instance_id, timestamp) DO NOTHING`,
   trimEvents: `DELETE FROM events WHERE instance_id = ? AND timestamp <=
     (SELECT timestamp FROM events WHERE instance_id = ? ORDER BY timestamp DESC LIMIT 1 OFFSET ?)`,
   putImage: `INSERT INTO images (fingerprint, filename, type, public, cached, properties, files, uploaded_at)
@@ -77,6 +82,7 @@ export interface Rows {
     description: string,
     config: string,
     devices: string,
+    changedAt: string,
   ][];
   readonly projects: [id: number, name: string, description: string, config: string][];
   readonly lastEvent: string | null;
@@ -95,25 +101,21 @@ export type ImageRow = [
 
 export type IdentityKeyRow = [kid: string, privateKey: string, createdAt: number, signsFrom: number | null];
 
-export type EventRow = [timestamp: string, type: string, text: string];
-
-interface EventsRequest {
-  readonly kind: 'events';
-  readonly instanceId: number;
-  /** only events after this one */
-  readonly timestamp: string;
-  /** 0: any length */
-  readonly mostBytes: number;
-}
-
 export type Request =
+  | AnsweredRequest
+  /** of a commit that is sent in parts */
+  | { readonly kind: 'part'; readonly number: number; readonly statements: string }
+  | { readonly kind: 'close' };
+
+type AnsweredRequest =
   | { readonly kind: 'load' }
   | { readonly kind: 'images' }
   | { readonly kind: 'identity-keys' }
   | EventsRequest
   | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
-  | { readonly kind: 'copy'; readonly file: string }
-  | { readonly kind: 'close' };
+  /** the last part of it: all of them are written, or none */
+  | { readonly kind: 'commit'; readonly number: number; readonly statements: string }
+  | { readonly kind: 'copy'; readonly file: string };
 
 export interface Answer {
   readonly rows?: Rows;
@@ -187,7 +189,7 @@ function serve(opened: Database): void {
     if (count >= trimmedAtOnce) prepared.trimEvents.run(instanceId, instanceId, keptEvents);
     untrimmed.set(instanceId, count >= trimmedAtOnce ? 1 : count + 1);
   };
-  const write = (writes: Statement[]): void => {
+  const write = (writes: readonly Statement[]): void => {
     for (const [name, parameters] of writes) {
       prepared[name].run(...parameters);
       if (name === 'putEvent') countEvent(parameters[0] as Value);
@@ -200,46 +202,33 @@ function serve(opened: Database): void {
     'SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images',
   );
   const identityKeys = opened.prepare('SELECT kid, private_key, created_at, signs_from FROM identity_keys');
-  port?.on('message', (request: Request) => {
-    if (request.kind === 'close') {
-      try {
-        opened.close();
-      } catch {
-        // On a full disk the log stays beside the file, and the next process reads both.
-      }
-      port?.close();
-      return;
+  const parts = new CommitParts<Statement>();
+  const close = (): void => {
+    try {
+      opened.close();
+    } catch {
+      // On a full disk the log stays beside the file, and the next process reads both.
     }
-    answering(() => {
-      if (request.kind === 'load') return { rows: read(opened) };
-      if (request.kind === 'copy') {
-        copy.run(request.file);
-        return {};
-      }
-      if (request.kind === 'images') return { images: images.all() as unknown as ImageRow[] };
-      if (request.kind === 'identity-keys') return { identityKeys: identityKeys.all() as unknown as IdentityKeyRow[] };
-      if (request.kind === 'events') return events(request);
-      opened.transaction(() => write(JSON.parse(request.statements)));
-      return {};
-    });
-  });
-}
-
-/** Looks at how much it would be before any of it is read: a guest may ask as often as it likes. */
-function eventsIn(opened: Database): (request: EventsRequest) => Answer {
-  const kept = opened.prepare(
-    `SELECT count(*), min(timestamp), sum(octet_length(text)) FILTER (WHERE timestamp > ?)
-     FROM events WHERE instance_id = ?`,
-  );
-  const after = opened.prepare(
-    'SELECT timestamp, type, text FROM events WHERE instance_id = ? AND timestamp > ? ORDER BY timestamp',
-  );
-  return ({ instanceId, timestamp, mostBytes }) => {
-    const [count, oldest, bytes] = kept.get(timestamp, instanceId) as [number, string | null, number | null];
-    if (count >= keptEvents && oldest !== null && timestamp < oldest) return {};
-    if (exceeds(mostBytes, bytes ?? 0)) return {};
-    return { events: after.all(instanceId, timestamp) as unknown as EventRow[] };
+    port?.close();
   };
+  const answer = (request: AnsweredRequest): Answer => {
+    if (request.kind === 'load') return { rows: read(opened) };
+    if (request.kind === 'images') return { images: images.all() as unknown as ImageRow[] };
+    if (request.kind === 'identity-keys') return { identityKeys: identityKeys.all() as unknown as IdentityKeyRow[] };
+    if (request.kind === 'events') return events(request);
+    if (request.kind === 'copy') copy.run(request.file);
+    else if (request.kind === 'write') opened.transaction(() => write(JSON.parse(request.statements)));
+    else {
+      const statements = parts.take(request.number, request.statements);
+      opened.transaction(() => write(statements));
+    }
+    return {};
+  };
+  port?.on('message', (request: Request) => {
+    if (request.kind === 'part') parts.add(request.number, request.statements);
+    else if (request.kind === 'close') close();
+    else answering(() => answer(request));
+  });
 }
 
 function read(opened: Database): Rows {
@@ -252,7 +241,9 @@ function read(opened: Database): Rows {
     ) as Rows['instances'],
     keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],
     devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
-    profiles: rows('SELECT id, project, name, description, config, devices FROM profiles') as Rows['profiles'],
+    profiles: rows(
+      'SELECT id, project, name, description, config, devices, changed_at FROM profiles',
+    ) as Rows['profiles'],
     projects: rows('SELECT id, name, description, config FROM projects') as Rows['projects'],
     lastEvent: opened.value(lastEvent) as string | null,
   };

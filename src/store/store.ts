@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { Turn } from '../concurrency/turn.js';
 import { Fault, type FaultCode } from '../errors.js';
 import type { Written } from '../model/changes.js';
 import type { EventType, GuestEvent } from '../model/guest-events.js';
@@ -10,6 +11,9 @@ import type { Image, ImageType } from '../model/image.js';
 import { type Loaded, loadedOf } from './rows.js';
 import { statementsOf } from './statements.js';
 import type { Answer, ImageRow, Request, Rows, Statement } from './store-worker.js';
+
+/** Characters of statements that go to the worker at once. */
+const partLength = 256 * 1024;
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -23,6 +27,7 @@ export class Store {
   readonly #file: string;
   readonly #waiting: Waiting[] = [];
   #worker: Worker | undefined;
+  #commits = 0;
 
   /**
    * stateDir: made (0700) when it does not exist
@@ -69,7 +74,20 @@ export class Store {
    * @throws Fault store-full or store-failed; nothing was written then
    */
   async commit(changes: readonly Written[]): Promise<void> {
-    await this.#write(changes.flatMap(statementsOf));
+    const number = ++this.#commits;
+    const turn = new Turn();
+    let text = '';
+    for (const change of changes) {
+      const statements = JSON.stringify(statementsOf(change)).slice(1, -1);
+      if (statements !== '') text += text === '' ? statements : `,${statements}`;
+      if (text.length >= partLength) {
+        this.#worker?.postMessage({ kind: 'part', number, statements: `[${text}]` } satisfies Request);
+        text = '';
+      }
+      const pause = turn.end();
+      if (pause !== undefined) await pause;
+    }
+    await this.#ask({ kind: 'commit', number, statements: `[${text}]` });
   }
 
   async loadImages(): Promise<Image[]> {

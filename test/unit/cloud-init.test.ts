@@ -349,7 +349,8 @@ test('many users with many keys, each with its own', () => {
 });
 
 test('what an instance expands to is made once, however often its guest says how far it is', () => {
-  const profile = { id: 1, project: 'default', name: 'p', description: '', config: new Map([['user.a', '1']]) };
+  const named = { id: 1, project: 'default', name: 'p', description: '', changedAt: '' };
+  const profile = { ...named, config: new Map([['user.a', '1']]) };
   const devices = new Map([['root', new Map([['type', 'disk']])]]);
   const started = { ...instance({ ...key, [user]: '#cloud-config\n' }), profiles: [{ ...profile, devices }] };
   const ready: Instance = { ...started, guestState: 'Ready' };

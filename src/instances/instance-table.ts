@@ -1,0 +1,58 @@
+import type { Instance, Profile } from '../model/instance.js';
+import { ProfileVersions } from './profile-versions.js';
+import { Table } from './record-table.js';
+
+/** All instances, in memory. Each is shown with the versions of its profiles that hold. */
+export class InstanceTable extends Table<Instance> {
+  readonly #profiles: Table<Profile>;
+  readonly #versions: ProfileVersions;
+  readonly #running = new Set<Instance['id']>();
+
+  constructor(profiles: Table<Profile>) {
+    super('Instance');
+    this.#profiles = profiles;
+    this.#versions = new ProfileVersions((id) => profiles.byId(id));
+  }
+
+  override get(key: string): Instance | undefined {
+    return this.#shown(super.get(key));
+  }
+
+  override byId(id: number): Instance | undefined {
+    return this.#shown(super.byId(id));
+  }
+
+  override *values(): Generator<Instance, void, void> {
+    for (const kept of super.values()) yield this.#shown(kept) as Instance;
+  }
+
+  /** The ids of those that run. */
+  running(): Iterable<Instance['id']> {
+    return this.#running.values();
+  }
+
+  override apply(before: Instance | undefined, after: Instance | undefined): void {
+    super.apply(before, after);
+    if (after?.run !== undefined) this.#running.add(after.id);
+    else if (before !== undefined) this.#running.delete(before.id);
+  }
+
+  /**
+   * All of a project, or all there are, in no order and as they are now, whatever is written afterwards.
+   * shown: gives what is to be looked at of one of them
+   */
+  snapshot(project?: string): { readonly kept: Instance[]; readonly shown: (kept: Instance) => Instance } {
+    const all = [...super.values()];
+    const kept = project === undefined ? all : all.filter((instance) => instance.project === project);
+    const profiles = new Map([...this.#profiles.values()].map((profile) => [profile.id, profile]));
+    const versions = new ProfileVersions((id) => profiles.get(id));
+    return { kept, shown: (instance) => versions.shown(instance) };
+  }
+
+  #shown(kept: Instance | undefined): Instance | undefined {
+    if (kept === undefined) return undefined;
+    const shown = this.#versions.shown(kept);
+    if (shown !== kept) this.keep(shown);
+    return shown;
+  }
+}

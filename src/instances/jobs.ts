@@ -1,0 +1,25 @@
+import type { Requestor, Written } from '../model/changes.js';
+import type { Drawn, Transaction } from './draft.js';
+
+/** What a transaction does. It waits for nothing but its turns of the event loop. */
+export type Work<Result> = (transaction: Transaction) => Result | Promise<Result>;
+
+export interface Job {
+  readonly work: Work<unknown>;
+  readonly requestor: Requestor | undefined;
+  /** it has happened, and holds also when it cannot be stored */
+  readonly isFact: boolean;
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** A job that did not throw, and what it wants written. */
+export interface Done extends Drawn<unknown> {
+  readonly job: Job;
+}
+
+/** A change, and the caller that asked for it. */
+export interface Attributed {
+  readonly change: Written;
+  readonly requestor: Requestor | undefined;
+}

@@ -1,0 +1,51 @@
+import { type Keyed, keyOf, type Records } from './record-table.js';
+
+/** Changes on top of records that stay as they are. */
+export class Layer<R extends Keyed> implements Records<R> {
+  readonly noun: string;
+  readonly #below: Records<R>;
+  /** by key; undefined: removed or renamed away */
+  readonly #over = new Map<string, R | undefined>();
+  /** the same by id */
+  readonly #overById = new Map<R['id'], R | undefined>();
+
+  constructor(below: Records<R>) {
+    this.noun = below.noun;
+    this.#below = below;
+  }
+
+  get(key: string): R | undefined {
+    return this.#over.has(key) ? this.#over.get(key) : this.#below.get(key);
+  }
+
+  byId(id: R['id']): R | undefined {
+    return this.#overById.has(id) ? this.#overById.get(id) : this.#below.byId(id);
+  }
+
+  *values(): Iterable<R> {
+    for (const record of this.#below.values()) if (!this.#overById.has(record.id)) yield record;
+    for (const record of this.#overById.values()) if (record !== undefined) yield record;
+  }
+
+  /** The ids of what is put or removed here. */
+  changed(): Iterable<R['id']> {
+    return this.#overById.keys();
+  }
+
+  put(record: R): void {
+    this.#over.set(keyOf(record.project, record.name), record);
+    this.#overById.set(record.id, record);
+  }
+
+  /** A rename removes it and puts it under its new name. */
+  remove(record: R): void {
+    this.#over.set(keyOf(record.project, record.name), undefined);
+    this.#overById.set(record.id, undefined);
+  }
+
+  /** Takes over what a layer above has changed. */
+  absorb(above: Layer<R>): void {
+    for (const [key, record] of above.#over) this.#over.set(key, record);
+    for (const [id, record] of above.#overById) this.#overById.set(id, record);
+  }
+}
