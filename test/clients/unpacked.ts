@@ -19,10 +19,15 @@ export function unpackedFrom(suite: string, name: string, packages: readonly str
   return unpackedBy(name, 'unpack-from.sh', [suite], packages);
 }
 
+/** The root of a system: the packages, all that they depend on and what is essential; no package is configured. */
+export function rootFrom(suite: string, name: string, packages: readonly string[]): Unpacked {
+  return unpackedBy(name, 'unpack-from.sh', ['--with-dependencies', suite], ['?essential', ...packages]);
+}
+
 function unpackedBy(name: string, script: string, words: readonly string[], packages: readonly string[]): Unpacked {
   const directory = join(packageRoot, 'build/unpacked', name);
   const command = join(programs, script);
-  const options = { encoding: 'utf8', timeout: 120_000 } as const;
+  const options = { encoding: 'utf8', timeout: 300_000 } as const;
   const { status, stderr, error } = spawnSync(command, [...words, directory, ...packages], options);
   if (status === 0) return { directory, problem: undefined };
   const reason = error?.message ?? stderr.trim().split('\n').at(-1);

@@ -1,11 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * Waits for something that another process does by itself. It fails after ten seconds, which no working machine
- * needs; it does not measure anything.
+ * Waits for something that another process does by itself. It fails after ten seconds, or as many as are
+ * given, which no working machine needs; it does not measure anything.
  */
-export async function eventually(what: string, happened: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
+export async function eventually(
+  what: string,
+  happened: () => boolean | Promise<boolean>,
+  seconds = 10,
+): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
   while (!(await happened())) {
     if (Date.now() > deadline) throw new Error(`did not happen: ${what}`);
     await pause(10);
