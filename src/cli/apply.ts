@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { HostClient } from '../client/host-client.js';
+import { addManualText } from './help.js';
 import { nameOfInput, readInput } from './input.js';
 import { print } from './output.js';
 import { ProgressBar } from './progress.js';
@@ -16,18 +17,7 @@ interface ApplyOptions {
 /** With --dry-run: something would change. */
 const wouldChange = 3;
 
-/** devlxd apply */
-export function addApply(program: Command): void {
-  const command = program
-    .command('apply')
-    .description('make instances and profiles what a file says, in one transaction')
-    .requiredOption('-f, --file <file>', 'YAML or NDJSON; - is standard input', fileOf)
-    .option('--dry-run', 'only show what would change')
-    .option('--name <name>', 'of the one instance or profile in a file that does not say it, as "lxc config show"')
-    .option('--quiet', 'show the numbers only')
-    .addHelpText(
-      'after',
-      `
+const more = `
 What the file names is made so; a field that is there (config, devices, profiles, description) holds as a whole, one
 that is not stays as it is, and so do instances and profiles that the file does not name. YAML:
 
@@ -43,16 +33,30 @@ that is not stays as it is, and so do instances and profiles that the file does 
 NDJSON has one of them a line, profiles with "kind":"profile". One instance or profile as devlxd show, lxc config show
 and lxc profile show print it is taken, and the instances and profiles of a preseed; what is left out is said. Keys under
 volatile. stay what they are; a new instance keeps its volatile.cloud-init.instance-id.
+`;
+
+const examples = `
+What the file names is made so; the rest stays. docs/examples/host.yaml is one. Also what devlxd show, lxc config show
+and lxc profile show print. devlxd man says more.
 
 Exit codes: 0 it is so now (with --dry-run: it is so already); 1 it did not work, and nothing was changed; 2 the
 command line or the file is wrong; 3 with --dry-run, something would change.
 
 Examples:
-  devlxd apply -f host.yaml --dry-run
   devlxd apply -f host.yaml
-  lxc config show web1 | devlxd apply -f - --name web1
-  generate-instances | devlxd apply -f - --quiet`,
-    );
+  lxc config show web1 | devlxd apply -f - --name web1`;
+
+/** devlxd apply */
+export function addApply(program: Command): void {
+  const command = program
+    .command('apply')
+    .description('make instances and profiles what a file says, in one transaction')
+    .requiredOption('-f, --file <file>', 'YAML or NDJSON; - is standard input', fileOf)
+    .option('--dry-run', 'only show what would change')
+    .option('--name <name>', 'of the one instance or profile in a file that does not say it, as "lxc config show"')
+    .option('--quiet', 'show the numbers only')
+    .addHelpText('after', examples);
+  addManualText(command, more);
   command.action((options: ApplyOptions) =>
     withClient(command, (client) => apply(client, { ...options, project: command.optsWithGlobals()['project'] })),
   );

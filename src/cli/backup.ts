@@ -19,7 +19,7 @@ are in DIR/images of --state-dir, and never change.
 
 Examples:
   devlxd backup /srv/backup/devlxd.db
-  devlxd restore /srv/backup/devlxd.db --state-dir /var/lib/devlxd     when no daemon runs`,
+  devlxd restore /srv/backup/devlxd.db    when no daemon runs`,
     );
   command.action((file: string) =>
     withClient(command, async (client) => {

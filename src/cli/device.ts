@@ -5,7 +5,10 @@ import { perform } from './with-client.js';
 
 /** devlxd device add and devlxd device remove */
 export function addDevice(program: Command): void {
-  const device = program.command('device').description('add or remove devices of an instance');
+  const device = program
+    .command('device')
+    .description('add or remove devices of an instance')
+    .addHelpText('after', '\nExample:\n  devlxd device add web1 data disk source=/srv/data path=/data');
   const add = device
     .command('add')
     .description('add a device, or replace the one of that name; the guest gets an event')

@@ -17,7 +17,7 @@ export function addIdentity(program: Command): void {
 Examples:
   devlxd identity keys > jwks.json
   devlxd identity rotate
-  devlxd identity discovery --url https://id.example.org/host1 --output /srv/www/host1`,
+  devlxd identity discovery --url https://id.example.org --output /srv/www`,
     );
   addKeys(command);
   addRotate(command);
@@ -53,7 +53,7 @@ function addDiscovery(parent: Command): void {
     .option('--output <dir>', 'directory to write them into', '.')
     .addHelpText(
       'after',
-      '\nRun it again after each rotation.\n\nExample:\n  devlxd identity discovery --url https://id.example.org/host1 --output /srv/www/host1',
+      '\nRun it again after each rotation.\n\nExample:\n  devlxd identity discovery --url https://id.example.org --output /srv/www',
     );
   command.action(({ url, output }: { url: string; output: string }) =>
     withClient(command, async (client) => {

@@ -57,7 +57,7 @@ function addImport(image: Command): void {
       `
 Examples:
   devlxd image import debian-12.tar.xz --public
-  devlxd image import meta.tar.xz rootfs.squashfs --public --property os=Debian release=12`,
+  devlxd image import meta.tar.xz rootfs.squashfs --property os=Debian`,
     );
   command.action((file: string, rootfs: string | undefined, options: ImportOptions) =>
     withClient(command, async (client) => {

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Argument, Command, Option } from 'commander';
 import { version } from '../package-root.js';
+import { manualTextOf } from './help.js';
 import { print } from './output.js';
 
 /** devlxd man */
@@ -87,8 +88,9 @@ function examplesOf(command: Command, heading: string): string[] {
     command,
     write: (more: string) => (text += more),
   });
-  if (text.trim() === '') return [];
-  const lines = text.trim().split('\n').map(roff);
+  text = `${manualTextOf(command)}\n${text}`.trim();
+  if (text === '') return [];
+  const lines = text.split('\n').map(roff);
   return [heading, '.nf', ...lines, '.fi'];
 }
 

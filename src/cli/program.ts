@@ -7,6 +7,7 @@ import { addBackup } from './backup.js';
 import { addCompletion } from './completion.js';
 import { addDelete } from './delete.js';
 import { addDevice } from './device.js';
+import { shortHelp, wrapped } from './help.js';
 import { addHook } from './hook.js';
 import { addIdentity } from './identity.js';
 import { addImage } from './image.js';
@@ -77,19 +78,15 @@ function bareProgram(): Command {
         process.env['DEVLXD_PROJECT'] || 'default',
       ),
     )
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: page })
+    .configureHelp(shortHelp)
+    .configureOutput({ writeOut: (text) => page(wrapped(text)) })
     .addHelpText(
       'after',
       `
 Examples:
-  devlxd serve                            run the daemon
-  devlxd create web1 user.role=web        describe an instance
-  devlxd start web1 --pid 4711            its init runs: guests of it are answered
-  devlxd set web1 user.role=db            change a key; the guest gets an event
-  devlxd list                             what there is, and what runs
-  devlxd apply -f host.yaml               make it what a file says
-  devlxd monitor                          what happens, as it happens`,
+  devlxd create web1 user.role=web && devlxd start web1 --pid 4711
+  devlxd set web1 user.role=db            its guest gets an event
+  devlxd apply -f host.yaml               make it what a file says`,
     )
     .exitOverride();
 }

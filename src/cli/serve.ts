@@ -3,6 +3,7 @@ import { allOptions, type OptionDeclaration, variableOf } from '../config/option
 import { readSettingsAndFile } from '../config/options-file.js';
 import { Service } from '../daemon/service.js';
 import { createLog, LogLines } from '../log.js';
+import { asDetail } from './help.js';
 
 /** devlxd serve */
 export function addServe(program: Command): void {
@@ -15,9 +16,8 @@ export function addServe(program: Command): void {
       `
 Examples:
   devlxd serve
-  devlxd serve --takeover                 an upgrade by hand: the old one ends when this one is ready
+  devlxd serve --takeover         an upgrade by hand: the old one ends
   devlxd serve --run-dir ./run --state-dir ./state --log-level debug
-  devlxd serve --options-file ./devlxd.env     kill -HUP reads it again
   DEVLXD_RUN_DIR=./run devlxd list        any command finds that daemon`,
     );
   addOptions(command);
@@ -32,9 +32,15 @@ Examples:
   });
 }
 
+/** The options that --help shows; the manual page has all. */
+const shown = ['run-dir', 'state-dir', 'source', 'log-level', 'options-file'];
+
 /** Every option of the daemon, as flags of a command. */
 export function addOptions(command: Command): void {
-  for (const [name, declaration] of allOptions()) command.addOption(optionOf(name, declaration));
+  for (const [name, declaration] of allOptions()) {
+    const option = optionOf(name, declaration);
+    command.addOption(shown.includes(name) ? option : asDetail(option));
+  }
 }
 
 /** Flags by option name, as given on the command line; run-dir may stand before the command. */

@@ -38,7 +38,7 @@ names the limits, docs/limits.md says what each of them does.
 
 Examples:
   devlxd top
-  devlxd top --count 2 --interval 10 | tail -n +3       what happened in ten seconds
+  devlxd top --count 2 --interval 10 | tail -n +3     of ten seconds
   devlxd top --format json`,
     );
   command.action((options: TopOptions) =>
