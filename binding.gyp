@@ -73,6 +73,7 @@
       "ldflags": ["-static-pie"],
       "sources": [
         "native/hook/answer.cc",
+        "native/hook/bundle.cc",
         "native/hook/exchange.cc",
         "native/hook/hook.cc",
         "native/hook/json.cc",

@@ -88,3 +88,22 @@ test('a state that waits is not written into the next run of the instance', asyn
   await Promise.all(answers);
   assert.equal(await stateOf(guest), 'Started');
 });
+
+test('bytes that are no UTF-8 are refused by the name of the field, and change nothing', async () => {
+  const guest = guests.one();
+  await daemon.register('bytes', guest.pid);
+  for (const [body, field] of [
+    ['{"state":"Ready","note":"\xff"}', 'note'],
+    ['{"state":"Ready\xc0\xaf"}', 'state'],
+    ['{"a":{"deep":["\xed\xa0\x80"]},"state":"Ready"}', '0'],
+    ['{"state":"Ready","k\xe9y":1}', 'k\ufffdy'],
+  ] as const) {
+    const bytes = Buffer.from(body, 'latin1');
+    const { status, body: said } = await ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: bytes });
+    assert.equal(status, 400);
+    assert.match(said, new RegExp(`Invalid request body: ${field} is not UTF-8`));
+    assert.equal(await stateOf(guest), 'Started');
+  }
+  const text = Buffer.from('{"state":"Ready","note":"Grüße \ufffd"}');
+  assert.equal((await ask(guest.connect(daemon.socket), '/1.0', { method: 'PATCH', body: text })).status, 200);
+});

@@ -389,6 +389,19 @@ test('what is no UTF-8 is refused, and named, wherever it stands', async () => {
   await fails(shell(annotated, {}), /config\.user\.note: not Unicode/);
   const others = `printf '%s' '${input.replace('devlxd.config.user.note', 'other')}' | sed 's/BYTE/\\xff/' | "$0" oci`;
   await works(shell(others, {})); // nothing of ours
+  await works(hook(['oci'], stopped('utf1', guest.pid)));
+  // runc, which is written in Go, has replaced them; the configuration of the bundle has them.
+  const bundle = mkdtempSync(join(tmpdir(), 'devlxd-bundle-'));
+  const replaced = { 'devlxd.config.user.note': 'a\ufffdb', other: '\ufffd' };
+  const call = { input: JSON.stringify({ ...JSON.parse(state('utf1', guest.pid, replaced).input ?? ''), bundle }) };
+  const annotations = (note: string) => `{"annotations":{"other":"\xff","devlxd.config.user.note":"a${note}b"}}`;
+  writeFileSync(join(bundle, 'config.json'), Buffer.from(annotations('\xfc'), 'latin1'));
+  await fails(hook(['oci'], call), /config\.user\.note: not Unicode/);
+  writeFileSync(join(bundle, 'config.json'), annotations('\ufffd')); // is what it says
+  await works(hook(['oci'], call));
+  assert.equal((await daemon.client.instances.get('utf1')).config['user.note'], 'a\ufffdb');
+  rmSync(bundle, { recursive: true });
+  await works(hook(['oci'], stopped('utf1', guest.pid)));
   guest.kill();
   await works(hook(['oci'], stopped('utf1', undefined)));
   const names = (all: readonly { name: string }[]) => all.map(({ name }) => name);

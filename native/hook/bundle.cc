@@ -163,4 +163,11 @@ std::optional<std::string> with_hooks(std::string_view configuration, std::strin
   return with_member(configuration, *all, "hooks", hooks);
 }
 
+std::string_view string_in(std::string_view object, std::string_view key) {
+  const auto all = members(object, 0);
+  if (!all) return {};
+  const std::string_view value = value_of(object, *all, key);
+  return value.starts_with('"') ? value.substr(1, value.size() - 2) : std::string_view();
+}
+
 }  // namespace devlxd::hook

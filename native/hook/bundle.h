@@ -12,6 +12,9 @@ namespace devlxd::hook {
 // hook of devlxd already.
 std::optional<std::string> with_hooks(std::string_view configuration, std::string_view hook);
 
+// A string among the members of a JSON object, as it is written; empty, when there is none.
+std::string_view string_in(std::string_view object, std::string_view key);
+
 }  // namespace devlxd::hook
 
 #endif  // DEVLXD_HOOK_BUNDLE_H_

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "hook/answer.h"
+#include "hook/bundle.h"
 #include "hook/exchange.h"
 #include "hook/patience.h"
 #include "hook/request.h"
@@ -28,12 +29,14 @@ constexpr const char* kHelp =
     "       devlxd-hook nspawn start|stop MACHINE [--name NAME] [--project PROJECT]\n"
     "                          [--supervisor PID] [KEY=VALUE...]\n"
     "\n"
-    "Tells devlxd that a container starts or stops; for the configuration of its runtime, see\n"
-    "docs/runtimes.md. The instance is made when there is none of that name.\n"
+    "Tells devlxd that a container starts or stops; for the configuration of its\n"
+    "runtime, see docs/runtimes.md. The instance is made when there is none of that\n"
+    "name.\n"
     "\n"
-    "  --run-dir DIR         of the daemon (DEVLXD_RUN_DIR; /run/devlxd)\n"
-    "  --on-error ignore|fail  what a container does that devlxd does not take: it starts without\n"
-    "                        its guest API, or not at all (DEVLXD_HOOK_ON_ERROR; ignore)\n"
+    "  --run-dir DIR           of the daemon (DEVLXD_RUN_DIR; /run/devlxd)\n"
+    "  --on-error ignore|fail  what a container does that devlxd does not take: it\n"
+    "                          starts without its guest API, or not at all\n"
+    "                          (DEVLXD_HOOK_ON_ERROR; ignore)\n"
     "  -h, --help\n"
     "\n"
     "Examples:\n"
@@ -62,13 +65,18 @@ int usage(const std::string& problem) {
   return 2;
 }
 
-// To the end, which a runtime may wait for.
-std::string read_input(std::string& problem) {
+std::string read_all(int fd) {
   std::string text;
   char buffer[16 * 1024];
-  for (ssize_t size; (size = read(0, buffer, sizeof buffer)) > 0 && !patience_is_over();) {
+  for (ssize_t size; (size = read(fd, buffer, sizeof buffer)) > 0 && !patience_is_over();) {
     if (text.size() <= kLongestInput) text.append(buffer, static_cast<size_t>(size));
   }
+  return text;
+}
+
+// To the end, which a runtime may wait for.
+std::string read_input(std::string& problem) {
+  std::string text = read_all(0);
   if (patience_is_over()) problem = "the runtime has not said all of the container's state";
   if (text.size() > kLongestInput) problem = "the container's state is longer than 4 MiB";
   return text;
@@ -79,6 +87,18 @@ bool is_told(std::string_view variable) {
   return variable.starts_with("LXC_") || variable.starts_with("MAINPID=");
 }
 
+// The configuration of the bundle, where the state has a replacement character: runc, which is
+// written in Go, puts one in the place of each byte that is no UTF-8. Empty when it cannot be read.
+std::string bundle_behind(std::string_view state) {
+  if (state.find("\xef\xbf\xbd") == std::string_view::npos) return "";
+  const std::string bundle(string_in(state, "bundle"));
+  const int fd = open((bundle + "/config.json").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return "";
+  std::string text = read_all(fd);
+  close(fd);
+  return text;
+}
+
 Order order_of(const Options& options, std::string& problem) {
   Order order;
   order.runtime = options.words[0];
@@ -86,7 +106,11 @@ Order order_of(const Options& options, std::string& problem) {
   for (char** variable = environ; *variable != nullptr; variable++) {
     if (is_told(*variable)) order.environment.emplace_back(*variable);
   }
-  if (order.runtime == "oci") order.input = read_input(problem);
+  if (order.runtime == "oci") {
+    order.input = read_input(problem);
+    const std::string bundle = bundle_behind(order.input);
+    if (!bundle.empty()) order.environment.push_back("OCI_BUNDLE=" + bundle);
+  }
   return order;
 }
 

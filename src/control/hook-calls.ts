@@ -77,13 +77,15 @@ const ociState = v.object({
   annotations: v.nullish(v.record(v.string(), v.string())),
 });
 
+const ociConfiguration = v.object({ annotations: v.record(v.string(), v.string()) });
+
 const configAnnotation = 'devlxd.config.';
 
 /** createRuntime and poststop; the state tells which. undefined: it is nothing to us. */
-export function ociHappening({ arguments: words, input }: HookCall): Happening | undefined {
+export function ociHappening({ arguments: words, environment, input }: HookCall): Happening | undefined {
   const told = wordsOf(words, ['--project']);
   const { id, status, pid, annotations: given } = parsedState(input);
-  const annotations = given ?? {};
+  const annotations = { ...given, ...annotationsIn(environment['OCI_BUNDLE']) };
   if (isSandbox(annotations)) return undefined;
   const { 'devlxd.name': name, 'devlxd.project': project } = annotations;
   const options = { ...told.options, ...(name && { '--name': name }), ...(project && { '--project': project }) };
@@ -94,6 +96,12 @@ export function ociHappening({ arguments: words, input }: HookCall): Happening |
   );
   const keys = { ...told.config, ...Object.fromEntries(config) };
   return { ...named, stage: 'start', init: { pid: pidOf('pid', pid) }, config: keys };
+}
+
+/** As they stand in the configuration of the bundle, where the runtime may have replaced bytes that are no UTF-8. */
+function annotationsIn(configuration: string | undefined): Readonly<Record<string, string>> {
+  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), ociConfiguration), configuration);
+  return result.success ? result.output.annotations : {};
 }
 
 /** What only holds the namespaces of a pod, and would have the name of what runs in it: containerd's and CRI-O's words. */

@@ -88,11 +88,22 @@ function stateIn(body: string): string | Error {
   try {
     const parsed: unknown = JSON.parse(body);
     if (typeof parsed !== 'object' || parsed === null) return new Error('not a JSON object');
+    if (!body.isWellFormed()) return new Error(`${fieldWithBytes(body).toWellFormed()} is not UTF-8`);
     const state = 'state' in parsed ? parsed.state : '';
     return typeof state === 'string' ? state : new Error('state is not a string');
   } catch (error) {
     return error as Error;
   }
+}
+
+/** The field of a JSON text whose name or value has bytes that are no text: markedText. */
+function fieldWithBytes(body: string): string {
+  let field: string | undefined;
+  JSON.parse(body, (key, value: unknown) => {
+    if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed())) field ??= key;
+    return value;
+  });
+  return field ?? 'the body';
 }
 
 /** Whatever the key says: there are no tokens, and a client that is told of them asks for one at each boot. */

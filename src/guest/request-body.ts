@@ -1,5 +1,6 @@
 import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
+import { markedText } from '../text/utf8.js';
 
 /** What is allocated first: as much as any body that means something needs. */
 const firstBytes = 1024;
@@ -24,8 +25,9 @@ export class RequestBody {
     return this.#bytes.length;
   }
 
+  /** with a lone surrogate, where it is not UTF-8 */
   get text(): string {
-    return this.#bytes.toString('utf8', 0, this.#length);
+    return markedText(this.#bytes.subarray(0, this.#length));
   }
 
   /** Copies one piece. false: the body is longer than it may be. */

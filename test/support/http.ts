@@ -10,7 +10,7 @@ export interface Answer {
 interface Asking {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
 }
 
 /** HTTP requests, one after the other, on a connection that is open already. */
