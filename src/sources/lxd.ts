@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { dialects, type SourceSetting } from '../config/dialects.js';
-import type { Config, Device, SourceName } from '../model/instance.js';
+import { type Config, type Device, readyKey, type SourceName } from '../model/instance.js';
 import {
   type Happened,
   type Listed,
@@ -17,6 +17,7 @@ import { type ApiInstance, isNamed, isReadable } from './source-instance.js';
 /** What is read of the server (api.Server). */
 interface ApiServer {
   readonly environment: { readonly server_name: string; readonly server_pid?: number };
+  readonly api_extensions?: readonly string[];
 }
 
 interface LifecycleEvent {
@@ -43,8 +44,14 @@ export class Lxd implements Source {
   }
 
   async server(): Promise<SourceServer> {
-    const { environment } = (await this.#api.get('/1.0')) as ApiServer;
-    return { pid: environment.server_pid, socketPath: this.#api.socketPath };
+    const { environment, api_extensions: extensions = [] } = (await this.#api.get('/1.0')) as ApiServer;
+    const keepsReady = extensions.includes('instance_ready_state');
+    return { pid: environment.server_pid, socketPath: this.#api.socketPath, keepsReady };
+  }
+
+  async setReady({ project, name }: Named, ready: boolean): Promise<void> {
+    const path = `/1.0/instances/${encodeURIComponent(name)}?project=${encodeURIComponent(project)}`;
+    await this.#api.patch(path, { config: { [readyKey]: String(ready) } }).catch(unreadIfRefused);
   }
 
   /** @throws Error, also when it is not even said which instances there are */

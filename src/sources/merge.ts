@@ -5,6 +5,9 @@ import { differenceOf, sameDevice } from '../model/changes.js';
 import { firstGuestState, type Instance, readyKey, type SourceName } from '../model/instance.js';
 import type { Listed, SourcedInstance } from './source.js';
 
+/** Does the source say what we have told it of this instance? */
+type IsEcho = (instance: Instance) => boolean;
+
 /** What has become of one that the source has told of. */
 export type Merged =
   | 'merged'
@@ -21,6 +24,7 @@ export function mergeAll(
   transaction: Transaction,
   source: SourceName,
   { instances: all, unread }: Listed,
+  isEcho: IsEcho,
 ): SourcedInstance[] {
   const stored = transaction.list().filter((instance) => instance.source === source);
   const identity = identities(stored, all);
@@ -42,20 +46,25 @@ export function mergeAll(
   }
   return all.filter((found) => {
     const before = renamed.get(identity(found)) ?? byIdentity.get(identity(found));
-    const isIn = mergeOne(transaction, source, found, before);
+    const isIn = mergeOne(transaction, source, found, before, isEcho);
     if (!isIn && before !== undefined) transaction.remove(before);
     return !isIn;
   });
 }
 
 /** The same for one, of which nothing is said but what it is now. */
-export function mergeFound(transaction: Transaction, source: SourceName, found: SourcedInstance): Merged {
+export function mergeFound(
+  transaction: Transaction,
+  source: SourceName,
+  found: SourcedInstance,
+  isEcho: IsEcho,
+): Merged {
   const there = transaction.get(found.project, found.name);
   if (there !== undefined && there.source !== source) return 'refused';
   const isOther =
     there === undefined ? transaction.list().some((other) => isSameOne(other, found)) : !isSameOne(there, found);
   if (isOther) return 'unclear';
-  mergeOne(transaction, source, found, there);
+  mergeOne(transaction, source, found, there, isEcho);
   return 'merged';
 }
 
@@ -65,6 +74,7 @@ function mergeOne(
   source: SourceName,
   found: SourcedInstance,
   before: Instance | undefined,
+  isEcho: IsEcho,
 ): boolean {
   const other = transaction.get(found.project, found.name);
   if (other !== undefined && other.id !== before?.id) return false;
@@ -76,13 +86,17 @@ function mergeOne(
   if (before === undefined) {
     const rest = { type: 'container', profiles: [], guestState: 'Started', run: undefined, source } as const;
     transaction.create({ id: transaction.newId(), createdAt, ...said, ...rest });
-  } else if (!isSame(before, found)) {
-    transaction.replace(before, following(before, { ...before, ...said }));
+  } else {
+    const isOurs = isEcho(before);
+    const after = { ...before, ...said };
+    if (!isSame(before, found)) transaction.replace(before, isOurs ? after : following(before, after));
   }
   return true;
 }
 
-/** Its guest speaks to us, but may have spoken to the source while we were away; then the source's word changes. */
+/**
+ * Its guest speaks to us, but may have spoken to the source while we were away; then the source's word changes.
+ */
 function following(before: Instance, after: Instance): Instance {
   if (after.config.get(readyKey) === before.config.get(readyKey)) return after;
   return { ...after, guestState: firstGuestState(after) };

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import { Connection, type Headers } from '../client/connection.js';
+import { type Asked, Connection, type Headers } from '../client/connection.js';
 import { dialects, type SourceSetting } from '../config/dialects.js';
 import type { Limits } from '../limits/limits.js';
 import { socketPathOf } from './source-socket.js';
@@ -43,11 +43,21 @@ export class SourceApi {
    * What is in the answer; undefined: not found. patience: as many times longer may it take
    * @throws Refused when the answer is another; Error, which says that there was none
    */
-  async get(path: string, patience = 1): Promise<unknown> {
-    const ask = (signal: AbortSignal) => this.#connection.ask({ method: 'GET', path, signal });
-    const { status, text } = await this.#inTime(path, this.#limits['source-seconds'] * patience, ask);
+  get(path: string, patience = 1): Promise<unknown> {
+    return this.#answer({ method: 'GET', path }, patience);
+  }
+
+  /** The same, of a change of what is there. */
+  patch(path: string, change: object): Promise<unknown> {
+    const headers = { 'Content-Type': 'application/json' };
+    return this.#answer({ method: 'PATCH', path, headers, body: JSON.stringify(change) }, 1);
+  }
+
+  async #answer(asked: Asked, patience: number): Promise<unknown> {
+    const ask = (signal: AbortSignal) => this.#connection.ask({ ...asked, signal });
+    const { status, text } = await this.#inTime(asked, this.#limits['source-seconds'] * patience, ask);
     if (status === 404) return undefined;
-    if (status !== 200) throw new Refused(this.#sentence(path, `${status} ${text.slice(0, 200)}`));
+    if (status !== 200) throw new Refused(this.#sentence(asked, `${status} ${text.slice(0, 200)}`));
     return (JSON.parse(text) as { metadata: unknown }).metadata;
   }
 
@@ -58,7 +68,7 @@ export class SourceApi {
    */
   stream(path: string, headers: Headers, gone: AbortSignal): Promise<IncomingMessage> {
     const asked = { method: 'GET', path, headers, alone: true };
-    return this.#inTime(path, this.#limits['source-seconds'], (waiting) =>
+    return this.#inTime(asked, this.#limits['source-seconds'], (waiting) =>
       this.#connection.stream({ ...asked, signal: AbortSignal.any([gone, waiting]) }),
     );
   }
@@ -74,8 +84,8 @@ export class SourceApi {
     this.#connection.close();
   }
 
-  async #inTime<Result>(path: string, seconds: number, ask: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    if (this.#closed) this.#fail(path, 'closed');
+  async #inTime<Result>(asked: Asked, seconds: number, ask: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    if (this.#closed) this.#fail(asked, 'closed');
     const waiting = new AbortController();
     this.#waiting.add(waiting);
     let late = false;
@@ -87,19 +97,19 @@ export class SourceApi {
     try {
       return await ask(waiting.signal);
     } catch (error) {
-      return this.#fail(path, late ? `no answer within ${seconds} s` : reasonOf(error as Error));
+      return this.#fail(asked, late ? `no answer within ${seconds} s` : reasonOf(error as Error));
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(waiting);
     }
   }
 
-  #fail(path: string, reason: string): never {
-    throw new Error(this.#sentence(path, reason));
+  #fail(asked: Asked, reason: string): never {
+    throw new Error(this.#sentence(asked, reason));
   }
 
-  #sentence(path: string, reason: string): string {
-    return `${dialects[this.#source.name].title} on ${this.#socketPath}: GET ${path}: ${reason}`;
+  #sentence({ method, path }: Asked, reason: string): string {
+    return `${dialects[this.#source.name].title} on ${this.#socketPath}: ${method} ${path}: ${reason}`;
   }
 }
 

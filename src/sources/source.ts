@@ -47,6 +47,8 @@ export interface SourceServer {
   readonly pid: number | undefined;
   /** the path at which it was asked */
   readonly socketPath: string;
+  /** does it keep whether guests are ready? LXD since 5.0.3 and 5.2, Incus always */
+  readonly keepsReady: boolean;
 }
 
 /** The source answers, but not about this instance: as Incus while it stops or deletes one. It is worth asking again. */
@@ -63,6 +65,8 @@ export interface Source {
   list(withPids?: boolean): Promise<Listed>;
   /** undefined: there is none. @throws Unread; any other error means that the source is away */
   get(instance: Named, withPid?: boolean): Promise<SourcedInstance | undefined>;
+  /** What its guest says of itself. @throws Unread, when it does not take that */
+  setReady(instance: Named, ready: boolean): Promise<void>;
   /** Resolves when whatever happens from here on is told. @returns what ends it */
   follow(events: SourceEvents): Promise<() => void>;
 }

@@ -4,9 +4,11 @@ import { keyOf } from '../instances/record-table.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Log } from '../log.js';
+import type { Instance } from '../model/instance.js';
 import { type Change, ChangedInstances } from './changed-instances.js';
 import { Inits } from './init-registration.js';
 import { mergeAll, mergeFound } from './merge.js';
+import { ReadyForwarding } from './ready-forwarding.js';
 import {
   type Happened,
   type Listed,
@@ -41,6 +43,7 @@ export class Sync extends EventEmitter<Events> {
   readonly #registry: Registry;
   readonly #running: RunningInstances;
   readonly #inits: Inits;
+  readonly #ready: ReadyForwarding;
   readonly #log: Log;
   readonly #retryMilliseconds: number;
   readonly #stopping = new AbortController();
@@ -65,6 +68,7 @@ export class Sync extends EventEmitter<Events> {
     this.#registry = registry;
     this.#running = running;
     this.#inits = new Inits(source, registry, running, log);
+    this.#ready = new ReadyForwarding(source, registry, log);
     this.#log = log;
     this.#retryMilliseconds = retryMilliseconds;
   }
@@ -141,6 +145,7 @@ export class Sync extends EventEmitter<Events> {
     } finally {
       this.#connected = false;
       this.#server = undefined;
+      this.#ready.close();
       this.#staleSince ??= performance.now();
       end();
     }
@@ -164,6 +169,8 @@ export class Sync extends EventEmitter<Events> {
     return this.#woken(Math.min(this.#everything ? rest : Number.POSITIVE_INFINITY, this.#changed.pause));
   }
 
+  readonly #isEcho = (instance: Instance): boolean => this.#ready.isEcho(instance);
+
   #isMany(count: number): boolean {
     return count > Math.max(fewest, this.#known / oneIn);
   }
@@ -182,7 +189,9 @@ export class Sync extends EventEmitter<Events> {
     const listed = await this.#listRarely();
     const { instances, unread } = listed;
     this.#known = instances.length;
-    const refused = await this.#registry.transact((transaction) => mergeAll(transaction, this.#source.name, listed));
+    const refused = await this.#registry.transact((transaction) =>
+      mergeAll(transaction, this.#source.name, listed, this.#isEcho),
+    );
     for (const found of refused) this.#isRefused(found);
     for (const { project, name } of unread) {
       this.#isUnread({ project, name });
@@ -197,6 +206,7 @@ export class Sync extends EventEmitter<Events> {
     this.#saidAway = false;
     const { socketPath: socket, pid } = this.#server ?? {};
     this.#log.info({ source: this.#source.name, socket, pid, instances: instances.length }, 'source read');
+    if (this.#server?.keepsReady === true) this.#ready.open();
     this.emit('read');
   }
 
@@ -219,7 +229,9 @@ export class Sync extends EventEmitter<Events> {
   async #one(change: Change): Promise<void> {
     const found = await this.#source.get(change);
     if (found === undefined) return this.#vanished(change);
-    const merged = await this.#registry.transact((transaction) => mergeFound(transaction, this.#source.name, found));
+    const merged = await this.#registry.transact((transaction) =>
+      mergeFound(transaction, this.#source.name, found, this.#isEcho),
+    );
     if (merged === 'unclear') this.#everything = true;
     else if (merged === 'refused') this.#isRefused(found);
     else if (change.started || this.#inits.isMissing(found)) await this.#inits.start(found);

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } f
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { dialects } from '../../src/config/dialects.js';
@@ -54,6 +55,12 @@ export class FakeLxd {
   readonly #guestDirectory: string;
   /** by name: single requests of these instances are answered so */
   readonly refused = new Map<string, { status: number; error: string }>();
+  /** is it told whether its guests are ready? */
+  keepsReady = false;
+  /** what it was told, in order: NAME STATE */
+  readonly patches: string[] = [];
+  /** how long such a change takes */
+  patchMilliseconds = 0;
   /** what it says its pid is */
   serverPid = process.pid;
 
@@ -183,7 +190,9 @@ export class FakeLxd {
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '', 'http://lxd');
     const environment = { server_name: member, server_pid: this.serverPid };
-    if (url.pathname === '/1.0') answer(response, 200, { environment });
+    const extensions = this.keepsReady ? ['instance_ready_state'] : [];
+    if (url.pathname === '/1.0') answer(response, 200, { environment, api_extensions: extensions });
+    else if (request.method === 'PATCH') void this.#patch(url, request, response);
     else if (!url.pathname.startsWith('/1.0/images/')) this.#handleInstances(url, response);
     else if (!this.#hangs) this.#handleImages(url, request, response);
   }
@@ -220,6 +229,23 @@ export class FakeLxd {
     const all = this.instances.map((instance) => rendered(instance, withState, this.#isBetween(instance)));
     answer(response, 200, all);
     if (withState) this.#growStale();
+  }
+
+  /** Changes are told of by an event, as by LXD. */
+  async #patch(url: URL, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const name = decodeURIComponent(url.pathname.split('/')[3] ?? '');
+    const { config } = JSON.parse(await text(request)) as Pick<FakeInstance, 'config'>;
+    this.patches.push(`${name} ${Object.values(config).join()}`);
+    await pause(this.patchMilliseconds);
+    if (this.#hangs) return;
+    const refused = this.refused.get(name);
+    const found = this.instances.find((instance) => instance.name === name);
+    if (refused !== undefined) answer(response, refused.status, null, refused.error);
+    else if (found === undefined) answer(response, 404, null);
+    else {
+      answer(response, 200, {});
+      this.change(name, { config: { ...found.config, ...config } }, 'instance-updated');
+    }
   }
 
   #one(name: string, project: string, response: ServerResponse, withState: boolean): void {
