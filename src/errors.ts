@@ -21,6 +21,7 @@ export const faults = {
   'store-locked': 500,
   'store-newer': 500,
   'store-damaged': 500,
+  'sqlite-broken': 500,
   'socket-in-use': 500,
   'bad-socket': 500,
   'takeover-refused': 400,

@@ -148,7 +148,7 @@ function answeringWith(call: string): string {
 const otherAddons = {
   'built for another Node': [
     'module.exports = { nodeAbi: 999 };',
-    /^devlxd: The addon was built for another Node \(ABI 999\) than this one, v\S+ \(ABI \d+\): build it with this Node/,
+    /^devlxd: The addon was built for another Node \(ABI 999\) than this one, v\S+ \(ABI \d+\)\. Build it with this Node/,
   ],
   'that cannot be loaded': [
     "throw new Error('wrong ELF class');",

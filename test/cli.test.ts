@@ -227,6 +227,7 @@ test('check: a limit that was reached is a warning, and no daemon is no fault, b
     await other.end();
     const gone = line.run(['check']);
     assert.match(gone.stdout, /^ok {7}daemon: none found$/m);
+    assert.match(gone.stdout, /^ok {7}store: /m);
     assert.equal(gone.status, 0);
   } finally {
     await other.remove();

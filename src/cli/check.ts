@@ -2,6 +2,7 @@ import { release } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ConnectionError } from '../client/client-errors.js';
+import { readSettingsAndFile } from '../config/options-file.js';
 import { descriptorLimit, descriptorRoom } from '../gate/file-descriptors.js';
 import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
@@ -11,7 +12,9 @@ import { visible } from '../text/width.js';
 import { healthOf } from './daemon-health.js';
 import type { Finding } from './finding.js';
 import { print } from './output.js';
+import { addOption, flagsOf } from './serve.js';
 import { sourceSocket } from './source-socket-health.js';
+import { storeHealth } from './store-health.js';
 import { withClient } from './with-client.js';
 
 const identityMeanings: Readonly<Record<string, string>> = {
@@ -45,6 +48,7 @@ export function addCheck(program: Command): void {
 Example:
   devlxd check`,
     );
+  for (const name of ['state-dir', 'options-file'] as const) addOption(command, name);
   command.action(async () => {
     const findings = [kernel(), identity(), descriptors(), await bridge(), ...(await daemon(command))];
     if (command.getOptionValue('json')) print(JSON.stringify(findings.map(withOk)));
@@ -99,8 +103,16 @@ async function daemon(command: Command): Promise<Finding[]> {
     const samples = samplesOf(metrics);
     return [versions(info), ...(await sourceSocket(samples)), ...healthOf(samples, Date.now() / 1000)];
   } catch (error) {
-    return [notReached(error as Error)];
+    const { stateDir } = readSettingsAndFile(flagsOf(command));
+    return [notReached(error as Error), storeOf(stateDir, error as Error)];
   }
+}
+
+/** Another user's daemon that runs may have a store that is only its own. */
+function storeOf(stateDir: string, notReached: Error): Finding {
+  const found = storeHealth(stateDir);
+  const isOthers = notReached instanceof ConnectionError && notReached.code === 'EACCES';
+  return found.state === 'bad' && isOthers ? { ...found, state: 'warning' } : found;
 }
 
 interface ServerInfo {

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { allOptions, type OptionDeclaration, variableOf } from '../config/options.js';
+import { allOptions, type OptionDeclaration, optionDeclarations, variableOf } from '../config/options.js';
 import { readSettingsAndFile } from '../config/options-file.js';
 import { Service } from '../daemon/service.js';
 import { createLog, LogLines } from '../log.js';
@@ -41,6 +41,10 @@ export function addOptions(command: Command): void {
     const option = optionOf(name, declaration);
     command.addOption(shown.includes(name) ? option : asDetail(option));
   }
+}
+
+export function addOption(command: Command, name: keyof typeof optionDeclarations): void {
+  command.addOption(optionOf(name, optionDeclarations[name]));
 }
 
 /** Flags by option name, as given on the command line; run-dir may stand before the command. */

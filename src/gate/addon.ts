@@ -2,7 +2,7 @@ import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Fault } from '../errors.js';
-import { packageRoot } from '../package-root.js';
+import { packageRoot, rebuildAdvice } from '../package-root.js';
 
 // The members of the addon. Only this file loads it, and only src/gate/ uses it, where each member is documented.
 
@@ -114,14 +114,13 @@ function load(file: string): Addon {
     loaded = createRequire(import.meta.url)(file) as Addon;
   } catch (error) {
     const [reason] = (error as Error).message.split('\n');
-    throw new Fault('bridge-broken', `The addon cannot be loaded: ${reason}. Build it with this Node: npm run build`);
+    throw new Fault('bridge-broken', `The addon cannot be loaded: ${reason}. ${rebuildAdvice}`);
   }
   const abi = Number(process.versions.modules);
   if (loaded.nodeAbi === abi) return loaded;
   throw new Fault(
     'bridge-broken',
-    `The addon was built for another Node (ABI ${loaded.nodeAbi}) than this one, ${process.version} (ABI ${abi}): ` +
-      'build it with this Node, npm run build, or run devlxd with the other.',
+    `The addon was built for another Node (ABI ${loaded.nodeAbi}) than this one, ${process.version} (ABI ${abi}). ${rebuildAdvice}`,
   );
 }
 

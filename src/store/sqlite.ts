@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import type BetterSqlite3 from 'better-sqlite3';
+import { Fault } from '../errors.js';
+import { rebuildAdvice } from '../package-root.js';
 
 // SQLite as Node brings it, or as better-sqlite3 where it brings none (Node 20). Nothing else knows which of the two.
 
@@ -90,8 +92,11 @@ interface NodeSqlite {
 const primaryCodes: Readonly<Record<number, string>> = {
   5: 'SQLITE_BUSY',
   6: 'SQLITE_LOCKED',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
   11: 'SQLITE_CORRUPT',
   13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
   26: 'SQLITE_NOTADB',
 };
 
@@ -120,7 +125,7 @@ function nodeEngine({ DatabaseSync }: NodeSqlite): Engine {
 function betterEngine(Better: typeof BetterSqlite3): Engine {
   return {
     open: (file, readonly) => {
-      const database = new Better(file, { readonly, timeout: 0 });
+      const database = openWith(Better, file, readonly);
       return {
         exec: (sql) => database.exec(sql),
         prepare: (sql) => {
@@ -136,6 +141,18 @@ function betterEngine(Better: typeof BetterSqlite3): Engine {
       return /^SQLITE_[A-Z]+/.exec(error.code)?.[0];
     },
   };
+}
+
+/** @throws Fault sqlite-broken: it is not compiled, or not for this Node and this libc */
+function openWith(Better: typeof BetterSqlite3, file: string, readonly: boolean): BetterSqlite3.Database {
+  try {
+    return new Better(file, { readonly, timeout: 0 });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // The latter is what bindings says where there is no binary.
+    if (code !== 'ERR_DLOPEN_FAILED' && !message.startsWith('Could not locate the bindings file')) throw error;
+    throw new Fault('sqlite-broken', `SQLite cannot be loaded: ${message.split('\n')[0]} ${rebuildAdvice}`, error);
+  }
 }
 
 /** Node's, without the warning that it is experimental, which would be said at each start. */

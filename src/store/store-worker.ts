@@ -1,6 +1,6 @@
 // The store's own thread: it alone opens the database. It answers each message in order.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { FaultCode } from '../errors.js';
+import { Fault, type FaultCode } from '../errors.js';
 import { CommitParts } from './commit-parts.js';
 import { keptEvents, migrations } from './schema.js';
 import { Database, type Statement as Prepared, sqliteCodeOf, type Value } from './sqlite.js';
@@ -261,6 +261,7 @@ function answering(work: () => Answer): void {
 function faultOf(error: unknown): NonNullable<Answer['fault']> {
   const detail = error instanceof Error ? error.message : String(error);
   if (error instanceof StoreError) return { code: error.fault, detail };
+  if (error instanceof Fault) return { code: error.code, detail };
   const code = sqliteCodeOf(error);
   if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED') return { code: 'store-locked', detail };
   if (code === 'SQLITE_FULL') return { code: 'store-full', detail };

@@ -10,11 +10,12 @@ export interface Stored {
 
 /**
  * Looks whether a file is a store that this devlxd can use, and whether all of it is right.
- * @throws Fault store-damaged, store-newer or not-found
+ * readonly: false: of a state directory, in which a reader that may not write leaves a log behind
+ * @throws Fault store-damaged, store-newer, store-locked or not-found
  */
-export function checkStore(path: string): Stored {
+export function checkStore(path: string, { readonly = true } = {}): Stored {
   if (!existsSync(path)) throw new Fault('not-found', `There is no ${path}`);
-  return withDatabase(path, { readonly: true }, (database) => {
+  return withDatabase(path, { readonly }, (database) => {
     const version = Number(database.value('PRAGMA user_version'));
     if (version === 0) throw new Fault('store-damaged', `${path} is not a store of devlxd`);
     if (version > migrations.length) {
@@ -57,6 +58,9 @@ function withDatabase<Result>(
     if (code === undefined) throw error;
     if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED') {
       throw new Fault('store-locked', `A devlxd uses ${path}; stop it first.`, error);
+    }
+    if (code !== 'SQLITE_CORRUPT' && code !== 'SQLITE_NOTADB') {
+      throw new Fault('store-failed', `${path} cannot be read: ${(error as Error).message}`, error);
     }
     throw new Fault(
       'store-damaged',

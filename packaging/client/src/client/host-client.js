@@ -1,0 +1,113 @@
+import { buffer } from 'node:stream/consumers';
+import { optionDeclarations, variableOf } from '../config/options.js';
+import { socketPaths } from '../config/paths.js';
+import { Collection } from './collection.js';
+import { Connection } from './connection.js';
+import { follow } from './follow.js';
+import { IdentityClient } from './identity-client.js';
+import { Images } from './image-collection.js';
+import { Instances } from './instance-collection.js';
+import { OperationList } from './operations.js';
+import { envelopeOf, Requests } from './requests.js';
+/**
+ * An operator's hand on a daemon: LXD's REST dialect on its control socket. Everything fails with ApiError, whose
+ * message is the daemon's sentence, or with ConnectionError. Requests are made one after the other, in the order of
+ * the calls, on one connection that is kept open; images and events have connections of their own.
+ */
+export class HostClient {
+    instances;
+    profiles;
+    projects;
+    images;
+    operations;
+    identity;
+    #requests;
+    /** runDir: of the daemon; $DEVLXD_RUN_DIR or the daemon's own default when left out */
+    constructor(runDir = defaultRunDir(), { project = 'default', connect } = {}) {
+        this.#requests = new Requests(new Connection(socketPaths(runDir).control, connect), project);
+        this.instances = new Instances(this.#requests);
+        this.profiles = new Collection(this.#requests, 'profiles', ['description', 'config', 'devices']);
+        this.projects = new Collection(this.#requests, 'projects', ['description', 'config'], false);
+        this.images = new Images(this.#requests);
+        this.operations = new OperationList(this.#requests);
+        this.identity = new IdentityClient(this.#requests);
+    }
+    /** What the server is. */
+    async info() {
+        return this.#requests.request('GET', '/1.0');
+    }
+    /** Prometheus's text format; docs/metrics.md. perInstance: the metrics that name instances */
+    async metrics({ perInstance = false } = {}) {
+        const path = perInstance ? '/1.0/metrics?per=instance' : '/1.0/metrics';
+        const answer = await this.#requests.connection.ask({ method: 'GET', path });
+        if (answer.status !== 200)
+            envelopeOf(answer);
+        return answer.text;
+    }
+    /**
+     * A copy of everything that is stored, as an SQLite database; it must be read to its end, or destroyed.
+     * @throws ApiError, ConnectionError
+     */
+    async backup() {
+        const { connection } = this.#requests;
+        const response = await connection.stream({ method: 'GET', path: '/1.0/backup', alone: true });
+        if (response.statusCode === 200)
+            return response;
+        const { headers, statusCode: status = 0 } = response;
+        envelopeOf({ status, headers, text: (await buffer(response)).toString('utf8') });
+        throw new Error(`status ${status} without an error`);
+    }
+    /**
+     * Makes many changes in one transaction: all of them or none.
+     * progress: told how far it is, while it is checked and written
+     * @throws ApiError with the number of the line that is wrong, and its field
+     */
+    async batch(lines, progress) {
+        const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+        const type = { 'content-type': 'application/x-ndjson' };
+        const { operation } = await this.#requests.exchange('POST', '/1.0/batch', text, type);
+        return this.#requests.ended(operation, progress);
+    }
+    /**
+     * What happens on the host, in order. After a reconnection, which is automatic, a `reconnected` event says that
+     * some may be missing: read the state again.
+     * @throws ApiError, ConnectionError when there is no daemon at the start
+     */
+    events({ types, allProjects, signal } = {}) {
+        const all = allProjects ? { 'all-projects': 'true', project: undefined } : {};
+        const path = this.#requests.path('events', undefined, { type: types?.join(','), ...all });
+        const { connection } = this.#requests;
+        return follow({
+            socketPath: connection.path,
+            signal,
+            connect: () => connection.webSocket(path),
+            reconnected: () => [reconnected()],
+        });
+    }
+    /**
+     * Any request of the host API, for what has no method here.
+     * @returns what the answer is about; of an operation, the operation when it has ended
+     */
+    request(method, path, body, headers = {}) {
+        return this.#requests.request(method, path, body, headers);
+    }
+    /**
+     * Any upload, on a connection of its own. size: bytes of the body
+     * @returns the metadata of its operation, when that has ended
+     */
+    async upload(path, body, size, headers) {
+        return (await this.#requests.upload(path, body, size, headers)).metadata;
+    }
+    /** Closes the kept connection; events end by their signal, or with their iteration. */
+    async close() {
+        this.#requests.connection.close();
+    }
+}
+export function defaultRunDir() {
+    return process.env[variableOf('run-dir')] || optionDeclarations['run-dir'].default;
+}
+function reconnected() {
+    const timestamp = new Date().toISOString().replace('Z', '000000Z');
+    return { type: 'reconnected', timestamp, metadata: {} };
+}
+//# sourceMappingURL=host-client.js.map

@@ -1,0 +1,145 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { limitDeclarations } from '../limits/limits.js';
+import { sourceIn } from './dialects.js';
+const asRoot = process.getuid?.() === 0;
+const environment = process.env;
+// $XDG_RUNTIME_DIR is made by a login; without one the state directory is as private.
+const userStateDir = join(environment['XDG_STATE_HOME'] || join(homedir(), '.local/state'), 'devlxd');
+const userRuntimeDir = environment['XDG_RUNTIME_DIR'];
+const userRunDir = userRuntimeDir ? join(userRuntimeDir, 'devlxd') : join(userStateDir, 'run');
+/**
+ * Every option of `devlxd serve`, declared once: flag, environment variable, type, default and --help all come
+ * from here. `run-dir` becomes --run-dir and DEVLXD_RUN_DIR.
+ */
+export const optionDeclarations = {
+    'run-dir': {
+        kind: 'path',
+        default: asRoot ? '/run/devlxd' : userRunDir,
+        help: 'directory of the sockets: guest/sock and control.sock',
+    },
+    'state-dir': { kind: 'path', default: asRoot ? '/var/lib/devlxd' : userStateDir, help: 'directory of the store' },
+    group: { kind: 'text', default: '', help: 'group that may use control.sock as well (its number); none: 0600' },
+    identity: {
+        kind: ['auto', 'pidfd-ioctl', 'peer-pidfd', 'procfs'],
+        default: 'auto',
+        help: 'how callers are identified; auto takes the best that the kernel has',
+    },
+    source: {
+        kind: 'text',
+        default: '',
+        help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own',
+    },
+    'identity-issuer': {
+        kind: 'text',
+        default: '',
+        help: 'iss of identity documents, as the URL of an OpenID issuer; none: devlxd://HOSTNAME',
+    },
+    'identity-trust-domain': {
+        kind: 'text',
+        default: '',
+        help: 'SPIFFE trust domain: identity documents are JWT-SVIDs then; none: their subject is PROJECT/UUID',
+    },
+    'identity-seconds': { kind: 'count', default: '300', help: 'life of an identity document, at most 86400' },
+    backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
+    'handover-seconds': {
+        kind: 'count',
+        default: '30',
+        help: 'a takeover in which the other process hangs for this long is given up (s); 0: never',
+    },
+    'response-cache': {
+        kind: 'count',
+        default: '16384',
+        help: 'bytes of answers kept for each instance, to be given again until it changes; 0: none',
+    },
+    'log-level': {
+        kind: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+        default: 'info',
+        help: 'least serious lines that are written; guest requests are debug',
+    },
+    'log-format': {
+        kind: ['auto', 'json', 'pretty'],
+        default: 'auto',
+        help: 'auto: pretty on a terminal, JSON elsewhere',
+    },
+    'options-file': {
+        kind: 'file',
+        default: '',
+        help: 'the variables of these options, one VARIABLE=value a line; SIGHUP reads it again',
+    },
+};
+/** An option that cannot be understood; the message names it and says what would do. */
+export class OptionError extends Error {
+    name = 'OptionError';
+}
+/** The environment variable of an option: run-dir -> DEVLXD_RUN_DIR. */
+export function variableOf(option) {
+    return `DEVLXD_${option.replaceAll('-', '_').toUpperCase()}`;
+}
+/** Flags as [name, declaration], limits among them, in the order in which --help shows them. */
+export function allOptions() {
+    const limits = Object.entries(limitDeclarations).map(([name, limit]) => [
+        `limit-${name}`,
+        { kind: 'count', default: String(limit.default), help: `${limit.help} (${limit.unit})` },
+    ]);
+    return [...Object.entries(optionDeclarations), ...limits];
+}
+/** Flags win over the environment, which wins over the defaults. flags: by option name, as given. */
+export function readSettings(flags, variables = environment) {
+    const value = (name, declaration) => checked(name, declaration, flags[name] ?? variables[variableOf(name)] ?? declaration.default);
+    const option = (name) => value(name, optionDeclarations[name]);
+    const limits = {};
+    for (const name of Object.keys(limitDeclarations)) {
+        const { default: byDefault, help } = limitDeclarations[name];
+        limits[name] = Number(value(`limit-${name}`, { kind: 'count', default: String(byDefault), help }));
+    }
+    return {
+        runDir: option('run-dir'),
+        stateDir: option('state-dir'),
+        group: option('group'),
+        identity: option('identity'),
+        source: sourceOf(option('source')),
+        identityIssuer: option('identity-issuer'),
+        identityTrustDomain: trustDomainOf(option('identity-trust-domain')),
+        identitySeconds: identitySecondsOf(option('identity-seconds')),
+        backlog: Number(option('backlog')),
+        handoverSeconds: Number(option('handover-seconds')),
+        responseCacheBytes: Number(option('response-cache')),
+        logLevel: option('log-level'),
+        logFormat: option('log-format'),
+        optionsFile: option('options-file'),
+        limits: limits,
+    };
+}
+function sourceOf(text) {
+    if (text === '')
+        return undefined;
+    const source = sourceIn(text);
+    if (source !== undefined)
+        return source;
+    throw new OptionError(`--source (${variableOf('source')}) takes lxd, incus, lxd:/PATH/OF/SOCKET or incus:/PATH/OF/SOCKET, not "${text}".`);
+}
+/** As SPIFFE-ID says, section 2.1. */
+function trustDomainOf(text) {
+    if (/^[a-z0-9._-]{0,255}$/.test(text))
+        return text;
+    throw new OptionError(`--identity-trust-domain (${variableOf('identity-trust-domain')}) takes a name such as example.org: lower-case letters, digits, dots, hyphens and underscores, at most 255; not "${text}".`);
+}
+function identitySecondsOf(text) {
+    const seconds = Number(text);
+    if (seconds >= 1 && seconds <= 86_400)
+        return seconds;
+    throw new OptionError(`--identity-seconds (${variableOf('identity-seconds')}) takes a number of seconds from 1 to 86400, not "${text}".`);
+}
+function checked(name, { kind }, text) {
+    if (kind === 'count' && !/^\d{1,9}$/.test(text)) {
+        throw new OptionError(`--${name} (${variableOf(name)}) takes a whole number from 0 to 999999999, not "${text}".`);
+    }
+    if (kind === 'path' && text === '')
+        throw new OptionError(`--${name} (${variableOf(name)}) takes a directory.`);
+    if (Array.isArray(kind) && !kind.includes(text)) {
+        throw new OptionError(`--${name} (${variableOf(name)}) takes one of ${kind.join(', ')}, not "${text}".`);
+    }
+    return text;
+}
+//# sourceMappingURL=options.js.map
