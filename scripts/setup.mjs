@@ -1,7 +1,7 @@
 // All the set-up there is: dependencies, the addon and the tools in C++, TypeScript. Each step runs only when what it
 // is made from has changed, so a second run costs a fraction of a second.
 // No dependency but Node: it runs before there is any.
-//   node scripts/setup.mjs [start | package | install | build] [--force]
+//   node scripts/setup.mjs [start | package | install | core | pack | build] [--force]
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { unsupported } from '../bin/supported-node.mjs';
 import { Progress } from './setup/progress.mjs';
 import { digestOf, isDone, markDone } from './setup/stamp.mjs';
-import { addon, dependencies, sqlite, targetsFor, typeScript } from './setup/steps.mjs';
+import { addon, dependencies, removeForeign, sqlite, targetsFor, typeScript } from './setup/steps.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const force = process.argv.includes('--force');
@@ -22,7 +22,14 @@ if (refusal !== undefined) fail(refusal);
 
 if (purpose === 'install') {
   // As npm installs the package, whose dependencies are there. A checkout is set up by its commands instead.
-  if (!isCheckout) await together([sqlite(), addon(purpose)]);
+  if (!isCheckout) {
+    requireCompiler();
+    removeForeign();
+    await together([sqliteOfNpm(), addon(purpose)]);
+  }
+} else if (purpose === 'pack') {
+  await together([dependencies()]);
+  await together([typeScript()]);
 } else {
   await together([dependencies()]);
   await together([sqlite(), addon(purpose), typeScript()]);
@@ -39,6 +46,16 @@ async function together(steps) {
   const failures = (await Promise.all(open.map(run))).filter((failure) => failure !== undefined);
   for (const { output } of failures) process.stderr.write(`\n${output.split('\n').slice(-30).join('\n')}\n`);
   if (failures.length > 0) fail(`"${failures[0].command}" failed; its output stands above.`);
+}
+
+/** npm may have compiled it, fetched it, or left it out, as it does with what is optional and fails. */
+function sqliteOfNpm() {
+  try {
+    const step = sqlite();
+    return step?.products.every((product) => existsSync(join(root, product))) ? undefined : step;
+  } catch {
+    return fail('better-sqlite3 is missing, which Node 20 needs: install without --omit=optional.');
+  }
 }
 
 /** Before anything long is begun. */

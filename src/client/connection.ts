@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -42,6 +43,13 @@ class OneConnection extends Agent {
   }
 }
 
+/** What is used of a WebSocket of ws, so that programs with this library need no types of ws. */
+export interface EventSocket extends EventEmitter {
+  pause(): void;
+  resume(): void;
+  terminate(): void;
+}
+
 /** HTTP and WebSockets over a Unix socket. */
 export class Connection {
   readonly path: string;
@@ -80,7 +88,7 @@ export class Connection {
   }
 
   /** handshakeTimeout: milliseconds; 0: none */
-  webSocket(path: string, handshakeTimeout = 0): WebSocket {
+  webSocket(path: string, handshakeTimeout = 0): EventSocket {
     // node:http only sets the time limit on connections that it has made itself; ws takes it away when it is open.
     const createConnection = () => this.#connect().setTimeout(handshakeTimeout);
     return new WebSocket(`ws://devlxd${path}`, { createConnection, handshakeTimeout, perMessageDeflate: false });

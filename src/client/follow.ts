@@ -1,8 +1,9 @@
 import { on } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { WebSocket } from 'ws';
 import { ApiError, ConnectionError } from './client-errors.js';
+import type { EventSocket } from './connection.js';
 
 /** Milliseconds before the first attempt to come back; then twice as many each time. */
 const firstPause = 50;
@@ -16,7 +17,7 @@ export interface Followed<Event> {
   /** ends the iteration, quietly */
   readonly signal: AbortSignal | undefined;
   /** last: the event that was heard last */
-  connect(last: Event | undefined): WebSocket;
+  connect(last: Event | undefined): EventSocket;
   /** what is told of a reconnection, before anything that is heard after it */
   reconnected(): Event[];
 }
@@ -61,7 +62,7 @@ export async function* follow<Event>({
 }
 
 /** What comes until the socket closes. Taken up at once, so that nothing is missed before it is open. */
-function messagesOf(socket: WebSocket): AsyncGenerator<string> {
+function messagesOf(socket: EventSocket): AsyncGenerator<string> {
   socket.on('error', () => undefined); // said by opened(), or by 'close'
   const options = { close: ['close'], highWaterMark: waiting.most, lowWaterMark: waiting.least };
   const arrivals = on(socket, 'message', options);
@@ -70,12 +71,12 @@ function messagesOf(socket: WebSocket): AsyncGenerator<string> {
   })();
 }
 
-function opened(socket: WebSocket, socketPath: string): Promise<void> {
+function opened(socket: EventSocket, socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.on('open', resolve);
     socket.on('close', () => reject(new ConnectionError(socketPath, new Error('it closed the connection'))));
     socket.on('error', (error) => reject(new ConnectionError(socketPath, error)));
-    socket.on('unexpected-response', (_request, response) => {
+    socket.on('unexpected-response', (_request, response: IncomingMessage) => {
       text(response)
         .then((body) => reject(new ApiError(response.statusCode ?? 0, sentenceOf(body))))
         .catch(reject);

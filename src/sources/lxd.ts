@@ -1,4 +1,4 @@
-import type { WebSocket } from 'ws';
+import type { EventSocket } from '../client/connection.js';
 import { dialects, type SourceSetting } from '../config/dialects.js';
 import { type Config, type Device, readyKey, type SourceName } from '../model/instance.js';
 import {
@@ -36,7 +36,7 @@ export class Lxd implements Source {
   readonly name: SourceName;
   readonly asked = { all: 0, one: 0 };
   readonly #api: SourceApi;
-  #events: WebSocket | undefined;
+  #events: EventSocket | undefined;
 
   constructor(source: SourceSetting, limits: SourceLimits) {
     this.name = source.name;

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import type { WebSocket } from 'ws';
-import { type Asked, Connection, type Headers } from '../client/connection.js';
+import { type Asked, Connection, type EventSocket, type Headers } from '../client/connection.js';
 import { dialects, type SourceSetting } from '../config/dialects.js';
 import type { Limits } from '../limits/limits.js';
 import { socketPathOf } from './source-socket.js';
@@ -73,7 +72,7 @@ export class SourceApi {
     );
   }
 
-  webSocket(path: string): WebSocket {
+  webSocket(path: string): EventSocket {
     return this.#connection.webSocket(path, this.#limits['source-seconds'] * 1000);
   }
 
