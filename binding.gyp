@@ -67,6 +67,18 @@
       ],
     },
     {
+      "target_name": "devlxd-agent",
+      "type": "executable",
+      "cflags": ["-fPIE"],
+      "ldflags": ["-static-pie"],
+      "sources": [
+        "native/agent/agent.cc",
+        "native/agent/host_address.cc",
+        "native/agent/relay.cc",
+        "native/os/unix_socket.cc",
+      ],
+    },
+    {
       "target_name": "devlxd-hook",
       "type": "executable",
       "cflags": ["-fPIE"],

@@ -5,7 +5,7 @@ import { before, type TestContext, test } from 'node:test';
 import { packageRoot } from '../src/package-root.js';
 
 const addon = 'devlxd.node';
-const built = [addon, 'devlxd-hook', 'devlxd-runc', 'guests', 'guests_client.node'];
+const built = [addon, 'devlxd-agent', 'devlxd-hook', 'devlxd-runc', 'guests', 'guests_client.node'];
 let missing = false;
 
 before(() => {

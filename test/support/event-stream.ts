@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
-import type { Guest } from './guest-processes.js';
 import { ended } from './http.js';
 
 export interface GuestEvent {
   readonly type: string;
   readonly timestamp: string;
   readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** A guest, or a machine's agent. */
+interface Connecting {
+  connect(path: string): Socket;
 }
 
 /** An open event stream of a guest, and what has come on it. */
@@ -39,7 +44,7 @@ export class EventStream {
     this.#arrived.emit('change');
   }
 
-  static async webSocket(guest: Guest, path: string, query = ''): Promise<EventStream> {
+  static async webSocket(guest: Connecting, path: string, query = ''): Promise<EventStream> {
     const socket = new WebSocket(`ws://lxd/1.0/events${query}`, {
       createConnection: () => guest.connect(path),
       perMessageDeflate: false,
@@ -51,7 +56,7 @@ export class EventStream {
     return stream;
   }
 
-  static async chunked(guest: Guest, path: string, query = ''): Promise<EventStream> {
+  static async chunked(guest: Connecting, path: string, query = ''): Promise<EventStream> {
     const socket = guest.connect(path).setEncoding('utf8');
     const stream = new EventStream(
       ended(socket).then(() => 0),
