@@ -121,6 +121,25 @@ test('lintian finds nothing in it', (t) => {
   assert.equal(status, 0, stdout);
 });
 
+test("the agent's package has what its units start, and lintian finds nothing in it", (t) => {
+  if (withoutPackages(t)) return;
+  const script = join(packageRoot, 'scripts/build-agent-deb.mjs');
+  const built = spawnSync(process.execPath, [script, '--output', scratch], { encoding: 'utf8' });
+  assert.equal(built.status, 0, built.stderr);
+  const tree = join(scratch, 'agent');
+  mkdirSync(tree);
+  unpack(built.stdout.trim(), tree);
+  const unit = readFileSync(join(tree, 'usr/lib/systemd/system/devlxd-agent.service'), 'utf8');
+  const [, program] = /^ExecStart=(\S+)/m.exec(unit) ?? [];
+  const help = spawnSync(join(tree, program ?? ''), ['--help'], { encoding: 'utf8' });
+  assert.match(help.stdout, /^Usage: devlxd-agent/);
+  const lintian = spawnSync('lintian', ['--fail-on', 'error,warning', '--allow-root', built.stdout.trim()], {
+    encoding: 'utf8',
+  });
+  if (lintian.error) return t.skip('lintian was not run: apt-get install lintian');
+  assert.equal(lintian.status, 0, lintian.stdout);
+});
+
 test('the versions of libraries that it asks for are those that its binaries need', (t) => {
   if (withoutPackages(t)) return;
   const tree = join(scratch, 'libraries');
