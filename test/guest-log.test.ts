@@ -80,7 +80,7 @@ test('what was left out is counted in one line at the end of the minute', (conte
   assert.equal(err.message, `${'y'.repeat(256)}... (10000 characters)`);
   assert.ok(err.stack.length < 2100);
   context.mock.timers.tick(60_000);
-  assert.deepEqual(lines.slice(11), [{ line: 'one', times: 15, msg: 'lines that guests caused were left out' }]);
+  assert.deepEqual(lines.slice(11), [{ line: 'one', times: 15, msg: 'more such lines were left out' }]);
   log.error({ n: 0 }, 'one');
   assert.equal(lines.length, 13);
 });

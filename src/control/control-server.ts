@@ -6,6 +6,7 @@ import { InFlight } from '../concurrency/in-flight.js';
 import { Fault } from '../errors.js';
 import { ControlListener } from '../gate/control-listener.js';
 import type { Credentials } from '../gate/gate.js';
+import { GuestLog } from '../guest/guest-log.js';
 import type { HandoverRequests } from '../handover/give.js';
 import { type HandoverConnection, takeoverPath } from '../handover/protocol.js';
 import { percentDecode } from '../http/percent-decode.js';
@@ -32,7 +33,8 @@ export class ControlServer {
   readonly #limits: Limits;
   readonly #groupIsAllowed: boolean;
   readonly #limitHits: LimitHits;
-  readonly #log: Log;
+  /** bounded, since whoever may connect can cause these lines */
+  readonly #log: GuestLog;
   readonly #inFlight = new InFlight();
   readonly #open = new Set<ControlSocket>();
 
@@ -51,7 +53,7 @@ export class ControlServer {
     this.requests = new RequestCounts(endpoints, '200');
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
-    this.#log = log;
+    this.#log = new GuestLog(log);
     this.#sockets = sockets;
     this.#handoverRequests = handoverRequests;
     this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));

@@ -15,14 +15,14 @@ interface Others {
 /** The metrics of a daemon. Their modules are loaded at the first scrape: most hosts of few instances have none. */
 export function measureWith(
   spareDescriptors: SpareDescriptors,
-  { settings, sockets, watchdogSeconds }: DaemonContext,
+  { settings, logLines, sockets, watchdogSeconds }: DaemonContext,
   { registry, images }: StoreParts,
   guests: GuestParts,
   { control: host, controlEvents, source }: Others,
 ): Metrics {
   const { stateDir, limits } = settings;
   const stored = { registry, images, stateDir };
-  const measured = { ...guests, ...stored, limits, sockets, watchdogSeconds, host, controlEvents, source };
+  const measured = { ...guests, ...stored, limits, sockets, watchdogSeconds, logLines, host, controlEvents, source };
   let scrapes: Scrapes | undefined;
   return (perInstance) =>
     spareDescriptors.lend(async () => {

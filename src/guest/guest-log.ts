@@ -15,7 +15,7 @@ interface Written {
 }
 
 /**
- * The lines that guests cause at the levels that are on by default. They are bounded in number and in length, whatever
+ * The lines that guests and clients of the control socket cause at the levels that are on by default. They are bounded in number and in length, whatever
  * guests do: ten a minute of each message, each below 4 KiB, and one that says how many were left out.
  */
 export class GuestLog {
@@ -50,7 +50,7 @@ export class GuestLog {
 
   #end(message: string, { leftOut }: Written): void {
     this.#written.delete(message);
-    if (leftOut > 0) this.#log.warn({ line: message, times: leftOut }, 'lines that guests caused were left out');
+    if (leftOut > 0) this.#log.warn({ line: message, times: leftOut }, 'more such lines were left out');
   }
 }
 

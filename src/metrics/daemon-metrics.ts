@@ -120,6 +120,11 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
     help: 'How late the event loop was at worst in the last minute',
     read: (all) => [[all.eventLoopDelay.worstSeconds]],
   },
+  devlxd_log_lines_lost_total: {
+    kind: 'counter',
+    help: 'Lines of the log that standard error did not take: its disk was full, or its reader had gone or was too slow',
+    read: ({ logLines }) => [[logLines.lost]],
+  },
   devlxd_watchdog_interval_seconds: {
     kind: 'gauge',
     help: 'Interval of the systemd watchdog; 0: off',

@@ -10,6 +10,7 @@ import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { LimitHits } from '../limits/limit-hits.js';
 import type { Limits } from '../limits/limits.js';
+import type { LogLines } from '../log.js';
 import type { SourceSocket } from '../sources/guest-socket.js';
 import type { Sync } from '../sources/sync.js';
 import type { EventLoopDelay } from './event-loop-delay.js';
@@ -39,6 +40,7 @@ export interface Measured {
   /** 0: no watchdog */
   readonly watchdogSeconds: number;
   readonly controlEvents: ControlEvents;
+  readonly logLines: LogLines;
   /** asked when it is there */
   readonly host: () => ControlServer;
   /** undefined: none is followed */
