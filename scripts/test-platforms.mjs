@@ -91,8 +91,8 @@ function rootOf(release) {
   mkdirSync(directory, { recursive: true });
   process.stdout.write(`debootstrap ${release} ...\n`);
   const made = spawnSync('debootstrap', ['--variant=minbase', release, directory], { encoding: 'utf8' });
-  // Some of sid's packages are left unconfigured; apt mends that.
-  const install = `dpkg --configure -a; apt-get update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(' ')}`;
+  // Some of sid's packages are left unconfigured; apt mends that. A mirror's copy of sid may be older than sid allows.
+  const install = `dpkg --configure -a; apt-get -o Acquire::Check-Valid-Until=false update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(' ')}`;
   const { status, stderr } = enter(directory, ['sh', '-c', `export DEBIAN_FRONTEND=noninteractive; ${install}`]);
   if (status === 0) writeFileSync(done, '');
   else process.stdout.write(`${made.stdout.split('\n').slice(-5).join('\n')}${stderr}\n`);
