@@ -42,9 +42,9 @@ const needed = {
     `uws_linux_${process.arch}_${process.versions.modules}.node`,
   ],
 };
-/** Programs of packages, at their top, go as well. */
+/** Programs of packages, at their top or in build/bin, go as well. */
 const superfluous =
-  /^\/(bin\.m?js|[^/]+\.sh)$|\/(tests?|docs|examples|benchmarks?|\.[^/]+)(\/|$)|\.(md|map|[cm]?ts|markdown|html)$/;
+  /^\/(bin\.m?js|[^/]+\.sh)$|^\/build\/bin\/|\/(tests?|docs|examples|benchmarks?|\.[^/]+)(\/|$)|\.(md|map|[cm]?ts|markdown|html)$/;
 /** Each licence asks to go along with what it is of. */
 const licence = /\/(licen[cs]e|copying|notice)[^/]*$/i;
 
@@ -64,7 +64,7 @@ try {
 function program() {
   const library = 'usr/lib/devlxd';
   const built = ['devlxd.node', 'devlxd-hook', 'devlxd-runc', 'guests'].map((name) => join('build/Release', name));
-  for (const part of ['bin/devlxd', 'bin/supported-node.mjs', 'dist/src', ...built, 'package.json'])
+  for (const part of ['bin/devlxd', 'bin/supported-node.mjs', 'dist/src', 'proto', ...built, 'package.json'])
     put(part, join(library, part));
   for (const name of ['devlxd-hook', 'devlxd-runc'])
     symlinkSync(`../build/Release/${name}`, join(stage, library, 'bin', name));

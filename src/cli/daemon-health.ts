@@ -25,6 +25,7 @@ export function healthOf(samples: readonly Sample[], now: number): Finding[] {
     ...socketFiles(samples),
     ...unmerged(samples),
     ...source(samples),
+    ...fleet(samples),
   ];
 }
 
@@ -140,6 +141,28 @@ function source(samples: readonly Sample[]): Finding[] {
   const behind = age === 0 ? '' : `, ${age} s behind`;
   const value = connected === 1 ? `connected${behind}` : `away for ${age} s`;
   return [finding('source', value, connected === 1, 'what changes there arrives here', otherwise)];
+}
+
+const heldMeanings: Readonly<Record<string, string>> = {
+  'other-cluster': 'another etcd answers than before',
+  older: 'etcd has another, older history than before: was a backup put back?',
+  few: 'fewer than half of the instances are left in etcd',
+};
+
+/** None, as long as what the fleet says is what guests are told. */
+function fleet(samples: readonly Sample[]): Finding[] {
+  const held = samples.find(({ name, value }) => name === 'devlxd_source_held' && value === 1)?.labels['reason'];
+  const refused = metricValue(samples, 'devlxd_source_refused') ?? 0;
+  const found: Finding[] = [];
+  if (held !== undefined) {
+    const meaning = `${heldMeanings[held] ?? held}; running guests are served as before: mend etcd, or "devlxd source accept"`;
+    found.push({ what: 'changes of the fleet', value: 'held back', meaning, state: 'bad' });
+  }
+  if (refused > 0) {
+    const meaning = '"devlxd source show" says which and why; their last good state is served';
+    found.push({ what: 'values of the fleet', value: `${refused} not applied`, meaning, state: 'warning' });
+  }
+  return found;
 }
 
 function ago(at: number | undefined, now: number): string {

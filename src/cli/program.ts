@@ -19,12 +19,13 @@ import { addProfile } from './profile.js';
 import { addRestore } from './restore.js';
 import { addSet, addUnset } from './set.js';
 import { addShow } from './show.js';
+import { addSource } from './source.js';
 import { addStart, addStop } from './start.js';
 import { addTop } from './top.js';
 
 /** Commands that only ask a daemon; the others load one, which takes longer than what these do. */
 const asking = ['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'];
-const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore', 'identity'];
+const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore', 'identity', 'source'];
 
 /**
  * The whole command line: --help, completion and the manual page all come from it. words: what stands on it; where
@@ -51,6 +52,7 @@ export async function programFor(words: readonly string[]): Promise<Command> {
   addBackup(program);
   addRestore(program);
   addIdentity(program);
+  addSource(program);
   addHook(program);
   if (whole) (await import('./demo.js')).addDemo(program);
   addCompletion(program);

@@ -1,4 +1,4 @@
-import type { SourceName } from '../model/instance.js';
+import type { PeerName } from '../model/instance.js';
 
 /** How a daemon that speaks LXD's API differs from the others that do. */
 export interface Dialect {
@@ -18,11 +18,11 @@ export interface Dialect {
 
 /** A daemon whose instances are served, and where it is asked. */
 export interface SourceSetting {
-  readonly name: SourceName;
+  readonly name: PeerName;
   readonly socketPath: string;
 }
 
-export const dialects: Readonly<Record<SourceName, Dialect>> = {
+export const dialects: Readonly<Record<PeerName, Dialect>> = {
   lxd: {
     title: 'LXD',
     tool: 'lxc',
@@ -45,7 +45,7 @@ export const dialects: Readonly<Record<SourceName, Dialect>> = {
 
 /** `lxd`, or `lxd:/PATH/OF/SOCKET`; undefined: it is neither */
 export function sourceIn(text: string): SourceSetting | undefined {
-  for (const [name, dialect] of Object.entries(dialects) as [SourceName, Dialect][]) {
+  for (const [name, dialect] of Object.entries(dialects) as [PeerName, Dialect][]) {
     if (text === name) return { name, socketPath: dialect.socketPath };
     if (text.startsWith(`${name}:/`)) return { name, socketPath: text.slice(name.length + 1) };
   }

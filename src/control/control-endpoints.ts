@@ -11,6 +11,7 @@ import type { Operations } from './operations.js';
 import type { ProfileHandlers } from './profile-handlers.js';
 import type { ProjectHandlers } from './project-handlers.js';
 import { serverInfo } from './server-info.js';
+import type { SourceHandlers } from './source-handlers.js';
 
 /** One path of the host API; {name} stands for one segment. */
 export interface ControlEndpoint {
@@ -30,6 +31,7 @@ export function controlEndpoints(
   operations: Operations,
   hooks: HookHandlers,
   identity: IdentityHandlers,
+  source: SourceHandlers,
   backup: ControlHandler,
   metrics: Metrics,
 ): readonly ControlEndpoint[] {
@@ -76,6 +78,8 @@ export function controlEndpoints(
     { path: '/1.0/identity', methods: { GET: identity.get } },
     { path: '/1.0/identity/keys', methods: { GET: identity.keys } },
     { path: '/1.0/identity/rotate', methods: { POST: identity.rotate } },
+    { path: '/1.0/source', methods: { GET: source.get } },
+    { path: '/1.0/source/accept', methods: { POST: source.accept } },
     { path: '/1.0/batch', methods: { POST: batches.create } },
     { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },
     { path: '/1.0/events', methods: { GET: () => noWebSocket() } },

@@ -7,7 +7,13 @@ import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import type { Requestor } from '../model/changes.js';
-import { defaultProfile, type Instance, isTemporary, temporaryDescription } from '../model/instance.js';
+import {
+  defaultProfile,
+  type Instance,
+  isTemporary,
+  standInDescription,
+  temporaryDescription,
+} from '../model/instance.js';
 import { isGeneratedId } from './container-name.js';
 import type { ControlHandler } from './control-reply.js';
 import { findInit, seemsGone } from './find-init.js';
@@ -46,10 +52,13 @@ export class HookHandlers {
   readonly #running: RunningInstances;
   readonly #limits: Limits;
   readonly #log: Log;
+  readonly #inFleet: boolean;
   /** sentences that the log has once */
   readonly #said = new Set<string>();
 
-  constructor(registry: Registry, running: RunningInstances, limits: Limits, log: Log) {
+  /** inFleet: instances may be described while their containers run already */
+  constructor(registry: Registry, running: RunningInstances, limits: Limits, log: Log, inFleet: boolean) {
+    this.#inFleet = inFleet;
     this.#registry = registry;
     this.#running = running;
     this.#limits = limits;
@@ -120,7 +129,7 @@ export class HookHandlers {
       config: withoutEmpty(mapOf(given)),
       devices: new Map(),
       profiles: profilesNamed(transaction, project, [defaultProfile]),
-      description: temporary ? temporaryDescription : '',
+      description: this.#inFleet ? standInDescription : temporary ? temporaryDescription : '',
     };
     return newInstance(transaction.newId(), project, name, wanted, this.#limits);
   }
@@ -139,7 +148,9 @@ export class HookHandlers {
     await this.#untilEnded(stop);
     const run = this.#registry.get(project, name)?.run;
     if (run !== undefined && run.pid === pid) await this.#running.stop(project, name, requestor);
-    if (temporary) await this.#registry.transact((transaction) => forget(transaction, stop), requestor);
+    if (temporary || this.#inFleet) {
+      await this.#registry.transact((transaction) => forget(transaction, stop), requestor);
+    }
   }
 
   /** Until the gate has heard of the end of an init that is gone, which takes a moment. */

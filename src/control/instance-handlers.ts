@@ -1,5 +1,4 @@
 import type * as Shown from '../api/types.js';
-import { dialects } from '../config/dialects.js';
 import { Fault, invalid } from '../errors.js';
 import { edited, type NewInstance, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
 import { profilesNamed } from '../instances/profile-table.js';
@@ -14,6 +13,7 @@ import { instanceReader } from './instance-reader.js';
 import { listed } from './listing.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
+import { own } from './ownership.js';
 import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
 import { instancePost, instancePut, instanceRename, parseBody, statePut } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
@@ -133,7 +133,7 @@ export class InstanceHandlers {
 
   readonly putState: ControlHandler = (request) => {
     const { action, pid, cid } = parseBody(statePut, request.body);
-    const { name, project } = own(this.#need(request));
+    const { name, project } = own(this.#need(request), 'run');
     const { requestor } = request;
     if (action === 'stop') {
       return this.#operation('Stopping instance', { name, project }, this.#running.stop(project, name, requestor));
@@ -225,16 +225,6 @@ function writtenBack(config: InstancePut['config']): Map<string, string> {
 function render(instance: Instance, full: boolean): Shown.Instance | Shown.InstanceWithState {
   if (!full) return renderInstance(instance);
   return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
-}
-
-/**
- * The instance, if it may be changed here.
- * @throws Fault belongs-to-source
- */
-function own(instance: Instance): Instance {
-  if (instance.source === undefined) return instance;
-  const { title, tool } = dialects[instance.source];
-  throw new Fault('belongs-to-source', `The instance "${instance.name}" belongs to ${title}; change it with ${tool}`);
 }
 
 const remove: Change = (transaction, before) => {

@@ -19,6 +19,7 @@ import {
 } from './control-reply.js';
 import { filterOf, type Reader, readerOf } from './filter.js';
 import { listed, long } from './listing.js';
+import { ownProfile } from './ownership.js';
 import { instanceUrl, profileEtag, profileUrl, renderProfile } from './render.js';
 import { parseBody, profilePost, profilePut, rename } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
@@ -76,7 +77,7 @@ export class ProfileHandlers {
   step({ method, project, name, headers, body }: BatchedRequest): Step {
     if (name === '' && method === 'POST') return this.#creation(project, body);
     const change = this.#changeOf(name === '' ? '' : method, body);
-    const run: Step['run'] = (transaction) => change(transaction, transaction.profiles.need(project, name));
+    const run: Step['run'] = (transaction) => change(transaction, ownProfile(transaction.profiles.need(project, name)));
     if (headers['if-match'] === undefined) return { run };
     return {
       run,
@@ -122,7 +123,7 @@ export class ProfileHandlers {
   #change(request: ControlRequest, work: Change): Promise<Profile> {
     const project = projectOf(request, this.#registry);
     return this.#registry.transact(async (transaction) => {
-      const before = transaction.profiles.need(project, request.parameters['name'] ?? '');
+      const before = ownProfile(transaction.profiles.need(project, request.parameters['name'] ?? ''));
       await work(transaction, before);
       return before;
     }, request.requestor);

@@ -12,6 +12,8 @@ import { readyOf } from '../control/lifecycle.js';
 import { Operations } from '../control/operations.js';
 import { ProfileHandlers } from '../control/profile-handlers.js';
 import { ProjectHandlers } from '../control/project-handlers.js';
+import { SourceHandlers } from '../control/source-handlers.js';
+import type { FleetSync } from '../fleet/fleet-sync.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
 import type { StoreParts } from './store-parts.js';
@@ -28,6 +30,7 @@ export function buildControl(
   context: DaemonContext,
   stored: StoreParts,
   guests: GuestParts,
+  fleet: () => FleetSync | undefined,
   metricsOf: (control: () => ControlServer, controlEvents: ControlEvents) => Metrics,
 ): ControlParts {
   const { settings, log, handoverRequests } = context;
@@ -40,6 +43,7 @@ export function buildControl(
       context,
       stored,
       guests,
+      fleet,
       operations,
       controlEvents,
       metricsOf(() => control, controlEvents),
@@ -72,6 +76,7 @@ function endpoints(
   { settings, log }: DaemonContext,
   { store, registry, images, identityKeys, identityIssuer }: StoreParts,
   { running }: GuestParts,
+  fleet: () => FleetSync | undefined,
   operations: Operations,
   controlEvents: ControlEvents,
   metrics: Metrics,
@@ -86,8 +91,9 @@ function endpoints(
     new ProjectHandlers(registry, operations),
     new BatchHandlers(registry, operations, { instances, profiles }),
     operations,
-    new HookHandlers(registry, running, limits, log),
+    new HookHandlers(registry, running, limits, log, settings.fleet !== undefined),
     new IdentityHandlers(identityKeys, identityIssuer),
+    new SourceHandlers(fleet),
     backup(store, stateDir),
     metrics,
   );

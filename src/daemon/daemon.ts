@@ -12,6 +12,7 @@ import { version } from '../package-root.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import type { Building, DaemonContext } from './context.js';
 import { buildControl, type ControlParts } from './control-parts.js';
+import { followFleet } from './followed-fleet.js';
 import { FollowedSource, forgetSources } from './followed-source.js';
 import { gateLimits } from './gate-limits.js';
 import { buildGuests, type GuestParts } from './guest-parts.js';
@@ -114,6 +115,8 @@ export class Daemon {
     this.#watchSockets(guests, control);
     if (settings.source !== undefined)
       this.#parts.followedSource = await FollowedSource.follow(settings.source, this.#context, stored, guests);
+    if (settings.fleet !== undefined)
+      this.#parts.fleet = await followFleet(settings.fleet, this.#context, stored, guests);
     const identity = settings.identity === 'auto' ? bestIdentityMethod() : settings.identity;
     log.info({ guest: sockets.path('guest'), control: sockets.path('control'), identity }, 'listening');
   }
@@ -121,9 +124,11 @@ export class Daemon {
   #control(stored: StoreParts, guests: GuestParts): ControlParts {
     const spareDescriptors = new SpareDescriptors();
     this.#parts.spareDescriptors = spareDescriptors;
-    const parts = buildControl(this.#context, stored, guests, (control, controlEvents) => {
+    const fleet = () => this.#parts.fleet;
+    const parts = buildControl(this.#context, stored, guests, fleet, (control, controlEvents) => {
       const source = () => this.#parts.followedSource;
-      return measureWith(spareDescriptors, this.#context, stored, guests, { control, controlEvents, source });
+      const others = { control, controlEvents, source, fleet };
+      return measureWith(spareDescriptors, this.#context, stored, guests, others);
     });
     Object.assign(this.#parts, parts);
     return parts;

@@ -2,6 +2,7 @@ import type { SourceSetting } from '../config/dialects.js';
 import type { Gate } from '../gate/gate.js';
 import { duplicate } from '../gate/unix-socket.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
+import { forgetProfile } from '../instances/profile-table.js';
 import type { Registry } from '../instances/registry.js';
 import type { Log } from '../log.js';
 import type { GuestSocket, SourceSocket } from '../sources/guest-socket.js';
@@ -110,11 +111,15 @@ export class FollowedSource {
 
 /** Instances of a source that is not followed any more would go stale: they are removed. */
 export async function forgetSources({ settings, log }: DaemonContext, registry: Registry): Promise<void> {
-  const followed = settings.source?.name;
-  const left = registry.list().filter(({ source }) => source !== undefined && source !== followed);
-  if (left.length === 0) return;
-  await registry.record((transaction) => {
+  const followed = settings.fleet === undefined ? settings.source?.name : 'etcd';
+  const isLeft = ({ source }: { readonly source?: string }): boolean => source !== undefined && source !== followed;
+  const left = registry.list().filter(isLeft);
+  const profiles = registry.profiles().filter(isLeft);
+  if (left.length + profiles.length === 0) return;
+  await registry.record(async (transaction) => {
     for (const { project, name } of left) transaction.remove(transaction.need(project, name));
+    for (const { project, name } of profiles)
+      await forgetProfile(transaction, transaction.profiles.need(project, name));
   });
   log.warn({ instances: left.length }, 'instances of a source that --source does not name are forgotten');
 }

@@ -10,6 +10,7 @@ interface Others {
   readonly control: Measured['host'];
   readonly controlEvents: Measured['controlEvents'];
   readonly source: Measured['source'];
+  readonly fleet: Measured['fleet'];
 }
 
 /** The metrics of a daemon. Their modules are loaded at the first scrape: most hosts of few instances have none. */
@@ -18,11 +19,13 @@ export function measureWith(
   { settings, logLines, sockets, watchdogSeconds }: DaemonContext,
   { registry, images }: StoreParts,
   guests: GuestParts,
-  { control: host, controlEvents, source }: Others,
+  { control: host, controlEvents, source, fleet }: Others,
 ): Metrics {
   const { stateDir, limits } = settings;
   const stored = { registry, images, stateDir };
-  const measured = { ...guests, ...stored, limits, sockets, watchdogSeconds, logLines, host, controlEvents, source };
+  const followed = { source, fleet };
+  const asked = { logLines, host, controlEvents, ...followed };
+  const measured = { ...guests, ...stored, limits, sockets, watchdogSeconds, ...asked };
   let scrapes: Scrapes | undefined;
   return (perInstance) =>
     spareDescriptors.lend(async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { FleetSync } from '../fleet/fleet-sync.js';
 import type { SpareDescriptors } from '../gate/file-descriptors.js';
 import { takeGuestConnections } from '../handover/connections.js';
 import { closeAll, type HandoverConnection } from '../handover/protocol.js';
@@ -18,6 +19,7 @@ export interface Parts extends StoreParts, GuestParts, ControlParts {
   readonly spareDescriptors: SpareDescriptors;
   readonly sourceImages: SourceImages;
   readonly followedSource: FollowedSource;
+  readonly fleet: FleetSync;
   readonly socketWatch: SocketWatch;
 }
 
@@ -42,6 +44,7 @@ interface Phase {
 export const shutdownPhases: readonly Phase[] = [
   { name: 'watch no socket files', stage: 'stop', run: ({ parts }) => parts.socketWatch?.stop() },
   { name: 'unfollow the source', stage: 'stop', run: ({ parts }) => parts.followedSource?.stop() },
+  { name: 'unfollow the fleet', stage: 'stop', run: ({ parts, forHandover }) => parts.fleet?.stop(forHandover) },
   { name: 'accept no guests', stage: 'stop', run: acceptNoGuests },
   { name: 'answer operators', stage: 'stop', run: answerOperators },
   { name: 'answer changes by guests', stage: 'stop', run: ({ parts }) => parts.dispatcher?.stop() },

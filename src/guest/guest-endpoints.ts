@@ -12,6 +12,7 @@ import {
   type GuestState,
   type Instance,
   type InstanceType,
+  peerOf,
   sortedObject,
 } from '../model/instance.js';
 import { badRequest, errors, errorsOf } from './guest-errors.js';
@@ -61,8 +62,8 @@ const serverInfos = {
   incus: serverInfosWith({}), // shared/api/guest/dev_incus.go
 };
 
-function serverInfo({ instance: { source = 'lxd', type, guestState } }: GuestRequest): Reply {
-  return serverInfos[source][type][guestState];
+function serverInfo({ instance }: GuestRequest): Reply {
+  return serverInfos[peerOf(instance) ?? 'lxd'][instance.type][instance.guestState];
 }
 
 function serverInfosWith(more: object) {

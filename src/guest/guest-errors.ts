@@ -71,6 +71,7 @@ const incusErrors = errorsIn({
 
 const errorsBySource: Readonly<Record<SourceName, Errors>> = {
   lxd: errors,
+  etcd: errors,
   incus: { ...incusErrors, imagesForbidden: incusErrors.forbidden }, // as text
 };
 

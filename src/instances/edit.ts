@@ -4,7 +4,6 @@ import type { Limits } from '../limits/limits.js';
 import { differenceOf, sameDevice } from '../model/changes.js';
 import {
   type Config,
-  type Device,
   type Devices,
   expandedConfig,
   expandedDevices,
@@ -12,12 +11,9 @@ import {
   type InstanceType,
   type Profile,
 } from '../model/instance.js';
+import { cloudInitKey, hwaddrKeyOf, instanceIdKey, isNic, uuidKey, withDerivedKeys } from './derived-keys.js';
 import { checkOther } from './record-table.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
-
-/** Where cloud-init's name of an instance is kept, by which it knows that it has run for it. */
-const instanceIdKey = 'volatile.cloud-init.instance-id';
-const uuidKey = 'volatile.uuid';
 
 /** What an operator says of an instance. */
 export interface Wanted {
@@ -108,6 +104,7 @@ export function withoutEmpty(config: Config): Config {
 
 /** after with the keys that are the daemon's: the instance id, the lasting identity and the addresses of its nics. */
 function settled(before: Instance | undefined, after: Instance, givenId?: string): Instance {
+  if (before?.source === 'etcd') return withDerivedKeys(after, before.config.get(uuidKey) as string);
   const config = new Map([...withoutEmpty(after.config)].filter(([key]) => !isVolatile(key)));
   const own: Instance = { ...after, config };
   const known: Config = before?.config ?? new Map();
@@ -117,13 +114,11 @@ function settled(before: Instance | undefined, after: Instance, givenId?: string
   result.set(uuidKey, known.get(uuidKey) ?? randomUUID());
   for (const [name, device] of expandedDevices(own)) {
     if (!isNic(device) || device.get('hwaddr')) continue;
-    const key = `volatile.${name}.hwaddr`;
+    const key = hwaddrKeyOf(name);
     result.set(key, known.get(key) ?? randomHwaddr());
   }
   return { ...after, config: result };
 }
-
-const cloudInitKey = /^(?:cloud-init|user)\.(?:vendor-data|user-data|network-config)$|^cloud-init\.ssh-keys\./;
 
 /** A new instance id makes cloud-init run again, as it should when its data, the name or a nic changes. */
 function restartsCloudInit(before: Instance, after: Instance): boolean {
@@ -144,10 +139,6 @@ function nicNames(devices: Devices): string {
     .map(([name]) => name)
     .sort()
     .join();
-}
-
-function isNic(device: Device): boolean {
-  return device.get('type') === 'nic';
 }
 
 /** In the range of the Xen project, as LXD's are (lxd/instance/instance_utils.go). */

@@ -49,7 +49,7 @@ export async function editProfile(
   limits: Limits,
 ): Promise<void> {
   const after = { ...before, ...checked(wanted, before, limits), changedAt: transaction.timestamp() };
-  await replace(transaction, before, after);
+  await replaceProfile(transaction, before, after);
 }
 
 /** @throws Fault invalid-value, already-exists or forbidden */
@@ -57,7 +57,7 @@ export async function renameProfile(transaction: Transaction, before: Profile, n
   if (before.name === defaultProfile) throw new Fault('forbidden', `The "${before.name}" profile cannot be renamed`);
   checkProfileName(name);
   checkOther('Profile', before.name, name);
-  await replace(transaction, before, { ...before, name });
+  await replaceProfile(transaction, before, { ...before, name });
 }
 
 /** @throws Fault in-use or forbidden */
@@ -67,6 +67,18 @@ export function removeProfile(transaction: Transaction, profile: Profile): void 
     if (!uses(user, profile)) continue;
     throw new Fault('in-use', `The profile "${profile.name}" is in use, by the instance "${user.name}" at least`);
   }
+  transaction.profiles.remove(profile);
+}
+
+/** A profile that the fleet has no more: it is removed once no instance uses it. The one that every project has is emptied. */
+export async function forgetProfile(transaction: Transaction, profile: Profile): Promise<void> {
+  if (profile.name === defaultProfile) {
+    const { source: _, ...ours } = profile;
+    const empty = { description: '', config: new Map(), devices: new Map(), changedAt: transaction.timestamp() };
+    await replaceProfile(transaction, profile, { ...ours, ...empty });
+    return;
+  }
+  for (const user of transaction.values()) if (uses(user, profile)) return;
   transaction.profiles.remove(profile);
 }
 
@@ -87,7 +99,7 @@ export function profilesNamed(transaction: Transaction, project: string, names: 
  * Instances that run have the new version at once, with the events that it makes; others have it when somebody looks at
  * them, and are changed here only where their own keys change with it.
  */
-async function replace(transaction: Transaction, before: Profile, after: Profile): Promise<void> {
+export async function replaceProfile(transaction: Transaction, before: Profile, after: Profile): Promise<void> {
   const touchesVolatile = changesVolatile(before, after);
   const turn = new Turn();
   const users: Instance[] = [];

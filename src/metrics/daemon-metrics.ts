@@ -6,7 +6,8 @@ import { statusOf } from '../model/instance.js';
 import { version } from '../package-root.js';
 import { type MetricDeclarations, type MetricSample, pause } from './declaration.js';
 import { guestMetrics, requestSamples } from './guest-metrics.js';
-import type { Measured, MeasuredSource } from './measured.js';
+import type { Measured } from './measured.js';
+import { sourceMetrics } from './source-metrics.js';
 
 /** Every metric, read when it is asked for; docs/metrics.md has one line for each, which a test holds. */
 export const metricDeclarations: MetricDeclarations<Measured> = {
@@ -130,34 +131,7 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
     help: 'Interval of the systemd watchdog; 0: off',
     read: (all) => [[all.watchdogSeconds]],
   },
-  devlxd_source_connected: {
-    kind: 'gauge',
-    help: 'Is the daemon that --source names there?',
-    read: ({ source }) => ofSource(source(), ({ sync }) => Number(sync.connected)),
-  },
-  devlxd_source_age_seconds: {
-    kind: 'gauge',
-    help: 'How old what is served of its instances may be; 0 when it is what the source has',
-    read: ({ source }) => ofSource(source(), ({ sync }) => sync.age),
-  },
-  devlxd_source_socket_taken: {
-    kind: 'gauge',
-    help: "Do the source's guests reach this daemon (1), at path, or not (0), and why",
-    labels: ['path', 'reason'],
-    read: ({ source }) => {
-      const socket = source()?.guestSocket;
-      return socket === undefined ? [] : [[Number(socket.reason === ''), { ...socket }]];
-    },
-  },
-  devlxd_source_requests_total: {
-    kind: 'counter',
-    help: 'What the source was asked for: all of its instances, or one',
-    labels: ['scope'],
-    read: ({ source }) => [
-      ...ofSource(source(), ({ sync }) => sync.asked.all, { scope: 'all' }),
-      ...ofSource(source(), ({ sync }) => sync.asked.one, { scope: 'one' }),
-    ],
-  },
+  ...sourceMetrics,
   process_open_fds: { kind: 'gauge', help: 'Open file descriptors', read: () => [[openDescriptors()]] },
   process_max_fds: { kind: 'gauge', help: 'Most file descriptors', read: () => [[descriptorLimit()]] },
   process_resident_memory_bytes: { kind: 'gauge', help: 'Resident memory', read: () => [[process.memoryUsage.rss()]] },
@@ -204,12 +178,4 @@ function* unmergedDocuments({ registry }: Measured): Iterable<MetricSample | typ
     yield pause;
   }
   yield [sum];
-}
-
-function ofSource(
-  source: MeasuredSource | undefined,
-  read: (source: MeasuredSource) => number,
-  labels = {},
-): MetricSample[] {
-  return source === undefined ? [] : [[read(source), labels]];
 }

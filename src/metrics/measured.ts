@@ -1,5 +1,6 @@
 import type { ControlEvents } from '../control/control-events.js';
 import type { ControlServer } from '../control/control-server.js';
+import type { FleetSync } from '../fleet/fleet-sync.js';
 import type { Gate } from '../gate/gate.js';
 import type { GuestDispatcher } from '../guest/dispatcher.js';
 import type { Listeners } from '../guest/events/listeners.js';
@@ -45,4 +46,6 @@ export interface Measured {
   readonly host: () => ControlServer;
   /** undefined: none is followed */
   readonly source: () => MeasuredSource | undefined;
+  /** undefined: this host belongs to none */
+  readonly fleet: () => FleetSync | undefined;
 }

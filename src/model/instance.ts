@@ -26,7 +26,10 @@ export type InstanceType = (typeof instanceTypes)[number];
 export type GuestState = 'Started' | 'Ready';
 
 /** The daemons whose instances can be served. */
-export type SourceName = 'lxd' | 'incus';
+export type PeerName = 'lxd' | 'incus';
+
+/** What can describe instances that are not our own. etcd: the fleet; its guests are served as our own are */
+export type SourceName = PeerName | 'etcd';
 
 /** What several instances have in common. Never changed in place. */
 export interface Profile {
@@ -39,6 +42,8 @@ export interface Profile {
   readonly devices: Devices;
   /** timestamp of its last edit, which is before those of the events that it made; '': there was none */
   readonly changedAt: string;
+  /** whose it is; left out: our own */
+  readonly source?: 'etcd';
 }
 
 /** A name space of instances and profiles. */
@@ -68,15 +73,23 @@ export interface Instance {
   readonly guestState: GuestState;
   /** undefined: stopped */
   readonly run: Run | undefined;
-  /** the daemon that owns it; left out: our own. Config and devices of a sourced instance are already expanded */
+  /** what it belongs to; left out: our own. Config and devices of a peer's instance are already expanded */
   readonly source?: SourceName;
 }
 
 /** The description of an instance that is deleted with its container; one with any other stays. */
 export const temporaryDescription = 'Made for a container by devlxd-hook; deleted with it';
 
-export function isTemporary({ description }: Instance): boolean {
-  return description === temporaryDescription;
+/** The same on a host of a fleet, where the fleet may describe it while it runs. */
+export const standInDescription = 'Made for a container by devlxd-hook, until the fleet describes it; deleted with it';
+
+export function isTemporary({ description, source }: Instance): boolean {
+  return source === undefined && [temporaryDescription, standInDescription].includes(description);
+}
+
+/** The daemon in whose words guests of this instance are answered; undefined: our own, which are LXD's. */
+export function peerOf({ source }: Instance): PeerName | undefined {
+  return source === 'etcd' ? undefined : source;
 }
 
 /** As LXD's API names it: Ready runs, and has said of itself that it has come up. */
@@ -177,7 +190,7 @@ export const cidKey = 'volatile.vsock_id';
 
 /** How far the guest of an instance is that starts: where it runs already, it has told its source. */
 export function firstGuestState(instance: Instance): GuestState {
-  return instance.source !== undefined && flag(instance, readyKey, false) ? 'Ready' : 'Started';
+  return peerOf(instance) !== undefined && flag(instance, readyKey, false) ? 'Ready' : 'Started';
 }
 
 /** The words that LXD takes for true (shared/util.go, IsTrue). */

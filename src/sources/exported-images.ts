@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { SourceSetting } from '../config/dialects.js';
 import type { Conditions } from '../images/download.js';
 import { type Image, isForGuests } from '../model/image.js';
-import { defaultProject, type SourceName } from '../model/instance.js';
+import { defaultProject, type PeerName } from '../model/instance.js';
 import { SourceApi, type SourceLimits } from './source-api.js';
 
 /** What is read of an image (api.Image). */
@@ -10,7 +10,7 @@ type ApiImage = Pick<Image, 'public' | 'cached'>;
 
 /** The images of a source. Guests of its instances have them by the same rules as others have ours. */
 export class SourceImages {
-  readonly name: SourceName;
+  readonly name: PeerName;
   readonly #api: SourceApi;
 
   constructor(source: SourceSetting, limits: SourceLimits) {

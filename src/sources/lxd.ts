@@ -1,6 +1,6 @@
 import type { EventSocket } from '../client/connection.js';
 import { dialects, type SourceSetting } from '../config/dialects.js';
-import { type Config, type Device, readyKey, type SourceName } from '../model/instance.js';
+import { type Config, type Device, type PeerName, readyKey } from '../model/instance.js';
 import {
   type Happened,
   type Listed,
@@ -33,7 +33,7 @@ const withoutChange = /^instance-(?:exec|console|file)(?:$|-)/;
 
 /** LXD or Incus, by its own socket: it says that something happened, and is then asked what there is. */
 export class Lxd implements Source {
-  readonly name: SourceName;
+  readonly name: PeerName;
   readonly asked = { all: 0, one: 0 };
   readonly #api: SourceApi;
   #events: EventSocket | undefined;

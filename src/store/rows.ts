@@ -59,9 +59,19 @@ function runOf(pid: number, startTicks: number | null, bootId: string | null, ci
   return { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '', ...(cid === null ? {} : { cid }) };
 }
 
-function profileOf([id, project, name, description, config, devices, changedAt]: Rows['profiles'][number]): Profile {
+function profileOf([
+  id,
+  project,
+  name,
+  description,
+  config,
+  devices,
+  changedAt,
+  source,
+]: Rows['profiles'][number]): Profile {
   const given = { config: new Map<string, string>(JSON.parse(config)), devices: devicesOf(devices) };
-  return { id, project, name, description, ...given, changedAt };
+  const whose = source === 'etcd' ? { source: 'etcd' as const } : {};
+  return { id, project, name, description, ...given, changedAt, ...whose };
 }
 
 function projectOf([id, name, description, config]: Rows['projects'][number]): Project {

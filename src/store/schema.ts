@@ -89,4 +89,10 @@ export const migrations: readonly string[] = [
    ALTER TABLE instances ADD COLUMN cid INTEGER; -- of a running virtual machine: its context id, vsock(7)`,
   // Timestamp of the last edit of a profile: instances that do not run then miss its events. '': there was none.
   "ALTER TABLE profiles ADD COLUMN changed_at TEXT NOT NULL DEFAULT '';",
+  // Whose the profile is; empty: our own. And what a source is to be recognised by after a restart.
+  `ALTER TABLE profiles ADD COLUMN source TEXT NOT NULL DEFAULT '';
+   CREATE TABLE source_state (
+     name  TEXT PRIMARY KEY,
+     state TEXT NOT NULL -- JSON
+   ) STRICT, WITHOUT ROWID;`,
 ];

@@ -46,7 +46,7 @@ function gapBefore(before: Instance | undefined, { id, run, profiles, createdAt 
   return last === undefined || last < createdAt.slice(0, -1) ? [] : [['putGap', [id, last]]];
 }
 
-const columns = ['project', 'name', 'description', 'guestState', 'run'] as const;
+const columns = ['project', 'name', 'description', 'guestState', 'run', 'source'] as const;
 
 function isSameRow(before: Instance, after: Instance): boolean {
   if (columns.some((column) => before[column] !== after[column])) return false;
@@ -63,8 +63,9 @@ function instanceRow(instance: Instance): Statement[1] {
 
 function profileStatements({ before, after }: ProfileChange): Statement[] {
   if (after === undefined) return before === undefined ? [] : [['deleteProfile', [before.id]]];
-  const { id, project, name, description, config, devices, changedAt } = after;
-  return [['putProfile', [id, project, name, description, configText(config), devicesText(devices), changedAt]]];
+  const { id, project, name, description, config, devices, changedAt, source = '' } = after;
+  const texts = [configText(config), devicesText(devices), changedAt, source];
+  return [['putProfile', [id, project, name, description, ...texts]]];
 }
 
 function projectStatements({ before, after }: ProjectChange): Statement[] {

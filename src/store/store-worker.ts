@@ -13,13 +13,14 @@ const statements = {
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
       description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
-      pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id, cid = excluded.cid`,
+      pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id, cid = excluded.cid,
+      source = excluded.source`,
   deleteInstance: 'DELETE FROM instances WHERE id = ?',
-  putProfile: `INSERT INTO profiles (id, project, name, description, config, devices, changed_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+  putProfile: `INSERT INTO profiles (id, project, name, description, config, devices, changed_at, source)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
       description = excluded.description, config = excluded.config, devices = excluded.devices,
-      changed_at = excluded.changed_at`,
+      changed_at = excluded.changed_at, source = excluded.source`,
   deleteProfile: 'DELETE FROM profiles WHERE id = ?',
   putProject: `INSERT INTO projects (id, name, description, config) VALUES (?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
@@ -44,6 +45,8 @@ const statements = {
   putIdentityKey: `INSERT INTO identity_keys (kid, private_key, created_at, signs_from) VALUES (?, ?, ?, ?)
     ON CONFLICT (kid) DO UPDATE SET signs_from = excluded.signs_from`,
   deleteIdentityKey: 'DELETE FROM identity_keys WHERE kid = ?',
+  putSourceState: `INSERT INTO source_state (name, state) VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET state = excluded.state`,
 } as const;
 
 // By way of the instances, each of which has its last event at the end of an index.
@@ -83,6 +86,7 @@ export interface Rows {
     config: string,
     devices: string,
     changedAt: string,
+    source: string,
   ][];
   readonly projects: [id: number, name: string, description: string, config: string][];
   readonly lastEvent: string | null;
@@ -111,6 +115,7 @@ type AnsweredRequest =
   | { readonly kind: 'load' }
   | { readonly kind: 'images' }
   | { readonly kind: 'identity-keys' }
+  | { readonly kind: 'source-state'; readonly name: string }
   | EventsRequest
   | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
   /** the last part of it: all of them are written, or none */
@@ -121,6 +126,7 @@ export interface Answer {
   readonly rows?: Rows;
   readonly images?: ImageRow[];
   readonly identityKeys?: IdentityKeyRow[];
+  readonly sourceState?: string;
   /** left out: not all that were asked for are kept, or they are too long */
   readonly events?: EventRow[];
   readonly fault?: { code: FaultCode; detail: string };
@@ -156,7 +162,16 @@ function open(file: string): Database {
 
 /** What is read at the start must not be half of what was written. The events are many, and looked at by a backup. */
 function check(opened: Database): void {
-  for (const table of ['instances', 'config', 'devices', 'profiles', 'projects', 'images', 'identity_keys']) {
+  for (const table of [
+    'instances',
+    'config',
+    'devices',
+    'profiles',
+    'projects',
+    'images',
+    'identity_keys',
+    'source_state',
+  ]) {
     const problem = opened.value(`PRAGMA integrity_check(${table})`);
     if (problem !== 'ok') throw new StoreError('store-damaged', String(problem));
   }
@@ -202,6 +217,11 @@ function serve(opened: Database): void {
     'SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images',
   );
   const identityKeys = opened.prepare('SELECT kid, private_key, created_at, signs_from FROM identity_keys');
+  const sourceState = opened.prepare('SELECT state FROM source_state WHERE name = ?');
+  const sourceStateOf = (name: string): Answer => {
+    const [found] = sourceState.get(name) ?? [];
+    return typeof found === 'string' ? { sourceState: found } : {};
+  };
   const parts = new CommitParts<Statement>();
   const close = (): void => {
     try {
@@ -215,6 +235,7 @@ function serve(opened: Database): void {
     if (request.kind === 'load') return { rows: read(opened) };
     if (request.kind === 'images') return { images: images.all() as unknown as ImageRow[] };
     if (request.kind === 'identity-keys') return { identityKeys: identityKeys.all() as unknown as IdentityKeyRow[] };
+    if (request.kind === 'source-state') return sourceStateOf(request.name);
     if (request.kind === 'events') return events(request);
     if (request.kind === 'copy') copy.run(request.file);
     else if (request.kind === 'write') opened.transaction(() => write(JSON.parse(request.statements)));
@@ -242,7 +263,7 @@ function read(opened: Database): Rows {
     keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],
     devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
     profiles: rows(
-      'SELECT id, project, name, description, config, devices, changed_at FROM profiles',
+      'SELECT id, project, name, description, config, devices, changed_at, source FROM profiles',
     ) as Rows['profiles'],
     projects: rows('SELECT id, name, description, config FROM projects') as Rows['projects'],
     lastEvent: opened.value(lastEvent) as string | null,

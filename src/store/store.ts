@@ -137,6 +137,19 @@ export class Store {
     ]);
   }
 
+  /** What was kept of a source; undefined: nothing */
+  async loadSourceState(name: string): Promise<string | undefined> {
+    return (await this.#ask({ kind: 'source-state', name })).sourceState;
+  }
+
+  /**
+   * Durable when it is done, like a commit.
+   * @throws Fault store-full or store-failed
+   */
+  async putSourceState(name: string, state: string): Promise<void> {
+    await this.#write([['putSourceState', [name, state]]]);
+  }
+
   /**
    * Writes everything that is durable into a new file; it must not exist yet.
    * @throws Fault store-full or store-failed

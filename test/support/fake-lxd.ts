@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { dialects } from '../../src/config/dialects.js';
 import { listenUnix } from '../../src/gate/unix-socket.js';
-import type { SourceName } from '../../src/model/instance.js';
+import type { PeerName } from '../../src/model/instance.js';
 import { packageRoot } from '../../src/package-root.js';
 import { FakeImages } from './fake-images.js';
 
@@ -51,7 +51,7 @@ export class FakeLxd {
   /** how long it takes to list all */
   listMilliseconds = 0;
   readonly #listeners = new Set<WebSocket>();
-  readonly #name: SourceName;
+  readonly #name: PeerName;
   readonly #guestDirectory: string;
   /** by name: single requests of these instances are answered so */
   readonly refused = new Map<string, { status: number; error: string }>();
@@ -64,7 +64,7 @@ export class FakeLxd {
   /** what it says its pid is */
   serverPid = process.pid;
 
-  constructor(name: SourceName = 'lxd') {
+  constructor(name: PeerName = 'lxd') {
     this.#name = name;
     this.#guestDirectory = dialects[name].guestDirectory;
   }

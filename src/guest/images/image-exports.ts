@@ -3,7 +3,7 @@ import type { Images } from '../../images/image-library.js';
 import type { LimitHits } from '../../limits/limit-hits.js';
 import type { Limits } from '../../limits/limits.js';
 import { isForGuests } from '../../model/image.js';
-import type { Instance } from '../../model/instance.js';
+import { type Instance, peerOf } from '../../model/instance.js';
 import type { SourceImages } from '../../sources/exported-images.js';
 import type { GuestExchange } from '../exchange.js';
 import { errors } from '../guest-errors.js';
@@ -39,7 +39,7 @@ export class ImageExports {
     reply: ExportReply,
     count: (status: string) => void,
   ): BodyReply | undefined {
-    if (instance.source === undefined) return this.#sendOwn(exchange, slot, instance, reply, count);
+    if (peerOf(instance) === undefined) return this.#sendOwn(exchange, slot, instance, reply, count);
     this.#sendOfSource(exchange, slot, instance, reply, count);
     return undefined;
   }

@@ -1,0 +1,230 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import type { EtcdSetting, EtcdTls } from '../config/fleet-setting.js';
+import { packageRoot } from '../package-root.js';
+import type {
+  Header,
+  KeyValue,
+  Operation,
+  RangeResponse,
+  TxnResult,
+  Unchanged,
+  WatchedRange,
+  WatchResponse,
+} from './etcd-messages.js';
+
+/** The watched revisions are not kept any more: everything must be read again. */
+export class Compacted extends Error {
+  override readonly name = 'Compacted';
+}
+
+/** etcd allows 128 (--max-txn-ops). */
+export const mostOperations = 120;
+
+const pageKeys = 500;
+const mostMessageBytes = 64 * 1024 * 1024;
+/** etcd drops a client that asks more often than every 5 s (--grpc-keepalive-min-time). */
+const keepaliveMilliseconds = 10_000;
+const keepaliveTimeoutMilliseconds = 5000;
+const deadlineMilliseconds = 10_000;
+
+const services = ['KV', 'Watch', 'Lease', 'Maintenance'] as const;
+type Service = (typeof services)[number];
+type Methods = Readonly<Record<string, grpc.MethodDefinition<object, object>>>;
+
+let definitions: Readonly<Record<Service, Methods>> | undefined;
+
+/** Read once, at the first connection: it takes 0.1 s. */
+function methodsOf(service: Service): Methods {
+  definitions ??= loaded();
+  return definitions[service];
+}
+
+function loaded(): Readonly<Record<Service, Methods>> {
+  const options = { includeDirs: [join(packageRoot, 'proto')], keepCase: true, longs: String, enums: String };
+  const definition = loadSync('etcd.proto', { ...options, defaults: true });
+  const entries = services.map((name) => [name, definition[`etcdserverpb.${name}`]]);
+  return Object.fromEntries(entries) as Record<Service, Methods>;
+}
+
+/** What is told of a watch; `end` ends it without a further word, `progress` asks how far it is. */
+export interface Watching {
+  end(): void;
+  progress(): void;
+}
+
+/** One member of etcd. When it fails, another connection is made, to the next member. */
+export class EtcdConnection {
+  readonly endpoint: string;
+  readonly #client: grpc.Client;
+
+  /** @throws Error, when a file of the certificates cannot be read */
+  constructor(endpoint: string, { tls }: EtcdSetting) {
+    this.endpoint = endpoint;
+    this.#client = new grpc.Client(endpoint, credentialsOf(tls), {
+      'grpc.keepalive_time_ms': keepaliveMilliseconds,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMilliseconds,
+      'grpc.max_receive_message_length': mostMessageBytes,
+      'grpc.use_local_subchannel_pool': 1, // a connection that hangs is left, and not shared with the next
+      'grpc.enable_http_proxy': 0,
+    });
+  }
+
+  /** All keys under a prefix as they are at one revision, page by page. revision: undefined: now */
+  async range(prefix: string, take: (kv: KeyValue) => void, revision?: string): Promise<Header> {
+    let key = Buffer.from(prefix);
+    let limit = pageKeys;
+    let first: Header | undefined;
+    for (;;) {
+      const asked = { key, range_end: endOf(prefix), limit, revision: revision ?? first?.revision ?? '0' };
+      let page: RangeResponse;
+      try {
+        page = (await this.#unary('KV', 'Range', asked)) as RangeResponse;
+      } catch (error) {
+        if (!isTooLarge(error) || limit === 1) throw error;
+        limit = Math.ceil(limit / 2); // values are up to 1.5 MB
+        continue;
+      }
+      first ??= page.header;
+      for (const kv of page.kvs) take(kv);
+      const last = page.kvs.at(-1);
+      if (!page.more || last === undefined) return first;
+      key = Buffer.concat([last.key, Buffer.of(0)]);
+    }
+  }
+
+  /** How far the cluster is: what a majority of its members agrees on. */
+  async now(prefix: string): Promise<Header> {
+    return ((await this.#unary('KV', 'Range', { key: Buffer.from(prefix), limit: 1 })) as RangeResponse).header;
+  }
+
+  /** undefined: there is no such key. revision: as it was then; left out: now */
+  async get(key: string, revision = '0'): Promise<KeyValue | undefined> {
+    const { kvs } = (await this.#unary('KV', 'Range', { key: Buffer.from(key), revision })) as RangeResponse;
+    return kvs[0];
+  }
+
+  /** All of it, if all conditions hold; else nothing. */
+  async write(operations: readonly Operation[], conditions: readonly Unchanged[] = []): Promise<TxnResult> {
+    const compare = conditions.map(({ key, revision }) => ({
+      key: Buffer.from(key),
+      ...(revision === '0' ? { target: 'CREATE', create_revision: '0' } : { target: 'MOD', mod_revision: revision }),
+    }));
+    return (await this.#unary('KV', 'Txn', { compare, success: operations.map(requestOf) })) as TxnResult;
+  }
+
+  /** @returns its id */
+  async lease(seconds: number): Promise<string> {
+    return ((await this.#unary('Lease', 'LeaseGrant', { TTL: seconds })) as { ID: string }).ID;
+  }
+
+  async revoke(lease: string): Promise<void> {
+    await this.#unary('Lease', 'LeaseRevoke', { ID: lease });
+  }
+
+  /** @returns seconds left; 0: it is over */
+  keepAlive(lease: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const call = this.#stream('Lease', 'LeaseKeepAlive', { deadline: Date.now() + deadlineMilliseconds });
+      call.on('error', reject);
+      call.on('data', ({ TTL }: { TTL: string }) => {
+        resolve(Number(TTL));
+        call.cancel();
+      });
+      call.write({ ID: lease });
+    });
+  }
+
+  /** of the member: 3.5.16 */
+  async version(): Promise<string> {
+    return ((await this.#unary('Maintenance', 'Status', {})) as { version: string }).version;
+  }
+
+  /**
+   * Watches ranges in one stream, each from a revision on. ended: told once, with why; nothing is told after it
+   */
+  watch(
+    ranges: readonly WatchedRange[],
+    told: (response: WatchResponse) => void,
+    ended: (error: Error) => void,
+  ): Watching {
+    const metadata = new grpc.Metadata();
+    metadata.set('hasleader', 'true'); // a member that has lost the majority ends the stream, instead of saying nothing
+    const call = this.#stream('Watch', 'Watch', {}, metadata);
+    let over = false;
+    const end = (error?: Error): void => {
+      if (over) return;
+      over = true;
+      call.cancel();
+      if (error !== undefined) ended(error);
+    };
+    call.on('data', (response: WatchResponse) => {
+      if (over) return;
+      if (response.compact_revision !== '0') end(new Compacted(`compacted at ${response.compact_revision}`));
+      else if (response.canceled) end(new Error(`the watch is refused: ${response.cancel_reason}`));
+      else told(response);
+    });
+    call.on('error', end);
+    call.on('end', () => end(new Error('etcd has ended the watch')));
+    for (const { id, prefix, from } of ranges) {
+      const range = { key: Buffer.from(prefix), range_end: endOf(prefix), watch_id: id, start_revision: from };
+      call.write({ create_request: { ...range, progress_notify: true, fragment: true } });
+    }
+    return { end: () => end(), progress: () => void (over || call.write({ progress_request: {} })) };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #unary(service: Service, method: string, request: object): Promise<unknown> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(service, method);
+    return new Promise((resolve, reject) => {
+      const deadline = Date.now() + deadlineMilliseconds;
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        { deadline },
+        (error, value) => (error ? reject(error) : resolve(value)),
+      );
+    });
+  }
+
+  #stream(service: Service, method: string, options: grpc.CallOptions, metadata = new grpc.Metadata()) {
+    const { path, requestSerialize, responseDeserialize } = this.#method(service, method);
+    return this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, options);
+  }
+
+  #method(service: Service, method: string): grpc.MethodDefinition<object, object> {
+    return methodsOf(service)[method] as grpc.MethodDefinition<object, object>;
+  }
+}
+
+function credentialsOf(tls: EtcdTls | undefined): grpc.ChannelCredentials {
+  if (tls === undefined) return grpc.credentials.createInsecure();
+  const [ca = null, cert = null, key = null] = [tls.ca, tls.cert, tls.key].map((path) =>
+    path === '' ? null : readFileSync(path),
+  );
+  return grpc.credentials.createSsl(ca, key, cert);
+}
+
+function requestOf(operation: Operation): object {
+  if ('remove' in operation) return { request_delete_range: { key: Buffer.from(operation.remove) } };
+  const { put, value, lease = '0' } = operation;
+  return { request_put: { key: Buffer.from(put), value: Buffer.from(value), lease } };
+}
+
+function isTooLarge(error: unknown): boolean {
+  return (error as Partial<grpc.ServiceError>).code === grpc.status.RESOURCE_EXHAUSTED;
+}
+
+/** The first key after all that begin with a prefix, which ends with a slash. */
+function endOf(prefix: string): Buffer {
+  const end = Buffer.from(prefix);
+  end[end.length - 1] = (end.at(-1) as number) + 1;
+  return end;
+}

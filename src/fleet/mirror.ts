@@ -1,0 +1,101 @@
+import type { Header, KeyValue } from '../etcd/etcd-messages.js';
+import { keyOf } from '../instances/record-table.js';
+import type { Limits } from '../limits/limits.js';
+import {
+  type DesiredInstance,
+  type DesiredProfile,
+  type DesiredProject,
+  instanceIn,
+  profileIn,
+  projectIn,
+  type Read,
+} from './desired.js';
+import type { FleetKeys } from './fleet-keys.js';
+
+/** The two ranges of keys that a host follows. */
+export type RangeName = 'instances' | 'shared';
+
+/** What a key is about. project: '' of projects themselves */
+export interface Subject {
+  readonly kind: 'instance' | 'profile' | 'project';
+  readonly project: string;
+  readonly name: string;
+}
+
+/** A key that was seen at a revision, by which a history is recognised. */
+export interface Mark {
+  readonly key: string;
+  readonly revision: string;
+}
+
+/** What etcd says for this host, as far as it has been read: nobody who is told of a change has to ask again. */
+export class Mirror {
+  readonly cluster: string;
+  readonly instances = new Map<string, Read<DesiredInstance>>();
+  readonly profiles = new Map<string, Read<DesiredProfile>>();
+  readonly projects = new Map<string, Read<DesiredProject>>();
+  /** by range: everything up to it is here */
+  readonly done: Record<RangeName, bigint>;
+  /** of the newest change that is here; it stands still while others' keys change */
+  newest: bigint;
+  mark: Mark | undefined;
+  readonly #prefixes: Readonly<Record<RangeName, string>>;
+  readonly #limits: Limits;
+
+  /** header: of the revision at which everything is read */
+  constructor(keys: FleetKeys, host: string, limits: Limits, { cluster_id: cluster, revision }: Header) {
+    this.#prefixes = { instances: keys.instances(host), shared: keys.shared };
+    this.#limits = limits;
+    this.cluster = cluster;
+    this.newest = BigInt(revision);
+    this.done = { instances: this.newest, shared: this.newest };
+  }
+
+  /** @returns what has changed; undefined: nothing that is known here */
+  take(range: RangeName, { key, value, mod_revision: revision }: KeyValue, gone: boolean): Subject | undefined {
+    if (BigInt(revision) > this.newest) this.newest = BigInt(revision);
+    const text = key.toString();
+    if (!gone && (this.mark === undefined || BigInt(revision) > BigInt(this.mark.revision))) {
+      this.mark = { key: text, revision };
+    }
+    const subject = subjectOf(range, text.slice(this.#prefixes[range].length));
+    if (subject !== undefined) this.#put(subject, gone ? undefined : value);
+    return subject;
+  }
+
+  /** Does the fleet name this instance, whether or not what it says of it is understood? */
+  names(project: string, name: string): boolean {
+    return this.instances.has(keyOf(project, name));
+  }
+
+  #put({ kind, project, name }: Subject, value: Buffer | undefined): void {
+    const key = keyOf(project, name);
+    if (value === undefined) this.#tableOf(kind).delete(key);
+    else if (kind === 'instance') this.instances.set(key, instanceIn(project, name, value, this.#limits));
+    else if (kind === 'profile') this.profiles.set(key, profileIn(project, name, value, this.#limits));
+    else this.projects.set(key, projectIn(name, value));
+  }
+
+  #tableOf(kind: Subject['kind']): Map<string, unknown> {
+    return { instance: this.instances, profile: this.profiles, project: this.projects }[kind];
+  }
+}
+
+/** rest: what follows the prefix of the range */
+function subjectOf(range: RangeName, rest: string): Subject | undefined {
+  const parts = rest.split('/');
+  if (parts.includes('')) return undefined;
+  const [kind, ...names] = range === 'instances' ? ['instance', ...parts] : parts;
+  const [first = '', second = '', ...more] = names;
+  if (more.length > 0) return undefined;
+  if (kind === 'project' && names.length === 1) return { kind, project: '', name: first };
+  if ((kind === 'instance' || kind === 'profile') && names.length === 2) {
+    return { kind, project: first, name: second };
+  }
+  return undefined;
+}
+
+/** As it is called in the log and in the status: instance default/web1 */
+export function labelOf({ kind, project, name }: Subject): string {
+  return `${kind} ${kind === 'project' ? name : keyOf(project, name)}`;
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { type Device, expandedConfig, expandedDevices, type Instance } from '../model/instance.js';
+
+/** Where cloud-init's name of an instance is kept, by which it knows that it has run for it. */
+export const instanceIdKey = 'volatile.cloud-init.instance-id';
+export const uuidKey = 'volatile.uuid';
+/** What cloud-init reads: when one of them changes, it is to run again. */
+export const cloudInitKey = /^(?:cloud-init|user)\.(?:vendor-data|user-data|network-config)$|^cloud-init\.ssh-keys\./;
+
+/** The key of the address of a nic that is given none. */
+export function hwaddrKeyOf(nic: string): string {
+  return `volatile.${nic}.hwaddr`;
+}
+
+export function isNic(device: Device): boolean {
+  return device.get('type') === 'nic';
+}
+
+/**
+ * An instance of a fleet with the keys that are the daemon's own. They follow from what the fleet says of it, so that
+ * each host that gets it finds the same ones, and nothing has to be written back.
+ */
+export function withDerivedKeys(instance: Instance, uuid: string): Instance {
+  const result = new Map([...instance.config].filter(([key]) => !key.startsWith('volatile.')));
+  const bare: Instance = { ...instance, config: new Map(result) };
+  const nics = [...expandedDevices(bare)].filter(([, device]) => isNic(device));
+  const read = [...expandedConfig(bare)].filter(([key]) => cloudInitKey.test(key)).sort();
+  const names = nics.map(([name]) => name).sort();
+  result.set(uuidKey, uuid);
+  result.set(instanceIdKey, uuidFrom(JSON.stringify([uuid, instance.name, read, names])));
+  for (const [name, device] of nics) if (!device.get('hwaddr')) result.set(hwaddrKeyOf(name), hwaddrFrom(uuid, name));
+  return { ...instance, config: result };
+}
+
+/** A UUID that is always the same for a text: version 8 (RFC 9562). */
+export function uuidFrom(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex');
+  const variant = '89ab'.charAt(Number.parseInt(hex.charAt(16), 16) & 3);
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `${variant}${hex.slice(17, 20)}`];
+  return [...parts, hex.slice(20, 32)].join('-');
+}
+
+/**
+ * Locally administered: the 24 bits below 00:16:3e are too few for a fleet in which nobody asks whether an address is
+ * taken (5,000 nics would have one twice in every second fleet).
+ */
+function hwaddrFrom(uuid: string, nic: string): string {
+  const bytes = createHash('sha256')
+    .update(JSON.stringify([uuid, nic]))
+    .digest()
+    .subarray(0, 6);
+  bytes[0] = ((bytes[0] as number) & 0xfc) | 0x02;
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
