@@ -37,6 +37,7 @@ const programs = {
       'identity/caller',
       'identity/instance_table',
       'identity/namespace_cache',
+      'identity/namespace_owner',
       'identity/pid_namespace',
       'identity/procfs',
       'os/send_file',

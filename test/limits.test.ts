@@ -326,6 +326,7 @@ test('every limit is reached by one of these tests', () => {
     'descriptors',
     'drain-seconds',
     'control-event-backlog',
+    'held-connections', // unit/held-connections.test.ts
     'guest-body-instance', // request-bodies.test.ts
     'guest-body-total',
   ];

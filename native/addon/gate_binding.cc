@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "addon/bindings.h"
+#include "addon/gate_events.h"
 #include "addon/gate_measures.h"
 #include "addon/registration.h"
 #include "addon/uws_object.h"
@@ -52,14 +53,12 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
   }
 
-  // new Gate(identity method number, limit numbers, response cache bytes, onInitExit(slots))
+  // new Gate(identity method number, limit numbers, response cache bytes, functions of GateEvents)
   explicit GateWrap(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<GateWrap>(info),
-        context_(info.Env(), "devlxd:gate"),
-        on_init_exit_(Napi::Persistent(info[3].As<Napi::Function>())) {
+      : Napi::ObjectWrap<GateWrap>(info), events_(info[3].As<Napi::Object>()) {
     const auto method = static_cast<IdentityMethod>(info[0].As<Napi::Number>().Int32Value());
     gate_ = std::make_unique<Gate>(loop_of(info.Env()), method, limits_in(info, 1),
-                                   [this](const std::vector<Slot>& slots) { exited(slots); });
+                                   events_.events());
   }
 
  private:
@@ -182,25 +181,28 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     gate_->discharge(info[0].As<Napi::Number>().Uint32Value());
   }
 
-  // [fd, slot, is root, start ticks, fd, slot, ...]
   void close_idle(const Napi::CallbackInfo&) { gate_->close_idle(); }
 
+  // [fd, slot, is root, start ticks, ticket, fd, slot, ...]
   Napi::Value take_for_handover(const Napi::CallbackInfo& info) {
     std::vector<HandoverConnection> kept = gate_->take_for_handover();
-    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 4);
+    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 5);
     uint32_t at = 0;
     for (HandoverConnection& parting : kept) {
       result[at++] = parting.fd.release();
       result[at++] = parting.slot == kNoSlot ? -1 : static_cast<double>(parting.slot);
       result[at++] = parting.root ? 1 : 0;
       result[at++] = static_cast<double>(parting.start_ticks);
+      result[at++] = static_cast<double>(parting.ticket);
     }
     return result;
   }
 
   void admit(const Napi::CallbackInfo& info) {
     const auto start_ticks = info[1].As<Napi::Number>().Int64Value();
-    gate_->admit(OwnFd(fd_in(info, 0)), static_cast<uint64_t>(start_ticks));
+    const auto ticket = info[2].As<Napi::Number>().Int64Value();
+    gate_->admit(OwnFd(fd_in(info, 0)), static_cast<uint64_t>(start_ticks),
+                 static_cast<Ticket>(ticket));
   }
 
   Napi::Value readmit(const Napi::CallbackInfo& info) {
@@ -264,14 +266,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return list;
   }
 
-  void exited(const std::vector<Slot>& slots) {
-    const Napi::Env env = Env();
-    const Napi::HandleScope scope(env);
-    on_init_exit_.MakeCallback(env.Global(), {list_of(env, slots)}, context_);
-  }
-
-  Napi::AsyncContext context_;
-  Napi::FunctionReference on_init_exit_;
+  GateEvents events_;
   std::unique_ptr<Gate> gate_;
 };
 

@@ -7,12 +7,14 @@
 
 namespace devlxd {
 
-void Gate::admit(OwnFd fd, const PeerProof& proof) {
+void Gate::admit(OwnFd fd, const PeerProof& proof, Ticket ticket) {
   counters_.accepted++;
   Caller caller = identify(fd.get(), method_, instances_, proof, namespace_cache_);
-  if (caller.kind == CallerKind::kUnregistered && pending_.has_room()) {
-    if (connections() < room()) return pending_.add(std::move(fd), std::move(caller));
+  if (caller.kind == CallerKind::kUnregistered && connections() < room() &&
+      pending_.add(fd, caller, ticket)) {
+    return;
   }
+  pending_.not_held(ticket);
   if (!has_room_for(caller)) return;
   if (caller.kind == CallerKind::kUnregistered && limits_.numbers[Limit::kHoldSeconds] != 0) {
     count_hit(Limit::kPendingCallers);

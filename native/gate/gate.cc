@@ -20,11 +20,11 @@ uint32_t hold_milliseconds(const GateLimits& limits) {
 
 }  // namespace
 
-Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit)
+Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events events)
     : loop_(loop),
       method_(method),
       limits_(limits),
-      on_init_exit_(std::move(on_init_exit)),
+      events_(std::move(events)),
       namespace_cache_(method),
       bridge_({.closed = [this](Connection& connection) { closed(connection); },
                .data =
@@ -36,7 +36,9 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit
       reader_(loop, bridge_, *this),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
       pending_(loop, limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits),
-               [this](PendingCaller waiting) { time_out(std::move(waiting)); }),
+               {.timed_out = [this](PendingCaller waiting) { time_out(std::move(waiting)); },
+                .held = events_.held,
+                .let_go = events_.let_go}),
       response_cache_(limits.response_cache_bytes),
       request_counts_(loop),
       rate_limiter_(limits.numbers[Limit::kRequestsPerSecond],
@@ -202,7 +204,7 @@ void Gate::reap_inits() {
     instances_.charge(slot);  // so that the slot is not reused before JavaScript has heard of it
     remove(slot);             // closes the pidfd, which leaves the epoll with it
   }
-  on_init_exit_(exited);
+  events_.init_exited(exited);
   for (const Slot slot : exited) instances_.discharge(slot);
 }
 

@@ -53,15 +53,21 @@ struct HandoverConnection {
   Slot slot;  // kNoSlot: of no instance; the next process identifies its caller again
   bool root;
   uint64_t start_ticks;  // of the process that connected; 0 where its pidfd tells
+  Ticket ticket = kNoTicket;  // of a pending caller
 };
 
 // From accept(2) to uWebSockets: takes guests' connections in, identifies their callers, and keeps
 // count until they close.
 class Gate : private RequestPolicy {
  public:
-  using OnInitExit = std::function<void(const std::vector<Slot>&)>;
+  struct Events {
+    std::function<void(const std::vector<Slot>&)> init_exited;
+    // Of pending callers: PendingCallers::Events'.
+    std::function<void(const std::vector<const PendingCaller*>&)> held;
+    std::function<void(const std::vector<Ticket>&)> let_go;
+  };
 
-  Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, OnInitExit on_init_exit);
+  Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events events);
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
@@ -85,9 +91,11 @@ class Gate : private RequestPolicy {
   // Closes the instance's connections, then forgets its namespace.
   void remove(Slot slot);
 
-  // Takes in a connection that another process has accepted, or closes it. start_ticks:
+  // Takes in a connection that another process has accepted, or closes it. start_ticks, ticket:
   // HandoverConnection's
-  void admit(OwnFd fd, uint64_t start_ticks) { admit(std::move(fd), {clock_, start_ticks}); }
+  void admit(OwnFd fd, uint64_t start_ticks, Ticket ticket) {
+    admit(std::move(fd), {clock_, start_ticks}, ticket);
+  }
 
   // The same with a caller made up: the self-test's.
   Connection* admit_as(OwnFd fd, Caller caller);
@@ -152,7 +160,7 @@ class Gate : private RequestPolicy {
     Listener listener;
   };
 
-  void admit(OwnFd fd, const PeerProof& proof);
+  void admit(OwnFd fd, const PeerProof& proof, Ticket ticket = kNoTicket);
   bool must_wait(const Connection& connection) override;
   void throttle(Connection& connection) override;
   void begun(Connection& connection) override { request_counts_.begun(connection); }
@@ -185,7 +193,7 @@ class Gate : private RequestPolicy {
   uv_loop_t* loop_;
   IdentityMethod method_;
   GateLimits limits_;
-  OnInitExit on_init_exit_;
+  Events events_;
   AcceptClock clock_;  // for connections that another process has accepted
   NamespaceCache namespace_cache_;
   InstanceTable instances_;

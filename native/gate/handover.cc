@@ -30,9 +30,10 @@ std::vector<HandoverConnection> Gate::take_for_handover() {
 
 std::vector<HandoverConnection> Gate::drain(bool keep) {
   std::vector<HandoverConnection> connections;
-  for (PendingCaller& waiting : pending_.take_all()) {
+  for (PendingCaller& waiting : keep ? pending_.hand_over() : pending_.take_all()) {
     if (keep) {
-      connections.push_back({std::move(waiting.fd), kNoSlot, false, waiting.caller.start_ticks});
+      const uint64_t start_ticks = waiting.caller.start_ticks;
+      connections.push_back({std::move(waiting.fd), kNoSlot, false, start_ticks, waiting.ticket});
     } else {
       time_out(std::move(waiting));
     }

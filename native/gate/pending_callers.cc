@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace devlxd {
@@ -16,18 +17,56 @@ constexpr uint64_t kNanosecondsPerMillisecond = 1'000'000;
 
 }  // namespace
 
-PendingCallers::PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout,
-                               OnTimeout on_timeout)
+PendingCallers::PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout, Events events)
     : loop_(loop),
       most_(most),
       timeout_(timeout),
-      on_timeout_(std::move(on_timeout)),
+      events_(std::move(events)),
       tick_(loop, this) {}
 
-void PendingCallers::add(OwnFd fd, Caller caller) {
-  waiting_.push_back({std::move(fd), std::move(caller), uv_now(loop_)});
+bool PendingCallers::add(OwnFd& fd, Caller& caller, Ticket ticket) {
+  if (timeout_ == 0 || most_ == 0) return false;
+  const bool full = waiting_.size() >= most_;
+  const auto place = full ? place_of_another(caller.chain->owner) : std::nullopt;
+  if (full && !place) return false;
+  by_owner_[caller.chain->owner]++;
+  last_ticket_ = ticket == kNoTicket ? last_ticket_ + 1 : std::max(last_ticket_, ticket);
+  waiting_.push_back({.fd = std::move(fd),
+                      .caller = std::move(caller),
+                      .ticket = ticket == kNoTicket ? last_ticket_ : ticket,
+                      .since = uv_now(loop_),
+                      .told = ticket != kNoTicket});
   tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); },
               kTickMilliseconds);
+  if (place) time_out(*place);  // last: JavaScript may run
+  return true;
+}
+
+void PendingCallers::time_out(Place place) {
+  std::vector<PendingCaller> taken;
+  taken.push_back(take(place));
+  tell_let_go(taken);
+  events_.timed_out(std::move(taken.front()));
+}
+
+// Only of an owner that has more even afterwards: two of them do not drive each other out.
+std::optional<PendingCallers::Place> PendingCallers::place_of_another(uint64_t owner) {
+  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
+  const auto most = std::max_element(by_owner_.begin(), by_owner_.end(), fewer);
+  const auto own = by_owner_.find(owner);
+  const uint32_t held = own == by_owner_.end() ? 0 : own->second;
+  if (most == by_owner_.end() || most->second < held + 2) return std::nullopt;
+  const auto is_of_most = [most](const PendingCaller& waiting) {
+    return waiting.caller.chain->owner == most->first;
+  };
+  const auto newest = std::find_if(waiting_.rbegin(), waiting_.rend(), is_of_most);
+  return std::prev(newest.base());
+}
+
+void PendingCallers::not_held(Ticket ticket) {
+  if (ticket == kNoTicket) return;
+  last_ticket_ = std::max(last_ticket_, ticket);
+  events_.let_go({ticket});
 }
 
 std::vector<PendingCaller> PendingCallers::take_known(const InstanceTable& instances) {
@@ -36,13 +75,20 @@ std::vector<PendingCaller> PendingCallers::take_known(const InstanceTable& insta
     const Place place = at++;
     const Slot slot = owner_of(*place->caller.chain, instances);
     if (slot == kNoSlot) continue;
-    assign_instance(place->caller, slot, instances);
     known.push_back(take(place));
+    assign_instance(known.back().caller, slot, instances);
   }
+  tell_let_go(known);
   return known;
 }
 
 std::vector<PendingCaller> PendingCallers::take_all() {
+  std::vector<PendingCaller> all = hand_over();
+  tell_let_go(all);
+  return all;
+}
+
+std::vector<PendingCaller> PendingCallers::hand_over() {
   std::vector<PendingCaller> all;
   while (!waiting_.empty()) all.push_back(take(waiting_.begin()));
   return all;
@@ -55,17 +101,21 @@ void PendingCallers::poll() {
     polled.push_back({waiting.fd.get(), static_cast<short>(waiting.asked ? 0 : POLLIN), 0});
   }
   ::poll(polled.data(), polled.size(), 0);
-  std::vector<PendingCaller> timed_out;
+  std::vector<PendingCaller> ended;
   size_t n = 0;
   for (Place at = waiting_.begin(); at != waiting_.end();) {
     const Place place = at++;
     const short events = polled[n++].revents;
     if (keeps_waiting(*place, events)) continue;
-    PendingCaller taken = take(place);
-    if (taken.asked && (events & POLLHUP) == 0) timed_out.push_back(std::move(taken));
+    ended.push_back(take(place));
+    if ((events & POLLHUP) != 0) ended.back().asked = false;
   }
   if (waiting_.empty()) tick_.stop();
-  for (PendingCaller& waiting : timed_out) on_timeout_(std::move(waiting));
+  tell_held();
+  tell_let_go(ended);
+  for (PendingCaller& waiting : ended) {
+    if (waiting.asked) events_.timed_out(std::move(waiting));
+  }
 }
 
 bool PendingCallers::keeps_waiting(PendingCaller& waiting, short events) {
@@ -87,7 +137,25 @@ PendingCaller PendingCallers::take(Place place) {
     asking_--;
     held_.add((uv_now(loop_) - taken.since) * kNanosecondsPerMillisecond);
   }
+  const auto counted = by_owner_.find(taken.caller.chain->owner);
+  if (--counted->second == 0) by_owner_.erase(counted);
   return taken;
+}
+
+void PendingCallers::tell_held() {
+  std::vector<const PendingCaller*> held;
+  for (PendingCaller& waiting : waiting_) {
+    if (!std::exchange(waiting.told, true)) held.push_back(&waiting);
+  }
+  if (!held.empty()) events_.held(held);
+}
+
+void PendingCallers::tell_let_go(const std::vector<PendingCaller>& callers) {
+  std::vector<Ticket> tickets;
+  for (const PendingCaller& caller : callers) {
+    if (caller.told) tickets.push_back(caller.ticket);
+  }
+  if (!tickets.empty()) events_.let_go(tickets);
 }
 
 }  // namespace devlxd

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "identity/namespace_owner.h"
 #include "identity/procfs.h"
 #include "os/peer_credentials.h"
 
@@ -95,8 +96,9 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
     assign_instance(caller, slot, instances);
   } else {
     caller.kind = CallerKind::kUnregistered;
-    caller.chain =
-        std::make_unique<NamespaceChain>(NamespaceChain{std::move(space.fd), std::move(ids)});
+    const uint64_t owner = namespace_owner(space.fd.get(), ids.back(), caller.uid);
+    caller.chain = std::make_unique<NamespaceChain>(
+        NamespaceChain{std::move(space.fd), std::move(ids), owner});
   }
   return caller;
 }

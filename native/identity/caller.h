@@ -25,6 +25,7 @@ enum class CallerKind {
 struct NamespaceChain {
   OwnFd innermost;
   std::vector<uint64_t> ids;
+  uint64_t owner = 0;  // namespace_owner()
 };
 
 // The caller of a connection.

@@ -18,7 +18,9 @@ namespace devlxd {
 constexpr int kSoPeerPidfd = 77;          // Linux 6.5, include/uapi/asm-generic/socket.h
 constexpr long kPidfsMagic = 0x50494446;  // Linux 6.9, include/uapi/linux/magic.h
 constexpr unsigned long kPidfdGetPidNamespace = 0xff05;  // Linux 6.11, include/uapi/linux/pidfd.h
+constexpr unsigned long kNsGetUserNamespace = 0xb701;    // Linux 4.9, include/uapi/linux/nsfs.h
 constexpr unsigned long kNsGetParent = 0xb702;           // Linux 4.9, include/uapi/linux/nsfs.h
+constexpr unsigned long kNsGetOwnerUid = 0xb704;         // Linux 4.11, include/uapi/linux/nsfs.h
 constexpr unsigned long kNsGetId = 0x8008b70d;           // Linux 6.18, include/uapi/linux/nsfs.h
 
 // What went wrong: the system call and its errno. code 0 means that nothing did.

@@ -1,5 +1,6 @@
 import type { Settings } from '../config/options.js';
 import type { HandoverRequests } from '../handover/give.js';
+import type { ConnectionStore } from '../handover/held-connections.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { Log, LogLines } from '../log.js';
 
@@ -11,6 +12,8 @@ export interface DaemonContext {
   readonly logLines: LogLines;
   /** stay open when the daemon ends */
   readonly sockets: ListeningSockets;
+  /** of the service manager; undefined: there is none */
+  readonly connectionStore: ConnectionStore | undefined;
   /** 0: no service manager watches this process */
   readonly watchdogSeconds: number;
   readonly handoverRequests: HandoverRequests;

@@ -20,23 +20,19 @@ import { measureWith } from './measure.js';
 import { type Parts, shutdownPhases } from './shutdown-phases.js';
 import { SocketWatch } from './socket-watch.js';
 import { buildStore, type StoreParts } from './store-parts.js';
+import type { ServiceManager } from './systemd.js';
 
 /** The whole daemon: builds its parts, and ends them in the order of `shutdownPhases`. */
 export class Daemon {
   readonly #context: DaemonContext;
   readonly #parts: Building<Parts> = {};
 
-  /** logLines: what log writes; sockets: stay open when the daemon ends; managed: a service manager starts and stops this process */
-  constructor(
-    settings: Settings,
-    log: Log,
-    logLines: LogLines,
-    sockets: ListeningSockets,
-    managed = false,
-    watchdogSeconds = 0,
-  ) {
-    const handoverRequests = new HandoverRequests(managed);
-    this.#context = { settings, log, logLines, sockets, watchdogSeconds, handoverRequests };
+  /** logLines: what log writes; sockets: stay open when the daemon ends; manager: starts and stops this process, if present */
+  constructor(settings: Settings, log: Log, logLines: LogLines, sockets: ListeningSockets, manager?: ServiceManager) {
+    const connectionStore = manager?.present ? manager : undefined;
+    const handoverRequests = new HandoverRequests(connectionStore !== undefined);
+    const watchdogSeconds = manager?.watchdogSeconds ?? 0;
+    this.#context = { settings, log, logLines, sockets, connectionStore, watchdogSeconds, handoverRequests };
   }
 
   /** New processes that ask to take over. */
@@ -107,6 +103,7 @@ export class Daemon {
     const guests = await buildGuests(this.#context, stored, await this.#sourceImages(), this.#parts);
     await guests.running.reattach();
     const connections = sockets.takeConnections();
+    guests.heldConnections.received(connections);
     admitGuests(guests.gate, guests.running, connections);
     const { control } = this.#control(stored, guests);
     control.run(sockets.listening('control'));

@@ -2,6 +2,7 @@ import { Gate } from '../gate/gate.js';
 import { GuestDispatcher } from '../guest/dispatcher.js';
 import { Listeners } from '../guest/events/listeners.js';
 import { UwsServer } from '../guest/uws-server.js';
+import { HeldConnections } from '../handover/held-connections.js';
 import { RunningInstances } from '../instances/running-instances.js';
 import { LimitHits } from '../limits/limit-hits.js';
 import { EventLoopDelay } from '../metrics/event-loop-delay.js';
@@ -22,12 +23,13 @@ export interface GuestParts {
   readonly limitHits: LimitHits;
   readonly gateLimitHits: GateLimitHits;
   readonly limitLog: LimitLog;
+  readonly heldConnections: HeldConnections;
   readonly eventLoopDelay: EventLoopDelay;
 }
 
 /** Builds what answers guests; nothing is accepted yet. */
 export async function buildGuests(
-  { settings, log }: DaemonContext,
+  { settings, log, connectionStore }: DaemonContext,
   { registry, images, identityIssuer }: StoreParts,
   sourceImages: SourceImages | undefined,
   built: Building<GuestParts>,
@@ -35,10 +37,13 @@ export async function buildGuests(
   const { limits } = settings;
   const gate = new Gate(settings.identity, gateLimits(settings, log), {
     onInitExit: (slots) => running.initsExited(slots),
+    onHeld: (callers) => heldConnections.hold(callers),
+    onLetGo: (tickets) => heldConnections.letGo(tickets),
   });
   const running = new RunningInstances(gate, registry, log);
   const listeners = new Listeners();
   const limitHits = new LimitHits();
+  const heldConnections = new HeldConnections(connectionStore, limitHits);
   const dispatcher = new GuestDispatcher(
     registry,
     running,
@@ -61,7 +66,7 @@ export async function buildGuests(
   );
   const eventLoopDelay = new EventLoopDelay();
   const counted = { limitHits, gateLimitHits, limitLog, eventLoopDelay };
-  const parts = { gate, running, listeners, dispatcher, ...counted };
+  const parts = { gate, running, listeners, dispatcher, heldConnections, ...counted };
   Object.assign(built, parts);
   limitLog.run();
   eventLoopDelay.run();

@@ -49,7 +49,7 @@ export class Service {
     const sockets = new ListeningSockets(this.#settings, handover, this.#manager);
     let daemon = await this.#started(sockets, oldProcess !== undefined);
     oldProcess?.ready();
-    this.#manager.ready(handover.connections);
+    this.#manager.ready();
     // The old process may have been asked to reload when it could not any more.
     if (oldProcess !== undefined && this.#settings.optionsFile !== '') this.#reloadAsked = true;
     for (;;) {
@@ -74,7 +74,7 @@ export class Service {
     this.#reloadAsked = daemon === undefined;
     void daemon?.lendDescriptors(() => {
       this.#manager.reloading();
-      this.#manager.ready([], this.#readAgain(daemon));
+      this.#manager.ready(this.#readAgain(daemon));
     });
   }
 
@@ -115,14 +115,7 @@ export class Service {
   /** othersGoOn: another process needs the files of the sockets, should this daemon not start */
   async #started(sockets: ListeningSockets, othersGoOn: boolean): Promise<Daemon> {
     const manager = this.#manager;
-    const daemon = new Daemon(
-      this.#settings,
-      this.#log,
-      this.#logLines,
-      sockets,
-      manager.present,
-      manager.watchdogSeconds,
-    );
+    const daemon = new Daemon(this.#settings, this.#log, this.#logLines, sockets, manager);
     await daemon.run().catch((error: unknown) => {
       sockets.close(othersGoOn);
       throw error;

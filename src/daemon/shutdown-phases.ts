@@ -74,9 +74,11 @@ async function answerOperators({ parts, forHandover, connections }: Shutdown): P
   else closeAll(idle);
 }
 
-function takeIdleConnections({ parts: { gate, running }, forHandover, connections }: Shutdown): void {
-  if (forHandover && gate !== undefined && running !== undefined)
-    connections.push(...takeGuestConnections(gate, running));
+function takeIdleConnections({ parts, forHandover, connections }: Shutdown): void {
+  const { gate, running, heldConnections } = parts;
+  if (forHandover && gate !== undefined && running !== undefined && heldConnections !== undefined)
+    connections.push(...takeGuestConnections(gate, running, heldConnections));
+  heldConnections?.stop();
 }
 
 async function waitForSlowReaders({ parts: { uwsServer, dispatcher }, limits }: Shutdown): Promise<void> {

@@ -1,7 +1,13 @@
 import { closeSync } from 'node:fs';
 import { Fault } from '../errors.js';
-import { duplicate, listens, notifyManager } from '../gate/unix-socket.js';
-import { byConnectionName, connectionName, connectionsNamed, isConnectionName } from '../handover/connection-names.js';
+import { duplicate, listens, notifyManager, tryNotifyManager } from '../gate/unix-socket.js';
+import {
+  byConnectionName,
+  connectionsNamed,
+  isConnectionName,
+  withinEnvironment,
+} from '../handover/connection-names.js';
+import type { ConnectionStore } from '../handover/held-connections.js';
 import { type Handover, type HandoverConnection, type SocketName, socketNames } from '../handover/protocol.js';
 import type { Log } from '../log.js';
 
@@ -12,6 +18,9 @@ const firstDescriptor = 3;
 
 /** Descriptors in one message to the service manager (sd_pid_notify_with_fds(3)). */
 const mostStored = 253;
+
+/** Of the names of idle connections; those of held ones, and of sockets, take at most 30 KiB. */
+const mostNameBytes = 96 * 1024;
 
 /**
  * The sockets and connections that the service manager has passed to this process; the caller owns their descriptors.
@@ -60,7 +69,7 @@ function nameOf(name: string, fd: number, others: ReadonlyMap<SocketName, number
 }
 
 /** Notifies the service manager (sd_notify(3)), if there is one. */
-export class ServiceManager {
+export class ServiceManager implements ConnectionStore {
   readonly #path: string | undefined;
   readonly #watchdogMilliseconds: number;
   readonly #log: Log;
@@ -92,10 +101,9 @@ export class ServiceManager {
 
   /**
    * Guests and operators are answered.
-   * received: the connections that the service manager need not store any longer; status: one line for `systemctl status`
+   * status: one line for `systemctl status`
    */
-  ready(received: readonly HandoverConnection[] = [], status = 'Answering'): void {
-    for (const name of new Set(received.map(connectionName))) this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+  ready(status = 'Answering'): void {
     this.#tell(`READY=1\nSTATUS=${status}`);
     if (this.#watchdogMilliseconds === 0 || !this.present) return;
     // By the event loop itself: when that stands still, so does this. Twice in each period, as sd_watchdog_enabled(3) says.
@@ -113,12 +121,28 @@ export class ServiceManager {
   }
 
   dropSocket(name: SocketName): void {
-    this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+    this.#tell(dropping(name));
   }
 
-  /** Stores connections for the next process. */
+  /** Stores connections for the next process; of held callers only what does not lie there already. */
   storeConnections(connections: readonly HandoverConnection[]): void {
-    for (const [name, fds] of byConnectionName(connections, mostStored)) this.#tell(`FDSTORE=1\nFDNAME=${name}`, fds);
+    const others = connections.filter(({ ticket }) => ticket === undefined);
+    const groups = withinEnvironment(byConnectionName(others, mostStored), mostNameBytes);
+    for (const [name, fds] of groups) this.#tell(storing(name), fds);
+    const left = groups.reduce((count, [, fds]) => count - fds.length, others.length);
+    if (left > 0) this.#log.warn({ connections: left }, 'too many idle connections to keep: these are closed');
+  }
+
+  dropConnection(name: string): void {
+    this.#tell(dropping(name));
+  }
+
+  tryStoreConnection(name: string, fd: number): boolean {
+    return this.#path !== undefined && tryNotifyManager(this.#path, storing(name), [fd]);
+  }
+
+  tryDropConnection(name: string): boolean {
+    return this.#path !== undefined && tryNotifyManager(this.#path, dropping(name));
   }
 
   #tell(text: string, descriptors: readonly number[] = []): void {
@@ -129,4 +153,12 @@ export class ServiceManager {
       this.#log.warn({ err: error }, 'service manager not told');
     }
   }
+}
+
+function storing(name: string): string {
+  return `FDSTORE=1\nFDNAME=${name}`;
+}
+
+function dropping(name: string): string {
+  return `FDSTOREREMOVE=1\nFDNAME=${name}`;
 }

@@ -52,7 +52,7 @@ export interface NativeGate {
   release(slot: number): void;
   closeIdle(): void;
   takeForHandover(): number[];
-  admit(fd: number, startTicks: number): void;
+  admit(fd: number, startTicks: number, ticket: number): void;
   readmit(fd: number, slot: number, root: boolean): boolean;
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
@@ -60,6 +60,12 @@ export interface NativeGate {
   hitsOf(slot: number): number[];
   measures(): GateMeasures;
   takeSlotsWithHits(): number[];
+}
+
+export interface NativeGateEvents {
+  onInitExit(slots: number[]): void;
+  onHeld(flat: number[]): void;
+  onLetGo(tickets: number[]): void;
 }
 
 export interface NativeSent extends Failure {
@@ -98,7 +104,7 @@ interface Addon {
     method: number,
     numbers: Uint32Array,
     responseCacheBytes: number,
-    onInitExit: (slots: number[]) => void,
+    events: NativeGateEvents,
   ) => NativeGate;
   readonly ControlListener: new (
     onConnection: (fd: number, pid: number, uid: number, gid: number) => void,

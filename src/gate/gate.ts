@@ -9,9 +9,11 @@ import {
   type NativeGate,
 } from './addon.js';
 import { check } from './failure.js';
+import { type GateConnection, gateConnections, type HeldCaller, heldCallers } from './gate-connections.js';
 import { type Registration, registrationOf } from './registration.js';
 
 export type { Credentials, Durations, GateCounters, GateMeasures, InstanceCounters } from './addon.js';
+export type { HeldCaller } from './gate-connections.js';
 export type { Registration } from './registration.js';
 
 /**
@@ -52,16 +54,6 @@ export function bestIdentityMethod(): string {
   return identityMethods[addon.bestIdentityMethod()] as string;
 }
 
-/** A connection that is given away; its receiver closes the descriptor. */
-export interface GateConnection {
-  readonly fd: number;
-  /** of the instance that it belongs to; -1: the caller is identified again */
-  readonly slot: number;
-  readonly root: boolean;
-  /** for that: the start of the process that connected, where it is told by its pid; else 0 */
-  readonly startTicks: number;
-}
-
 /** The limits that the gate enforces, by the names of their options; `descriptors`, `sent-ahead` and `request-head` have none. */
 export const gateLimitNames = addon.limitNames;
 
@@ -76,6 +68,10 @@ export interface GateLimits {
 export interface GateEvents {
   /** The inits of these slots have exited; their connections are closed already. */
   onInitExit(slots: readonly number[]): void;
+  /** These callers are held for longer than a moment. */
+  onHeld(callers: readonly HeldCaller[]): void;
+  /** These are not held any more: called before anything is read from their connections, or they are closed. */
+  onLetGo(tickets: readonly number[]): void;
 }
 
 /**
@@ -94,7 +90,11 @@ export class Gate {
         `This kernel cannot identify callers by ${identityMethod}; it has ${bestIdentityMethod()}.`,
       );
     }
-    this.#native = new addon.Gate(method, numbers, responseCacheBytes, events.onInitExit);
+    this.#native = new addon.Gate(method, numbers, responseCacheBytes, {
+      onInitExit: (slots) => events.onInitExit(slots),
+      onHeld: (flat) => events.onHeld(heldCallers(flat)),
+      onLetGo: (tickets) => events.onLetGo(tickets),
+    });
   }
 
   /** Takes effect at once. Connections above a lowered limit are kept. */
@@ -223,16 +223,15 @@ export class Gate {
 
   /** The same, but gives away the connections that the next process can serve. */
   takeForHandover(): GateConnection[] {
-    const flat = this.#native.takeForHandover();
-    return Array.from({ length: flat.length / 4 }, (_, i) => {
-      const [fd, slot, root, startTicks] = flat.slice(i * 4, i * 4 + 4) as [number, number, number, number];
-      return { fd, slot, root: root === 1, startTicks };
-    });
+    return gateConnections(this.#native.takeForHandover());
   }
 
-  /** Takes in a connection that another process has accepted, as if it had come just now. startTicks: `GateConnection`'s */
-  admit(fd: number, startTicks: number): void {
-    this.#native.admit(fd, startTicks);
+  /**
+   * Takes in a connection that another process has accepted, as if it had come just now. startTicks, ticket:
+   * `GateConnection`'s; `onLetGo` is called when a caller with a ticket is not held here.
+   */
+  admit(fd: number, startTicks: number, ticket: number): void {
+    this.#native.admit(fd, startTicks, ticket);
   }
 
   /** The same for one that is known to be of the instance in this slot. */

@@ -24,7 +24,7 @@ const texts = [
  * @throws Fault bridge-broken, with the step that failed
  */
 export async function testBridge(): Promise<void> {
-  const nothing = { onInitExit: () => undefined };
+  const nothing = { onInitExit: () => undefined, onHeld: () => undefined, onLetGo: () => undefined };
   const gate = new Gate('auto', noLimits, nothing);
   let seen: number | undefined;
   const app = await createApp(gate, (building) =>

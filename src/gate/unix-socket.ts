@@ -93,3 +93,8 @@ export function notifyManager(
 ): void {
   check(addon.notifyManager(path, text, descriptors, waitMilliseconds), 'telling the service manager');
 }
+
+/** The same without waiting. False: it was not told, since it is behind or has gone. */
+export function tryNotifyManager(path: string, text: string, descriptors: readonly number[] = []): boolean {
+  return addon.notifyManager(path, text, descriptors, 0).errno === 0;
+}

@@ -4,17 +4,19 @@ import type { HandoverConnection } from './protocol.js';
 
 const guestPrefix = 'connection';
 const controlName = 'control-connection';
+const heldPrefix = 'held';
 
 /** A name that says which caller a connection is of: it lies beside the descriptor, also in a service manager. */
-export function connectionName({ socket, caller, startTicks = 0 }: Omit<HandoverConnection, 'fd'>): string {
+export function connectionName({ socket, caller, startTicks = 0, ticket }: Omit<HandoverConnection, 'fd'>): string {
   if (socket === 'control') return controlName;
+  if (ticket !== undefined) return [heldPrefix, ticket, startTicks].join('.');
   if (caller === undefined) return startTicks === 0 ? guestPrefix : `${guestPrefix}.${startTicks}`;
   return [guestPrefix, caller.instanceId, caller.startTicks, Number(caller.root)].join('.');
 }
 
 /** Is it the name of a connection? Another version may have names that this one does not understand. */
 export function isConnectionName(name: string): boolean {
-  return name === controlName || name === guestPrefix || name.startsWith(`${guestPrefix}.`);
+  return name === controlName || name === guestPrefix || /^(?:connection|held)\./.test(name);
 }
 
 /** The connections that came under a name; a descriptor that is no connection, or not understood, is closed. */
@@ -30,6 +32,9 @@ export function connectionsNamed(name: string, descriptors: readonly number[]): 
 export function connectionNamed(name: string, fd: number): HandoverConnection | undefined {
   if (name === controlName) return { fd, socket: 'control', caller: undefined };
   if (name === guestPrefix) return { fd, socket: 'guest', caller: undefined };
+  const [, ticket, start] = /^held\.([1-9]\d*)\.(\d+)$/.exec(name) ?? [];
+  if (ticket !== undefined)
+    return { fd, socket: 'guest', caller: undefined, startTicks: Number(start), ticket: Number(ticket) };
   const [, connected] = /^connection\.(\d+)$/.exec(name) ?? [];
   if (connected !== undefined) return { fd, socket: 'guest', caller: undefined, startTicks: Number(connected) };
   const [, instanceId, startTicks, root] = /^connection\.(\d+)\.(\d+)\.([01])$/.exec(name) ?? [];
@@ -52,4 +57,20 @@ export function byConnectionName(
     (group.at(-1) as number[]).push(fd);
   }
   return [...groups].flatMap(([name, group]) => group.map((fds): [string, number[]] => [name, fds]));
+}
+
+/**
+ * The connections, by name, that another program may be started with: their names are one variable of its environment
+ * (LISTEN_FDNAMES), of which the kernel takes 128 KiB. The others are left out.
+ */
+export function withinEnvironment(
+  groups: readonly [name: string, fds: number[]][],
+  mostBytes: number,
+): [name: string, fds: number[]][] {
+  let left = mostBytes;
+  return groups.flatMap(([name, fds]): [string, number[]][] => {
+    const fit = fds.slice(0, Math.floor(left / (name.length + 1)));
+    left -= fit.length * (name.length + 1);
+    return fit.length === 0 ? [] : [[name, fit]];
+  });
 }

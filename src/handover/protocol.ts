@@ -14,6 +14,8 @@ export interface HandoverConnection {
   readonly caller: HandoverCaller | undefined;
   /** for that: start of the process that connected, where it is known by its pid alone */
   readonly startTicks?: number;
+  /** of a held caller whose connection lies in the service manager's descriptor store, and stays there */
+  readonly ticket?: number | undefined;
 }
 
 export interface HandoverCaller {

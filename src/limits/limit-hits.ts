@@ -3,7 +3,14 @@ import { type LimitFault, limitFaultOf } from './limit-fault.js';
 import { type LimitName, limitDeclarations } from './limits.js';
 
 /** Limits without an option of their own; docs/limits.md says what they are. */
-const others = ['descriptors', 'merged-document', 'request-head', 'sent-ahead', 'unidentified'] as const;
+const others = [
+  'descriptors',
+  'held-connections',
+  'merged-document',
+  'request-head',
+  'sent-ahead',
+  'unidentified',
+] as const;
 
 /** The limits that count hits. `request-burst` counts as `requests-per-second`; the log tells of `source-seconds`. */
 export type CountedLimit = Exclude<LimitName, 'request-burst' | 'source-seconds'> | (typeof others)[number];

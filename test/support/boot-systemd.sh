@@ -26,13 +26,13 @@ SuccessAction=exit
 FailureAction=exit
 [Service]
 Type=oneshot
-TimeoutStartSec=90
+TimeoutStartSec=300
 ExecStart=$*
 StandardOutput=file:/root/output
 StandardError=file:/root/output
 UNIT
 status=0
-timeout 100 systemd-nspawn --quiet --register=no --keep-unit -M "$name" -D "$root" --bind-ro="$project" \
+timeout 320 systemd-nspawn --quiet --register=no --keep-unit -M "$name" -D "$root" --bind-ro="$project" \
   -b systemd.unit=devlxd-test.target </dev/null >"$scratch/console" 2>&1 || status=$?
 cat "$root/root/output" || tail -n 20 "$scratch/console" >&2
 rmdir "/run/systemd/nspawn/propagate/$name" 2>/dev/null || :

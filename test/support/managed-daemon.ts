@@ -65,6 +65,11 @@ export class ManagedDaemon {
     return this.told.findLast(({ pid }) => pid !== undefined)?.pid ?? 0;
   }
 
+  /** Descriptors that the service manager keeps for the next process. */
+  get kept(): number {
+    return this.told.findLast(({ kept }) => kept !== undefined)?.kept ?? 0;
+  }
+
   /** Waits until it has said this many times that it is ready. */
   starts(count: number): Promise<void> {
     return this.until(() => this.notified('READY').length >= count);

@@ -75,7 +75,11 @@ def receive():
             fds.frombytes(data)
     fields = dict(line.split("=", 1) for line in text.decode().splitlines())
     if fields.get("FDSTORE") == "1":
-        kept.extend((fields["FDNAME"], fd) for fd in fds)
+        for fd in fds:
+            if any(os.path.sameopenfile(fd, other) for _, other in kept):  # systemd ignores it, under any name
+                os.close(fd)
+            else:
+                kept.append((fields["FDNAME"], fd))
     elif fields.get("FDSTOREREMOVE") == "1":
         for entry in [entry for entry in kept if entry[0] == fields["FDNAME"]]:
             kept.remove(entry)
@@ -83,7 +87,7 @@ def receive():
     else:
         assert not fds, fields
         started = started or "READY" in fields
-    say(notify=fields, descriptors=len(fds))
+    say(notify=fields, descriptors=len(fds), kept=len(kept))
 
 
 ending = False

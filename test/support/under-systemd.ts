@@ -47,7 +47,7 @@ for (let round = 0; round < 2; round++) {
   await askers.more(100);
 }
 const running = property('MainPID');
-appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_LIMIT_CONNECTIONS=4321\n');
+appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_LIMIT_CONNECTIONS=4321\nDEVLXD_LIMIT_HOLD_SECONDS=60\n');
 await run('systemctl', ['reload', 'devlxd.service']);
 await eventually('the limit has changed', async () => /^devlxd_connections_max 4321$/m.test(await client.metrics()));
 appendFileSync('/etc/devlxd/devlxd.env', 'DEVLXD_LIMITS=0\n');
@@ -69,6 +69,19 @@ await register('c1', guest.pid, { 'user.mark': 'here' });
 process.kill(Number(property('MainPID')), 'SIGKILL');
 assert.equal((await ask(guest.connect(socket), '/1.0/config/user.mark')).body, 'here');
 assert.equal(property('NRestarts'), '1');
+// A guest that is held when the daemon is killed is held, and answered, by the next one; twice.
+const early = guests.one();
+const held = ask(early.connect(socket), '/1.0/config/user.mark');
+const storedConnections = (): boolean => property('NFileDescriptorStore') !== '0';
+for (const restarts of ['2', '3']) {
+  await eventually('it lies in the descriptor store', storedConnections);
+  process.kill(Number(property('MainPID')), 'SIGKILL');
+  await eventually('it is started again', () => property('NRestarts') === restarts);
+  await eventually('it answers', () => property('ActiveState') === 'active');
+}
+await register('c2', early.pid, { 'user.mark': 'early' });
+assert.equal((await held).body, 'early');
+await eventually('the descriptor store is empty', () => !storedConnections());
 await client.close();
 await guests.close();
 

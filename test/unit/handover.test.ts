@@ -4,7 +4,12 @@ import { test } from 'node:test';
 import { InFlight } from '../../src/concurrency/in-flight.js';
 import { handoverFromManager } from '../../src/daemon/systemd.js';
 import type { Gate } from '../../src/gate/gate.js';
-import { byConnectionName, connectionName, connectionNamed } from '../../src/handover/connection-names.js';
+import {
+  byConnectionName,
+  connectionName,
+  connectionNamed,
+  withinEnvironment,
+} from '../../src/handover/connection-names.js';
 import { admitGuests } from '../../src/handover/connections.js';
 import type { HandoverConnection } from '../../src/handover/protocol.js';
 import type { RunningInstances } from '../../src/instances/running-instances.js';
@@ -27,8 +32,13 @@ test('the name of a connection says which caller it is of, as systemd allows nam
     socket: 'control',
     caller: undefined,
   });
+  const held = { socket: 'guest', caller: undefined, startTicks: 2 ** 50, ticket: 2 ** 40 } as const;
+  assert.deepEqual(connectionNamed(connectionName(held), 7), { fd: 7, ...held });
   for (const other of [
     'guest',
+    'held.1',
+    'held.0.1',
+    'held.1.2.3',
     'connection.',
     'connection.1.2',
     'connection.1.2.3',
@@ -51,6 +61,17 @@ test('connections of the same name go together, so many at a time', () => {
     ['connection.1.0.0', [7, 9]],
   ]);
   assert.deepEqual(byConnectionName([], 3), []);
+});
+
+test('names of connections never outgrow the environment of the next process', () => {
+  const groups = byConnectionName(
+    Array.from({ length: 10_000 }, (_, fd) => ({ fd, socket: 'guest', caller: callers[fd % 3] })),
+    253,
+  );
+  const fit = withinEnvironment(groups, 96 * 1024);
+  const names = fit.flatMap(([name, fds]) => fds.map(() => name)).join(':');
+  assert.ok(names.length <= 96 * 1024 && names.length > 96 * 1024 - 100, `${names.length}`);
+  assert.deepEqual(withinEnvironment(groups, 10_000_000), groups);
 });
 
 test('a connection of an instance that does not run any more is closed', () => {
