@@ -19,7 +19,7 @@ test('a request that waits while the loop does other work has taken as long', as
   const gate = new Gate(
     'auto',
     { numbers: new Uint32Array(gateLimitNames.length), responseCacheBytes: 0 },
-    { onInitExit: () => undefined },
+    { onInitExit: () => undefined, onHeld: () => undefined, onLetGo: () => undefined },
   );
   const app = await createApp(gate, (building) =>
     building.any('/*', (response) => {

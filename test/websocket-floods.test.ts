@@ -8,7 +8,7 @@ import { EventStream } from './support/event-stream.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { ask } from './support/http.js';
-import { frames, opcodes, upgrade } from './support/websocket-frames.js';
+import { frame, frames, opcodes, upgrade } from './support/websocket-frames.js';
 
 // What a guest sends on its WebSocket, whether it reads or not, takes neither memory nor time from the others.
 
@@ -86,6 +86,17 @@ test('a close frame, and more behind it: memory is bounded', async () => {
   const { socket } = await flood(frames(opcodes.close, 0, 3000), false);
   assert.ok(residentBytes() - start < mostGrowth);
   assert.equal((await ask(neighbour.connect(daemon.socket), path)).body, 'here');
+  socket.destroy();
+});
+
+test('frames that no handler sees are bounded as well: the listener is dropped before they are looked at', async () => {
+  const begun = frame(opcodes.text, 0, { last: false });
+  const rest = frames(opcodes.continuation, 0, 100_000, '', { last: false });
+  const label = { instance: 'flood', limit: 'websocket-frames' };
+  const before = await daemon.metric('devlxd_instance_limit_hits_total', label);
+  const { socket, written } = await flood(Buffer.concat([begun, rest]), true);
+  assert.ok(written < floodBytes, 'the daemon has read all of it');
+  assert.ok((await daemon.metric('devlxd_instance_limit_hits_total', label)) > before);
   socket.destroy();
 });
 

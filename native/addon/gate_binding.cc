@@ -37,6 +37,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::forget_responses>("forgetResponses"),
                         InstanceMethod<&GateWrap::detach>("detach"),
                         InstanceMethod<&GateWrap::take>("take"),
+                        InstanceMethod<&GateWrap::watch_frames>("watchFrames"),
                         InstanceMethod<&GateWrap::charge>("charge"),
                         InstanceMethod<&GateWrap::release>("release"),
                         InstanceMethod<&GateWrap::close_idle>("closeIdle"),
@@ -177,16 +178,21 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     gate_->charge(payer, info[1].As<Napi::Number>().DoubleValue());
   }
 
+  // (WebSocket, slot)
+  void watch_frames(const Napi::CallbackInfo& info) {
+    gate_->watch_frames(pointer_in_object(info[0]), info[1].As<Napi::Number>().Uint32Value());
+  }
+
   void release(const Napi::CallbackInfo& info) {
     gate_->discharge(info[0].As<Napi::Number>().Uint32Value());
   }
 
   void close_idle(const Napi::CallbackInfo&) { gate_->close_idle(); }
 
-  // [fd, slot, is root, start ticks, ticket, fd, slot, ...]
+  // [fd, slot, is root, start ticks, ticket, part, fd, slot, ...]
   Napi::Value take_for_handover(const Napi::CallbackInfo& info) {
     std::vector<HandoverConnection> kept = gate_->take_for_handover();
-    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 5);
+    Napi::Array result = Napi::Array::New(info.Env(), kept.size() * 6);
     uint32_t at = 0;
     for (HandoverConnection& parting : kept) {
       result[at++] = parting.fd.release();
@@ -194,6 +200,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
       result[at++] = parting.root ? 1 : 0;
       result[at++] = static_cast<double>(parting.start_ticks);
       result[at++] = static_cast<double>(parting.ticket);
+      result[at++] = parting.part.release();
     }
     return result;
   }
@@ -208,7 +215,9 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   Napi::Value readmit(const Napi::CallbackInfo& info) {
     const auto slot = info[1].As<Napi::Number>().Uint32Value();
     const bool root = info[2].As<Napi::Boolean>();
-    return Napi::Boolean::New(info.Env(), gate_->readmit(OwnFd(fd_in(info, 0)), slot, root));
+    OwnFd part(fd_in(info, 3));
+    return Napi::Boolean::New(
+        info.Env(), gate_->readmit(OwnFd(fd_in(info, 0)), slot, root, std::move(part)));
   }
 
   // A socketpair of which uSockets serves one end, for a caller with the given pid; gives the

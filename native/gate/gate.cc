@@ -32,7 +32,8 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events eve
                      charge_read(connection, length);
                      reader_.take(connection, data, length);
                    },
-               .written = [this](Connection& connection) { reader_.written(connection); }}),
+               .written = [this](Connection& connection) { reader_.written(connection); },
+               .frames = [this](int fd, size_t bytes) { return take_frames(fd, bytes); }}),
       reader_(loop, bridge_, *this),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
       pending_(loop, limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits),

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -54,6 +55,7 @@ struct HandoverConnection {
   bool root;
   uint64_t start_ticks;  // of the process that connected; 0 where its pidfd tells
   Ticket ticket = kNoTicket;  // of a pending caller
+  OwnFd part = {};  // a memory_file() with what was read and not answered; invalid: nothing was
 };
 
 // From accept(2) to uWebSockets: takes guests' connections in, identifies their callers, and keeps
@@ -105,6 +107,10 @@ class Gate : private RequestPolicy {
   void detach(Connection& connection);
   void discharge(Slot slot);
 
+  // From here on the instance pays for what this WebSocket sends, of which there is a most. socket:
+  // the us_socket_t behind its JavaScript object
+  void watch_frames(void* socket, Slot slot);
+
   // Does the instance serve callers of containers inside it?
   void set_serves_nested(Slot slot, bool serves) { instances_.at(slot)->serves_nested = serves; }
   // Does the instance serve users other than root? If not, these share connections-nonroot.
@@ -116,8 +122,8 @@ class Gate : private RequestPolicy {
   std::vector<HandoverConnection> take_for_handover();
 
   // Takes such a connection in, as one of this slot's instance: its caller was identified by the
-  // process that accepted it. False: closed.
-  bool readmit(OwnFd fd, Slot slot, bool root);
+  // process that accepted it. part: HandoverConnection's. False: closed.
+  bool readmit(OwnFd fd, Slot slot, bool root, OwnFd part);
 
   // To be called once for each request that reaches JavaScript.
   void charge_request(const Caller& caller) { charge(payer_of(caller)); }
@@ -160,6 +166,13 @@ class Gate : private RequestPolicy {
     Listener listener;
   };
 
+  // What a WebSocket has sent in this second.
+  struct SentFrames {
+    Slot slot = kNoSlot;
+    uint64_t ends_at = 0;  // milliseconds of the loop's clock
+    size_t bytes = 0;
+  };
+
   void admit(OwnFd fd, const PeerProof& proof, Ticket ticket = kNoTicket);
   bool must_wait(const Connection& connection) override;
   void throttle(Connection& connection) override;
@@ -168,11 +181,13 @@ class Gate : private RequestPolicy {
   void sent_ahead(const Connection& connection) override;
   void refused(const Connection& connection, HeadOutcome why) override;
   void charge_read(const Connection& connection, size_t bytes);
+  bool take_frames(int fd, size_t bytes);
   bool has_room_for(const Caller& caller);
   void link(Connection& connection);
   void unlink(Connection& connection);
   std::vector<HandoverConnection> drain(bool keep);
   void drain_list(Connection* first, bool keep, std::vector<HandoverConnection>& kept);
+  std::optional<HandoverConnection> handed_over(Connection& connection);
   void time_out(PendingCaller waiting);
   Connection*& head_for(const Connection& connection);
   void closed(Connection& connection);
@@ -216,6 +231,7 @@ class Gate : private RequestPolicy {
   RateLimiter rate_limiter_;
   std::unordered_map<Payer, std::deque<Connection*>> throttled_;  // first come, first served
   UvTimer throttle_timer_;
+  std::vector<SentFrames> sent_frames_;  // by the descriptor of the WebSocket
   GateCounters counters_;
   LimitHits hits_;
 };

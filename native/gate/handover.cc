@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "gate/gate.h"
+#include "os/memory_file.h"
 #include "os/peer_credentials.h"
 
 namespace devlxd {
@@ -50,25 +51,35 @@ void Gate::drain_list(Connection* first, bool keep, std::vector<HandoverConnecti
   while (drain_cursor_ != nullptr) {
     Connection& connection = *drain_cursor_;
     drain_cursor_ = connection.next;  // unlink() moves it on when closing one closes another
-    const bool backed_up = bridge_.is_backed_up(connection);
-    if (backed_up || connection.is_throttled()) continue;
-    const Caller& caller = connection.caller;
-    const bool instance = caller.kind == CallerKind::kInstance;
-    // The pid may have been reused since the accept.
-    const bool known = instance || method_ != IdentityMethod::kProcfs;
-    const int fd = bridge_.fd_of(connection);
-    if (keep && known && connection.is_idle(backed_up)) {
-      OwnFd copy = OwnFd::duplicate(fd);
-      const Slot slot = instance ? caller.slot : kNoSlot;
-      if (copy.valid()) connections.push_back({std::move(copy), slot, caller.root, 0});
+    if (bridge_.is_backed_up(connection)) continue;
+    std::optional<HandoverConnection> parting;
+    if (keep && connection.is_between_responses()) parting = handed_over(connection);
+    if (parting) {
+      connections.push_back(std::move(*parting));
       bridge_.close(connection);
-    } else if (shut_quiet(fd)) {
+    } else if (!connection.is_throttled() && shut_quiet(bridge_.fd_of(connection))) {
       bridge_.close(connection);
     }
   }
 }
 
-bool Gate::readmit(OwnFd fd, Slot slot, bool root) {
+// Nothing: no other process can go on with it.
+std::optional<HandoverConnection> Gate::handed_over(Connection& connection) {
+  const Caller& caller = connection.caller;
+  const bool of_instance = caller.kind == CallerKind::kInstance;
+  // The pid may have been reused since the accept.
+  if (!of_instance && method_ == IdentityMethod::kProcfs) return std::nullopt;
+  // What is identified again may be held, and then nothing was read.
+  if (!of_instance && connection.held != nullptr) return std::nullopt;
+  OwnFd copy = OwnFd::duplicate(bridge_.fd_of(connection));
+  OwnFd part = connection.held != nullptr ? memory_file(*connection.held) : OwnFd();
+  if (!copy.valid() || (connection.held != nullptr && !part.valid())) return std::nullopt;
+  const Slot slot = of_instance ? caller.slot : kNoSlot;
+  return HandoverConnection{
+      std::move(copy), slot, caller.root, 0, kNoTicket, std::move(part)};
+}
+
+bool Gate::readmit(OwnFd fd, Slot slot, bool root, OwnFd part) {
   const auto peer = peer_credentials(fd.get());
   if (!peer) return false;
   Caller caller;
@@ -80,7 +91,11 @@ bool Gate::readmit(OwnFd fd, Slot slot, bool root) {
   caller.gid = peer->gid;
   const Instance* instance = instances_.at(slot);
   if (instance == nullptr || !instance->running || !has_room_for(caller)) return false;
-  return admit_as(std::move(fd), std::move(caller)) != nullptr;
+  std::string read = part.valid() ? contents_of(part.get(), RequestReader::kMostHeld) : "";
+  if (part.valid() && read.empty()) return false;
+  Connection* connection = admit_as(std::move(fd), std::move(caller));
+  if (connection != nullptr && !read.empty()) reader_.begin_with(*connection, std::move(read));
+  return connection != nullptr;
 }
 
 }  // namespace devlxd

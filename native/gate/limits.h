@@ -22,6 +22,7 @@ enum class Limit : uint8_t {
   kHoldSeconds,              // that a request of a pending caller waits; 0: none does
   kRequestsPerSecond,        // of one instance, in the long run
   kRequestBurst,             // of one instance, at once
+  kWebsocketFrames,          // of one listener in a second
   kSentAhead,                // not configurable, as the next: request_reader.cc has the number
   kRequestHead,              // bytes and lines: request_head.h has the numbers
 };
@@ -39,6 +40,7 @@ constexpr std::array kLimitNames = {
     "hold-seconds",
     "requests-per-second",
     "request-burst",
+    "websocket-frames",
     "sent-ahead",
     "request-head",
 };

@@ -78,18 +78,20 @@ bool RequestReader::step(Turn& turn) {
 
 // A further piece of a body: it waits like a request does.
 bool RequestReader::read_on(Turn& turn) {
-  return !waits(*turn.connection) && pass_with_body(turn, {});
+  return !waits(turn, kMostAhead) && pass_with_body(turn, {});
 }
 
-bool RequestReader::waits(Connection& connection) {
-  if (!policy_.must_wait(connection)) return false;
+// What is more than may be held cannot wait: its payer goes into debt.
+bool RequestReader::waits(const Turn& turn, size_t most) {
+  Connection& connection = *turn.connection;
+  if (turn.rest.size() > most || !policy_.must_wait(connection)) return false;
   policy_.throttle(connection);
   return true;
 }
 
 bool RequestReader::begin(Turn& turn) {
   Connection& connection = *turn.connection;
-  if (turn.requests == 1 && waits(connection)) {
+  if (turn.requests == 1 && waits(turn, kMostHeld)) {
     if (!connection.has_part_of_head()) policy_.begun(connection);
     return false;
   }
@@ -187,7 +189,8 @@ bool RequestReader::refuse(Turn& turn, HeadOutcome why) {
 
 void RequestReader::hold(Connection& connection, std::string_view rest) {
   const bool partial = connection.has_part_of_head();
-  if (!partial && rest.size() > kMostAhead) {
+  const size_t most = connection.is_throttled_between_requests() ? kMostHeld : kMostAhead;
+  if (!partial && rest.size() > most) {
     policy_.sent_ahead(connection);
     bridge_.close(connection);
     return;
@@ -196,6 +199,12 @@ void RequestReader::hold(Connection& connection, std::string_view rest) {
   if (partial || connection.is_throttled()) return;
   bridge_.stop_reading(connection);
   if (connection.is_between_requests()) queue(connection);
+}
+
+void RequestReader::begin_with(Connection& connection, std::string bytes) {
+  connection.held = std::make_unique<std::string>(std::move(bytes));
+  connection.part_of_head_held();
+  queue(connection);
 }
 
 // Whether that was all of it shows in the next turn.

@@ -43,9 +43,12 @@ struct RepeatableRequest {
 // unanswered or takes for something else never gets there: it is made plain, or refused here.
 //
 // Held for a connection are at most a head of kLongestHead, or kMostAhead bytes beyond the request
-// that is under way, and then the connection is not read.
+// that is under way, or both when it waits for its rate; and then the connection is not read.
 class RequestReader {
  public:
+  // Of one connection, when its payer has used up its rate: a head, and what may be sent ahead.
+  static constexpr size_t kMostHeld = kLongestHead + 64 * 1024;
+
   RequestReader(uv_loop_t* loop, Bridge& bridge, RequestPolicy& policy)
       : bridge_(bridge), policy_(policy), timer_(loop, this) {}
   RequestReader(const RequestReader&) = delete;
@@ -53,6 +56,9 @@ class RequestReader {
 
   // These bytes were read, behind what is held. uWebSockets may write into them, and behind them.
   void take(Connection& connection, char* data, size_t length);
+
+  // The same for bytes that another process has read; not before the next turn of the loop.
+  void begin_with(Connection& connection, std::string bytes);
 
   // The kernel has taken of what uWebSockets held.
   void written(Connection& connection);
@@ -82,7 +88,7 @@ class RequestReader {
   void run(Turn& turn);
   bool step(Turn& turn);
   bool read_on(Turn& turn);
-  bool waits(Connection& connection);
+  bool waits(const Turn& turn, size_t most);
   bool begin(Turn& turn);
   bool hold_partial_head(Turn& turn, size_t searched);
   bool begin(Turn& turn, std::string_view bytes, const RequestHead& head);

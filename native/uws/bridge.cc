@@ -96,6 +96,7 @@ Bridge::~Bridge() {
     us.socket_context_on_close(0, context_, uws_on_close_);
     us.socket_context_on_data(0, context_, uws_on_data_);
     us.socket_context_on_writable(0, context_, uws_on_writable_);
+    if (frames_context_ != nullptr) us.socket_context_on_data(0, frames_context_, uws_on_frames_);
     bridges.erase(bridges.begin() + i);
     contexts.erase(contexts.begin() + i);
     return;
@@ -171,6 +172,21 @@ Connection* Bridge::connection_of(void* socket) const {
 int Bridge::fd_of(const Connection& connection) const {
   const auto handle = us.socket_get_native_handle(0, connection.socket);
   return static_cast<int>(reinterpret_cast<intptr_t>(handle));
+}
+
+int Bridge::watch_frames(void* socket) {
+  us_socket_t* us_socket = static_cast<us_socket_t*>(socket);
+  if (us_socket == nullptr) return -1;
+  us_socket_context_t* context = us.socket_context(0, us_socket);
+  if (frames_context_ == nullptr) {
+    uws_on_frames_ = replaced_handler(context, us.socket_context_on_data, &data_sentinel);
+    if (uws_on_frames_ == nullptr) return -1;
+    us.socket_context_on_data(0, context, &Bridge::on_frames);
+    frames_context_ = context;
+  }
+  if (context != frames_context_) return -1;
+  return static_cast<int>(
+      reinterpret_cast<intptr_t>(us.socket_get_native_handle(0, us_socket)));
 }
 
 void Bridge::close(Connection& connection) { us.socket_close(0, connection.socket, 0, nullptr); }
@@ -250,6 +266,20 @@ us_socket_t* Bridge::on_writable(us_socket_t* socket) {
   us_socket_t* result = bridge->uws_on_writable_(socket);
   if (us.socket_is_closed(0, socket) == 0) bridge->hooks_.written(*stamp_of(socket));
   return result;
+}
+
+us_socket_t* Bridge::on_frames(us_socket_t* socket, char* data, int length) {
+  const us_socket_context_t* context = us.socket_context(0, socket);
+  for (Bridge* bridge : bridges) {
+    if (bridge->frames_context_ != context) continue;
+    const auto handle = us.socket_get_native_handle(0, socket);
+    const int fd = static_cast<int>(reinterpret_cast<intptr_t>(handle));
+    if (!bridge->hooks_.frames(fd, static_cast<size_t>(length))) {
+      return us.socket_close(0, socket, 0, nullptr);
+    }
+    return bridge->uws_on_frames_(socket, data, length);
+  }
+  return socket;
 }
 
 }  // namespace devlxd

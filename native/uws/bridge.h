@@ -29,6 +29,8 @@ class Bridge {
     std::function<void(Connection&, char* data, size_t length)> data;
     // The kernel takes data again, and uWebSockets has written of what it held.
     std::function<void(Connection&)> written;
+    // A WebSocket has sent this many bytes, which uWebSockets looks at next. False: it is closed.
+    std::function<bool(int fd, size_t length)> frames;
   };
 
   // What uWebSockets' parser may write to behind what is passed (HttpParser.h,
@@ -52,6 +54,9 @@ class Bridge {
 
   // The descriptor of a connection, still owned by uSockets.
   int fd_of(const Connection& connection) const;
+
+  // Has the frames hook called for a WebSocket. Gives its descriptor; -1: it cannot be.
+  int watch_frames(void* socket);
 
   // Sends bytes past uWebSockets, all or none: false, when the kernel would not take them now.
   // Only while nothing is backed up. Closes a connection of which the kernel took a part.
@@ -89,6 +94,7 @@ class Bridge {
   static us_socket_t* on_close(us_socket_t* socket, int code, void* reason);
   static us_socket_t* on_data(us_socket_t* socket, char* data, int length);
   static us_socket_t* on_writable(us_socket_t* socket);
+  static us_socket_t* on_frames(us_socket_t* socket, char* data, int length);
 
   Hooks hooks_;
   us_socket_t* current_ = nullptr;  // what the socket whose data are read has become
@@ -96,6 +102,8 @@ class Bridge {
   CloseHandler uws_on_close_ = nullptr;
   DataHandler uws_on_data_ = nullptr;
   WritableHandler uws_on_writable_ = nullptr;
+  us_socket_context_t* frames_context_ = nullptr;  // of the app's WebSockets
+  DataHandler uws_on_frames_ = nullptr;
 };
 
 }  // namespace devlxd

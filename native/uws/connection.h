@@ -78,10 +78,11 @@ class Connection {
   bool is_in_request() const {
     return state_ == ConnectionState::kPartialHead || reads_body() || is_throttled();
   }
-  // Is nothing under way? backed_up: whether uWebSockets holds bytes that the kernel has not taken
-  bool is_idle(bool backed_up) const {
-    return !backed_up && held == nullptr &&
-           (state_ == ConnectionState::kBoundary || state_ == ConnectionState::kFlush);
+  // Is every request that has begun answered, as far as JavaScript is concerned? What is held is
+  // not with uWebSockets then.
+  bool is_between_responses() const {
+    return is_between_requests() || is_throttled_between_requests() ||
+           state_ == ConnectionState::kFlush;
   }
   bool reads_body() const {
     return state_ == ConnectionState::kRequest || state_ == ConnectionState::kIgnoredBody;

@@ -31,8 +31,8 @@ export function handoverFromManager(environment: Environment = process.env): Han
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name];
   const sockets = new Map<SocketName, number>();
   const bound = new Map<SocketName, undefined>();
-  const connections: HandoverConnection[] = [];
-  if (pid !== String(process.pid)) return { sockets, bound, connections };
+  const stored = new Map<string, number[]>();
+  if (pid !== String(process.pid)) return { sockets, bound, connections: [] };
   const given = names.split(':');
   // Before any is touched: a descriptor that was not passed may be Node's own.
   if (given.length < Number(count))
@@ -40,9 +40,10 @@ export function handoverFromManager(environment: Environment = process.env): Han
   for (let i = 0; i < Number(count); i++) {
     const name = given[i] as string;
     const fd = closedOnExec(firstDescriptor + i);
-    if (isConnectionName(name) || isLeftOver(name, fd)) connections.push(...connectionsNamed(name, [fd]));
+    if (isConnectionName(name) || isLeftOver(name, fd)) stored.set(name, [...(stored.get(name) ?? []), fd]);
     else sockets.set(nameOf(name, fd, sockets), fd);
   }
+  const connections = [...stored].flatMap(([name, fds]) => connectionsNamed(name, fds));
   return { sockets, bound, connections };
 }
 

@@ -1,4 +1,4 @@
-import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
+import type { HttpResponse, us_listen_socket, WebSocket } from 'uWebSockets.js';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Fault } from '../errors.js';
@@ -47,13 +47,14 @@ export interface NativeGate {
   responseGiven(response: HttpResponse, head?: string, body?: string, kind?: number): void;
   forgetResponses(slot: number): void;
   detach(response: HttpResponse): number;
+  watchFrames(socket: WebSocket<unknown>, slot: number): void;
   charge(slot: number, tokens: number): void;
   take(response: HttpResponse): number;
   release(slot: number): void;
   closeIdle(): void;
   takeForHandover(): number[];
   admit(fd: number, startTicks: number, ticket: number): void;
-  readmit(fd: number, slot: number, root: boolean): boolean;
+  readmit(fd: number, slot: number, root: boolean, part: number): boolean;
   admitSelfTest(pid: number): number;
   counters(): GateCounters;
   countersOf(slot: number): InstanceCounters;

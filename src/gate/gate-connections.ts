@@ -10,6 +10,8 @@ export interface GateConnection {
   readonly startTicks: number;
   /** of a held caller; else 0 */
   readonly ticket: number;
+  /** a file in memory with what was read and not answered: the first part of a request, or more; -1: nothing was */
+  readonly part: number;
 }
 
 /** A caller that is held for its instance to be registered. */
@@ -24,13 +26,9 @@ export interface HeldCaller {
 
 /** What `takeForHandover` of the addon gives. */
 export function gateConnections(flat: readonly number[]): GateConnection[] {
-  return inGroups<[number, number, number, number, number]>(flat, 5).map(([fd, slot, root, startTicks, ticket]) => ({
-    fd,
-    slot,
-    root: root === 1,
-    startTicks,
-    ticket,
-  }));
+  return inGroups<[number, number, number, number, number, number]>(flat, 6).map(
+    ([fd, slot, root, startTicks, ticket, part]) => ({ fd, slot, root: root === 1, startTicks, ticket, part }),
+  );
 }
 
 /** What the addon gives to `onHeld`. */

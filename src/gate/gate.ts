@@ -1,4 +1,4 @@
-import type { HttpResponse, us_listen_socket } from 'uWebSockets.js';
+import type { HttpResponse, us_listen_socket, WebSocket } from 'uWebSockets.js';
 import { Fault } from '../errors.js';
 import {
   addon,
@@ -198,6 +198,14 @@ export class Gate {
     return this.#native.detach(response);
   }
 
+  /**
+   * After the upgrade: what the WebSocket sends is charged to the instance, and it is closed when that is more than
+   * `websocket-frames` of the longest pings in a second.
+   */
+  watchFrames<Data>(socket: WebSocket<Data>, slot: number): void {
+    this.#native.watchFrames(socket as WebSocket<unknown>, slot);
+  }
+
   /** Charges the instance in this slot for work besides its requests, in requests that cost as much. */
   charge(slot: number, tokens: number): void {
     this.#native.charge(slot, tokens);
@@ -234,9 +242,9 @@ export class Gate {
     this.#native.admit(fd, startTicks, ticket);
   }
 
-  /** The same for one that is known to be of the instance in this slot. */
-  readmit(fd: number, slot: number, root: boolean): void {
-    this.#native.readmit(fd, slot, root);
+  /** The same for one that is known to be of the instance in this slot. part: `GateConnection`'s; it is closed here */
+  readmit(fd: number, slot: number, root: boolean, part: number): void {
+    this.#native.readmit(fd, slot, root, part);
   }
 
   /** One end of a socketpair whose other end the app serves, as of a caller with this pid. */

@@ -117,7 +117,8 @@ export class UwsServer {
 
   #opened(socket: WebSocket<SocketData>): void {
     const data = socket.getUserData();
-    const { listeners, unread } = this.#context;
+    const { gate, listeners, unread } = this.#context;
+    gate.watchFrames(socket, data.slot);
     data.listener = new WebSocketListener(socket, unread.of(data.instanceId));
     const { listener } = data;
     if (data.missed.every((event) => listener.send(event))) listeners.add(data.instanceId, listener);

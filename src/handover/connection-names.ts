@@ -1,17 +1,22 @@
 import { closeSync } from 'node:fs';
 import { isConnection } from '../gate/unix-socket.js';
-import type { HandoverConnection } from './protocol.js';
+import { descriptorsOf, type HandoverConnection } from './protocol.js';
 
 const guestPrefix = 'connection';
 const controlName = 'control-connection';
 const heldPrefix = 'held';
 
-/** A name that says which caller a connection is of: it lies beside the descriptor, also in a service manager. */
-export function connectionName({ socket, caller, startTicks = 0, ticket }: Omit<HandoverConnection, 'fd'>): string {
+/**
+ * A name that says which caller a connection is of: it lies beside the descriptor, also in a service manager. A connection
+ * with a part of a request has a name of its own, which both descriptors have.
+ */
+export function connectionName(connection: Omit<HandoverConnection, 'fd'>): string {
+  const { socket, caller, startTicks = 0, ticket, part } = connection;
   if (socket === 'control') return controlName;
   if (ticket !== undefined) return [heldPrefix, ticket, startTicks].join('.');
   if (caller === undefined) return startTicks === 0 ? guestPrefix : `${guestPrefix}.${startTicks}`;
-  return [guestPrefix, caller.instanceId, caller.startTicks, Number(caller.root)].join('.');
+  const name = [guestPrefix, caller.instanceId, caller.startTicks, Number(caller.root)];
+  return (part === undefined ? name : [...name, `part${part}`]).join('.');
 }
 
 /** Is it the name of a connection? Another version may have names that this one does not understand. */
@@ -21,11 +26,23 @@ export function isConnectionName(name: string): boolean {
 
 /** The connections that came under a name; a descriptor that is no connection, or not understood, is closed. */
 export function connectionsNamed(name: string, descriptors: readonly number[]): HandoverConnection[] {
-  return descriptors.flatMap((fd) => {
-    const connection = isConnection(fd) ? connectionNamed(name, fd) : undefined;
-    if (connection === undefined) closeSync(fd);
-    return connection ?? [];
-  });
+  const sockets = descriptors.filter((fd) => isConnection(fd));
+  const found = sockets.flatMap((fd) => connectionNamed(name, fd) ?? []);
+  const parts = descriptors.filter((fd) => !sockets.includes(fd));
+  const understood = name.includes('.part') ? withPart(found, parts) : found;
+  const kept = understood.flatMap(descriptorsOf);
+  for (const fd of descriptors) if (!kept.includes(fd)) closeSync(fd);
+  return understood.map((connection) => ({ ...connection, name }));
+}
+
+/** There is one of each: without its other part a request would become another one. */
+function withPart(
+  [connection, ...others]: readonly HandoverConnection[],
+  parts: readonly number[],
+): HandoverConnection[] {
+  const [part] = parts;
+  const isWhole = connection !== undefined && others.length === 0 && parts.length === 1;
+  return isWhole ? [{ ...connection, part }] : [];
 }
 
 /** undefined: the name is not understood */
@@ -37,7 +54,7 @@ export function connectionNamed(name: string, fd: number): HandoverConnection | 
     return { fd, socket: 'guest', caller: undefined, startTicks: Number(start), ticket: Number(ticket) };
   const [, connected] = /^connection\.(\d+)$/.exec(name) ?? [];
   if (connected !== undefined) return { fd, socket: 'guest', caller: undefined, startTicks: Number(connected) };
-  const [, instanceId, startTicks, root] = /^connection\.(\d+)\.(\d+)\.([01])$/.exec(name) ?? [];
+  const [, instanceId, startTicks, root] = /^connection\.(\d+)\.(\d+)\.([01])(?:\.part\d+)?$/.exec(name) ?? [];
   if (root === undefined) return undefined;
   const caller = { instanceId: Number(instanceId), startTicks: Number(startTicks), root: root === '1' };
   return { fd, socket: 'guest', caller };
@@ -49,12 +66,12 @@ export function byConnectionName(
   most: number,
 ): [name: string, fds: number[]][] {
   const groups = new Map<string, number[][]>();
-  for (const { fd, ...rest } of connections) {
-    const name = connectionName(rest);
+  for (const connection of connections) {
+    const name = connectionName(connection);
     const group = groups.get(name) ?? [[]];
     groups.set(name, group);
     if ((group.at(-1) as number[]).length === most) group.push([]);
-    (group.at(-1) as number[]).push(fd);
+    (group.at(-1) as number[]).push(...descriptorsOf(connection));
   }
   return [...groups].flatMap(([name, group]) => group.map((fds): [string, number[]] => [name, fds]));
 }

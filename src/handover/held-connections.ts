@@ -48,8 +48,8 @@ export class HeldConnections {
   /** The service manager has passed these; what is not held any more leaves its store. */
   received(connections: readonly HandoverConnection[]): void {
     const used = new Set<string>();
-    for (const { fd: _, ...connection } of connections) {
-      const name = connectionName(connection);
+    for (const connection of connections) {
+      const { name = connectionName(connection) } = connection;
       if (connection.ticket !== undefined) this.#stored.set(connection.ticket, name);
       else used.add(name);
     }

@@ -16,6 +16,10 @@ export interface HandoverConnection {
   readonly startTicks?: number;
   /** of a held caller whose connection lies in the service manager's descriptor store, and stays there */
   readonly ticket?: number | undefined;
+  /** a file in memory: what was read from the connection and not answered, which goes before what is read next */
+  readonly part?: number | undefined;
+  /** under which it was received */
+  readonly name?: string;
 }
 
 export interface HandoverCaller {
@@ -51,6 +55,10 @@ export interface HandoverLine {
   readonly count: number;
 }
 
-export function closeAll(connections: readonly Pick<HandoverConnection, 'fd'>[]): void {
-  for (const { fd } of connections) closeSync(fd);
+export function closeAll(connections: readonly Pick<HandoverConnection, 'fd' | 'part'>[]): void {
+  for (const connection of connections) for (const fd of descriptorsOf(connection)) closeSync(fd);
+}
+
+export function descriptorsOf({ fd, part }: Pick<HandoverConnection, 'fd' | 'part'>): number[] {
+  return part === undefined ? [fd] : [fd, part];
 }
