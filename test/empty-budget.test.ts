@@ -36,7 +36,7 @@ async function spend(): Promise<void> {
 
 for (const [what, bytes, status] of [
   ['a head that is too long, whole', `${head}X: ${'x'.repeat(140_000)}\r\n\r\n`, 431],
-  ['a head that is too long, and goes on', `${head}X: ${'x'.repeat(300_000)}`, 431],
+  ['a head that is too long, and goes on', `${head}X: ${'x'.repeat(180_000)}`, 431],
   ['a head with too many lines', `${head}${'X: y\r\n'.repeat(2000)}\r\n`, 431],
   ['a long head that is not too long', `${head}X: ${'x'.repeat(120_000)}\r\n\r\n`, 200],
   ['a body that is too long', patch(200_000), 413],
@@ -49,7 +49,19 @@ for (const [what, bytes, status] of [
   });
 }
 
-for (const method of ['G', 'GT', 'XX', 'x', 'get', 'GETS', 'M-SEARCH', 'constructor', '~', "!#$%&'*+-.^_`|~", 'A'.repeat(5000)]) {
+for (const method of [
+  'G',
+  'GT',
+  'XX',
+  'x',
+  'get',
+  'GETS',
+  'M-SEARCH',
+  'constructor',
+  '~',
+  "!#$%&'*+-.^_`|~",
+  'A'.repeat(5000),
+]) {
   test(`an unknown method is not implemented: ${method.slice(0, 20)}`, async () => {
     const bytes = `${method} /1.0 HTTP/1.1\r\nHost: lxd\r\n\r\n`;
     for (const sent of [bytes, request + bytes]) {

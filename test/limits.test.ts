@@ -329,6 +329,8 @@ test('every limit is reached by one of these tests', () => {
     'held-connections', // unit/held-connections.test.ts
     'guest-body-instance', // request-bodies.test.ts
     'guest-body-total',
+    'unread-answers-instance', // unread-answers.test.ts
+    'unread-answers-total',
   ];
   assert.deepEqual([...Object.keys(cases), ...elsewhere].sort(), [...countedLimits].sort());
 });

@@ -58,8 +58,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   explicit GateWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<GateWrap>(info), events_(info[3].As<Napi::Object>()) {
     const auto method = static_cast<IdentityMethod>(info[0].As<Napi::Number>().Int32Value());
-    gate_ = std::make_unique<Gate>(loop_of(info.Env()), method, limits_in(info, 1),
-                                   events_.events());
+    gate_ =
+        std::make_unique<Gate>(loop_of(info.Env()), method, limits_in(info, 1), events_.events());
   }
 
  private:
@@ -216,8 +216,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     const auto slot = info[1].As<Napi::Number>().Uint32Value();
     const bool root = info[2].As<Napi::Boolean>();
     OwnFd part(fd_in(info, 3));
-    return Napi::Boolean::New(
-        info.Env(), gate_->readmit(OwnFd(fd_in(info, 0)), slot, root, std::move(part)));
+    return Napi::Boolean::New(info.Env(),
+                              gate_->readmit(OwnFd(fd_in(info, 0)), slot, root, std::move(part)));
   }
 
   // A socketpair of which uSockets serves one end, for a caller with the given pid; gives the

@@ -53,7 +53,7 @@ struct HandoverConnection {
   OwnFd fd;
   Slot slot;  // kNoSlot: of no instance; the next process identifies its caller again
   bool root;
-  uint64_t start_ticks;  // of the process that connected; 0 where its pidfd tells
+  uint64_t start_ticks;       // of the process that connected; 0 where its pidfd tells
   Ticket ticket = kNoTicket;  // of a pending caller
   OwnFd part = {};  // a memory_file() with what was read and not answered; invalid: nothing was
 };

@@ -75,8 +75,7 @@ std::optional<HandoverConnection> Gate::handed_over(Connection& connection) {
   OwnFd part = connection.held != nullptr ? memory_file(*connection.held) : OwnFd();
   if (!copy.valid() || (connection.held != nullptr && !part.valid())) return std::nullopt;
   const Slot slot = of_instance ? caller.slot : kNoSlot;
-  return HandoverConnection{
-      std::move(copy), slot, caller.root, 0, kNoTicket, std::move(part)};
+  return HandoverConnection{std::move(copy), slot, caller.root, 0, kNoTicket, std::move(part)};
 }
 
 bool Gate::readmit(OwnFd fd, Slot slot, bool root, OwnFd part) {

@@ -18,11 +18,7 @@ constexpr uint64_t kNanosecondsPerMillisecond = 1'000'000;
 }  // namespace
 
 PendingCallers::PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout, Events events)
-    : loop_(loop),
-      most_(most),
-      timeout_(timeout),
-      events_(std::move(events)),
-      tick_(loop, this) {}
+    : loop_(loop), most_(most), timeout_(timeout), events_(std::move(events)), tick_(loop, this) {}
 
 bool PendingCallers::add(OwnFd& fd, Caller& caller, Ticket ticket) {
   if (timeout_ == 0 || most_ == 0) return false;

@@ -1,6 +1,6 @@
-// What listeners send on their WebSockets: nothing, as far as the guest API is concerned. uWebSockets
-// calls JavaScript for whole messages, pings and pongs only, so the other frames are bounded by
-// their bytes, before they are looked at.
+// What listeners send on their WebSockets: nothing, as far as the guest API is concerned.
+// uWebSockets calls JavaScript for whole messages, pings and pongs only, so the other frames are
+// bounded by their bytes, before they are looked at.
 #include "gate/gate.h"
 
 namespace devlxd {

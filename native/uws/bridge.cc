@@ -185,8 +185,7 @@ int Bridge::watch_frames(void* socket) {
     frames_context_ = context;
   }
   if (context != frames_context_) return -1;
-  return static_cast<int>(
-      reinterpret_cast<intptr_t>(us.socket_get_native_handle(0, us_socket)));
+  return static_cast<int>(reinterpret_cast<intptr_t>(us.socket_get_native_handle(0, us_socket)));
 }
 
 void Bridge::close(Connection& connection) { us.socket_close(0, connection.socket, 0, nullptr); }

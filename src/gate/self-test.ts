@@ -33,7 +33,10 @@ export async function testBridge(): Promise<void> {
       seen = gate.credentialsOf(response)?.pid;
       const [, text] = texts[Number(request.getUrl().slice(1))] ?? ['', ''];
       gate.responseGiven(response);
-      endWithText(response, text, () => response.onAborted(() => undefined));
+      endWithText(response, text, () => {
+        response.onAborted(() => undefined);
+        return { bytes: Buffer.from(text), free: () => undefined };
+      });
     }),
   );
   try {

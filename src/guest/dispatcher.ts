@@ -31,7 +31,6 @@ import {
 import { GuestStates } from './guest-states.js';
 import { ImageExports } from './images/image-exports.js';
 import { answer, find, isServed } from './route.js';
-import { SharedBuffers } from './shared-buffers.js';
 import { tokens } from './work.js';
 
 /** How long a body or a change may take when the daemon stops: one slow guest must not delay all the others. */
@@ -53,7 +52,6 @@ export class GuestDispatcher {
   readonly #guestLog: GuestLog;
   readonly requests = new RequestCounts(endpoints, '200 OK');
   readonly limitHits: LimitHits;
-  readonly bytes = new SharedBuffers();
   /** requests that need the store, or have not come whole */
   readonly inFlight = new InFlight();
   /** requests by instance id */

@@ -2,7 +2,7 @@ import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets
 import { Socket } from 'node:net';
 import type { InFlight } from '../concurrency/in-flight.js';
 import { type Caller, type Credentials, type Gate, type HttpVersion, httpVersionOf, slotOf } from '../gate/gate.js';
-import { endWithText, textOrBytes } from '../gate/send-text.js';
+import { endWithText, type KeptText, textOrBytes } from '../gate/send-text.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
 import type { LimitHits } from '../limits/limit-hits.js';
@@ -13,9 +13,10 @@ import type { UnreadTotal } from './events/unread-events.js';
 import type { SocketData } from './events/websocket-listener.js';
 import type { GuestExchange, Opening } from './exchange.js';
 import type { BodyReply } from './guest-reply.js';
-import type { RequestBodies } from './request-body.js';
+import type { MemoryShares } from './memory-shares.js';
+import { RequestBody } from './request-body.js';
 import { hasConditions, type RequestSnapshot } from './route.js';
-import type { SharedBuffers } from './shared-buffers.js';
+import type { UnreadAnswers } from './unread-answers.js';
 import { tokensOfResponse } from './work.js';
 
 /** A WebSocket upgrade as its client asks for it: copied out of the request, which is gone after the handler returns. */
@@ -28,6 +29,8 @@ interface Upgrade {
 
 /** The only one there is (RFC 6455, 4.2.1). */
 const webSocketVersion = '13';
+/** An id that no instance has. */
+const noInstance = 0;
 /** Of the subprotocols that a client names, this server speaks none. */
 const noProtocol = '';
 
@@ -38,8 +41,9 @@ export interface ServerContext {
   readonly limits: Limits;
   readonly inFlight: InFlight;
   readonly limitHits: LimitHits;
-  readonly bytes: SharedBuffers;
-  readonly bodies: RequestBodies;
+  readonly bodies: MemoryShares;
+  readonly answers: UnreadAnswers;
+  readonly instanceIdOf: (caller: Caller | undefined) => number | undefined;
   readonly unread: UnreadTotal;
 }
 
@@ -118,10 +122,10 @@ export class UwsExchange implements GuestExchange {
       read('');
       return;
     }
-    const body = bodies.begin(instanceId, () => this.#response.close());
+    const body = new RequestBody(bodies, instanceId, () => this.#response.close());
     const underWay = inFlight.begin();
     const end = (): void => {
-      bodies.end(body);
+      body.end();
       underWay();
     };
     this.watch(end);
@@ -149,13 +153,14 @@ export class UwsExchange implements GuestExchange {
     } else if (reply.closes || this.#leavesBody()) {
       this.aborted = true; // whatever comes of its body is not looked at
       response.end(textOrBytes(reply.body), true);
-    } else
-      endWithText(
-        response,
-        reply.body,
-        () => this.watch(),
-        (text) => this.#context.bytes.of(text),
-      );
+    } else endWithText(response, reply.body, () => this.#keep(reply.body));
+  }
+
+  #keep(text: string): KeptText {
+    const { answers, instanceIdOf } = this.#context;
+    const kept = answers.keep(instanceIdOf(this.#caller) ?? noInstance, text, () => this.#response.close());
+    this.watch(kept.free);
+    return kept;
   }
 
   stream({ instanceId, slot, types, missed }: Opening): void {

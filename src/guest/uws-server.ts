@@ -1,6 +1,6 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Gate } from '../gate/gate.js';
+import { type Gate, slotOf } from '../gate/gate.js';
 import { stopReading } from '../gate/unix-socket.js';
 import { createApp, type GuestApp } from '../gate/uws-app.js';
 import type { RunningInstances } from '../instances/running-instances.js';
@@ -10,7 +10,8 @@ import { closeCodes, type Listeners } from './events/listeners.js';
 import { Pinger } from './events/ping.js';
 import { UnreadTotal } from './events/unread-events.js';
 import { type SocketData, WebSocketListener } from './events/websocket-listener.js';
-import { RequestBodies } from './request-body.js';
+import { MemoryShares } from './memory-shares.js';
+import { UnreadAnswers } from './unread-answers.js';
 import { type ServerContext, UwsExchange } from './uws-exchange.js';
 import { tokens } from './work.js';
 
@@ -28,6 +29,8 @@ export class UwsServer {
   readonly #dispatcher: GuestDispatcher;
   readonly #running: RunningInstances;
   readonly #pinger: Pinger;
+  /** what the answers take that guests have not read */
+  readonly unreadAnswers: MemoryShares;
   #app: GuestApp | undefined;
 
   constructor(
@@ -37,15 +40,23 @@ export class UwsServer {
     listeners: Listeners,
     limits: Limits,
   ) {
+    const { limitHits } = dispatcher;
+    const bodies = new MemoryShares({ instance: 'guest-body-instance', total: 'guest-body-total' }, limits, limitHits);
+    this.unreadAnswers = new MemoryShares(
+      { instance: 'unread-answers-instance', total: 'unread-answers-total' },
+      limits,
+      limitHits,
+    );
     this.#context = {
       gate,
       listeners,
       limits,
       inFlight: dispatcher.inFlight,
-      limitHits: dispatcher.limitHits,
-      bytes: dispatcher.bytes,
-      bodies: new RequestBodies(limits, dispatcher.limitHits),
-      unread: new UnreadTotal(limits, dispatcher.limitHits),
+      limitHits,
+      bodies,
+      answers: new UnreadAnswers(this.unreadAnswers),
+      instanceIdOf: (caller) => (caller === undefined || caller < 0 ? undefined : running.at(slotOf(caller))?.id),
+      unread: new UnreadTotal(limits, limitHits),
     };
     this.#dispatcher = dispatcher;
     this.#running = running;
@@ -58,7 +69,7 @@ export class UwsServer {
   }
 
   /** Bodies that are being read, for the metrics. */
-  get bodies(): RequestBodies {
+  get bodies(): MemoryShares {
     return this.#context.bodies;
   }
 

@@ -157,13 +157,15 @@ function refusals(measured: Measured): MetricSample[] {
 }
 
 function usedOf({ gate, uwsServer, dispatcher }: Measured): Readonly<Record<string, number>> {
-  const { unread, bodies } = uwsServer;
+  const { unread, bodies, unreadAnswers } = uwsServer;
   return {
     ...gate.measures().used,
     'event-backlog-instance': unread.mostOfInstance,
     'event-backlog-total': unread.charged,
     'guest-body-instance': bodies.mostOfInstance,
     'guest-body-total': bodies.total,
+    'unread-answers-instance': unreadAnswers.mostOfInstance,
+    'unread-answers-total': unreadAnswers.total,
     'image-exports': dispatcher.imageExports.mostOfInstance,
   };
 }

@@ -85,7 +85,7 @@ test('a connection of an instance that does not run any more is closed', () => {
     { fd: stays, socket: 'guest', caller: { instanceId: 1, startTicks: 5, root: true } },
     { fd: goes, socket: 'guest', caller: { instanceId: 1, startTicks: 6, root: true } },
   ]);
-  assert.deepEqual(readmitted, [[stays, 3, true]]);
+  assert.deepEqual(readmitted, [[stays, 3, true, -1]]);
   assert.throws(() => fstatSync(goes), /EBADF/);
   closeSync(stays);
 });
