@@ -169,6 +169,11 @@ export class TestDaemon {
     return (await exit)[0];
   }
 
+  /** SIGSTOP, and SIGCONT later */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
   async remove(): Promise<void> {
     await this.end();
     await this.client.close();

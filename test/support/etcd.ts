@@ -156,7 +156,12 @@ export class Etcd {
   }
 
   run(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-    const { scheme = 'http', environment = {} } = this.#options;
+    return this.runAs(this.#options.environment ?? {}, ...words);
+  }
+
+  /** environment: says by which certificate */
+  runAs(environment: NodeJS.ProcessEnv, ...words: string[]): { status: number | null; stdout: string; stderr: string } {
+    const { scheme = 'http' } = this.#options;
     const endpoints = this.#ports.map(([client]) => `${scheme}://127.0.0.1:${client}`).join();
     return spawnSync(join(this.#bin, 'etcdctl'), words, {
       encoding: 'utf8',

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Certificates } from '../support/certificates.js';
+import { Etcd, needsEtcd } from '../support/etcd.js';
+import { eventually } from '../support/eventually.js';
+import { FleetHost } from '../support/fleet-host.js';
+
+/** With TLS and roles, a host sees its own part and nobody else's. */
+const directory = mkdtempSync(join(tmpdir(), 'devlxd-pki-'));
+let certificates: Certificates;
+let etcd: Etcd;
+const hosts: FleetHost[] = [];
+
+before(async () => {
+  if (needsEtcd.skip) return;
+  chmodSync(directory, 0o755);
+  certificates = new Certificates(directory);
+  for (const name of ['server', 'root', 'a', 'b', 'stranger']) certificates.sign(name);
+  const server = ['--cert-file', certificates.certificate('server'), '--key-file', certificates.key('server')];
+  const clients = ['--trusted-ca-file', certificates.certificate('ca'), '--client-cert-auth'];
+  etcd = await Etcd.start({ scheme: 'https', more: () => [...server, ...clients], environment: as('root') });
+  etcd.does('user', 'add', 'root', '--no-password');
+  etcd.does('user', 'grant-role', 'root', 'root');
+  for (const host of ['a', 'b']) addHost(host);
+  etcd.does('auth', 'enable');
+});
+
+after(async () => {
+  for (const host of hosts) await host.remove();
+  await etcd?.remove();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** What makes etcdctl one user. */
+function as(name: string): NodeJS.ProcessEnv {
+  return {
+    ETCDCTL_CACERT: certificates.certificate('ca'),
+    ETCDCTL_CERT: certificates.certificate(name),
+    ETCDCTL_KEY: certificates.key(name),
+  };
+}
+
+/** As docs/fleet.md says. */
+function addHost(host: string): void {
+  etcd.does('user', 'add', host, '--no-password');
+  etcd.does('role', 'add', `host-${host}`);
+  etcd.does('user', 'grant-role', host, `host-${host}`);
+  for (const [kind, prefix] of [
+    ['read', `/devlxd/host/${host}/`],
+    ['read', '/devlxd/shared/'],
+    ['readwrite', `/devlxd/status/${host}/`],
+  ] as const)
+    etcd.does('role', 'grant-permission', `host-${host}`, '--prefix=true', kind, prefix);
+}
+
+async function started(name: string, certificate = name): Promise<FleetHost> {
+  const [cert, key] = [certificates.certificate(certificate), certificates.key(certificate)];
+  const tls = ['--etcd-ca', certificates.certificate('ca'), '--etcd-cert', cert, '--etcd-key', key];
+  const host = await FleetHost.start(etcd, name, tls);
+  hosts.push(host);
+  return host;
+}
+
+test('a host follows with its certificate, and has its own instances alone', needsEtcd, async () => {
+  etcd.put('shared/profile/default/web', { config: { 'user.p': 'all' } });
+  etcd.put('host/b/instance/default/secret', { config: { 'user.a': 'of b' } });
+  const [a, b] = [await started('a'), await started('b')];
+  const guest = await a.running('c1', { profiles: ['web'], config: { 'user.a': 'of a' } });
+  assert.equal(await a.answer(guest, 'user.p'), 'all');
+  await b.until('secret', 'Stopped');
+  assert.equal(await a.status('secret'), 'none');
+  await eventually('its status is there', () => etcd.get('status/a/instance/default/c1') !== '');
+});
+
+test("etcdctl with a host's certificate is refused what is another's", needsEtcd, () => {
+  const run = (...words: string[]) => etcd.runAs(as('a'), ...words);
+  assert.equal(run('get', '--prefix', '/devlxd/host/a/').status, 0);
+  assert.equal(run('get', '--prefix', '/devlxd/shared/').status, 0);
+  for (const words of [
+    ['get', '--prefix', '/devlxd/host/b/'],
+    ['get', '--prefix', '/devlxd/'],
+    ['put', '/devlxd/host/a/instance/default/x', '{}'],
+    ['put', '/devlxd/shared/profile/default/web', '{}'],
+    ['put', '/devlxd/status/b/host', '{}'],
+  ])
+    assert.match(run(...words).stderr, /permission denied/, words.join(' '));
+});
+
+test("a daemon with another host's certificate, or a stranger's, follows nothing", needsEtcd, async () => {
+  for (const [name, certificate] of [
+    ['c', 'a'],
+    ['d', 'stranger'],
+  ] as const) {
+    const host = await started(name, certificate);
+    await eventually(`${name} is refused`, async () => (await host.source()).away !== '');
+    assert.equal(await host.daemon.metric('devlxd_source_connected'), 0);
+    assert.match((await host.source()).away, /PERMISSION_DENIED|permission denied|UNAUTHENTICATED|user name/i);
+    assert.deepEqual(await host.daemon.client.instances.list(), []);
+  }
+});
+
+test('a member that another authority has signed is not spoken to', needsEtcd, async () => {
+  const tls = ['--etcd-ca', certificates.certificate('stranger')];
+  const host = await FleetHost.start(etcd, 'a', tls);
+  hosts.push(host);
+  await eventually('it is away', async () => (await host.source()).away !== '');
+  assert.equal(await host.daemon.metric('devlxd_source_connected'), 0);
+});
