@@ -353,8 +353,8 @@ test('of an instance that belongs to a source, a hook only registers the init', 
   });
   /** but for what the daemon itself says of the guest */
   const config = async () => {
-    const { 'volatile.last_state.ready': _, ...stored } = (await following.client.instances.get('theirs')).config;
-    return stored;
+    const { config } = await following.client.instances.get('theirs');
+    return Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('volatile.last_state.')));
   };
   await eventually('it is read', () =>
     config().then(

@@ -84,6 +84,7 @@ test('what was read is written back as it came, and its entity tag is that of wh
   assert.equal(await operator.etag('/1.0/instances/c1'), etag);
   await operator.metadata('PUT', '/1.0/instances/c1', before); // an editor was open meanwhile
   assert.equal((await read()).config[readyKey], 'false');
+  assert.equal((await read()).config['volatile.last_state.power'], 'RUNNING');
   assert.match(
     await operator.error('PATCH', '/1.0/instances/c1', { config: { [readyKey]: 'perhaps' } }),
     /^400 config\.volatile\.last_state\.ready: keys under volatile/,
@@ -176,11 +177,12 @@ test('list: chosen columns, an order, and a total on a terminal', async () => {
 
 test('what is longer than the terminal goes through the pager, and only that', async () => {
   const paged = new CommandLine(() => daemon, { PAGER: 'sed s/^/paged:/' });
-  assert.match((await paged.onTerminal(['--help'])).text, /^paged:Usage: devlxd /);
-  assert.match((await paged.onTerminal(['show', '--help'])).text, /^Usage: devlxd show /);
-  assert.match(paged.does('--help'), /^Usage: devlxd /);
+  for (let n = 0; n < 24; n++) await daemon.create(`paged${n}`);
+  assert.match((await paged.onTerminal(['list'])).text, /^paged:NAME /);
+  assert.match((await paged.onTerminal(['--help'])).text, /^Usage: devlxd /);
+  assert.match(paged.does('list'), /^NAME /);
   const none = new CommandLine(() => daemon, { PAGER: 'there-is-no-such-pager' });
-  assert.match((await none.onTerminal(['--help'])).text, /Usage: devlxd /);
+  assert.match((await none.onTerminal(['list'])).text, /NAME /);
 });
 
 test('monitor says which key changed, from what to what', async () => {

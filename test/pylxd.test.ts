@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { socketPaths } from '../src/config/paths.js';
 import { packageRoot } from '../src/package-root.js';
+import { checkTable, type Result } from './support/client-table.js';
 import { TestDaemon } from './support/daemon.js';
 import { unpacked } from './support/debian-packages.js';
 
@@ -63,6 +64,14 @@ test("Debian 12's pylxd: the life of a container, its profile, and the networks"
         ],
         '',
       ],
+    );
+    const calls =
+      'containers.create, containers.get, container.save, containers.all, profiles.create, container.rename';
+    const more = 'container.state, networks.all, container.delete, profile.delete';
+    checkTable(
+      'pylxd',
+      '2.2.10',
+      `${calls}, ${more}`.split(', ').map((call): [string, Result] => [call, 'works']),
     );
   } finally {
     await daemon.remove();

@@ -5,7 +5,7 @@ import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
-import { cidKey, defaultProfile, type Instance, readyKey } from '../model/instance.js';
+import { cidKey, defaultProfile, type Instance, powerKey, readyKey } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
@@ -218,6 +218,7 @@ export class InstanceHandlers {
 function writtenBack(config: InstancePut['config']): Map<string, string> {
   const given = mapOf(config);
   if (['true', 'false'].includes(given.get(readyKey) ?? '')) given.delete(readyKey);
+  if (given.get(powerKey) === 'RUNNING') given.delete(powerKey);
   if (/^\d+$/.test(given.get(cidKey) ?? '')) given.delete(cidKey);
   return given;
 }

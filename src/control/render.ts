@@ -12,6 +12,7 @@ import {
   type InstanceStatus,
   type Profile,
   type Project,
+  powerKey,
   readyKey,
   sortedObject,
   statusOf,
@@ -122,7 +123,7 @@ function codedStatus(instance: Instance): { status: InstanceStatus; status_code:
 /** What is known of a run is shown where LXD keeps it. It is no part of what a PUT may change. */
 function withRun({ run, guestState }: Instance, config: Config): Config {
   if (run === undefined) return config;
-  const shown = new Map([...config, [readyKey, String(guestState === 'Ready')]]);
+  const shown = new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(guestState === 'Ready')]]);
   return run.cid === undefined ? shown : shown.set(cidKey, String(run.cid));
 }
 

@@ -185,6 +185,9 @@ export function incusKeyOf(key: string): string {
 /** Where LXD and Incus keep what a guest has said of itself to them. */
 export const readyKey = 'volatile.last_state.ready';
 
+/** Where LXD keeps whether it runs, by which clients choose (Ansible's inventory). */
+export const powerKey = 'volatile.last_state.power';
+
 /** Where LXD keeps the context id of a virtual machine. */
 export const cidKey = 'volatile.vsock_id';
 

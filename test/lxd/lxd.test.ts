@@ -312,7 +312,7 @@ describe('the real LXD', { skip: problem ?? false }, () => {
 
 /** But for what each of the two daemons says itself: how far the guest is. */
 function sorted(config: Readonly<Record<string, string>>): [string, string][] {
-  const others = Object.entries(config).filter(([key]) => key !== 'volatile.last_state.ready');
+  const others = Object.entries(config).filter(([key]) => !key.startsWith('volatile.last_state.'));
   return others.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
