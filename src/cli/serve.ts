@@ -15,7 +15,6 @@ export function addServe(program: Command): void {
       'after',
       `
 Examples:
-  devlxd serve
   devlxd serve --takeover         an upgrade by hand: the old one ends
   devlxd serve --run-dir ./run --state-dir ./state --log-level debug
   DEVLXD_RUN_DIR=./run devlxd list        any command finds that daemon`,
