@@ -1,3 +1,4 @@
+import { charging } from './charging.js';
 import { devlxd } from './daemon.js';
 import { exports } from './exports.js';
 import { fanout, fanoutToAll } from './fanout.js';
@@ -46,6 +47,7 @@ export const trials: readonly Trial<Running>[] = [
     columns: requestColumns,
     measure: tailLatency({ mode: 'keepalive', connections: 64, path: '/1.0', rate: 100_000 }),
   },
+  charging(),
   identity(),
   endpoint('config', '/1.0/config', '["/1.0/config/cloud-init.user-data","/1.0/config/user.role"]\n'),
   endpoint('config-key', '/1.0/config/user.role', 'web'),

@@ -87,6 +87,11 @@ function request(method: string, target: string, headers = 'Host: lxd\r\n', body
 }
 
 const inherited = ['constructor', 'valueOf', 'toString', '__proto__', 'hasOwnProperty'];
+const marks = '%E2%80%AE%E2%81%A6%1B%5B2J';
+
+function patched(body: string): string {
+  return request('PATCH', '/1.0', 'Host: lxd\r\n', body);
+}
 
 /** One instance for each, by what it does. Each is bounded in connections, and lasts as long as the soak. */
 export const attacks: Readonly<Record<string, Attack>> = {
@@ -160,26 +165,52 @@ export const attacks: Readonly<Record<string, Attack>> = {
     ),
   ),
   'long-lists': holding(4, asking([request('GET', '/1.0/config'), request('GET', '/1.0/devices')])),
-  'flapping-states': holding(
+  'flapping-states': holding(4, asking(['Ready', 'Started'].map((state) => patched(JSON.stringify({ state }))))),
+  'inherited-names': holding(
     4,
-    asking(['Ready', 'Started'].map((state) => request('PATCH', '/1.0', 'Host: lxd\r\n', JSON.stringify({ state })))),
+    asking(
+      inherited.flatMap((name) => [
+        patched(`{"${name}":{"${name}":1},"state":"${name}"}`),
+        request('GET', `/1.0/config/user.${name}?${name}=${name}`),
+        request('GET', `/1.0/events?type=${name}&since=${name}`),
+      ]),
+    ),
+  ),
+  'deep-bodies': holding(
+    4,
+    asking([patched(`${'['.repeat(30_000)}${']'.repeat(30_000)}`), patched(`[${'{},'.repeat(20_000)}{}]`)]),
+  ),
+  'anchored-yaml': holding(4, asking([request('GET', '/1.0/config/cloud-init.user-data')])),
+  'marks-in-requests': holding(
+    4,
+    asking([
+      request('GET', `/1.0/config/user.${marks}`),
+      request('GET', `/1.0/events?since=${marks}`),
+      patched(`{"state":"\\u202e"}`),
+    ]),
   ),
 };
 
-/** An ordinary user of the host, whom no instance knows: chunks, and connections. */
+/** What an ordinary user of the host does, whom no instance knows. */
+const byHostUser: Readonly<Record<string, (socket: Socket) => void>> = {
+  chunks: pouring('', `PATCH /1.0 HTTP/1.1\r\nHost: l\r\nTransfer-Encoding: chunked\r\n\r\n${oneByteChunks}`, true),
+  'half heads': (socket) => void socket.write('GET /1.0 HTTP/1.1\r\nHos'),
+  listeners: (socket) => void socket.pause().write(upgrade),
+  'endless bodies': pouring(request('PATCH', '/1.0', `Host: l\r\nContent-Length: ${2 ** 40}\r\n`), megabyte, true),
+  'odd methods': (socket) => void socket.resume().write(inherited.map((name) => request(name, `/${name}`)).join('')),
+  nothing: () => undefined,
+};
+
+/** More than one user may have, of each kind in turn. @returns how many connections */
 export async function attackFromHost({ path, isOver }: Target): Promise<number> {
-  const begin = pouring(
-    '',
-    `PATCH /1.0 HTTP/1.1\r\nHost: l\r\nTransfer-Encoding: chunked\r\n\r\n${oneByteChunks}`,
-    true,
-  );
   let done = 0;
   while (!isOver()) {
-    const open = Array.from({ length: 16 }, () => connect(path).on('error', () => undefined));
-    for (const socket of open) begin(socket);
+    const begins = Object.values(byHostUser).flatMap((begin) => Array.from({ length: 8 }, () => begin));
+    const open = begins.map((begin) => ({ begin, socket: connect(path).on('error', () => undefined) }));
+    for (const { begin, socket } of open) begin(socket);
     done += open.length;
     await pause(200);
-    for (const socket of open) socket.destroy();
+    for (const { socket } of open) socket.destroy();
   }
   return done;
 }

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TestDaemon } from '../support/daemon.js';
+import { guestLines } from './sums.js';
 
 /** What a part took of the host at most. */
 export interface Figures {
@@ -9,6 +10,13 @@ export interface Figures {
   readonly diskBytesPerMinute: number;
   /** longest gap of the event loop */
   readonly gapMilliseconds: number;
+  readonly descriptors: number;
+  /** of the log, what guests and users of the host have caused */
+  readonly guestLogBytesPerMinute: number;
+  /** the first lines about what the daemon did not expect */
+  readonly surprises: readonly string[];
+  /** the lines that take most of the log, in bytes a minute */
+  readonly loudest: Readonly<Record<string, number>>;
 }
 
 const lookMilliseconds = 250;
@@ -23,6 +31,7 @@ export class Gauge {
   /** by pid */
   readonly #disk = new Map<number, number>();
   #memory = 0;
+  #descriptors = 0;
   #gap = 0;
 
   constructor(daemon: TestDaemon) {
@@ -40,15 +49,23 @@ export class Gauge {
 
   figures(): Figures {
     const minutes = (performance.now() - this.#began) / 60_000;
-    const log = this.#daemon.log
-      .slice(this.#loggedBefore)
-      .reduce((sum, line) => sum + JSON.stringify(line).length + 1, 0);
+    const lines = this.#daemon.log.slice(this.#loggedBefore);
+    const bytes = bytesByMessage(lines);
+    const log = bytes.reduce((sum, [, size]) => sum + size, 0);
+    const ofGuests = bytes.filter(([message]) => guestLines.has(message)).reduce((sum, [, size]) => sum + size, 0);
     const disk = [...this.#disk.values()].reduce((sum, bytes) => sum + bytes, 0);
     return {
       memoryMegabytes: Math.round(this.#memory / 1024),
       logBytesPerMinute: Math.round(log / minutes),
       diskBytesPerMinute: Math.round(disk / minutes),
       gapMilliseconds: Math.round(this.#gap * 1000),
+      descriptors: this.#descriptors,
+      guestLogBytesPerMinute: Math.round(ofGuests / minutes),
+      surprises: lines
+        .filter(({ level }) => Number(level) >= 50)
+        .slice(0, 3)
+        .map((line) => JSON.stringify(line)),
+      loudest: Object.fromEntries(bytes.slice(0, 5).map(([message, size]) => [message, Math.round(size / minutes)])),
     };
   }
 
@@ -58,6 +75,7 @@ export class Gauge {
       const [, disk = '0'] = /^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8')) ?? [];
       this.#memory = Math.max(this.#memory, Number(memory));
       this.#disk.set(pid, Number(disk));
+      this.#descriptors = Math.max(this.#descriptors, readdirSync(`/proc/${pid}/fd`).length);
     } catch {
       // it has ended
     }
@@ -66,4 +84,11 @@ export class Gauge {
   async #scrape(): Promise<void> {
     this.#gap = Math.max(this.#gap, await this.#daemon.metric('devlxd_event_loop_delay_seconds'));
   }
+}
+
+/** The longest sum first. */
+function bytesByMessage(lines: readonly { readonly msg: string }[]): [message: string, bytes: number][] {
+  const bytes = new Map<string, number>();
+  for (const line of lines) bytes.set(line.msg, (bytes.get(line.msg) ?? 0) + JSON.stringify(line).length + 1);
+  return [...bytes].sort(([, a], [, b]) => b - a);
 }

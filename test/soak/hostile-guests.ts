@@ -4,6 +4,10 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TestDaemon } from '../support/daemon.js';
+import { anchoredYaml, BadOperator } from './bad-operators.js';
+
+/** Of what listeners that do not read are told. */
+const bigValue = 16 * 1024;
 
 /** The guests of hostile.ts. */
 export class HostileGuests {
@@ -32,22 +36,37 @@ export class HostileGuests {
     return new HostileGuests(child, lines, pids);
   }
 
+  /** of their instances */
+  get names(): readonly string[] {
+    return Object.keys(this.#pids);
+  }
+
   begin(): void {
     (this.#child.stdin as Writable).write('\n');
   }
 
-  /** Listeners that do not read get events; odd ones are forbidden to listen in the commit of a change, and stopped. */
+  /**
+   * What operators do to them, twice a second: listeners that do not read get events; odd ones are forbidden to listen in
+   * the commit of a change, and stopped; and a bad operator sends what is refused.
+   */
   async provoke(daemon: TestDaemon, isOver: () => boolean): Promise<void> {
+    const bad = new BadOperator(daemon, 'connection-flood');
     for (let n = 0; !isOver(); n++) {
-      const config = { 'user.big': String(n % 10).repeat(100_000) };
+      const config = { 'user.big': String(n % 10).repeat(bigValue) };
       const forbidding = { 'security.devlxd': String(n % 2 === 0), 'user.n': `${n}` };
       const changes = [
         ...['deaf-listeners', 'since-listeners'].map((name) => daemon.set(name, config)),
         ...[forbidding, { 'user.m': `${n}` }].map((keys) => daemon.set('odd-listeners', keys)),
+        daemon.set('anchored-yaml', {
+          'cloud-init.user-data': `${anchoredYaml}# ${n}\n`,
+          'cloud-init.ssh-keys.a': 'root:k',
+        }),
       ];
       await Promise.allSettled(changes);
+      if (n % 4 === 0) await bad.again();
+      if (bad.odd.length > 0) throw new Error(`a bad operator was answered ${bad.odd.join()}`);
       if (n % 20 === 10) await this.#again(daemon, 'odd-listeners').catch(() => undefined);
-      await pause(100);
+      await pause(500);
     }
   }
 

@@ -10,10 +10,10 @@ const target = { path, isOver: () => over };
 const guests = new Guests();
 const all = Object.entries(attacks).map(([name, attack]) => ({ name, attack, guest: guests.one() }));
 process.stdout.write(`${JSON.stringify(Object.fromEntries(all.map(({ name, guest }) => [name, guest.pid])))}\n`);
-await once(process.stdin, 'data');
 process.stdin.on('end', () => {
   over = true;
 });
+await Promise.race(['data', 'end'].map((event) => once(process.stdin, event)));
 const counting = all.map(async ({ name, attack, guest }): Promise<readonly [string, number]> => {
   return [name, await attack(guest, target)];
 });

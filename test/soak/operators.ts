@@ -6,6 +6,8 @@ import type { Guests } from '../support/guest-processes.js';
 import type { HonestGuest } from './honest.js';
 
 const retryMilliseconds = 20;
+/** Between two writes of one operator: the same beside hostile guests, so that what the disk takes can be compared. */
+const restMilliseconds = 500;
 
 /** Operators who change, rename and restart honest guests, at random, and make again what a dead daemon did not answer. */
 export class Operators {
@@ -35,6 +37,7 @@ export class Operators {
       if (what < 80) await this.#reconfigure(honest);
       else await this.#cut(honest, what < 90 ? this.#rename : this.#restart);
       honest.busy = false;
+      await pause(restMilliseconds);
     }
   }
 

@@ -87,11 +87,11 @@ async function replace(daemon: TestDaemon, way: Way): Promise<void> {
 export async function soak(part: Part, given: SoakOptions): Promise<PartResult> {
   const guests = new Guests();
   const daemon = await TestDaemon.startWithSockets(options);
-  const hostile = part.hostile ? await HostileGuests.start(daemon, given.hostUser ?? false) : undefined;
+  const hostile = await HostileGuests.start(daemon, given.hostUser ?? false);
   try {
     return await run(part, given, guests, daemon, hostile);
   } finally {
-    await hostile?.end();
+    await hostile.end();
     await guests.close();
     await daemon.remove();
   }
@@ -102,7 +102,7 @@ async function run(
   { seed, guests: count, seconds, every, progress }: SoakOptions,
   guests: Guests,
   daemon: TestDaemon,
-  hostile: HostileGuests | undefined,
+  hostile: HostileGuests,
 ): Promise<PartResult> {
   const random = new Random(seed);
   const all = guests.spawn(count).map((guest, n) => new HonestGuest(n, guest));
@@ -119,7 +119,7 @@ async function run(
   const end = performance.now() + seconds * 1000;
   const isOver = (): boolean =>
     (performance.now() > end && ways.every((way) => ends[way] > 0)) || tally.failures.length > 0;
-  hostile?.begin();
+  if (part.hostile) hostile.begin();
   const ending = (async () => {
     for (const way of endings(new Random(seed))) {
       await pause(every * 1000);
@@ -140,16 +140,12 @@ async function run(
   const changing = together(operating, () => operators.run(isOver));
   const gauge = new Gauge(daemon);
   const measuring = gauge.run(isOver);
-  const everyone = [ending, measuring, honest, changing, hostile?.provoke(daemon, isOver)];
+  const everyone = [ending, measuring, honest, changing, hostile.provoke(daemon, isOver)];
   await Promise.all(everyone.map((work) => work?.catch(failed)));
-  const attacks = (await hostile?.end()) ?? {};
+  const attacks = await hostile.end();
   await operators.close();
   if (tally.failures.length > 0) throw new Error(`${part.name}: ${tally.failures.slice(0, 5).join('\n')}`);
-  await checkRegistry(
-    daemon,
-    all,
-    Object.keys(attacks).filter((name) => name !== 'host-user'),
-  );
+  await checkRegistry(daemon, all, hostile.names);
   const after = await settled(daemon, before);
   const { changes, renames, restarts, repeated } = operators;
   return {
@@ -158,7 +154,7 @@ async function run(
     interrupted: tally.interrupted,
     ends,
     writes: { changes, renames, restarts, repeated },
-    hostile: attacks,
+    hostile: part.hostile ? attacks : {},
     latency: latencyOf(all),
     figures: gauge.figures(),
     before,
