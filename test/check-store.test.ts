@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { Database } from '../src/store/sqlite.js';
 import { binary } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
+import { becomesAnotherUser } from './support/other-users.js';
 
 interface Found {
   readonly what: string;
@@ -63,7 +64,7 @@ function finds(state: string, meaning: RegExp, prefix: readonly string[] = [], e
   assert.equal(found.state, state);
 }
 
-const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root, to mount and to be another user' };
+const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root, to mount' };
 const shell = (script: string): string[] => ['unshare', '--mount', 'sh', '-ec', `${script}; exec "$@"`, 'sh'];
 
 test('a store that is not there yet, is empty, or is as a daemon left it, is well, and is not touched', async () => {
@@ -102,17 +103,18 @@ test('what is no store, is damaged, is newer or is in use is said to be that', a
   finds('bad', /devlxd\.db is no directory: choose another --state-dir$/);
 });
 
-test('a directory or a file that this user may not use is said to be that, with its owner', asRoot, async (t) => {
-  const user = ['setpriv', '--reuid=12346', '--regid=12346', '--clear-groups'];
-  const [command = '', ...options] = user;
-  if (spawnSync(command, [...options, 'test', '-r', binary]).status !== 0)
-    return t.skip('other users may not read the directory of this checkout, as below a home of mode 0700');
-  fresh();
-  finds('bad', /^uid 12346 may not read and write .*state\d+, which belongs to uid 0 and has the mode 0700/, user);
-  await stored();
-  chmodSync(stateDir, 0o777);
-  finds('bad', /^uid 12346 may not read and write .*devlxd\.db, which belongs to uid 0 and has the mode 0600/, user);
-});
+test(
+  'a directory or a file that this user may not use is said to be that, with its owner',
+  becomesAnotherUser,
+  async () => {
+    const user = ['setpriv', '--reuid=12346', '--regid=12346', '--clear-groups'];
+    fresh();
+    finds('bad', /^uid 12346 may not read and write .*state\d+, which belongs to uid 0 and has the mode 0700/, user);
+    await stored();
+    chmodSync(stateDir, 0o777);
+    finds('bad', /^uid 12346 may not read and write .*devlxd\.db, which belongs to uid 0 and has the mode 0600/, user);
+  },
+);
 
 test('a file system that is read-only or full is said to be that', asRoot, () => {
   fresh();

@@ -23,6 +23,7 @@ import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
 import { ask, Session } from './support/http.js';
 import { ManagedDaemon } from './support/managed-daemon.js';
+import { becomesAnotherUser } from './support/other-users.js';
 
 const packaging = join(packageRoot, 'packaging');
 const unit = join(packaging, 'devlxd.service');
@@ -93,10 +94,8 @@ function hardened(
   return ManagedDaemon.start(options, { wrapper, prepare });
 }
 
-const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root, to become another user' };
-
 for (const path of identityMethods) {
-  test(`it works under the unit's restrictions, on ${path}`, asRoot, async (t) => {
+  test(`it works under the unit's restrictions, on ${path}`, becomesAnotherUser, async (t) => {
     if (cannot(t, 'systemd-analyze', 'setpriv')) return;
     const managed = await hardened(['--identity', path]);
     try {
@@ -128,38 +127,42 @@ for (const path of identityMethods) {
   });
 }
 
-test('with the drop-in for LXD it can take the socket of its guests, without it it cannot', asRoot, async (t) => {
-  if (cannot(t, 'systemd-analyze', 'setpriv')) return;
-  const lxd = new FakeLxd();
-  await lxd.start();
-  const guest = guests.one();
-  lxd.add('web', { config: { 'user.whose': 'of devlxd' }, pid: guest.pid });
-  const whose = async () => (await ask(guest.connect(lxd.guestSocket), '/1.0/config/user.whose')).body;
-  const dropIn = readFileSync(join(packaging, 'lxd.conf'), 'utf8');
-  const [, more = ''] = /^AmbientCapabilities=(.*)$/m.exec(dropIn) ?? [];
-  const withDropIn = (text: string) => text.replaceAll(/^(\w*Capabilit\w+=CAP_SYS_PTRACE)$/gm, `$1 ${more}`);
-  const options = ['--source', `lxd:${lxd.socket}`, '--log-level', 'fatal'];
-  try {
-    const without = await hardened(options);
+test(
+  'with the drop-in for LXD it can take the socket of its guests, without it it cannot',
+  becomesAnotherUser,
+  async (t) => {
+    if (cannot(t, 'systemd-analyze', 'setpriv')) return;
+    const lxd = new FakeLxd();
+    await lxd.start();
+    const guest = guests.one();
+    lxd.add('web', { config: { 'user.whose': 'of devlxd' }, pid: guest.pid });
+    const whose = async () => (await ask(guest.connect(lxd.guestSocket), '/1.0/config/user.whose')).body;
+    const dropIn = readFileSync(join(packaging, 'lxd.conf'), 'utf8');
+    const [, more = ''] = /^AmbientCapabilities=(.*)$/m.exec(dropIn) ?? [];
+    const withDropIn = (text: string) => text.replaceAll(/^(\w*Capabilit\w+=CAP_SYS_PTRACE)$/gm, `$1 ${more}`);
+    const options = ['--source', `lxd:${lxd.socket}`, '--log-level', 'fatal'];
     try {
+      const without = await hardened(options);
+      try {
+        assert.equal(await whose(), 'of LXD');
+        assert.deepEqual((await without.daemon.client.instances.list()).length, 0);
+      } finally {
+        await without.remove();
+      }
+      const managed = await hardened(options, withDropIn, [dirname(lxd.socket)]);
+      try {
+        await eventually('the socket is taken', async () => (await whose()) === 'of devlxd');
+      } finally {
+        assert.equal(await managed.remove(), 0);
+      }
       assert.equal(await whose(), 'of LXD');
-      assert.deepEqual((await without.daemon.client.instances.list()).length, 0);
     } finally {
-      await without.remove();
+      await lxd.remove();
     }
-    const managed = await hardened(options, withDropIn, [dirname(lxd.socket)]);
-    try {
-      await eventually('the socket is taken', async () => (await whose()) === 'of devlxd');
-    } finally {
-      assert.equal(await managed.remove(), 0);
-    }
-    assert.equal(await whose(), 'of LXD');
-  } finally {
-    await lxd.remove();
-  }
-});
+  },
+);
 
-test('the restrictions are there', asRoot, async (t) => {
+test('the restrictions are there', becomesAnotherUser, async (t) => {
   if (cannot(t, 'systemd-analyze', 'setpriv')) return;
   const managed = await hardened([]);
   try {
@@ -181,7 +184,7 @@ test('the restrictions are there', asRoot, async (t) => {
   }
 });
 
-test('without its one capability it can register nobody', asRoot, async (t) => {
+test('without its one capability it can register nobody', becomesAnotherUser, async (t) => {
   if (cannot(t, 'systemd-analyze', 'setpriv')) return;
   const managed = await hardened([], (text) => text.replaceAll(/^(\w*Capabilit\w+)=CAP_SYS_PTRACE$/gm, '$1='));
   try {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/package-root.js';
+import { guestsCannotRead } from '../support/other-users.js';
 import { programs } from './next-boot.js';
 
 export interface ClientRequest {
@@ -100,6 +101,7 @@ export const clients: readonly Client[] = [
 
 /** For node:test: whether a client can be had, and else how to get it. */
 export function skipWithout({ package: name, missing }: Client): string | false {
+  if (guestsCannotRead) return guestsCannotRead;
   const reason = missing();
   return reason === undefined ? false : `needs ${name} (apt-get install ${name}): ${reason}`;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../support/daemon.js';
+import { guestsCannotRead } from '../support/other-users.js';
 import { debianCloudInit } from './debian-cloud-init.js';
 import { type Boot, nextBoot, programs } from './next-boot.js';
 
@@ -35,7 +36,7 @@ interface BootResult {
   readonly network_source: string;
 }
 
-describe('cloud-init', { skip: problem ?? false }, () => {
+describe('cloud-init', { skip: problem ?? guestsCannotRead }, () => {
   const environment = {
     PYTHONPATH: join(debian, 'usr/lib/python3/dist-packages'),
     PYTHONDONTWRITEBYTECODE: '1',
