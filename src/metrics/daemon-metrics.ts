@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { descriptorLimit, openDescriptors } from '../gate/file-descriptors.js';
-import { knownUnmergedKeys } from '../instances/cloud-init/guest-value.js';
+import { hasKnownMerge, knownUnmergedKeys, unmergedKeys } from '../instances/cloud-init/guest-value.js';
 import { isForGuests, sizeOf } from '../model/image.js';
 import { statusOf } from '../model/instance.js';
 import { version } from '../package-root.js';
@@ -171,9 +171,26 @@ function* instancesByStatus({ registry, running }: Measured): Iterable<MetricSam
   for (const [status, count] of Object.entries(counts)) yield [count, { status }];
 }
 
-function* unmergedDocuments({ registry }: Measured): Iterable<MetricSample | typeof pause> {
+/** So that a scrape after a start, when no guest has read yet, takes no longer than others by much. */
+const looksPerScrape = 1000;
+
+/** What runs and was not looked at since it has changed, or since the start: each scrape looks at some. */
+function* lookAtMerges({ running }: Measured): Iterable<typeof pause> {
+  let left = looksPerScrape;
+  for (const [instance] of running.entries()) {
+    if (left === 0) return;
+    if (!hasKnownMerge(instance)) {
+      unmergedKeys(instance);
+      left--;
+    }
+    yield pause;
+  }
+}
+
+function* unmergedDocuments(measured: Measured): Iterable<MetricSample | typeof pause> {
+  yield* lookAtMerges(measured);
   let sum = 0;
-  for (const instance of registry.instances()) {
+  for (const instance of measured.registry.instances()) {
     sum += knownUnmergedKeys(instance).size;
     yield pause;
   }

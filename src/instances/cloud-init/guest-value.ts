@@ -38,6 +38,12 @@ export function knownUnmergedKeys(instance: Instance): ReadonlyMap<string, Reaso
   return ((config && mergedOf.get(config)) ?? nothingMerged).unmerged;
 }
 
+/** Is it known? The guest has read, or the question was asked. */
+export function hasKnownMerge(instance: Instance): boolean {
+  const config = knownExpandedConfig(instance);
+  return config !== undefined && mergedOf.has(config);
+}
+
 function merged(instance: Instance): Merged {
   const config = expandedConfig(instance);
   const known = mergedOf.get(config);
