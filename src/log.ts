@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
+import { visible } from './text/width.js';
 
 export type Log = Logger;
 
@@ -20,7 +21,14 @@ export async function createLog(level: string, format: string, lines = new LogLi
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite } };
   if (!readable) return pino(options, new LogOutput(lines, (line) => line));
   const { prettyFactory } = await import('pino-pretty');
-  return pino(options, new LogOutput(lines, prettyFactory({ colorize: process.stderr.isTTY === true })));
+  const pretty = prettyFactory({ colorize: process.stderr.isTTY === true });
+  return pino(options, new LogOutput(lines, (line) => pretty(JSON.parse(line, visibleValue))));
+}
+
+/** What guests and operators have sent must not move the cursor or hide anything. */
+function visibleValue(key: string, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  return key === 'stack' ? value.split('\n').map(visible).join('\n') : visible(value);
 }
 
 const standardError = 2;

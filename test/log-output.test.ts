@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { TestDaemon } from './support/daemon.js';
-import { ask } from './support/http.js';
+import { ask, exchange } from './support/http.js';
 
 // Wherever standard error leads: the daemon goes on, and counts the lines that it could not write.
 
@@ -109,5 +109,21 @@ test('a log whose reader does not read: nothing waits for it, and later it is to
     .map((line) => JSON.parse(line));
   const { times } = lines.find(({ msg }) => msg === 'lines of the log were lost');
   assert.equal(times, await logging.lost());
+  await logging.end();
+});
+
+test('a log for people shows what moves the cursor or hides text as escapes', async () => {
+  const logging = new Logging('pipe', ['--log-format', 'pretty']);
+  let text = '';
+  (logging.child.stderr as Readable).setEncoding('utf8').on('data', (data: string) => {
+    text += data;
+  });
+  await logging.ready();
+  const path = '/\u202e\u2066\u200f\u0085\u{e0001}ü';
+  await exchange(connect(logging.daemon.socket), `GET ${path} HTTP/1.1\r\nHost: lxd\r\nConnection: close\r\n\r\n`);
+  while (!/belongs to no registered instance[\s\S]*path: .*\n/.test(text))
+    await once(logging.child.stderr as Readable, 'data');
+  assert.match(text, /path: "\/[^"]*202e[^"]*"/);
+  assert.doesNotMatch(text, /[\u202e\u2066\u200f\u0080-\u009f\u{e0001}]/u);
   await logging.end();
 });
