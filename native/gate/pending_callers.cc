@@ -32,8 +32,9 @@ bool PendingCallers::add(OwnFd& fd, Caller& caller, Ticket ticket) {
                       .ticket = ticket == kNoTicket ? last_ticket_ : ticket,
                       .since = uv_now(loop_),
                       .told = ticket != kNoTicket});
-  tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); },
-              kTickMilliseconds);
+  // All that are accepted in this turn of the loop are told of in the next one.
+  tick_.stop();
+  tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); }, 0);
   if (place) time_out(*place);  // last: JavaScript may run
   return true;
 }
@@ -106,7 +107,11 @@ void PendingCallers::poll() {
     ended.push_back(take(place));
     if ((events & POLLHUP) != 0) ended.back().asked = false;
   }
-  if (waiting_.empty()) tick_.stop();
+  tick_.stop();
+  if (!waiting_.empty()) {
+    tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); },
+                kTickMilliseconds);
+  }
   tell_held();
   tell_let_go(ended);
   for (PendingCaller& waiting : ended) {

@@ -1,4 +1,4 @@
-import type { LimitHits } from '../limits/limit-hits.js';
+import type { CountedLimit, LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type LimitName, type Limits } from '../limits/limits.js';
 
 /** What takes memory for a guest until the guest goes on. */
@@ -11,8 +11,8 @@ export interface MemoryUser {
 }
 
 interface Names {
-  readonly instance: LimitName & `${string}-instance`;
-  readonly total: LimitName & `${string}-total`;
+  readonly instance: LimitName & CountedLimit & `${string}-instance`;
+  readonly total: LimitName & CountedLimit & `${string}-total`;
 }
 
 /**
@@ -87,7 +87,7 @@ export class MemoryShares {
   ): boolean {
     for (const oldest of users ?? []) {
       if (oldest === growing) continue;
-      this.#limitHits.add(limit as 'guest-body-total', oldest.instanceId);
+      this.#limitHits.add(limit, oldest.instanceId);
       this.end(oldest);
       oldest.cut();
       return true;
