@@ -124,7 +124,7 @@ function system() {
   put('packaging/devlxd.sysusers', 'usr/lib/sysusers.d/devlxd.conf');
   put('packaging/devlxd.tmpfiles', 'usr/lib/tmpfiles.d/devlxd.conf');
   put('packaging/devlxd.env', 'etc/devlxd/devlxd.env');
-  put('packaging/lxd.conf', 'usr/share/doc/devlxd/packaging/lxd.conf');
+  for (const name of ['lxd.conf', 'incus.conf']) put(`packaging/${name}`, `usr/share/doc/devlxd/packaging/${name}`);
 }
 
 function documentation() {

@@ -65,7 +65,8 @@ test('the units are what systemd understands, and hardly exposed', (t) => {
   if (cannot(t, 'systemd-analyze')) return;
   const files = unitFiles();
   mkdirSync(join(scratch, 'devlxd.service.d'));
-  copyFileSync(join(packaging, 'lxd.conf'), join(scratch, 'devlxd.service.d/lxd.conf'));
+  for (const name of ['lxd.conf', 'incus.conf'])
+    copyFileSync(join(packaging, name), join(scratch, 'devlxd.service.d', name));
   const verified = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
   assert.deepEqual([verified.status, verified.stderr], [0, '']);
   const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', files[0] as string], {

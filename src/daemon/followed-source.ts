@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { SourceSetting } from '../config/dialects.js';
 import type { Gate } from '../gate/gate.js';
 import { duplicate } from '../gate/unix-socket.js';
@@ -7,6 +8,7 @@ import type { Registry } from '../instances/registry.js';
 import type { Log } from '../log.js';
 import type { GuestSocket, SourceSocket } from '../sources/guest-socket.js';
 import type { Lxd } from '../sources/lxd.js';
+import type { SourceServer } from '../sources/source.js';
 import type { Sync } from '../sources/sync.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
@@ -21,6 +23,8 @@ export class FollowedSource {
   readonly #log: Log;
   /** the listening socket on which the gate accepts */
   #accepting: number | undefined;
+  /** the daemon that answered last */
+  #last: SourceServer | undefined;
   /** why its guests do not reach us; '': they do */
   #reason = 'its instances have not been read yet';
 
@@ -77,11 +81,20 @@ export class FollowedSource {
 
   #look(source: GuestSocket): void {
     const { server } = this.sync;
+    this.#last = server ?? this.#last;
     if (server !== undefined) source.find(server);
     else if (source.path === '') source.guess(this.#sockets.hasBoundSource);
     if (source.isTaken && this.#accepting !== undefined) this.#reason = '';
     else if (source.path !== '' || this.#accepting === undefined)
-      source.whenFree(server !== undefined, () => this.#attempt(source, () => this.#accept(source)));
+      source.whenFree(server !== undefined || this.#isStopping(source), () =>
+        this.#attempt(source, () => this.#accept(source)),
+      );
+  }
+
+  /** The daemon that had the socket still runs: it has removed it because it stops, and no other starts yet. */
+  #isStopping({ path }: GuestSocket): boolean {
+    const process = `/proc/${this.#last?.pid}`;
+    return path.startsWith(`${process}/root/`) && existsSync(process);
   }
 
   #accept(source: GuestSocket): void {

@@ -26,8 +26,8 @@ export class GuestSocket {
   readonly #source: SourceSetting;
   /** undefined: its directory is not found yet */
   #swap: SocketSwap | undefined;
-  /** has the source's daemon answered, and had its socket in there? */
-  #isSure = false;
+  /** the daemon that has answered, and had its socket in there; undefined: it is a guess */
+  #foundBy: SourceServer | undefined;
   #watcher: FSWatcher | undefined;
   #looking: NodeJS.Timeout | undefined;
   #waiting: NodeJS.Timeout | undefined;
@@ -59,11 +59,12 @@ export class GuestSocket {
    */
   find(server: SourceServer): void {
     const isKnown = ({ directory }: SocketSwap): boolean =>
-      this.#isSure && this.#swap?.directory.isSame(directory) === true;
+      this.#foundBy !== undefined && this.#swap?.directory.isSame(directory) === true;
     const { swap, tried } = firstOf(guestDirectories(this.#source, server), (each) => isKnown(each) || each.hasTheirs);
-    if (swap === undefined) throw new NotFound(tried);
-    this.#isSure = true;
-    this.#moveTo(swap);
+    if (swap !== undefined) {
+      this.#foundBy = server;
+      this.#moveTo(swap);
+    } else if (this.#foundBy?.pid !== server.pid) throw new NotFound(tried); // else it ends just now
   }
 
   /**
@@ -108,15 +109,15 @@ export class GuestSocket {
     this.#watchAgain();
   }
 
-  /** Calls take when it is time to. isFollowed: is the source's daemon there? */
-  whenFree(isFollowed: boolean, take: () => void): void {
+  /** Calls take when it is time to. isSafe: no daemon starts now */
+  whenFree(isSafe: boolean, take: () => void): void {
     const now = (): void => {
       clearTimeout(this.#waiting);
       this.#waiting = undefined;
       take();
     };
     // Removed by a daemon that starts: it binds next, which it could not do to a name that exists.
-    if (this.#swap?.isGone === true && !isFollowed) this.#waiting ??= setTimeout(now, bindMilliseconds);
+    if (this.#swap?.isGone === true && !isSafe) this.#waiting ??= setTimeout(now, bindMilliseconds);
     else now();
   }
 

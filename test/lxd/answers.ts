@@ -29,20 +29,21 @@ export const requests = [
   'GET /1.0/nothing',
 ] as const;
 
-const asking = `while [ $# -gt 0 ]; do
+const asking = `SOCKET=$1; shift
+while [ $# -gt 0 ]; do
   set -- "$@" # METHOD PATH BODY
-  curl -s -i -X "$1" $([ "$1" = HEAD ] && echo -I) \${3:+-d "$3"} --unix-socket /dev/lxd/sock "http://lxd$2"
+  curl -s -i -X "$1" $([ "$1" = HEAD ] && echo -I) \${3:+-d "$3"} --unix-socket "$SOCKET" "http://lxd$2"
   printf '\\0'
   shift 3
 done`;
 
 /** Asks all of them, in order, each on a new connection. */
-export async function askAll(container: LxdContainer): Promise<Map<string, Answered>> {
+export async function askAll(container: LxdContainer, socket = '/dev/lxd/sock'): Promise<Map<string, Answered>> {
   const words = requests.flatMap((request) => {
     const [method = '', path = '', body = ''] = request.split(' ');
     return [method, path, body];
   });
-  const answers = (await container.does('sh', '-c', asking, 'sh', ...words)).split('\0');
+  const answers = (await container.does('sh', '-c', asking, 'sh', socket, ...words)).split('\0');
   return new Map(requests.map((request, index) => [request, answeredOf(answers[index] ?? '')]));
 }
 

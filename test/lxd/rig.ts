@@ -7,13 +7,17 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { makeRootFileSystem, missingProgram } from '../clients/root-file-system.js';
+import { type Flavour, lxd } from './flavour.js';
 
 /** All of its devices are its profile's; it stops when it is asked to, and waits for what loses its parent. */
 const init = `#!/bin/sh
@@ -32,13 +36,15 @@ profiles:
 `;
 
 /** What is missing for it, in a sentence. */
-export function missingForRig(): string | undefined {
+export function missingForRig(flavour: Flavour = lxd): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root, to run LXD';
-  for (const [name, ...command] of [
-    ['lxd', 'lxd', '--version'],
-    ['lxd-client', 'lxc', '--version'],
-    ['python3-websocket', '/usr/bin/python3', '-c', 'import websocket'],
-  ] as [string, string, ...string[]][]) {
+  const missing = flavour.missing();
+  if (missing !== undefined) return missing;
+  for (const [name, ...command] of [['python3-websocket', '/usr/bin/python3', '-c', 'import websocket']] as [
+    string,
+    string,
+    ...string[],
+  ][]) {
     const [program, ...words] = command;
     const { status } = spawnSync(program as string, words);
     if (status !== 0) return `needs ${name}: apt-get install ${name}`;
@@ -49,10 +55,19 @@ export function missingForRig(): string | undefined {
 /** A real LXD with a directory of its own, beside any other on this host, and unprivileged containers in it. */
 export class Rig {
   readonly directory = mkdtempSync(join(tmpdir(), 'devlxd-lxd-'));
+  readonly flavour: Flavour;
   readonly #lxdDir = join(this.directory, 'lxd');
-  readonly #environment = { PATH: process.env['PATH'] ?? '', HOME: this.directory, LXD_DIR: this.#lxdDir };
+  readonly #environment: NodeJS.ProcessEnv;
   #daemon: ChildProcess | undefined;
+  /** holds the mount namespace */
+  #namespace: ChildProcess | undefined;
   readonly #containers = new Set<string>();
+
+  constructor(flavour: Flavour = lxd) {
+    this.flavour = flavour;
+    const directory = { [flavour.variable]: this.#lxdDir };
+    this.#environment = { PATH: process.env['PATH'] ?? '', HOME: this.directory, ...directory };
+  }
 
   /** its own */
   get socket(): string {
@@ -61,7 +76,14 @@ export class Rig {
 
   /** what it mounts into its containers */
   get guestDirectory(): string {
-    return join(this.#lxdDir, 'devlxd');
+    const directory = join(this.#lxdDir, this.flavour.guestDirectory);
+    return this.#namespace === undefined ? directory : `/proc/${this.#namespace.pid}/root${directory}`;
+  }
+
+  /** What is in the guests' directory on the host, where it is mounted in there only, or below the mount. */
+  belowTheMount(): string[] {
+    const directory = join(this.#lxdDir, this.flavour.guestDirectory);
+    return this.#namespace === undefined ? [] : readdirSync(directory);
   }
 
   get pid(): number {
@@ -74,17 +96,58 @@ export class Rig {
     mkdirSync(this.#lxdDir, { recursive: true, mode: 0o711 });
     await this.startDaemon();
     this.lxc(['profile', 'list']);
-    this.#must('lxd', ['init', '--preseed'], preseed);
-    this.#must('lxc', ['image', 'import', this.#image(), '--alias', 'tiny']);
+    if (this.flavour.source === 'lxd') this.#must('lxd', ['init', '--preseed'], preseed);
+    else this.lxc(['admin', 'init', '--preseed'], preseed);
+    this.lxc(['image', 'import', this.#image(), '--alias', 'tiny']);
   }
 
   /** Also after it has stopped or was killed. */
   async startDaemon(): Promise<void> {
     const log = openSync(join(this.directory, 'lxd.log'), 'a');
-    this.#daemon = spawn('lxd', ['--group', 'root'], { env: this.#environment, stdio: ['ignore', log, log] });
-    const ready = spawn('lxd', ['waitready', '--timeout=60'], { env: this.#environment, stdio: 'ignore' });
-    const [code] = (await once(ready, 'close')) as [number | null];
-    if (code !== 0) throw new Error(`LXD does not start: ${readFileSync(join(this.directory, 'lxd.log'), 'utf8')}`);
+    const [program = '', ...words] = [...(await this.#entering()), ...this.flavour.daemon];
+    this.#daemon = spawn(program, words, { env: this.#environment, stdio: ['ignore', log, log] });
+    if (await this.#hasStarted()) return;
+    throw new Error(`LXD does not start: ${readFileSync(join(this.directory, 'lxd.log'), 'utf8')}`);
+  }
+
+  /** What a command begins with that is to run in its mount namespace, which stays as long as the rig. */
+  async #entering(): Promise<string[]> {
+    if (this.flavour.inside === undefined) return [];
+    if (this.#namespace === undefined) {
+      const [script = '', ...words] = this.flavour.inside;
+      const given = ['-m', 'sh', '-c', script, 'sh', this.directory, ...words];
+      this.#namespace = spawn('unshare', given, { stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(this.#namespace.stdout as Readable, 'data');
+    }
+    return this.#insideWords();
+  }
+
+  #insideWords(): string[] {
+    return this.#namespace === undefined ? [] : ['nsenter', '-t', String(this.#namespace.pid), '-m'];
+  }
+
+  async #hasStarted(): Promise<boolean> {
+    const { waits } = this.flavour;
+    if (waits !== undefined) {
+      const [program = '', ...words] = waits;
+      const ready = spawn(program, words, { env: this.#environment, stdio: 'ignore' });
+      const [code] = (await once(ready, 'close')) as [number | null];
+      return code === 0;
+    }
+    for (let n = 0; n < 300 && this.#daemon?.exitCode === null; n++) {
+      const { status } = spawnSync('curl', ['-sf', '--unix-socket', this.socket, 'http://x/1.0/instances']);
+      if (status === 0) return true;
+      await pause(200);
+    }
+    return false;
+  }
+
+  /** Its own order to end: containers are stopped first, and the guests' directory is unmounted. */
+  async shutDown(): Promise<void> {
+    const exit = once(this.#daemon as ChildProcess, 'exit');
+    if (this.flavour.source === 'lxd') this.#must('lxd', ['shutdown', '--timeout', '30']);
+    else this.lxc(['admin', 'shutdown', '--timeout', '30']);
+    await exit;
   }
 
   /** SIGPWR is what stops LXD and its containers, SIGTERM stops LXD alone. */
@@ -98,12 +161,14 @@ export class Rig {
 
   /** What a command of LXD's own client prints. @throws Error with what it says */
   lxc(words: readonly string[], input = ''): string {
-    return this.#must('lxc', words, input);
+    const [program, ...given] = this.#client(words);
+    return this.#must(program, given, input);
   }
 
   /** The same, while this process goes on. @returns did it work? */
   async lxcAside(words: readonly string[]): Promise<boolean> {
-    const child = spawn('lxc', words, { env: this.#environment, stdio: 'ignore' });
+    const [program, ...given] = this.#client(words);
+    const child = spawn(program, given, { env: this.#environment, stdio: 'ignore' });
     const [code] = (await once(child, 'close')) as [number | null];
     return code === 0;
   }
@@ -129,13 +194,21 @@ export class Rig {
   async remove(): Promise<void> {
     if (this.#daemon !== undefined) {
       if (this.#daemon.exitCode !== null || this.#daemon.signalCode !== null) await this.startDaemon();
-      const all = spawnSync('lxc', ['list', '-f', 'csv', '-c', 'n'], { env: this.#environment, encoding: 'utf8' });
-      const names = all.stdout.split('\n').filter((name) => name !== '');
-      if (names.length > 0) spawnSync('lxc', ['delete', '--force', ...names], { env: this.#environment });
+      const names = this.lxc(['list', '--all-projects', '-f', 'csv', '-c', 'en'])
+        .split('\n')
+        .filter((name) => name !== '');
+      for (const [project = '', name = ''] of names.map((line) => line.split(',')))
+        this.lxc(['delete', '--force', '--project', project, name]);
       await this.endDaemon('SIGTERM');
     }
+    if (this.#namespace !== undefined) this.#namespace.kill('SIGKILL');
     for (const name of ['devlxd', 'shmounts', 'guestapi']) spawnSync('umount', ['-l', join(this.#lxdDir, name)]);
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** One inside a mount namespace of its own is spoken to by what is in there. */
+  #client(words: readonly string[]): [string, ...string[]] {
+    return [...this.#insideWords(), this.flavour.client, ...words] as [string, ...string[]];
   }
 
   #image(): string {
@@ -155,8 +228,12 @@ export class Rig {
   }
 
   #must(command: string, words: readonly string[], input = ''): string {
-    const options = { env: this.#environment, encoding: 'utf8', input, timeout: 60_000 } as const;
-    const { status, stdout, stderr, error } = spawnSync(command, words, options);
+    const options = { env: this.#environment, encoding: 'utf8', timeout: 60_000 } as const;
+    // Incus reads what a pipe has, also nothing, as YAML.
+    const { status, stdout, stderr, error } =
+      input === ''
+        ? spawnSync(command, words, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+        : spawnSync(command, words, { ...options, input });
     if (status !== 0) throw new Error(`${command} ${words.join(' ')}: ${error?.message ?? ''} ${stderr}`);
     return stdout;
   }

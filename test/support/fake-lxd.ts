@@ -62,7 +62,7 @@ export class FakeLxd {
   /** how long such a change takes */
   patchMilliseconds = 0;
   /** what it says its pid is */
-  serverPid = process.pid;
+  serverPid: number | undefined;
 
   constructor(name: PeerName = 'lxd') {
     this.#name = name;
