@@ -1,14 +1,23 @@
 import { type EChartsOption, init } from 'echarts';
 import type { SideResult, TrialResult } from '../measure.js';
 
-/** A plot as an SVG document, and what it says. */
+/** A plot as SVG documents, and what it says. */
 export interface Chart {
   readonly title: string;
   readonly text: string;
-  readonly svg: string;
+  readonly svg: Drawn;
 }
 
-const size = { width: 860, height: 380 };
+/** The same plot for a page of that width and for a telephone: a drawing that is shrunk cannot be read. */
+export interface Drawn {
+  readonly wide: string;
+  readonly narrow: string;
+}
+
+const [wideWidth, narrowWidth] = [860, 380];
+const [plotHeight, lineHeight] = [300, 44];
+/** Text is wider where it is shown than where it is measured, without a font. */
+const itemGap = 30;
 
 /** The plots that these trials allow; one without its trials is left out. */
 export function chartsOf(trials: readonly TrialResult[]): Chart[] {
@@ -25,8 +34,13 @@ function throughput(trials: readonly TrialResult[]): Chart | undefined {
     title: 'Requests a second',
     text: 'GET /1.0 on this many kept connections, and on a new connection each (16 at a time). Longer is better.',
     svg: draw({
-      legend: { top: 0 },
-      xAxis: { type: 'category', data: shown.map(({ name }) => name) },
+      legend: { top: 0, left: 0, itemGap },
+      xAxis: {
+        type: 'category',
+        data: shown.map(({ name }) => name.replace('keepalive-', '')),
+        name: 'connections',
+        axisLabel: { interval: 0 },
+      },
       yAxis: { type: 'value', name: 'requests/s' },
       series: sides.map((side) => ({
         name: side,
@@ -49,7 +63,7 @@ function instances(trials: readonly TrialResult[]): Chart | undefined {
     title: 'Latency against the number of instances',
     text: 'One guest connects, asks GET /1.0 and closes, one at a time, while this many instances run. Flat is what it should be.',
     svg: draw({
-      legend: { top: 0 },
+      legend: { top: 0, left: 0, itemGap },
       xAxis: { type: 'log', name: 'instances' },
       yAxis: { type: 'value', name: 'us' },
       series: [line('p50 us'), line('p99 us')],
@@ -65,7 +79,7 @@ function memory(trials: readonly TrialResult[]): Chart | undefined {
     title: 'Memory against listeners',
     text: 'Resident memory of the server with this many idle WebSocket listeners. Lower is better.',
     svg: draw({
-      legend: { top: 0 },
+      legend: { top: 0, left: 0, itemGap },
       xAxis: { type: 'value', name: 'listeners' },
       yAxis: { type: 'value', name: 'MB' },
       series: sides.map((side) => ({
@@ -109,12 +123,34 @@ function rounded({ value }: { value?: unknown }): string {
   return Number(value).toLocaleString('en-US', { maximumSignificantDigits: 3 });
 }
 
-function draw(option: EChartsOption): string {
-  const chart = init(null, null, { renderer: 'svg', ssr: true, ...size });
-  chart.setOption({ animation: false, grid: { left: 90, right: 70, top: 50, bottom: 40 }, ...option });
+function draw(option: EChartsOption): Drawn {
+  return { wide: drawn(option, wideWidth), narrow: drawn(option, narrowWidth) };
+}
+
+/** The legend has the lines that it takes, and the plot begins below them. */
+function drawn(option: EChartsOption, width: number): string {
+  const top = legendLines(option, width) * lineHeight;
+  const height = top + plotHeight + 80;
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
+  const grid = { left: 28, right: width === wideWidth ? 80 : 46, top: top + 40, bottom: 40, containLabel: true };
+  const labels = { axisLabel: { width: width / 3.5, overflow: 'break' } };
+  chart.setOption({ animation: false, grid, ...option });
+  chart.setOption({ xAxis: { ...labels, nameLocation: 'middle', nameGap: 36 }, yAxis: labels });
   const svg = chart.renderToSVGString();
   chart.dispose();
   return svg;
+}
+
+/** A name takes a mark and about seven pixels a character. */
+function legendLines({ legend, series }: EChartsOption, width: number): number {
+  if (legend === undefined) return 0;
+  let [lines, used] = [1, 0];
+  for (const { name } of series as readonly { readonly name: string }[]) {
+    const wide = 35 + itemGap + 7 * name.length;
+    if (used > 0 && used + wide > width) [lines, used] = [lines + 1, 0];
+    used += wide;
+  }
+  return lines;
 }
 
 function sideOf({ sides }: TrialResult, name: string): SideResult | undefined {

@@ -11,13 +11,15 @@ const style = `
   th:first-child, td:first-child, .goals td, .goals th { text-align: left }
   .met { color: #17693a } .missed { color: #a4261d; font-weight: bold }
   figure { margin: 2em 0 } figcaption { color: #555 } svg { max-width: 100%; height: auto }
+  .narrow { display: none } @media (max-width: 700px) { .wide { display: none } .narrow { display: block } }
   .note { color: #555; font-size: 14px }`;
 
 /** All of a run as one HTML document that needs nothing else. */
 export function pageOf({ machine, plan, trials }: Report): string {
   const figures = chartsOf(trials).map(
     ({ title, text, svg }) =>
-      `<figure><h2>${escaped(title)}</h2><figcaption>${escaped(text)}</figcaption>${svg}</figure>`,
+      `<figure><h2>${escaped(title)}</h2><figcaption>${escaped(text)}</figcaption>
+<div class="wide">${svg.wide}</div><div class="narrow">${svg.narrow}</div></figure>`,
   );
   const all = trials.map(
     (trial) =>
@@ -27,7 +29,7 @@ export function pageOf({ machine, plan, trials }: Report): string {
       ].join('')}`,
   );
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>devlxd: benchmark</title><style>${style}</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>devlxd: benchmark</title><style>${style}</style></head><body>
 <h1>devlxd: benchmark</h1>
 <p>${escaped(machineLine(machine))}.<br>${escaped(planLine(plan))}.</p>
 <h2>Goals</h2>
