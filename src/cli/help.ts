@@ -41,7 +41,7 @@ export const shortHelp: Partial<Help> = {
 /** Of the program: all commands with a line or two each would not fit. A test holds that none is missing. */
 export const commandGroups = `Commands, each with its own --help; "devlxd man" has all of it:
   instances  list, show, create, set, unset, device, start, stop, delete, apply
-  the rest   profile, image, identity, backup, restore
+  the rest   profile, image, identity, backup, restore, fleet
   daemon     serve, check, top, monitor, source, demo
   programs   hook, completion, man, help`;
 

@@ -7,6 +7,7 @@ import { addBackup } from './backup.js';
 import { addCompletion } from './completion.js';
 import { addDelete } from './delete.js';
 import { addDevice } from './device.js';
+import { addFleet } from './fleet.js';
 import { shortHelp, wrapped } from './help.js';
 import { addHook } from './hook.js';
 import { addIdentity } from './identity.js';
@@ -25,7 +26,7 @@ import { addTop } from './top.js';
 
 /** Commands that only ask a daemon; the others load one, which takes longer than what these do. */
 const asking = ['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'];
-const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore', 'identity', 'source'];
+const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore', 'identity', 'source', 'fleet'];
 
 /**
  * The whole command line: --help, completion and the manual page all come from it. words: what stands on it; where
@@ -53,6 +54,7 @@ export async function programFor(words: readonly string[]): Promise<Command> {
   addRestore(program);
   addIdentity(program);
   addSource(program);
+  addFleet(program);
   addHook(program);
   if (whole) (await import('./demo.js')).addDemo(program);
   addCompletion(program);

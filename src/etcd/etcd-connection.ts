@@ -106,6 +106,27 @@ export class EtcdConnection {
     return kvs[0];
   }
 
+  /** The names that follow a prefix directly, each up to the next slash: one request for each. */
+  async names(prefix: string): Promise<string[]> {
+    const names: string[] = [];
+    let key: Buffer = Buffer.from(prefix);
+    for (;;) {
+      const asked = { key, range_end: endOf(prefix), limit: 1, keys_only: true };
+      const { kvs } = (await this.#unary('KV', 'Range', asked)) as RangeResponse;
+      const [name] = kvs[0]?.key.toString().slice(prefix.length).split('/') ?? [];
+      if (name === undefined) return names;
+      names.push(name);
+      key = endOf(`${prefix}${name}/`);
+    }
+  }
+
+  /** Revision of the newest change below a prefix, but for deletions; '0': there is nothing */
+  async newest(prefix: string): Promise<string> {
+    const sorted = { sort_order: 'DESCEND', sort_target: 'MOD', limit: 1, keys_only: true };
+    const asked = { key: Buffer.from(prefix), range_end: endOf(prefix), ...sorted };
+    return ((await this.#unary('KV', 'Range', asked)) as RangeResponse).kvs[0]?.mod_revision ?? '0';
+  }
+
   /** All of it, if all conditions hold; else nothing. */
   async write(operations: readonly Operation[], conditions: readonly Unchanged[] = []): Promise<TxnResult> {
     const compare = conditions.map(({ key, revision }) => ({

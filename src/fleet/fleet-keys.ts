@@ -16,6 +16,16 @@ export class FleetKeys {
     return `${this.instances(host)}${project}/${name}`;
   }
 
+  /** Below it, everything of each host. */
+  get hosts(): string {
+    return `${this.#prefix}host/`;
+  }
+
+  /** Below it, what each host tells. */
+  get statuses(): string {
+    return `${this.#prefix}status/`;
+  }
+
   /** What all hosts read. */
   get shared(): string {
     return `${this.#prefix}shared/`;

@@ -225,4 +225,25 @@ export interface IdentityRotation {
     /** ISO 8601 */
     readonly signs_from: string;
 }
+/** What a host of a fleet follows. */
+export interface FollowedFleet {
+    /** its name in the fleet */
+    readonly host: string;
+    readonly endpoints: readonly string[];
+    readonly connected: boolean;
+    /** why etcd is away; '': it is not */
+    readonly away: string;
+    /** how old what is served may be; 0: it is what etcd says */
+    readonly age_seconds: number;
+    /** revision of the newest change that guests were told */
+    readonly applied: string;
+    /** why nothing is applied until it is accepted; '': it is */
+    readonly held: string;
+    /** the first of the values that cannot be read or applied */
+    readonly refused: readonly {
+        readonly name: string;
+        readonly why: string;
+    }[];
+    readonly refused_count: number;
+}
 export {};

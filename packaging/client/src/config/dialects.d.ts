@@ -1,4 +1,4 @@
-import type { SourceName } from '../model/instance.js';
+import type { PeerName } from '../model/instance.js';
 /** How a daemon that speaks LXD's API differs from the others that do. */
 export interface Dialect {
     /** what people call it */
@@ -16,9 +16,9 @@ export interface Dialect {
 }
 /** A daemon whose instances are served, and where it is asked. */
 export interface SourceSetting {
-    readonly name: SourceName;
+    readonly name: PeerName;
     readonly socketPath: string;
 }
-export declare const dialects: Readonly<Record<SourceName, Dialect>>;
+export declare const dialects: Readonly<Record<PeerName, Dialect>>;
 /** `lxd`, or `lxd:/PATH/OF/SOCKET`; undefined: it is neither */
 export declare function sourceIn(text: string): SourceSetting | undefined;

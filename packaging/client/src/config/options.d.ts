@@ -1,5 +1,6 @@
 import { type Limits } from '../limits/limits.js';
 import { type SourceSetting } from './dialects.js';
+import { type FleetSetting } from './fleet-setting.js';
 /** How an option's text is understood. */
 export type OptionKind = 'path' | 'file' | 'text' | 'count' | readonly string[];
 export interface OptionDeclaration {
@@ -35,7 +36,37 @@ export declare const optionDeclarations: {
     readonly source: {
         readonly kind: 'text';
         readonly default: '';
-        readonly help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own';
+        readonly help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; etcd: a fleet; none: only our own';
+    };
+    readonly 'etcd-endpoints': {
+        readonly kind: 'text';
+        readonly default: '127.0.0.1:2379';
+        readonly help: 'members of the etcd of --source etcd: HOST:PORT,HOST:PORT,...';
+    };
+    readonly 'etcd-host': {
+        readonly kind: 'text';
+        readonly default: '';
+        readonly help: 'name of this host in the fleet; none: the name of the machine';
+    };
+    readonly 'etcd-prefix': {
+        readonly kind: 'text';
+        readonly default: '/devlxd/';
+        readonly help: 'what the keys of the fleet begin with';
+    };
+    readonly 'etcd-ca': {
+        readonly kind: 'file';
+        readonly default: '';
+        readonly help: 'certificates (PEM) that the members of etcd are verified with';
+    };
+    readonly 'etcd-cert': {
+        readonly kind: 'file';
+        readonly default: '';
+        readonly help: 'certificate (PEM) of this host; its common name is its user in etcd';
+    };
+    readonly 'etcd-key': {
+        readonly kind: 'file';
+        readonly default: '';
+        readonly help: 'key (PEM) of --etcd-cert';
     };
     readonly 'identity-issuer': {
         readonly kind: 'text';
@@ -89,8 +120,10 @@ export interface Settings {
     readonly stateDir: string;
     readonly group: string;
     readonly identity: string;
-    /** undefined: there is no source */
+    /** LXD or Incus on this host; undefined: none is followed */
     readonly source: SourceSetting | undefined;
+    /** of --source etcd; undefined: this host belongs to none */
+    readonly fleet: FleetSetting | undefined;
     readonly identityIssuer: string;
     readonly identityTrustDomain: string;
     readonly identitySeconds: number;

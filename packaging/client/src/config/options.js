@@ -1,7 +1,8 @@
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { limitDeclarations } from '../limits/limits.js';
 import { sourceIn } from './dialects.js';
+import { etcdSettingOf, hostNameOf } from './fleet-setting.js';
 const asRoot = process.getuid?.() === 0;
 const environment = process.env;
 // $XDG_RUNTIME_DIR is made by a login; without one the state directory is as private.
@@ -28,8 +29,22 @@ export const optionDeclarations = {
     source: {
         kind: 'text',
         default: '',
-        help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; none: only our own',
+        help: 'whose instances are served as well: lxd, incus, or either with :SOCKET; etcd: a fleet; none: only our own',
     },
+    'etcd-endpoints': {
+        kind: 'text',
+        default: '127.0.0.1:2379',
+        help: 'members of the etcd of --source etcd: HOST:PORT,HOST:PORT,...',
+    },
+    'etcd-host': { kind: 'text', default: '', help: 'name of this host in the fleet; none: the name of the machine' },
+    'etcd-prefix': { kind: 'text', default: '/devlxd/', help: 'what the keys of the fleet begin with' },
+    'etcd-ca': { kind: 'file', default: '', help: 'certificates (PEM) that the members of etcd are verified with' },
+    'etcd-cert': {
+        kind: 'file',
+        default: '',
+        help: 'certificate (PEM) of this host; its common name is its user in etcd',
+    },
+    'etcd-key': { kind: 'file', default: '', help: 'key (PEM) of --etcd-cert' },
     'identity-issuer': {
         kind: 'text',
         default: '',
@@ -99,6 +114,7 @@ export function readSettings(flags, variables = environment) {
         group: option('group'),
         identity: option('identity'),
         source: sourceOf(option('source')),
+        fleet: option('source') === 'etcd' ? fleetOf(option) : undefined,
         identityIssuer: option('identity-issuer'),
         identityTrustDomain: trustDomainOf(option('identity-trust-domain')),
         identitySeconds: identitySecondsOf(option('identity-seconds')),
@@ -112,12 +128,18 @@ export function readSettings(flags, variables = environment) {
     };
 }
 function sourceOf(text) {
-    if (text === '')
+    if (text === '' || text === 'etcd')
         return undefined;
     const source = sourceIn(text);
     if (source !== undefined)
         return source;
-    throw new OptionError(`--source (${variableOf('source')}) takes lxd, incus, lxd:/PATH/OF/SOCKET or incus:/PATH/OF/SOCKET, not "${text}".`);
+    throw new OptionError(`--source (${variableOf('source')}) takes lxd, incus, lxd:/PATH/OF/SOCKET, incus:/PATH/OF/SOCKET or etcd, not "${text}".`);
+}
+function fleetOf(option) {
+    const wrong = (name, sentence) => new OptionError(`--etcd-${name} (${variableOf(`etcd-${name}`)}) ${sentence}.`);
+    const [endpoints, prefix, ca] = [option('etcd-endpoints'), option('etcd-prefix'), option('etcd-ca')];
+    const given = { endpoints, prefix, ca, cert: option('etcd-cert'), key: option('etcd-key') };
+    return { ...etcdSettingOf(given, wrong), host: hostNameOf(option('etcd-host') || hostname(), wrong) };
 }
 /** As SPIFFE-ID says, section 2.1. */
 function trustDomainOf(text) {

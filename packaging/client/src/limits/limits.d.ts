@@ -81,6 +81,16 @@ export declare const limitDeclarations: {
         readonly unit: 'bytes';
         readonly help: "unread events of all instances' listeners, in memory; beyond it a listener is dropped";
     };
+    readonly 'unread-answers-instance': {
+        readonly default: number;
+        readonly unit: 'bytes';
+        readonly help: 'answers of one instance that are not read to their end, in memory, each once; beyond it the oldest one is cut off';
+    };
+    readonly 'unread-answers-total': {
+        readonly default: number;
+        readonly unit: 'bytes';
+        readonly help: 'answers of all instances that are not read to their end, in memory; beyond it the oldest one is cut off';
+    };
     readonly 'websocket-frames': {
         readonly default: 100;
         readonly unit: 'frames/s';

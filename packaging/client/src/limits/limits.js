@@ -75,6 +75,16 @@ export const limitDeclarations = {
         unit: 'bytes',
         help: "unread events of all instances' listeners, in memory; beyond it a listener is dropped",
     },
+    'unread-answers-instance': {
+        default: 16 * 1024 * 1024,
+        unit: 'bytes',
+        help: 'answers of one instance that are not read to their end, in memory, each once; beyond it the oldest one is cut off',
+    },
+    'unread-answers-total': {
+        default: 64 * 1024 * 1024,
+        unit: 'bytes',
+        help: 'answers of all instances that are not read to their end, in memory; beyond it the oldest one is cut off',
+    },
     'websocket-frames': {
         default: 100,
         unit: 'frames/s',

@@ -20,7 +20,9 @@ export type InstanceType = (typeof instanceTypes)[number];
 /** What the guest says of itself with PATCH /1.0. */
 export type GuestState = 'Started' | 'Ready';
 /** The daemons whose instances can be served. */
-export type SourceName = 'lxd' | 'incus';
+export type PeerName = 'lxd' | 'incus';
+/** What can describe instances that are not our own. etcd: the fleet; its guests are served as our own are */
+export type SourceName = PeerName | 'etcd';
 /** What several instances have in common. Never changed in place. */
 export interface Profile {
     /** row in the store; stays when the profile is renamed */
@@ -30,6 +32,10 @@ export interface Profile {
     readonly description: string;
     readonly config: Config;
     readonly devices: Devices;
+    /** timestamp of its last edit, which is before those of the events that it made; '': there was none */
+    readonly changedAt: string;
+    /** whose it is; left out: our own */
+    readonly source?: 'etcd';
 }
 /** A name space of instances and profiles. */
 export interface Project {
@@ -57,12 +63,16 @@ export interface Instance {
     readonly guestState: GuestState;
     /** undefined: stopped */
     readonly run: Run | undefined;
-    /** the daemon that owns it; left out: our own. Config and devices of a sourced instance are already expanded */
+    /** what it belongs to; left out: our own. Config and devices of a peer's instance are already expanded */
     readonly source?: SourceName;
 }
 /** The description of an instance that is deleted with its container; one with any other stays. */
 export declare const temporaryDescription = "Made for a container by devlxd-hook; deleted with it";
-export declare function isTemporary({ description }: Instance): boolean;
+/** The same on a host of a fleet, where the fleet may describe it while it runs. */
+export declare const standInDescription = "Made for a container by devlxd-hook, until the fleet describes it; deleted with it";
+export declare function isTemporary({ description, source }: Instance): boolean;
+/** The daemon in whose words guests of this instance are answered; undefined: our own, which are LXD's. */
+export declare function peerOf({ source }: Instance): PeerName | undefined;
 /** As LXD's API names it: Ready runs, and has said of itself that it has come up. */
 export type InstanceStatus = 'Running' | 'Ready' | 'Stopped';
 export declare function statusOf({ run, guestState }: Instance): InstanceStatus;
@@ -88,6 +98,8 @@ export declare function servesNested(instance: Instance): boolean;
 export declare function incusKeyOf(key: string): string;
 /** Where LXD and Incus keep what a guest has said of itself to them. */
 export declare const readyKey = "volatile.last_state.ready";
+/** Where LXD keeps whether it runs, by which clients choose (Ansible's inventory). */
+export declare const powerKey = "volatile.last_state.power";
 /** Where LXD keeps the context id of a virtual machine. */
 export declare const cidKey = "volatile.vsock_id";
 /** How far the guest of an instance is that starts: where it runs already, it has told its source. */

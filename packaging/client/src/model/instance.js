@@ -2,8 +2,14 @@
 export const instanceTypes = ['container', 'virtual-machine'];
 /** The description of an instance that is deleted with its container; one with any other stays. */
 export const temporaryDescription = 'Made for a container by devlxd-hook; deleted with it';
-export function isTemporary({ description }) {
-    return description === temporaryDescription;
+/** The same on a host of a fleet, where the fleet may describe it while it runs. */
+export const standInDescription = 'Made for a container by devlxd-hook, until the fleet describes it; deleted with it';
+export function isTemporary({ description, source }) {
+    return source === undefined && [temporaryDescription, standInDescription].includes(description);
+}
+/** The daemon in whose words guests of this instance are answered; undefined: our own, which are LXD's. */
+export function peerOf({ source }) {
+    return source === 'etcd' ? undefined : source;
 }
 export function statusOf({ run, guestState }) {
     if (run === undefined)
@@ -78,11 +84,13 @@ export function incusKeyOf(key) {
 }
 /** Where LXD and Incus keep what a guest has said of itself to them. */
 export const readyKey = 'volatile.last_state.ready';
+/** Where LXD keeps whether it runs, by which clients choose (Ansible's inventory). */
+export const powerKey = 'volatile.last_state.power';
 /** Where LXD keeps the context id of a virtual machine. */
 export const cidKey = 'volatile.vsock_id';
 /** How far the guest of an instance is that starts: where it runs already, it has told its source. */
 export function firstGuestState(instance) {
-    return instance.source !== undefined && flag(instance, readyKey, false) ? 'Ready' : 'Started';
+    return peerOf(instance) !== undefined && flag(instance, readyKey, false) ? 'Ready' : 'Started';
 }
 /** The words that LXD takes for true (shared/util.go, IsTrue). */
 export function isTrue(value) {
