@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, type TestContext, test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
@@ -147,3 +148,39 @@ for (const [how, again] of Object.entries({
     });
   });
 }
+
+test('whatever would be written on a full disk is refused, leaves nothing, and works once there is room', async (t) => {
+  await SmallDisk.with(t, async (disk) => {
+    const { daemon, operator } = disk;
+    const three = await exitOnFullDisk(disk);
+    const image = 'i'.repeat(300_000);
+    const ready = () => ask(three.connect(daemon.socket), '/1.0', { method: 'PATCH', body: '{"state":"Ready"}' });
+    const told = async (path: string) => (await ask(three.connect(daemon.socket), path)).body;
+    const writes: Readonly<Record<string, () => Promise<unknown>>> = {
+      set: () => daemon.set('c3', { 'user.mark': 'n'.repeat(5000) }),
+      create: () => daemon.create('c4'),
+      profile: () =>
+        daemon.client.request('POST', '/1.0/profiles', { name: 'p', config: { 'user.pad': 'p'.repeat(5000) } }),
+      project: () => daemon.client.request('POST', '/1.0/projects', { name: 'p' }),
+      image: () =>
+        daemon.client.upload('/1.0/images', Readable.from([image]), image.length, { 'x-lxd-public': 'true' }),
+    };
+    for (const [what, write] of Object.entries(writes)) await assert.rejects(write(), /is full/, what);
+    const environment = { LXC_NAME: 'c1', LXC_HOOK_TYPE: 'start-host', LXC_PID: `${guests.one().pid}` };
+    assert.match(
+      (await operator.request('POST', '/1.0/hooks/lxc', { arguments: [], environment, input: '' })).body,
+      /is full/,
+    );
+    assert.ok((await ready()).status >= 500);
+    assert.match(await told('/1.0'), /"state":"Started"/);
+    assert.equal(await told('/1.0/config/user.mark'), 'of 3');
+    disk.free();
+    await eventually('stored', async () => (await unstored(daemon)) === 0);
+    for (const write of Object.values(writes)) await write();
+    assert.equal((await ready()).status, 200);
+    assert.match(await told('/1.0'), /"state":"Ready"/);
+    await daemon.end('SIGKILL');
+    await daemon.run();
+    assert.match(await told('/1.0'), /"state":"Ready"/);
+  });
+});
