@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chownSync,
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -190,4 +192,30 @@ test('a copy that a killed process has left is removed at the start', async () =
   await daemon.run();
   assert.ok(!existsSync(left));
   rmSync(kept, { recursive: true });
+});
+
+test('a pipe, a socket or a directory is not replaced by a backup', () => {
+  const pipe = join(kept, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  for (const path of [pipe, daemon.socket, kept]) {
+    const before = statSync(path).ino;
+    const { status, stderr } = commandLine.run(['backup', path]);
+    assert.match(stderr, /is no file that a backup could replace/);
+    assert.deepEqual([status, statSync(path).ino], [2, before]);
+  }
+});
+
+test('output that goes to a full disk is a sentence and exit code 1', () => {
+  const full = openSync('/dev/full', 'w');
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(packageRoot, 'bin/devlxd'), '--run-dir', daemon.runDir, 'list'],
+    {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    },
+  );
+  closeSync(full);
+  assert.match(stderr, /^devlxd: standard output: ENOSPC.*\n$/);
+  assert.equal(status, 1);
 });

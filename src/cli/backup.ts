@@ -1,7 +1,8 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
+import { OptionError } from '../config/options.js';
 import { print } from './output.js';
 import { withClient } from './with-client.js';
 
@@ -23,6 +24,7 @@ Examples:
     );
   command.action((file: string) =>
     withClient(command, async (client) => {
+      await checkReplaceable(file);
       const part = `${file}.part`;
       try {
         const copy = await client.backup();
@@ -38,6 +40,12 @@ Examples:
       }
     }),
   );
+}
+
+/** A device, a pipe or a directory of that name must not give way to a file. */
+async function checkReplaceable(path: string): Promise<void> {
+  const known = await stat(path).catch(() => undefined);
+  if (known !== undefined && !known.isFile()) throw new OptionError(`${path} is no file that a backup could replace`);
 }
 
 /** So that the name is as durable as what it names. */

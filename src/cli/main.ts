@@ -9,11 +9,13 @@ import { checkWords } from './words.js';
 /** Exit codes: 0 done, 1 it did not work, 2 the command line is wrong. */
 const exitCodes = { failed: 1, usage: 2 } as const;
 
-// The reader of the pipe has ended: `devlxd monitor | head`.
+// The reader of the pipe has ended: `devlxd monitor | head`. Else nobody can be shown anything: `devlxd list > full-disk`.
 process.stdout.on('error', (error) => {
   if ('code' in error && error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.stderr.write(`devlxd: standard output: ${error.message}\n`);
+  process.exit(exitCodes.failed);
 });
+process.stderr.on('error', () => undefined);
 
 try {
   checkWords(process.argv.slice(2));
