@@ -33,7 +33,7 @@ export async function life(
     if (missing !== undefined) return missing;
     try {
       await rig.start();
-      const more = { 'cloud-init.user-data': '#cloud-config\n', 'limits.cpu': '1' };
+      const more = { 'cloud-init.user-data': '#cloud-config\n{}\n', 'limits.cpu': '1' };
       c1 = rig.container('c1', { 'user.mark': 'mark of c1', ...more });
       c2 = rig.container('c2', { 'user.mark': 'mark of c2' });
       return undefined;
