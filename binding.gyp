@@ -33,6 +33,7 @@
         "native/gate/throttled_connections.cc",
         "native/gate/websocket_frames.cc",
         "native/gate/gate.cc",
+        "native/os/tcp_socket.cc",
         "native/os/unix_socket.cc",
         "native/identity/instance_table.cc",
         "native/identity/namespace_cache.cc",

@@ -119,12 +119,14 @@ function find(name, from) {
 }
 
 function system() {
-  for (const unit of ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket'])
+  for (const unit of ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket', 'devlxd-metrics.socket'])
     put(`packaging/${unit}`, `usr/lib/systemd/system/${unit}`);
   put('packaging/devlxd.sysusers', 'usr/lib/sysusers.d/devlxd.conf');
   put('packaging/devlxd.tmpfiles', 'usr/lib/tmpfiles.d/devlxd.conf');
   put('packaging/devlxd.env', 'etc/devlxd/devlxd.env');
   for (const name of ['lxd.conf', 'incus.conf']) put(`packaging/${name}`, `usr/share/doc/devlxd/packaging/${name}`);
+  put('packaging/grafana/devlxd.json', 'usr/share/devlxd/grafana/devlxd.json');
+  put('packaging/prometheus/devlxd.rules.yml', 'usr/share/devlxd/prometheus/devlxd.rules.yml');
 }
 
 function documentation() {

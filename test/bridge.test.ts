@@ -34,6 +34,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
     'identityMethods',
     'isConnection',
     'limitNames',
+    'listenTcp',
     'listenUnix',
     'listens',
     'nodeAbi',

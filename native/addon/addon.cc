@@ -31,6 +31,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["bestIdentityMethod"] = Napi::Function::New(env, best_identity_method_js);
   exports["listenUnix"] = Napi::Function::New(env, listen_unix_js);
   exports["duplicate"] = Napi::Function::New(env, duplicate_js);
+  exports["listenTcp"] = Napi::Function::New(env, listen_tcp_js);
   exports["listens"] = Napi::Function::New(env, listens_js);
   exports["isConnection"] = Napi::Function::New(env, is_connection_js);
   exports["stopReading"] = Napi::Function::New(env, stop_reading_js);

@@ -8,6 +8,7 @@
 
 #include "addon/bindings.h"
 #include "addon/values.h"
+#include "os/tcp_socket.h"
 #include "os/unix_socket.h"
 
 namespace devlxd {
@@ -28,13 +29,13 @@ Napi::Value fd_or_failure(Napi::Env env, OwnFd fd, const Failure& failure) {
   return Napi::Number::New(env, fd.release());
 }
 
-bool is_unix_stream(int fd, bool listening) {
+bool is_stream(int fd, bool listening, bool unix_only) {
   const auto option = [fd](int name) {
     int value = -1;
     socklen_t size = sizeof value;
     return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
   };
-  return option(SO_DOMAIN) == AF_UNIX && option(SO_TYPE) == SOCK_STREAM &&
+  return (!unix_only || option(SO_DOMAIN) == AF_UNIX) && option(SO_TYPE) == SOCK_STREAM &&
          option(SO_ACCEPTCONN) == (listening ? 1 : 0);
 }
 
@@ -85,20 +86,29 @@ Napi::Value listen_unix_js(const Napi::CallbackInfo& info) {
   return fd_or_failure(info.Env(), std::move(fd), failure);
 }
 
+Napi::Value listen_tcp_js(const Napi::CallbackInfo& info) {
+  Failure failure;
+  const std::string address = info[0].As<Napi::String>();
+  const auto port = static_cast<uint16_t>(info[1].As<Napi::Number>().Uint32Value());
+  OwnFd fd = listen_tcp(address, port, fd_in(info, 2), failure);
+  return fd_or_failure(info.Env(), std::move(fd), failure);
+}
+
 Napi::Value duplicate_js(const Napi::CallbackInfo& info) {
   OwnFd copy = OwnFd::duplicate(fd_in(info, 0));
   const Failure failure = copy.valid() ? Failure{} : Failure{"fcntl", errno};
   return fd_or_failure(info.Env(), std::move(copy), failure);
 }
 
-// Is it a listening Unix stream socket?
+// (fd, unix only): is it a listening stream socket?
 Napi::Value listens_js(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), is_unix_stream(fd_in(info, 0), true));
+  return Napi::Boolean::New(info.Env(),
+                            is_stream(fd_in(info, 0), true, info[1].As<Napi::Boolean>()));
 }
 
 // Is it one end of a connection between two Unix stream sockets?
 Napi::Value is_connection_js(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), is_unix_stream(fd_in(info, 0), false));
+  return Napi::Boolean::New(info.Env(), is_stream(fd_in(info, 0), false, true));
 }
 
 Napi::Value stop_reading_js(const Napi::CallbackInfo& info) {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type LimitName, type Limits, limitDeclarations } from '../limits/limits.js';
 import { type SourceSetting, sourceIn } from './dialects.js';
 import { etcdSettingOf, type FleetSetting, hostNameOf, type Wrong } from './fleet-setting.js';
+import { metricsAddressIn } from './metrics-address.js';
 
 /** How an option's text is understood. */
 export type OptionKind = 'path' | 'file' | 'text' | 'count' | readonly string[];
@@ -68,6 +69,16 @@ export const optionDeclarations = {
     help: 'SPIFFE trust domain: identity documents are JWT-SVIDs then; none: their subject is PROJECT/UUID',
   },
   'identity-seconds': { kind: 'count', default: '300', help: 'life of an identity document, at most 86400' },
+  'metrics-listen': {
+    kind: 'text',
+    default: '',
+    help: 'where metrics are served and nothing else: 127.0.0.1:PORT, [::1]:PORT or unix:PATH; none: on control.sock alone',
+  },
+  'metrics-token-file': {
+    kind: 'file',
+    default: '',
+    help: 'the bearer token that is wanted there, in a file; SIGHUP reads it again; none: everyone may read',
+  },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
   'handover-seconds': {
     kind: 'count',
@@ -109,6 +120,10 @@ export interface Settings {
   readonly identityIssuer: string;
   readonly identityTrustDomain: string;
   readonly identitySeconds: number;
+  /** '': nowhere but on the control socket */
+  readonly metricsListen: string;
+  /** '': no token is wanted */
+  readonly metricsTokenFile: string;
   readonly backlog: number;
   readonly handoverSeconds: number;
   readonly responseCacheBytes: number;
@@ -160,6 +175,8 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     identityIssuer: option('identity-issuer'),
     identityTrustDomain: trustDomainOf(option('identity-trust-domain')),
     identitySeconds: identitySecondsOf(option('identity-seconds')),
+    metricsListen: metricsListenOf(option('metrics-listen'), option('run-dir')),
+    metricsTokenFile: option('metrics-token-file'),
     backlog: Number(option('backlog')),
     handoverSeconds: Number(option('handover-seconds')),
     responseCacheBytes: Number(option('response-cache')),
@@ -193,6 +210,12 @@ function trustDomainOf(text: string): string {
   throw new OptionError(
     `--identity-trust-domain (${variableOf('identity-trust-domain')}) takes a name such as example.org: lower-case letters, digits, dots, hyphens and underscores, at most 255; not "${text}".`,
   );
+}
+
+function metricsListenOf(text: string, runDir: string): string {
+  const problem = text === '' ? undefined : metricsAddressIn(text, runDir);
+  if (typeof problem !== 'string') return text;
+  throw new OptionError(`--metrics-listen (${variableOf('metrics-listen')}) ${problem}`);
 }
 
 function identitySecondsOf(text: string): number {

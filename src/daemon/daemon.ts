@@ -8,6 +8,7 @@ import { HandoverRequests } from '../handover/give.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { HandoverConnection } from '../handover/protocol.js';
 import type { Log, LogLines } from '../log.js';
+import type { Scrape } from '../metrics/scrapes.js';
 import { version } from '../package-root.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import type { Building, DaemonContext } from './context.js';
@@ -17,6 +18,7 @@ import { FollowedSource, forgetSources } from './followed-source.js';
 import { gateLimits } from './gate-limits.js';
 import { buildGuests, type GuestParts } from './guest-parts.js';
 import { measureWith } from './measure.js';
+import { metricsTokenIn } from './metrics-token.js';
 import { type Parts, shutdownPhases } from './shutdown-phases.js';
 import { SocketWatch } from './socket-watch.js';
 import { buildStore, type StoreParts } from './store-parts.js';
@@ -26,6 +28,7 @@ import type { ServiceManager } from './systemd.js';
 export class Daemon {
   readonly #context: DaemonContext;
   readonly #parts: Building<Parts> = {};
+  #scrape: ((perInstance: boolean) => Promise<Scrape>) | undefined;
 
   /** logLines: what log writes; sockets: stay open when the daemon ends; manager: starts and stops this process, if present */
   constructor(settings: Settings, log: Log, logLines: LogLines, sockets: ListeningSockets, manager?: ServiceManager) {
@@ -62,6 +65,7 @@ export class Daemon {
     const { gate, dispatcher, uwsServer } = this.#parts;
     gate?.setLimits(gateLimits(settings, log));
     dispatcher?.limitsChanged();
+    this.#readToken();
     uwsServer?.limitsChanged();
   }
 
@@ -106,6 +110,7 @@ export class Daemon {
     guests.heldConnections.received(connections);
     admitGuests(guests.gate, guests.running, connections);
     const { control } = this.#control(stored, guests);
+    const metrics = await this.#serveMetrics(guests);
     control.run(sockets.listening('control'));
     admitOperators(control, connections);
     guests.gate.listen(sockets.listening('guest'));
@@ -115,7 +120,7 @@ export class Daemon {
     if (settings.fleet !== undefined)
       this.#parts.fleet = await followFleet(settings.fleet, this.#context, stored, guests);
     const identity = settings.identity === 'auto' ? bestIdentityMethod() : settings.identity;
-    log.info({ guest: sockets.path('guest'), control: sockets.path('control'), identity }, 'listening');
+    log.info({ guest: sockets.path('guest'), control: sockets.path('control'), metrics, identity }, 'listening');
   }
 
   #control(stored: StoreParts, guests: GuestParts): ControlParts {
@@ -125,10 +130,35 @@ export class Daemon {
     const parts = buildControl(this.#context, stored, guests, fleet, (control, controlEvents) => {
       const source = () => this.#parts.followedSource;
       const others = { control, controlEvents, source, fleet };
-      return measureWith(spareDescriptors, this.#context, stored, guests, others);
+      this.#scrape = measureWith(spareDescriptors, this.#context, stored, guests, others);
+      return this.#scrape;
     });
     Object.assign(this.#parts, parts);
     return parts;
+  }
+
+  /** Only where it is wanted: its modules are loaded then. Gives where, for the log. */
+  async #serveMetrics({ limitHits }: GuestParts): Promise<string | undefined> {
+    const { settings, sockets } = this.#context;
+    const token = metricsTokenIn(settings.metricsTokenFile);
+    const fd = sockets.metrics.listening();
+    if (fd === undefined || this.#scrape === undefined) return undefined;
+    const { MetricsServer } = await import('../metrics/metrics-server.js');
+    this.#parts.metricsServer = new MetricsServer(fd, token, this.#scrape, limitHits);
+    this.#parts.metricsServer.run();
+    return sockets.metrics.shown;
+  }
+
+  /** The token may be another one now. */
+  #readToken(): void {
+    const { settings, log } = this.#context;
+    const { metricsServer } = this.#parts;
+    if (metricsServer === undefined) return;
+    try {
+      metricsServer.token = metricsTokenIn(settings.metricsTokenFile);
+    } catch (error) {
+      log.error({ err: error }, 'the token of the metrics is not read again; the last one holds');
+    }
   }
 
   #watchSockets({ gate }: GuestParts, control: ControlServer): void {

@@ -1,7 +1,6 @@
-import type { Metrics } from '../control/control-endpoints.js';
 import type { SpareDescriptors } from '../gate/file-descriptors.js';
 import type { Measured } from '../metrics/measured.js';
-import type { Scrapes } from '../metrics/scrapes.js';
+import type { Scrape, Scrapes } from '../metrics/scrapes.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
 import type { StoreParts } from './store-parts.js';
@@ -20,7 +19,7 @@ export function measureWith(
   { registry, images }: StoreParts,
   guests: GuestParts,
   { control: host, controlEvents, source, fleet }: Others,
-): Metrics {
+): (perInstance: boolean) => Promise<Scrape> {
   const { stateDir, limits } = settings;
   const stored = { registry, images, stateDir };
   const followed = { source, fleet };

@@ -4,6 +4,7 @@ import type { SpareDescriptors } from '../gate/file-descriptors.js';
 import { takeGuestConnections } from '../handover/connections.js';
 import { closeAll, type HandoverConnection } from '../handover/protocol.js';
 import type { Limits } from '../limits/limits.js';
+import type { MetricsServer } from '../metrics/metrics-server.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import type { ControlParts } from './control-parts.js';
 import type { FollowedSource } from './followed-source.js';
@@ -21,6 +22,7 @@ export interface Parts extends StoreParts, GuestParts, ControlParts {
   readonly followedSource: FollowedSource;
   readonly fleet: FleetSync;
   readonly socketWatch: SocketWatch;
+  readonly metricsServer: MetricsServer;
 }
 
 interface Shutdown {
@@ -43,6 +45,7 @@ interface Phase {
 /** How a daemon ends, in the order in which it happens. Each phase is awaited. */
 export const shutdownPhases: readonly Phase[] = [
   { name: 'watch no socket files', stage: 'stop', run: ({ parts }) => parts.socketWatch?.stop() },
+  { name: 'answer scrapes', stage: 'stop', run: ({ parts }) => parts.metricsServer?.stop() },
   { name: 'unfollow the source', stage: 'stop', run: ({ parts }) => parts.followedSource?.stop() },
   { name: 'unfollow the fleet', stage: 'stop', run: ({ parts, forHandover }) => parts.fleet?.stop(forHandover) },
   { name: 'accept no guests', stage: 'stop', run: acceptNoGuests },

@@ -8,7 +8,13 @@ import {
   withinEnvironment,
 } from '../handover/connection-names.js';
 import type { ConnectionStore } from '../handover/held-connections.js';
-import { type Handover, type HandoverConnection, type SocketName, socketNames } from '../handover/protocol.js';
+import {
+  type Handover,
+  type HandoverConnection,
+  metricsName,
+  type SocketName,
+  socketNames,
+} from '../handover/protocol.js';
 import type { Log } from '../log.js';
 
 type Environment = Record<string, string | undefined>;
@@ -32,7 +38,8 @@ export function handoverFromManager(environment: Environment = process.env): Han
   const sockets = new Map<SocketName, number>();
   const bound = new Map<SocketName, undefined>();
   const stored = new Map<string, number[]>();
-  if (pid !== String(process.pid)) return { sockets, bound, connections: [] };
+  let metrics: Handover['metrics'];
+  if (pid !== String(process.pid)) return { sockets, bound, connections: [], metrics };
   const given = names.split(':');
   // Before any is touched: a descriptor that was not passed may be Node's own.
   if (given.length < Number(count))
@@ -40,11 +47,20 @@ export function handoverFromManager(environment: Environment = process.env): Han
   for (let i = 0; i < Number(count); i++) {
     const name = given[i] as string;
     const fd = closedOnExec(firstDescriptor + i);
-    if (isConnectionName(name) || isLeftOver(name, fd)) stored.set(name, [...(stored.get(name) ?? []), fd]);
+    if (name === metricsName) metrics = metricsSocket(fd, metrics);
+    else if (isConnectionName(name) || isLeftOver(name, fd)) stored.set(name, [...(stored.get(name) ?? []), fd]);
     else sockets.set(nameOf(name, fd, sockets), fd);
   }
   const connections = [...stored].flatMap(([name, fds]) => connectionsNamed(name, fds));
-  return { sockets, bound, connections };
+  return { sockets, bound, connections, metrics };
+}
+
+/** Of any kind: the unit may let it listen on an address. */
+function metricsSocket(fd: number, other: Handover['metrics']): Handover['metrics'] {
+  if (!listens(fd, false))
+    throw new Fault('bad-socket', 'What the service manager passed as "metrics" is no listening stream socket.');
+  if (other !== undefined) throw new Fault('bad-socket', 'The service manager passed two sockets named "metrics".');
+  return { fd, address: undefined, file: undefined };
 }
 
 /** A connection that another version has stored: it is let go of. */
@@ -62,7 +78,10 @@ function closedOnExec(fd: number): number {
 function nameOf(name: string, fd: number, others: ReadonlyMap<SocketName, number>): SocketName {
   const known = socketNames.find((socket) => socket === name);
   if (known === undefined)
-    throw new Fault('bad-socket', `The service manager passed a socket named "${name}"; name it guest or control.`);
+    throw new Fault(
+      'bad-socket',
+      `The service manager passed a socket named "${name}"; name it guest, control or metrics.`,
+    );
   if (!listens(fd))
     throw new Fault('bad-socket', `What the service manager passed as "${name}" is no listening Unix stream socket.`);
   if (others.has(known)) throw new Fault('bad-socket', `The service manager passed two sockets named "${name}".`);

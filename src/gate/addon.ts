@@ -92,7 +92,8 @@ interface Addon {
   bestIdentityMethod(): number;
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
   duplicate(fd: number): number | Failure;
-  listens(fd: number): boolean;
+  listenTcp(address: string, port: number, backlog: number): number | Failure;
+  listens(fd: number, unixOnly: boolean): boolean;
   isConnection(fd: number): boolean;
   stopReading(fd: number): void;
   connectUnix(path: string): number | Failure;

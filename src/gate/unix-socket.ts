@@ -38,9 +38,9 @@ export function isConnection(fd: number): boolean {
   return addon.isConnection(fd);
 }
 
-/** Is it a listening Unix socket? */
-export function listens(fd: number): boolean {
-  return addon.listens(fd);
+/** Is it a listening stream socket? unixOnly: a Unix socket, and no other */
+export function listens(fd: number, unixOnly = true): boolean {
+  return addon.listens(fd, unixOnly);
 }
 
 /** The socket gives what has arrived, and then its end, whatever the peer does. The descriptor stays its owner's. */

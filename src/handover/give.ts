@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../errors.js';
 import { trySendMessage } from '../gate/unix-socket.js';
 import { byConnectionName } from './connection-names.js';
-import { type Handover, type HandoverLine, readyLine, takeoverUpgrade } from './protocol.js';
+import { type Handover, type HandoverLine, metricsName, readyLine, takeoverUpgrade } from './protocol.js';
 
 /** Descriptors in one message; the kernel takes 253. */
 const mostAtOnce = 200;
@@ -88,10 +88,14 @@ export class NewProcess {
     await ended;
   }
 
-  async #giveAll({ sockets, bound, connections }: Handover, signal: AbortSignal): Promise<void> {
+  async #giveAll({ sockets, bound, connections, metrics }: Handover, signal: AbortSignal): Promise<void> {
     for (const [socket, fd] of sockets) await this.#send({ socket, file: bound.get(socket), count: 1 }, [fd], signal);
     for (const [name, fds] of byConnectionName(connections, mostAtOnce))
       await this.#send({ connections: name, count: fds.length }, fds, signal);
+    if (metrics !== undefined) {
+      const { fd, address, file } = metrics;
+      await this.#send({ socket: metricsName, address, file, count: 1 }, [fd], signal);
+    }
     await this.#send({ count: 0 }, [], signal);
   }
 

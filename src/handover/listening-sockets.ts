@@ -1,8 +1,10 @@
-import { chmodSync, chownSync, closeSync, existsSync, mkdirSync } from 'node:fs';
-import { OptionError, type Settings } from '../config/options.js';
+import { chmodSync, closeSync, existsSync, mkdirSync } from 'node:fs';
+import type { Settings } from '../config/options.js';
 import { socketPaths } from '../config/paths.js';
 import { duplicate, listenUnix } from '../gate/unix-socket.js';
 import { GuestSocket } from '../sources/guest-socket.js';
+import { giveToGroup } from './group.js';
+import { MetricsSocket } from './metrics-socket.js';
 import { closeAll, type Handover, type HandoverConnection, type SocketName } from './protocol.js';
 import { type FileId, fileId, RunDirectoryOwner, removeFile } from './run-directory.js';
 
@@ -12,7 +14,7 @@ interface SocketStore {
   dropSocket(name: SocketName): void;
 }
 
-const nothing: Handover = { sockets: new Map(), bound: new Map(), connections: [] };
+const nothing: Handover = { sockets: new Map(), bound: new Map(), connections: [], metrics: undefined };
 
 /**
  * The listening sockets, and connections that came with them. They are held here and not by the daemon that accepts
@@ -30,6 +32,7 @@ export class ListeningSockets {
   #guestDirectory: FileId;
   /** of --source; undefined: there is none */
   readonly source: GuestSocket | undefined;
+  readonly metrics: MetricsSocket;
   #connections: readonly HandoverConnection[];
 
   /** socketStore: holds a socket that this process has bound, should it be killed */
@@ -42,6 +45,7 @@ export class ListeningSockets {
     for (const name of ['guest', 'control'] as const)
       if (this.#descriptors.has(name) && !this.#bound.has(name)) this.#passed.set(name, fileId(this.path(name)));
     this.#connections = received.connections;
+    this.metrics = new MetricsSocket(settings, received.metrics);
     this.source = settings.source === undefined ? undefined : new GuestSocket(settings.source);
     if (this.source === undefined) this.#forgetSource();
   }
@@ -138,7 +142,8 @@ export class ListeningSockets {
 
   /** What a new process is given, in copies: this process still has everything. */
   handover(): Handover {
-    return { sockets: this.#descriptors, bound: this.#bound, connections: this.#connections };
+    const { held: metrics } = this.metrics;
+    return { sockets: this.#descriptors, bound: this.#bound, connections: this.#connections, metrics };
   }
 
   /** handedOver: another process accepts on the same files, which stay */
@@ -148,6 +153,7 @@ export class ListeningSockets {
       for (const [name, id] of this.#bound) if (name !== 'source') removeFile(this.path(name), id);
       if (this.#bound.size > 0) this.#owner.release();
     }
+    this.metrics.close(handedOver);
     for (const fd of this.#descriptors.values()) closeSync(fd);
     this.#descriptors.clear();
     closeAll(this.takeConnections());
@@ -194,10 +200,4 @@ function prepareDirectories(runDir: string): void {
     mkdirSync(directory, { recursive: true });
     chmodSync(directory, mode);
   }
-}
-
-function giveToGroup(path: string, group: string): void {
-  const gid = Number(group);
-  if (!Number.isInteger(gid)) throw new OptionError(`--group takes the number of a group, not "${group}".`);
-  chownSync(path, -1, gid);
 }

@@ -1,8 +1,11 @@
 import { closeSync } from 'node:fs';
+import type { HandedMetricsSocket } from './metrics-socket.js';
 import type { FileId } from './run-directory.js';
 
 /** The listening sockets; source: the guest socket of --source. They outlive the process that accepts on them. */
 export const socketNames = ['guest', 'control', 'source'] as const;
+/** The one of the metrics, which need not be a Unix socket. */
+export const metricsName = 'metrics';
 export type SocketName = (typeof socketNames)[number];
 
 /** An idle connection, or one of a held caller; another process goes on with it. */
@@ -35,6 +38,7 @@ export interface Handover {
   /** the sockets whose files this process removes; a service manager's stay */
   readonly bound: ReadonlyMap<SocketName, FileId>;
   readonly connections: readonly HandoverConnection[];
+  readonly metrics: HandedMetricsSocket | undefined;
 }
 
 /** Where `devlxd serve --takeover` asks for the handover, on the control socket. */
@@ -46,9 +50,11 @@ export const readyLine = 'ready\n';
 
 /** One line from the old process to the new one; the descriptors that it names are sent with it. */
 export interface HandoverLine {
-  readonly socket?: SocketName;
+  readonly socket?: SocketName | typeof metricsName;
   /** left out: the file of the socket is not this process's to remove */
   readonly file?: FileId;
+  /** of the socket of the metrics: --metrics-listen with which it was bound; left out: a service manager has bound it */
+  readonly address?: string | undefined;
   /** the name of connections */
   readonly connections?: string;
   /** of descriptors; a line with no socket and no connections is the last */

@@ -7,6 +7,7 @@ const others = [
   'descriptors',
   'held-connections',
   'merged-document',
+  'metrics-connections',
   'request-head',
   'sent-ahead',
   'unidentified',

@@ -1,9 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { Turn } from '../concurrency/turn.js';
 import { metricDeclarations } from './daemon-metrics.js';
 import { instanceMetricDeclarations } from './instance-metrics.js';
 import type { Measured } from './measured.js';
 import { contentType, render } from './render.js';
+
+const compress: (bytes: Buffer, options: { level: number }) => Promise<Buffer> = promisify(gzip);
 
 /** How long one slice of a scrape may keep the event loop: guests wait no longer for it. */
 const sliceMilliseconds = 2;
@@ -17,6 +21,8 @@ export interface Scrape {
   readonly pieces: readonly Buffer[];
   /** bytes */
   readonly length: number;
+  /** the same, compressed on another thread, once for all that ask */
+  gzipped(): Promise<Buffer>;
 }
 
 /** Reads the parts of the daemon: one scrape at a time, which all share that ask before it begins. */
@@ -48,6 +54,16 @@ export class Scrapes {
     const turn = new Turn(sliceMilliseconds);
     const pieces = await render(metricDeclarations, this.#parts, turn);
     if (perInstance) pieces.push(...(await render(instanceMetricDeclarations, this.#parts, turn)));
-    return { contentType, pieces, length: pieces.reduce((sum, { length }) => sum + length, 0) };
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    let gzipped: Promise<Buffer> | undefined;
+    return {
+      contentType,
+      pieces,
+      length,
+      gzipped: () => {
+        gzipped ??= compress(Buffer.concat(pieces), { level: 1 });
+        return gzipped;
+      },
+    };
   }
 }
