@@ -95,6 +95,18 @@ test('changes of the state are paid for', async () => {
   await session.close();
 });
 
+test('identity documents are paid for, and each is answered', async () => {
+  const { guest, name } = await registered();
+  const sessions = Array.from({ length: 4 }, () => new Session(guest.connect(daemon.socket)));
+  const documents = sessions.map(async (session) => {
+    for (let n = 0; n < 3; n++) assert.equal((await session.ask('/1.0/identity?audience=a')).status, 200);
+  });
+  await Promise.all(documents);
+  assert.ok((await waited(name)) > 0);
+  await leavesOthers();
+  for (const session of sessions) await session.close();
+});
+
 test('frames on a WebSocket are paid for', async () => {
   const { guest, name } = await registered();
   const open = Array.from({ length: 5 }, () => guest.connect(daemon.socket).on('error', () => undefined));

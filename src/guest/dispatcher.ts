@@ -36,8 +36,6 @@ import { tokens } from './work.js';
 /** How long a body or a change may take when the daemon stops: one slow guest must not delay all the others. */
 const lastBodySeconds = 1;
 
-const nothing: readonly never[] = [];
-
 /** Serves every request: finds the instance of its caller, and answers. */
 export class GuestDispatcher {
   readonly #registry: Registry;
@@ -117,8 +115,8 @@ export class GuestDispatcher {
   }
 
   /** Adds requests of an instance that the gate has answered, before it forgets them. */
-  addRequests(instanceId: number, requests: number): void {
-    this.#requestsOf.set(instanceId, this.requestsOf(instanceId) + requests);
+  addRequests(id: number, requests: number): void {
+    this.#requestsOf.set(id, this.requestsOf(id) + requests);
   }
 
   /** Requests of an instance since the daemon started, without the ones that the gate has answered since its start. */
@@ -213,6 +211,7 @@ export class GuestDispatcher {
   /** Signing takes a thread for a moment; the instance may have stopped, or been switched off, in the meantime. */
   #identify(exchange: GuestExchange, slot: number, instance: Instance, wanted: IdentityReply): void {
     exchange.watch();
+    exchange.charge(tokens.signature);
     const failed = (error: unknown): void => this.#later(exchange, () => this.#failed(exchange, error));
     const signed = this.#identity.issue(instance, wanted).then((token) => {
       const now = this.#running.at(slot);
@@ -233,7 +232,7 @@ export class GuestDispatcher {
       return;
     }
     this.#count(exchange, '200 OK');
-    exchange.stream({ instanceId: instance.id, slot, types, missed: nothing });
+    exchange.stream({ instanceId: instance.id, slot, types, missed: [] });
   }
 
   /** Begins with what was missed. */

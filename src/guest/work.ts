@@ -2,6 +2,8 @@
 export const tokens = {
   /** a change of the guest's state, which the store may have to make durable */
   stateChange: 10,
+  /** an identity document, which is signed */
+  signature: 5,
   /** a frame on a WebSocket */
   frame: 0.25,
 } as const;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { SignJWT } from 'jose';
+import { SharedTurns } from '../concurrency/shared-turns.js';
 import { expandedConfig, type Instance } from '../model/instance.js';
 import type { IdentityKeys } from './identity-keys.js';
 
@@ -25,12 +26,16 @@ export interface IdentityRequest {
 export const longestAudience = 512;
 export const longestNonce = 128;
 
+/** Documents that are signed at the same time: they share a pool of four threads with files that are read and sent. */
+const mostSignings = 2;
+
 /** The name of the host in documents. */
 export const identityHost = hostname();
 
 /** Signs documents that say which instance a guest is: JWTs (RFC 7519), and JWT-SVIDs where there is a trust domain. */
 export class IdentityIssuer {
   readonly #keys: IdentityKeys;
+  readonly #signings = new SharedTurns(mostSignings);
   readonly #settings: () => IdentitySettings;
 
   /** settings: as they are now; they may change while the daemon runs */
@@ -47,8 +52,12 @@ export class IdentityIssuer {
     return this.#settings().seconds;
   }
 
-  /** A document for this instance, in the compact form; it is signed on Node's thread pool. */
-  async issue(instance: Instance, { audience, nonce }: IdentityRequest): Promise<string> {
+  /** A document for this instance, in the compact form; it is signed on Node's thread pool, in the instance's turn. */
+  issue(instance: Instance, request: IdentityRequest): Promise<string> {
+    return this.#signings.take(instance.id, () => this.#sign(instance, request));
+  }
+
+  async #sign(instance: Instance, { audience, nonce }: IdentityRequest): Promise<string> {
     const { kid, key } = await this.#keys.signer();
     const now = Math.floor(Date.now() / 1000);
     const claims = { ...(nonce === undefined ? {} : { nonce }), devlxd: claimsOf(instance) };
