@@ -6,6 +6,7 @@ import { identity } from './identity.js';
 import { instanceMemory } from './instances.js';
 import { listeners, listenersInAll } from './listeners.js';
 import { noisyNeighbour } from './neighbour.js';
+import { scrapedEverySecond } from './scrapes.js';
 import { floorFanout, floorIdentify, floorPlain, http, uws } from './peers.js';
 import { latency, requestColumns, requests, tailLatency } from './requests.js';
 import { startup } from './startup.js';
@@ -107,6 +108,7 @@ export const trials: readonly Trial<Running>[] = [
   },
   instanceMemory(10_000),
   noisyNeighbour(),
+  scrapedEverySecond(2_000),
   startupWith(10_000),
   writes(1, { of: 'ratio', atLeast: 0.8 }),
   writes(256),

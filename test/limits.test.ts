@@ -327,6 +327,7 @@ test('every limit is reached by one of these tests', () => {
     'drain-seconds',
     'control-event-backlog',
     'held-connections', // unit/held-connections.test.ts
+    'metrics-connections', // metrics-listener.test.ts
     'guest-body-instance', // request-bodies.test.ts
     'guest-body-total',
     'unread-answers-instance', // unread-answers.test.ts
