@@ -32,10 +32,11 @@ bool PendingCallers::add(OwnFd& fd, Caller& caller, Ticket ticket) {
                       .ticket = ticket == kNoTicket ? last_ticket_ : ticket,
                       .since = uv_now(loop_),
                       .told = ticket != kNoTicket});
-  // All that are accepted in this turn of the loop are told of in the next one.
-  tick_.stop();
-  tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); }, 0);
-  if (place) time_out(*place);  // last: JavaScript may run
+  tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); },
+              kTickMilliseconds);
+  // Last, since JavaScript may run and take any of them. At once: this process may be killed.
+  if (place) time_out(*place);
+  tell_held();
   return true;
 }
 
@@ -107,12 +108,7 @@ void PendingCallers::poll() {
     ended.push_back(take(place));
     if ((events & POLLHUP) != 0) ended.back().asked = false;
   }
-  tick_.stop();
-  if (!waiting_.empty()) {
-    tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); },
-                kTickMilliseconds);
-  }
-  tell_held();
+  if (waiting_.empty()) tick_.stop();
   tell_let_go(ended);
   for (PendingCaller& waiting : ended) {
     if (waiting.asked) events_.timed_out(std::move(waiting));

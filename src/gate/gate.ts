@@ -68,7 +68,7 @@ export interface GateLimits {
 export interface GateEvents {
   /** The inits of these slots have exited; their connections are closed already. */
   onInitExit(slots: readonly number[]): void;
-  /** These callers are held for longer than a moment. */
+  /** These callers are held. */
   onHeld(callers: readonly HeldCaller[]): void;
   /** These are not held any more: called before anything is read from their connections, or they are closed. */
   onLetGo(tickets: readonly number[]): void;

@@ -18,7 +18,8 @@ const mostStored = 1024;
 const burst = 256;
 const perSecond = 64;
 
-const retryMilliseconds = 100;
+/** The kernel may hold as few as ten messages that the service manager has not read. */
+const retryMilliseconds = 5;
 
 /**
  * The connections of held callers lie in the service manager's descriptor store while they are held: after a kill -9 the
