@@ -41,7 +41,7 @@ class PendingCallers {
  public:
   struct Events {
     std::function<void(PendingCaller)> timed_out;
-    // These are held for longer than a moment.
+    // These are held from now on.
     std::function<void(const std::vector<const PendingCaller*>&)> held;
     // Of these: they are not held any more; called before anything is done with their connections.
     std::function<void(const std::vector<Ticket>&)> let_go;
