@@ -19,10 +19,15 @@ export class FleetHost {
     this.#etcd = etcd;
   }
 
-  /** more: options of the daemon */
-  static async start(etcd: Etcd, name: string, more: readonly string[] = []): Promise<FleetHost> {
+  /** more: options of the daemon; start: another way to start one */
+  static async start(
+    etcd: Etcd,
+    name: string,
+    more: readonly string[] = [],
+    start: (options: readonly string[]) => Promise<TestDaemon> = TestDaemon.start,
+  ): Promise<FleetHost> {
     const options = ['--source', 'etcd', '--etcd-endpoints', etcd.endpoints, '--etcd-host', name];
-    const daemon = await TestDaemon.start([...options, '--limit-hold-seconds', '0', ...more]);
+    const daemon = await start([...options, '--limit-hold-seconds', '0', ...more]);
     return new FleetHost(daemon, name, etcd);
   }
 
