@@ -56,11 +56,14 @@ export interface Drawn<Result> {
   readonly changes: AnyChange[];
 }
 
+/** Changes of a transaction that are copied to those before it, since layers on layers are slow to look through. */
+const copiedAtMost = 500;
+
 /** The records as several transactions, one after the other, leave them. */
 export class Draft {
   readonly #tables: Tables;
   readonly #timestamp: () => string;
-  readonly #base: Layers;
+  #base: Layers;
 
   constructor(tables: Tables, timestamp: () => string) {
     this.#tables = tables;
@@ -77,10 +80,19 @@ export class Draft {
     const layers = layersOn(this.#base);
     const given = work(this.#transaction(layers, changes));
     const value = given instanceof Promise ? await given : given;
+    this.#keep(layers, changes.length);
+    return { value, changes };
+  }
+
+  /** Many changes stay the layer that they are: to copy them would keep the event loop. */
+  #keep(layers: Layers, changes: number): void {
+    if (changes > copiedAtMost) {
+      this.#base = layers;
+      return;
+    }
     this.#base.instances.absorb(layers.instances);
     this.#base.profiles.absorb(layers.profiles);
     this.#base.projects.absorb(layers.projects);
-    return { value, changes };
   }
 
   #transaction({ instances, profiles, projects }: Layers, changes: AnyChange[]): Transaction {
@@ -103,11 +115,7 @@ export class Draft {
   }
 
   #running(instances: Layer<Instance>): Instance[] {
-    const ids = new Set([
-      ...this.#tables.instances.running(),
-      ...this.#base.instances.changed(),
-      ...instances.changed(),
-    ]);
+    const ids = new Set([...this.#tables.instances.running(), ...instances.changed()]);
     return [...ids].flatMap((id) => instances.byId(id) ?? []).filter(({ run }) => run !== undefined);
   }
 }

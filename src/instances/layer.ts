@@ -27,9 +27,10 @@ export class Layer<R extends Keyed> implements Records<R> {
     for (const record of this.#overById.values()) if (record !== undefined) yield record;
   }
 
-  /** The ids of what is put or removed here. */
-  changed(): Iterable<R['id']> {
-    return this.#overById.keys();
+  /** The ids of what is put or removed, here or in a layer below. */
+  *changed(): Iterable<R['id']> {
+    if (this.#below instanceof Layer) yield* this.#below.changed();
+    yield* this.#overById.keys();
   }
 
   put(record: R): void {

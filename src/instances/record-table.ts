@@ -50,7 +50,7 @@ export class Table<R extends Keyed> implements Records<R> {
   }
 
   apply(before: R | undefined, after: R | undefined): void {
-    if (before !== undefined) this.#byKey.delete(keyOf(before.project, before.name));
+    if (before !== undefined && !hasSameKey(before, after)) this.#byKey.delete(keyOf(before.project, before.name));
     if (after !== undefined) {
       this.keep(after);
       this.#lastId = Math.max(this.#lastId, after.id);
@@ -64,6 +64,10 @@ export class Table<R extends Keyed> implements Records<R> {
     this.#byKey.set(keyOf(record.project, record.name), record);
     this.#byId.set(record.id, record);
   }
+}
+
+function hasSameKey(before: Keyed, after: Keyed | undefined): boolean {
+  return before.name === after?.name && before.project === after.project;
 }
 
 export function keyOf(project: string, name: string): string {

@@ -11,6 +11,7 @@ import type {
   SourceName,
 } from '../model/instance.js';
 import type { Rows } from './store-worker.js';
+import type { InstanceRows } from './stored-instances.js';
 
 /** Everything that is stored, but the events. */
 export interface Loaded {
@@ -21,38 +22,80 @@ export interface Loaded {
   readonly lastEvent: string | undefined;
 }
 
-/** The model that these rows hold. */
-export function loadedOf(rows: Rows): Loaded {
-  const profiles = rows.profiles.map(profileOf);
-  return {
-    instances: instancesOf(rows, new Map(profiles.map((profile) => [profile.id, profile]))),
-    profiles,
-    projects: rows.projects.map(projectOf),
-    lastEvent: lastOf([rows.lastEvent ?? '', ...profiles.map(({ changedAt }) => changedAt)]),
-  };
-}
+/** The model that rows hold, while they are read. */
+export class Loading {
+  readonly loaded: Loaded;
+  readonly #profiles: ReadonlyMap<number, Profile>;
+  /** by themselves: what many instances have they have once */
+  readonly #texts = new Map<string, string>();
+  /** by their ids as the store has them */
+  readonly #profileLists = new Map<string, readonly Profile[]>();
 
-function instancesOf({ instances, keys, devices }: Rows, profiles: ReadonlyMap<number, Profile>): Instance[] {
-  const configs = new Map<number, Map<string, string>>();
-  for (const [id, key, value] of keys) bucket(configs, id).set(key, value);
-  const deviceMaps = new Map<number, Map<string, Device>>();
-  for (const [id, name, options] of devices) bucket(deviceMaps, id).set(name, new Map(JSON.parse(options)));
-  return instances.map(
-    ([id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type, cid]) => ({
+  constructor({ profiles, projects, lastEvent }: Rows) {
+    this.loaded = {
+      instances: [],
+      profiles: profiles.map(profileOf),
+      projects: projects.map(projectOf),
+      lastEvent: lastOf([lastEvent ?? '', ...profiles.map(([, , , , , , changedAt]) => changedAt)]),
+    };
+    this.#profiles = new Map(this.loaded.profiles.map((profile) => [profile.id, profile]));
+  }
+
+  add({ instances, keys, devices }: InstanceRows): void {
+    const configs = new Map<number, Map<string, string>>();
+    for (const [id, key, value] of keys)
+      bucket(configs, id).set(this.#shared(key), isOfOne(key) ? value : this.#shared(value));
+    const deviceMaps = new Map<number, Map<string, Device>>();
+    for (const [id, name, options] of devices) bucket(deviceMaps, id).set(this.#shared(name), this.#device(options));
+    for (const row of instances) {
+      const [id] = row;
+      this.loaded.instances.push(this.#instance(row, configs.get(id) ?? new Map(), deviceMaps.get(id) ?? new Map()));
+    }
+  }
+
+  #instance(row: InstanceRows['instances'][number], config: Map<string, string>, devices: Devices): Instance {
+    const [id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type, cid] =
+      row;
+    return {
       id,
-      project,
+      project: this.#shared(project),
       name,
       type: type as InstanceType,
-      description,
+      description: this.#shared(description),
       createdAt,
-      profiles: (JSON.parse(used) as number[]).map((profile) => profiles.get(profile) ?? missing(profile, name)),
+      profiles: this.#profilesOf(used, name),
       guestState: guestState as GuestState,
-      config: configs.get(id) ?? new Map(),
-      devices: deviceMaps.get(id) ?? new Map(),
+      config,
+      devices,
       run: pid === null ? undefined : runOf(pid, startTicks, bootId, cid),
       ...(source === '' ? {} : { source: source as SourceName }),
-    }),
-  );
+    };
+  }
+
+  #profilesOf(ids: string, instance: string): readonly Profile[] {
+    const known = this.#profileLists.get(ids);
+    if (known !== undefined) return known;
+    const list = (JSON.parse(ids) as number[]).map((id) => this.#profiles.get(id) ?? missing(id, instance));
+    this.#profileLists.set(ids, list);
+    return list;
+  }
+
+  #device(options: string): Device {
+    const entries = JSON.parse(options) as [string, string][];
+    return new Map(entries.map(([name, value]) => [this.#shared(name), this.#shared(value)]));
+  }
+
+  #shared(text: string): string {
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    this.#texts.set(text, text);
+    return text;
+  }
+}
+
+/** Has each instance a value of its own? */
+function isOfOne(key: string): boolean {
+  return key.startsWith('volatile.');
 }
 
 function runOf(pid: number, startTicks: number | null, bootId: string | null, cid: number | null): Run {

@@ -5,6 +5,7 @@ import { CommitParts } from './commit-parts.js';
 import { keptEvents, migrations } from './schema.js';
 import { Database, type Statement as Prepared, sqliteCodeOf, type Value } from './sqlite.js';
 import { type EventRow, type EventsRequest, eventsIn, gap } from './stored-events.js';
+import { type InstanceRows, instancesIn } from './stored-instances.js';
 
 const statements = {
   putInstance: `INSERT INTO instances
@@ -59,25 +60,8 @@ const trimmedAtOnce = 64;
 /** One write: the name of a prepared statement and its parameters. */
 export type Statement = [keyof typeof statements, Value[]];
 
-/** Everything stored, as rows. */
+/** Everything stored but instances, as rows. */
 export interface Rows {
-  readonly instances: [
-    id: number,
-    project: string,
-    name: string,
-    description: string,
-    createdAt: string,
-    profiles: string,
-    guestState: string,
-    pid: number | null,
-    startTicks: number | null,
-    bootId: string | null,
-    source: string,
-    type: string,
-    cid: number | null,
-  ][];
-  readonly keys: [id: number, key: string, value: string][];
-  readonly devices: [id: number, name: string, options: string][];
   readonly profiles: [
     id: number,
     project: string,
@@ -106,24 +90,35 @@ export type ImageRow = [
 export type IdentityKeyRow = [kid: string, privateKey: string, createdAt: number, signsFrom: number | null];
 
 export type Request =
-  | AnsweredRequest
+  | ReadRequest
+  | WorkRequest
   /** of a commit that is sent in parts */
   | { readonly kind: 'part'; readonly number: number; readonly statements: string }
   | { readonly kind: 'close' };
 
-type AnsweredRequest =
+type ReadRequest =
   | { readonly kind: 'load' }
+  /** some of those whose ids are above this one, by id; none: these are all */
+  | { readonly kind: 'instances'; readonly after: number }
   | { readonly kind: 'images' }
   | { readonly kind: 'identity-keys' }
   | { readonly kind: 'source-state'; readonly name: string }
-  | EventsRequest
+  | EventsRequest;
+
+type WorkRequest =
+  | { readonly kind: 'check' }
   | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
-  /** the last part of it: all of them are written, or none */
+  /** the last part of a commit: all of them are written, or none */
   | { readonly kind: 'commit'; readonly number: number; readonly statements: string }
   | { readonly kind: 'copy'; readonly file: string };
 
+function isRead(request: ReadRequest | WorkRequest): request is ReadRequest {
+  return ['load', 'instances', 'images', 'identity-keys', 'source-state', 'events'].includes(request.kind);
+}
+
 export interface Answer {
   readonly rows?: Rows;
+  readonly instances?: InstanceRows;
   readonly images?: ImageRow[];
   readonly identityKeys?: IdentityKeyRow[];
   readonly sourceState?: string;
@@ -156,7 +151,6 @@ function open(file: string): Database {
   opened.exec('PRAGMA synchronous = FULL');
   opened.exec('PRAGMA foreign_keys = ON');
   migrate(opened);
-  check(opened);
   return opened;
 }
 
@@ -212,6 +206,8 @@ function serve(opened: Database): void {
     }
   };
   const events = eventsIn(opened);
+  const instances = instancesIn(opened);
+  let isDamaged = false;
   const copy = opened.prepare('VACUUM INTO ?');
   const images = opened.prepare(
     'SELECT fingerprint, filename, type, public, cached, properties, files, uploaded_at FROM images',
@@ -231,13 +227,23 @@ function serve(opened: Database): void {
     }
     port?.close();
   };
-  const answer = (request: AnsweredRequest): Answer => {
-    if (request.kind === 'load') return { rows: read(opened) };
+  const read = (request: ReadRequest): Answer => {
+    if (request.kind === 'load') return { rows: readRows(opened) };
+    if (request.kind === 'instances') return { instances: instances(request.after) };
     if (request.kind === 'images') return { images: images.all() as unknown as ImageRow[] };
     if (request.kind === 'identity-keys') return { identityKeys: identityKeys.all() as unknown as IdentityKeyRow[] };
     if (request.kind === 'source-state') return sourceStateOf(request.name);
-    if (request.kind === 'events') return events(request);
-    if (request.kind === 'copy') copy.run(request.file);
+    return events(request);
+  };
+  const checkAll = (): void => {
+    isDamaged = true;
+    check(opened);
+    isDamaged = false;
+  };
+  const work = (request: WorkRequest): Answer => {
+    if (isDamaged) throw new StoreError('store-damaged', 'as was found at the start');
+    if (request.kind === 'check') checkAll();
+    else if (request.kind === 'copy') copy.run(request.file);
     else if (request.kind === 'write') opened.transaction(() => write(JSON.parse(request.statements)));
     else {
       const statements = parts.take(request.number, request.statements);
@@ -248,20 +254,13 @@ function serve(opened: Database): void {
   port?.on('message', (request: Request) => {
     if (request.kind === 'part') parts.add(request.number, request.statements);
     else if (request.kind === 'close') close();
-    else answering(() => answer(request));
+    else answering(() => (isRead(request) ? read(request) : work(request)));
   });
 }
 
-function read(opened: Database): Rows {
+function readRows(opened: Database): Rows {
   const rows = (sql: string): unknown => opened.prepare(sql).all();
   return {
-    instances: rows(
-      `SELECT id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id,
-         source, type, cid
-       FROM instances`,
-    ) as Rows['instances'],
-    keys: rows('SELECT instance_id, key, value FROM config') as Rows['keys'],
-    devices: rows('SELECT instance_id, name, options FROM devices') as Rows['devices'],
     profiles: rows(
       'SELECT id, project, name, description, config, devices, changed_at, source FROM profiles',
     ) as Rows['profiles'],

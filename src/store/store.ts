@@ -8,7 +8,7 @@ import type { Written } from '../model/changes.js';
 import type { EventType, GuestEvent } from '../model/guest-events.js';
 import type { IdentityKey } from '../model/identity-key.js';
 import type { Image, ImageType } from '../model/image.js';
-import { type Loaded, loadedOf } from './rows.js';
+import { type Loaded, Loading } from './rows.js';
 import { statementsOf } from './statements.js';
 import type { Answer, ImageRow, Request, Rows, Statement } from './store-worker.js';
 
@@ -52,12 +52,29 @@ export class Store {
   }
 
   /**
+   * Looks whether all of it is right. What is asked for later waits: nothing is written before the result.
+   * @throws Fault store-damaged; then nothing is written at all
+   */
+  async check(): Promise<void> {
+    await this.#ask({ kind: 'check' });
+  }
+
+  /**
    * Everything that is stored, but the events.
    * @throws Fault store-damaged
    */
   async load(): Promise<Loaded> {
     const { rows } = await this.#ask({ kind: 'load' });
-    return this.#read(() => loadedOf(rows as Rows));
+    const loading = this.#read(() => new Loading(rows as Rows));
+    let next = this.#ask({ kind: 'instances', after: 0 });
+    for (;;) {
+      const { instances } = await next;
+      const last = instances?.instances.at(-1)?.[0];
+      if (instances === undefined || last === undefined) return loading.loaded;
+      next = this.#ask({ kind: 'instances', after: last }); // is read while these are taken in
+      next.catch(() => undefined); // it is awaited, unless these are damaged
+      this.#read(() => loading.add(instances));
+    }
   }
 
   /**
