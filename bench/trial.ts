@@ -43,6 +43,7 @@ export interface Server extends Running {
 export interface Restartable extends Server {
   /** the control socket */
   readonly control: string;
+  readonly runDir: string;
   /** Creates this many stopped instances. */
   store(count: number): Promise<void>;
   /** Ends it and starts it again; gives the time, of performance.now(), at which it was started. */

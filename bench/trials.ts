@@ -6,6 +6,7 @@ import { identity } from './identity.js';
 import { instanceMemory } from './instances.js';
 import { listeners, listenersInAll } from './listeners.js';
 import { noisyNeighbour } from './neighbour.js';
+import { applies, beside, lists, starts, storedMemory } from './operators.js';
 import { floorFanout, floorIdentify, floorPlain, http, uws } from './peers.js';
 import { latency, requestColumns, requests, tailLatency } from './requests.js';
 import { scrapedEverySecond } from './scrapes.js';
@@ -110,8 +111,17 @@ export const trials: readonly Trial<Running>[] = [
   noisyNeighbour(),
   scrapedEverySecond(2_000),
   startupWith(10_000),
-  writes(1, { of: 'ratio', atLeast: 0.8 }),
-  writes(256),
+  starts(),
+  storedMemory(),
+  lists(),
+  applies(),
+  ...[10_000, 100_000].flatMap((stored) =>
+    (['list', 'list-full', 'profiles', 'profile', 'profile-cloud-init', 'apply'] as const).map((work) =>
+      beside(work, stored, stored === 10_000 ? 25 : 50),
+    ),
+  ),
+  writes(1, { of: 'ratio', atLeast: 0.5 }),
+  writes(256, { of: 'ratio', atLeast: 0.8 }),
   batches(1_000, { of: 'value', atLeast: 20_000 }),
   exports({ readers: 1, megabytes: 64, downloads: 16 }),
   exports({ readers: 16, megabytes: 64, downloads: 64 }),

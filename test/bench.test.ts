@@ -14,6 +14,7 @@ import { listeners } from '../bench/listeners.js';
 import { describeMachine, findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
 import { noisyNeighbour } from '../bench/neighbour.js';
+import { applies, beside, lists, starts, storedMemory } from '../bench/operators.js';
 import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
 import { writeReport } from '../bench/report/write.js';
 import { requests } from '../bench/requests.js';
@@ -163,6 +164,19 @@ test('a daemon that starts again answers those who ran before', async () => {
   const { faults, sides: started } = await runTrial({ ...asking, sides, measure: startup }, bench);
   assert.deepEqual(faults, []);
   assert.equal(started.length, 2);
+});
+
+test('a guest asks beside an operator, and what an operator does is measured by size', async () => {
+  const besides = (['list', 'list-full', 'profiles', 'profile', 'profile-cloud-init', 'apply'] as const).map((work) =>
+    beside(work, 10, 0),
+  );
+  const quick: Bench = { ...bench, plan: { ...bench.plan, scale: 0.001 } };
+  for (const trial of besides) assert.deepEqual((await runTrial(trial, quick)).faults, []);
+  for (const trial of [lists([5, 10]), applies([5, 10]), starts([5]), storedMemory([5])]) {
+    const { faults, sides } = await runTrial(trial, bench);
+    assert.deepEqual(faults, []);
+    assert.deepEqual(sides.length, trial.sides.length);
+  }
 });
 
 test('devlxd and SQLite make durable writes', async () => {
