@@ -167,6 +167,9 @@ export interface ServerInfo {
     readonly server_pid: number;
     readonly server_version: string;
     readonly project: string;
+    /** devlxd's own: what one batch may have, in bytes and in lines; 0: any number */
+    readonly batch_bytes: number;
+    readonly batch_lines: number;
   };
 }
 

@@ -1,5 +1,4 @@
 import type { BatchLine, Config, InstanceType, InstanceWritten, ProfileWritten } from '../api/types.js';
-import { ApiError } from '../client/client-errors.js';
 import type { HostClient } from '../client/host-client.js';
 import { OptionError } from '../config/options.js';
 import { changesTo, type Described, type FieldChange, own } from './difference.js';
@@ -14,60 +13,67 @@ export interface Item {
   readonly line: BatchLine;
 }
 
+/** What of a file is compared. */
+type Targets = Pick<Wanted, 'profiles' | 'instances'>;
+
 /** What makes a daemon what a file wants, profiles first; what is so already is only counted. */
 export interface Plan {
   readonly items: readonly Item[];
   readonly unchanged: number;
 }
 
-interface Kind {
+interface Kind<Each extends Named = Named> {
   readonly kind: Item['kind'];
   readonly path: string;
-  readonly known: ReadonlyMap<string, Described>;
-  /** the latest version and its entity tag; undefined: it has gone meanwhile */
-  readonly latest: (name: string) => Promise<{ value: Described; etag: string } | undefined>;
+  readonly wanted: readonly Each[];
+  /** what there is, one by one, each with its entity tag */
+  readonly known: AsyncIterable<Named & { readonly etag?: string }>;
 }
 
-/** Compares what is wanted with what there is. project: of the client */
-export async function planOf(client: HostClient, { profiles, instances }: Wanted, project: string): Promise<Plan> {
+type Named = { readonly name: string } & Described;
+
+/** Compares what is wanted with what there is, however much that is. project: of the client */
+export async function planOf(client: HostClient, { profiles, instances }: Targets, project: string): Promise<Plan> {
+  const query = { etags: true };
+  const kinds: Kind[] = [
+    { kind: 'profile', path: pathIn('profiles', project), wanted: profiles, known: client.profiles.each(query) },
+    { kind: 'instance', path: pathIn('instances', project), wanted: instances, known: client.instances.each(query) },
+  ];
   const items: Item[] = [];
-  for (const [kind, wanted] of [
-    [await profileKind(client, project), profiles],
-    [await instanceKind(client, project), instances],
-  ] as const) {
-    for (const each of wanted) items.push(...(await itemsOf(kind, each)));
-  }
+  for (const kind of kinds) if (kind.wanted.length > 0) for (const item of await itemsOf(kind)) items.push(item);
   return { items, unchanged: profiles.length + instances.length - items.length };
-}
-
-async function profileKind(client: HostClient, project: string): Promise<Kind> {
-  const known = new Map((await client.profiles.list()).map((profile) => [profile.name, profile]));
-  const latest = unlessGone((name) => client.profiles.tagged(name));
-  return { kind: 'profile', path: pathIn('profiles', project), known, latest };
-}
-
-async function instanceKind(client: HostClient, project: string): Promise<Kind> {
-  const known = new Map((await client.instances.list()).map((instance) => [instance.name, instance]));
-  const latest = unlessGone((name) => client.instances.tagged(name));
-  return { kind: 'instance', path: pathIn('instances', project), known, latest };
 }
 
 function pathIn(collection: string, project: string): string {
   return `/1.0/${collection}{}${project === 'default' ? '' : `?project=${encodeURIComponent(project)}`}`;
 }
 
-async function itemsOf(kind: Kind, { name, ...wanted }: { name: string } & Described): Promise<Item[]> {
-  const known = kind.known.get(name);
-  if (known !== undefined) checkType(name, wanted.type, known.type);
-  if (known !== undefined && changesTo(wanted, known).length === 0) return [];
-  // What differs is read once more, with the tag that holds it to what is shown here.
-  const latest = known === undefined ? undefined : await kind.latest(name);
-  if (latest === undefined) return [creation(kind, name, wanted)];
-  const changes = changesTo(wanted, latest.value);
-  if (changes.length === 0) return [];
+/** In the order in which they are wanted. */
+async function itemsOf(kind: Kind): Promise<Item[]> {
+  const wanted = new Map(kind.wanted.map((each) => [each.name, each]));
+  const found = new Map<string, Item | undefined>();
+  for await (const now of kind.known) {
+    const each = wanted.get(now.name);
+    if (each !== undefined) found.set(now.name, changeOf(kind, each, now));
+  }
+  return kind.wanted.flatMap(({ name, ...each }) =>
+    found.has(name) ? (found.get(name) ?? []) : creation(kind, name, each),
+  );
+}
+
+/** undefined: it is so already. It is held to the version that the changes are shown against. */
+function changeOf(
+  kind: Kind,
+  { name, ...wanted }: Named,
+  now: Described & { readonly etag?: string },
+): Item | undefined {
+  checkType(name, wanted.type, now.type);
+  const changes = changesTo(wanted, now);
+  if (changes.length === 0) return undefined;
   const path = kind.path.replace('{}', `/${encodeURIComponent(name)}`);
-  const body = { ...written(kind.kind, latest.value), ...given(wanted) };
-  return [{ kind: kind.kind, name, isNew: false, changes, line: { method: 'PUT', path, etag: latest.etag, body } }];
+  const body = { ...written(kind.kind, now), ...given(wanted) };
+  const tag = now.etag === undefined ? {} : { etag: now.etag };
+  return { kind: kind.kind, name, isNew: false, changes, line: { method: 'PUT', path, ...tag, body } };
 }
 
 /** @throws OptionError when an instance is of another type than the file says */
@@ -106,12 +112,4 @@ const instanceIdKey = 'volatile.cloud-init.instance-id';
 function broughtId(kind: Item['kind'], { config }: Described): Config {
   const id = kind === 'instance' ? config?.[instanceIdKey] : undefined;
   return id === undefined ? {} : { [instanceIdKey]: id };
-}
-
-function unlessGone<Tagged>(read: (name: string) => Promise<Tagged>): (name: string) => Promise<Tagged | undefined> {
-  return (name) =>
-    read(name).catch((error: unknown) => {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    });
 }

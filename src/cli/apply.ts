@@ -1,5 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Item, Plan } from '../apply/plan.js';
+import { type BatchLimits, lineText, type Part, partsOf } from '../apply/transactions.js';
+import { ApiError } from '../client/client-errors.js';
 import type { HostClient } from '../client/host-client.js';
+import type { Progress } from '../client/requests.js';
 import { addManualText } from './help.js';
 import { nameOfInput, readInput } from './input.js';
 import { print } from './output.js';
@@ -33,14 +37,17 @@ that is not stays as it is, and so do instances and profiles that the file does 
 NDJSON has one of them a line, profiles with "kind":"profile". One instance or profile as devlxd show, lxc config show
 and lxc profile show print it is taken, and the instances and profiles of a preseed; what is left out is said. Keys under
 volatile. stay what they are; a new instance keeps its volatile.cloud-init.instance-id.
+
+What is more than --limit-batch-lines or --limit-control-body of the daemon takes several transactions, which is said
+before they begin; each is all or nothing.
 `;
 
 const examples = `
 What the file names is made so; the rest stays. docs/examples/host.yaml is one. Also what devlxd show, lxc config show
 and lxc profile show print. devlxd man says more.
 
-Exit codes: 0 it is so now (with --dry-run: it is so already); 1 it did not work, and nothing was changed; 2 the
-command line or the file is wrong; 3 with --dry-run, something would change.
+Exit codes: 0 it is so now (with --dry-run: it is so already); 1 it did not work, and nothing was changed, or only by
+the transactions before; 2 the command line or the file is wrong; 3 with --dry-run, something would change.
 
 Examples:
   devlxd apply -f host.yaml
@@ -80,29 +87,66 @@ async function apply(client: HostClient, { file, dryRun, quiet, name, project }:
   if (!quiet) for (const item of plan.items) print(text.itemText(item, colored));
   print(text.summary(plan));
   if (plan.items.length === 0) return;
+  const parts = partsOf(plan.items, await batchLimits(client));
+  if (parts.length > 1) print(`${parts.length} transactions; each is all or nothing.`);
   if (dryRun) process.exitCode = wouldChange;
-  else
-    await write(
-      client,
-      plan.items.map(({ line }) => line),
-    );
+  else await write(client, parts, () => planOf(client, wanted, project));
 }
 
-async function write(client: HostClient, lines: Parameters<HostClient['batch']>[0]): Promise<void> {
+async function batchLimits(client: HostClient): Promise<BatchLimits> {
+  const { batch_lines: lines, batch_bytes: bytes } = (await client.info()).environment;
+  return { lines, bytes };
+}
+
+async function write(client: HostClient, parts: readonly Part[], planAgain: () => Promise<Plan>): Promise<void> {
   const bar = new ProgressBar();
-  const stages = new Map([
-    ['check', 'Checking'],
-    ['write', 'Writing'],
-  ]);
-  bar.show('Sending', 0);
+  let latest: ReadonlyMap<string, Item> = new Map();
   try {
-    await client.batch(lines, (stage, percent) =>
-      bar.show(stages.get(stage) ?? stage, percent / 100, `of ${lines.length}`),
-    );
+    for (const [index, part] of parts.entries()) {
+      const number = parts.length === 1 ? '' : ` ${index + 1} of ${parts.length}`;
+      bar.show(`Sending${number}`, 0);
+      const progress: Progress = (stage, percent) =>
+        bar.show(`${stages.get(stage) ?? stage}${number}`, percent / 100, `of ${part.items.length}`);
+      await client
+        .batchOf(textOf(part, latest), progress)
+        .catch((error: unknown) => Promise.reject(index > 0 ? afterOthers(error, index, parts.length) : error));
+      // What profiles change in the instances that use them is in the entity tags of those.
+      if (index + 1 < parts.length && isOfChangedProfiles(part)) latest = byName(await planAgain());
+    }
   } finally {
     bar.end();
   }
   print('Done.');
+}
+
+const stages: ReadonlyMap<string, string> = new Map([
+  ['check', 'Checking'],
+  ['write', 'Writing'],
+]);
+
+function isOfChangedProfiles({ items }: Part): boolean {
+  return items.some(({ kind, isNew }) => kind === 'profile' && !isNew);
+}
+
+function byName({ items }: Plan): ReadonlyMap<string, Item> {
+  return new Map(items.map((item) => [`${item.kind} ${item.name}`, item]));
+}
+
+/** The lines of a transaction, each held to the latest version that still differs in what was shown. */
+function textOf({ items, text }: Part, latest: ReadonlyMap<string, Item>): string {
+  if (latest.size === 0) return text;
+  return items.map((item) => lineText(latestOf(item, latest).line)).join('');
+}
+
+function latestOf(item: Item, latest: ReadonlyMap<string, Item>): Item {
+  const now = latest.get(`${item.kind} ${item.name}`);
+  return now !== undefined && JSON.stringify(now.changes) === JSON.stringify(item.changes) ? now : item;
+}
+
+function afterOthers(error: unknown, done: number, all: number): unknown {
+  if (!(error instanceof ApiError)) return error;
+  const sentence = `transaction ${done + 1} of ${all}: ${error.message}; the ${done} before it are done, no others`;
+  return new ApiError(error.status, sentence);
 }
 
 function fileOf(given: string): string {

@@ -7,6 +7,8 @@ export interface ListQuery {
   readonly filter?: string;
   /** of all projects, and not only of the client's */
   readonly allProjects?: boolean;
+  /** each with the entity tag of its version, as `etag` */
+  readonly etags?: boolean;
 }
 
 const editAttempts = 5;
@@ -103,9 +105,9 @@ export class Collection<Shown extends Written, Written extends object> {
     return this.requests.path(this.#collection, name, own);
   }
 
-  protected listPath({ filter, allProjects }: ListQuery, recursion: number): string {
+  protected listPath({ filter, allProjects, etags }: ListQuery, recursion: number): string {
     const all = allProjects ? { 'all-projects': 'true', project: undefined } : {};
-    return this.path(undefined, { recursion: String(recursion), filter, ...all });
+    return this.path(undefined, { recursion: String(recursion), filter, etags: etags ? 'true' : undefined, ...all });
   }
 
   #written(value: Shown): Partial<Written> {

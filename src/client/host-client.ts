@@ -95,7 +95,11 @@ export class HostClient {
    * @throws ApiError with the number of the line that is wrong, and its field
    */
   async batch(lines: readonly BatchLine[], progress?: Progress): Promise<Operation> {
-    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    return this.batchOf(lines.map((line) => `${JSON.stringify(line)}\n`).join(''), progress);
+  }
+
+  /** The same with the text of the lines, each of which is JSON. */
+  async batchOf(text: string, progress?: Progress): Promise<Operation> {
     const type = { 'content-type': 'application/x-ndjson' };
     const { operation } = await this.#requests.exchange('POST', '/1.0/batch', text, type);
     return this.#requests.ended(operation, progress);

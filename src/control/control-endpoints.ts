@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { Fault, invalid } from '../errors.js';
+import type { Limits } from '../limits/limits.js';
 import type { BatchHandlers } from './batch-handlers.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, sync } from './control-reply.js';
 import type { HookHandlers } from './hook-handlers.js';
@@ -34,10 +35,11 @@ export function controlEndpoints(
   source: SourceHandlers,
   backup: ControlHandler,
   metrics: Metrics,
+  limits: Limits,
 ): readonly ControlEndpoint[] {
   return [
     { path: '/', methods: { GET: () => sync(['/1.0']) } },
-    { path: '/1.0', methods: { GET: serverInfo } },
+    { path: '/1.0', methods: { GET: serverInfo(limits) } },
     { path: '/1.0/images', methods: { GET: images.list, POST: images.create }, upload: true },
     { path: '/1.0/images/aliases', methods: { GET: () => sync([]), POST: noAliases } },
     { path: '/1.0/images/aliases/{name}', methods: { GET: noSuchAlias } },

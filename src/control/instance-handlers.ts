@@ -10,7 +10,7 @@ import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
 import { instanceReader } from './instance-reader.js';
-import { listed } from './listing.js';
+import { listed, tagsOf } from './listing.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
 import { own } from './ownership.js';
@@ -46,10 +46,12 @@ export class InstanceHandlers {
       const filter = filterOf(request.query);
       const recursion = request.query.get('recursion') || '0';
       const { kept, shown } = this.#registry.snapshot(listedProject(request, this.#registry));
-      const textOf = (instance: Instance) =>
-        recursion === '0'
-          ? JSON.stringify(instanceUrl(instance.name, instance.project, collection))
-          : JSON.stringify(render(shown(instance), recursion === '2'));
+      const tagOf = tagsOf(request, instanceEtag);
+      const textOf = (kept: Instance) => {
+        if (recursion === '0') return JSON.stringify(instanceUrl(kept.name, kept.project, collection));
+        const instance = shown(kept);
+        return JSON.stringify({ ...render(instance, recursion === '2'), ...tagOf(instance) });
+      };
       const matches = filter && ((instance: Instance) => filter(instanceReader(shown(instance))));
       return listed(request, kept, { matches, textOf });
     };

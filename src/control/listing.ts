@@ -37,6 +37,14 @@ export function long(parts: Iterable<string>, etag: string): ControlReply {
   return { kind: 'pieces', type: 'application/json', etag, pieces: objectText(parts) };
 }
 
+/** With ?etags=true each thing of a list has its entity tag, for those who write what they have read. */
+export function tagsOf<Row>(
+  { query }: Pick<ControlRequest, 'query'>,
+  etagOf: (row: Row) => string,
+): (row: Row) => { readonly etag?: string } {
+  return query.get('etags') === 'true' ? (row) => ({ etag: etagOf(row) }) : () => ({});
+}
+
 async function* listText<Row extends Keyed>(
   all: Row[],
   { matches, textOf }: Listed<Row>,

@@ -4,6 +4,8 @@ import { invalid } from '../errors.js';
 /** One JSON document a line (https://github.com/ndjson/ndjson-spec), which is how many things are sent at once. */
 export const linesType = 'application/x-ndjson';
 
+const newline = 0x0a;
+
 interface Line {
   readonly number: number;
   readonly value: unknown;
@@ -18,12 +20,15 @@ export class Lines {
   }
 
   /** @throws Fault invalid-value, with the number of the line */
-  static async parse(text: string): Promise<Lines> {
+  static async parse(body: Buffer): Promise<Lines> {
     const lines: Line[] = [];
     const turn = new Turn();
-    for (const [index, line] of text.split('\n').entries()) {
+    for (let [from, number] = [0, 1]; from < body.length; number++) {
+      const end = body.indexOf(newline, from);
+      const line = body.toString('utf8', from, end < 0 ? body.length : end);
+      from = end < 0 ? body.length : end + 1;
       if (line.trim() === '') continue;
-      lines.push({ number: index + 1, value: parse(line, index + 1) });
+      lines.push({ number, value: parse(line, number) });
       await turn.end();
     }
     return new Lines(lines);

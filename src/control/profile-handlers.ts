@@ -18,7 +18,7 @@ import {
   sync,
 } from './control-reply.js';
 import { filterOf, type Reader, readerOf } from './filter.js';
-import { listed, long } from './listing.js';
+import { listed, long, tagsOf } from './listing.js';
 import { ownProfile } from './ownership.js';
 import { instanceUrl, profileEtag, profileUrl, renderProfile } from './render.js';
 import { parseBody, profilePost, profilePut, rename } from './request-body.js';
@@ -45,9 +45,10 @@ export class ProfileHandlers {
     const needsUsers = recursive || filter !== undefined;
     const users = await usersOfEach(needsUsers ? this.#registry.snapshot(project).kept : [], profileIds);
     const matches = filter && ((profile: Profile) => filter(profileReader(profile, users.get(profile.id) ?? [])));
+    const tagOf = tagsOf(request, profileEtag);
     const textOf = (profile: Profile) =>
       recursive
-        ? profileText(profile, users.get(profile.id) ?? [])
+        ? profileText(profile, users.get(profile.id) ?? [], tagOf(profile))
         : JSON.stringify(profileUrl(profile.name, profile.project));
     return listed(request, profiles, { matches, textOf });
   };
@@ -148,8 +149,8 @@ function profileIds({ profiles }: Instance): Profile['id'][] {
   return profiles.map(({ id }) => id);
 }
 
-function profileText(profile: Profile, users: readonly Instance[]): Iterable<string> {
-  return withUsers(renderProfile(profile, []), urlsOf(users));
+function profileText(profile: Profile, users: readonly Instance[], tag: object = {}): Iterable<string> {
+  return withUsers({ ...tag, ...renderProfile(profile, []) }, urlsOf(users));
 }
 
 function profileReader(profile: Profile, users: readonly Instance[]): Reader {

@@ -1,5 +1,6 @@
 import { hostname, release, type } from 'node:os';
 import type { ServerInfo } from '../api/types.js';
+import type { Limits } from '../limits/limits.js';
 import { defaultProject } from '../model/instance.js';
 import { version } from '../package-root.js';
 import { type ControlHandler, sync } from './control-reply.js';
@@ -25,8 +26,12 @@ const extensions = [
 ];
 
 /** GET /1.0: what the server is. */
-export const serverInfo: ControlHandler = ({ query }) => {
-  const info: ServerInfo = {
+export function serverInfo(limits: Limits): ControlHandler {
+  return ({ query }) => sync(infoOf(query, limits));
+}
+
+function infoOf(query: URLSearchParams, limits: Limits): ServerInfo {
+  return {
     api_extensions: extensions,
     api_status: 'stable',
     api_version: '1.0',
@@ -46,7 +51,8 @@ export const serverInfo: ControlHandler = ({ query }) => {
       server_name: hostname(),
       server_pid: process.pid,
       server_version: version,
+      batch_bytes: limits['control-body'],
+      batch_lines: limits['batch-lines'],
     },
   };
-  return sync(info);
-};
+}

@@ -96,5 +96,6 @@ function endpoints(
     new SourceHandlers(fleet),
     backup(store, stateDir),
     metrics,
+    limits,
   );
 }
