@@ -20,7 +20,7 @@ export interface Records<R extends Keyed> {
 /** All records of one kind, in memory. */
 export class Table<R extends Keyed> implements Records<R> {
   readonly noun: string;
-  readonly #byKey = new Map<string, R>();
+  readonly #ids = new Map<string, R['id']>();
   readonly #byId = new Map<number, R>();
   #lastId = 0;
 
@@ -29,7 +29,8 @@ export class Table<R extends Keyed> implements Records<R> {
   }
 
   get(key: string): R | undefined {
-    return this.#byKey.get(key);
+    const id = this.#ids.get(key);
+    return id === undefined ? undefined : this.#byId.get(id);
   }
 
   byId(id: number): R | undefined {
@@ -50,8 +51,10 @@ export class Table<R extends Keyed> implements Records<R> {
   }
 
   apply(before: R | undefined, after: R | undefined): void {
-    if (before !== undefined && !hasSameKey(before, after)) this.#byKey.delete(keyOf(before.project, before.name));
+    const staysThere = before !== undefined && after !== undefined && hasSameKey(before, after);
+    if (before !== undefined && !staysThere) this.#ids.delete(keyOf(before.project, before.name));
     if (after !== undefined) {
+      if (!staysThere) this.#ids.set(keyOf(after.project, after.name), after.id);
       this.keep(after);
       this.#lastId = Math.max(this.#lastId, after.id);
     } else if (before !== undefined) {
@@ -59,15 +62,14 @@ export class Table<R extends Keyed> implements Records<R> {
     }
   }
 
-  /** Puts a record in its place. */
+  /** Puts another version in the place of one. */
   protected keep(record: R): void {
-    this.#byKey.set(keyOf(record.project, record.name), record);
     this.#byId.set(record.id, record);
   }
 }
 
-function hasSameKey(before: Keyed, after: Keyed | undefined): boolean {
-  return before.name === after?.name && before.project === after.project;
+function hasSameKey(before: Keyed, after: Keyed): boolean {
+  return before.name === after.name && before.project === after.project;
 }
 
 export function keyOf(project: string, name: string): string {

@@ -12,7 +12,7 @@ import { keyOf, list, need, Table } from './record-table.js';
 export type { Transaction } from './draft.js';
 
 interface Events {
-  /** changes of instances in one commit, in order */
+  /** changes of instances that run or are deleted, in one commit, in order: others have nobody that notices */
   changes: [readonly WrittenChange[]];
   /** every change, one by one, with its requestor; after `changes` */
   written: [Written, Requestor | undefined];
@@ -234,7 +234,7 @@ export class Registry extends EventEmitter<Events> {
     try {
       this.emit(
         'changes',
-        written.flatMap(({ change }) => (change.kind === 'instance' ? [change] : [])),
+        written.flatMap(({ change }) => (change.kind === 'instance' && isNoticed(change) ? [change] : [])),
       );
       await this.#tell(written);
     } catch (error) {
@@ -292,4 +292,8 @@ export class Registry extends EventEmitter<Events> {
     else if (change.kind === 'profile') this.#tables.profiles.apply(change.before, change.after);
     else this.#tables.projects.apply(change.before, change.after);
   }
+}
+
+function isNoticed({ before, after }: WrittenChange): boolean {
+  return after === undefined || after.run !== undefined || before?.run !== undefined;
 }

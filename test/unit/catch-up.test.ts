@@ -24,7 +24,8 @@ const mostBytes = 1 << 20;
 async function create(name: string): Promise<number> {
   const wanted = { config: new Map(), devices: new Map() };
   return registry.transact((transaction) => {
-    const instance = newInstance(transaction.newId(), 'default', name, wanted, limits);
+    const run = { pid: 1, startTicks: 1, bootId: 'b' };
+    const instance = { ...newInstance(transaction.newId(), 'default', name, wanted, limits), run };
     transaction.create(instance);
     return instance.id;
   });

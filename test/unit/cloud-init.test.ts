@@ -352,7 +352,8 @@ test('what an instance expands to is made once, however often its guest says how
   const named = { id: 1, project: 'default', name: 'p', description: '', changedAt: '' };
   const profile = { ...named, config: new Map([['user.a', '1']]) };
   const devices = new Map([['root', new Map([['type', 'disk']])]]);
-  const started = { ...instance({ ...key, [user]: '#cloud-config\n' }), profiles: [{ ...profile, devices }] };
+  const run = { pid: 1, startTicks: 1, bootId: 'b' };
+  const started = { ...instance({ ...key, [user]: '#cloud-config\n' }), run, profiles: [{ ...profile, devices }] };
   const ready: Instance = { ...started, guestState: 'Ready' };
   assert.equal(expandedConfig(ready), expandedConfig(started));
   assert.equal(expandedDevices(ready), expandedDevices(started));
