@@ -44,7 +44,7 @@ const needed = {
 };
 /** Programs of packages, at their top or in build/bin, go as well. */
 const superfluous =
-  /^\/(bin\.m?js|[^/]+\.sh)$|^\/build\/bin\/|\/(tests?|docs|examples|benchmarks?|\.[^/]+)(\/|$)|\.(md|map|[cm]?ts|markdown|html)$/;
+  /^\/(bin\.m?js|[^/]+\.sh)$|^\/build\/bin(\/|$)|\/(tests?|docs|examples|benchmarks?|\.[^/]+)(\/|$)|\.(md|map|[cm]?ts|markdown|html)$/;
 /** Each licence asks to go along with what it is of. */
 const licence = /\/(licen[cs]e|copying|notice)[^/]*$/i;
 
