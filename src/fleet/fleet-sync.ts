@@ -66,7 +66,7 @@ export class FleetSync {
     this.#state = state;
     this.#apply = new FleetApply(registry, running, log, () => this.#save());
     this.#status = new HostStatus(this.#keys, setting.host, state.daemon, registry, () => ({
-      applied: this.#apply.applied,
+      applied: this.#state.revision, // what is known after a restart as well
       held: this.held === undefined ? '' : heldSentences[this.held],
       refused: this.#apply.refused(mostShown),
     }));

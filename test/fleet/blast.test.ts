@@ -82,6 +82,8 @@ test('an older backup put back is held back, however far its revisions have come
   seed('4');
   await host.hears(guest, 'user.a', '4');
   await host.inStep();
+  const { applied } = await host.source();
+  await eventually('it is told', () => BigInt(JSON.parse(etcd.get('status/h1/host')).applied) >= BigInt(applied));
   await host.daemon.end('SIGKILL');
   await etcd.restore(backup);
   for (let more = 0; more < 40; more++) etcd.put('status/other/host', String(more));
