@@ -84,6 +84,13 @@
       ],
     },
     {
+      "target_name": "machine",
+      "type": "executable",
+      "cflags": ["-fPIE"],
+      "ldflags": ["-static-pie"],
+      "sources": ["native/tools/machine/machine.cc"],
+    },
+    {
       "target_name": "devlxd-hook",
       "type": "executable",
       "cflags": ["-fPIE"],
