@@ -88,12 +88,11 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
   void stop_listening(const Napi::CallbackInfo&) { gate_->stop_listening(); }
 
-  // (pid), or (pid, CID or 0) of a virtual machine
+  // (pid, is a virtual machine)
   Napi::Value add(const Napi::CallbackInfo& info) {
     const int pid = fd_in(info, 0);
-    const bool vm = !info[1].IsUndefined();
-    const Registration made =
-        vm ? gate_->add_vm(pid, info[1].As<Napi::Number>().Uint32Value()) : gate_->add(pid);
+    const bool is_vm = info[1].As<Napi::Boolean>();
+    const Registration made = is_vm ? gate_->add_vm(pid) : gate_->add(pid);
     return registration_of(info.Env(), made);
   }
 

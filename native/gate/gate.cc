@@ -80,9 +80,7 @@ void Gate::stop_listening() {
 
 Registration Gate::add(pid_t pid) { return watched(instances_.add(method_, pid)); }
 
-Registration Gate::add_vm(pid_t pid, uint32_t cid) {
-  return watched(instances_.add_vm(method_, pid, cid));
-}
+Registration Gate::add_vm(pid_t pid) { return watched(instances_.add_vm(method_, pid)); }
 
 Registration Gate::watched(Registration result) {
   if (result.outcome != RegisterOutcome::kRegistered) return result;

@@ -35,12 +35,6 @@ OwnFd open_process(pid_t pid, Registration& result) {
   return process;
 }
 
-template <typename Number>
-void erase_if(std::unordered_map<Number, Slot>& table, Number number, Slot slot) {
-  const auto found = table.find(number);
-  if (found != table.end() && found->second == slot) table.erase(found);
-}
-
 }  // namespace
 
 Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
@@ -75,23 +69,12 @@ Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
   return result;
 }
 
-Registration InstanceTable::add_vm(IdentityMethod method, pid_t pid, uint32_t cid) {
-  Registration result;
-  const auto taken = by_cid_.find(cid);
-  if (taken != by_cid_.end() && !has_exited(slots_[taken->second].init.get())) {
-    result.slot = taken->second;
-    result.outcome = RegisterOutcome::kCidTaken;
-    return result;
-  }
-  result = add(method, pid);
+Registration InstanceTable::add_vm(IdentityMethod method, pid_t pid) {
+  Registration result = add(method, pid);
   const bool shares = result.outcome == RegisterOutcome::kOwnNamespace ||
                       result.outcome == RegisterOutcome::kNotInit;
   if (shares) result = add_vm_process(pid);
-  if (result.outcome != RegisterOutcome::kRegistered) return result;
-  Instance& instance = slots_[result.slot];
-  instance.is_vm = true;
-  instance.cid = cid;
-  if (cid != kNoCid) by_cid_.insert_or_assign(cid, result.slot);
+  if (result.outcome == RegisterOutcome::kRegistered) slots_[result.slot].is_vm = true;
   return result;
 }
 
@@ -125,7 +108,6 @@ void InstanceTable::enter(Registration& made, OwnFd init) {
   instance.init = std::move(init);
   instance.namespace_id = made.namespace_id;
   instance.process = 0;
-  instance.cid = kNoCid;
   instance.root_uid = made.root_uid;
   instance.is_vm = false;
   instance.running = true;
@@ -143,9 +125,9 @@ void InstanceTable::remove(Slot slot) {
   instance.active = false;
   running_--;
   if (instance.process == 0) by_namespace_.erase(instance.namespace_id);
-  // The numbers may be another one's by now.
-  erase_if(by_process_, instance.process, slot);
-  erase_if(by_cid_, instance.cid, slot);
+  // The number may be another one's by now.
+  const auto found = by_process_.find(instance.process);
+  if (found != by_process_.end() && found->second == slot) by_process_.erase(found);
   instance.init.reset();
   free_if_unused(slot);
 }
@@ -163,11 +145,6 @@ Slot InstanceTable::find_process(pid_t pid, int pidfd) const {
   if (found == by_process_.end()) return kNoSlot;
   const Slot slot = found->second;
   return has_exited(slots_[slot].init.get()) || has_exited(pidfd) ? kNoSlot : active(slot);
-}
-
-Slot InstanceTable::find_cid(uint32_t cid) const {
-  const auto found = by_cid_.find(cid);
-  return found == by_cid_.end() ? kNoSlot : active(found->second);
 }
 
 void InstanceTable::discharge(Slot slot) {

@@ -23,10 +23,6 @@ using Slot = uint32_t;
 constexpr Slot kNoSlot = UINT32_MAX;
 constexpr size_t kMostSlots = 1u << 28;  // so that slot * 2 + 1 stays a small integer of V8
 
-// Context ids of vsock(7): 0 to 2 are the hypervisor, the machine itself, and the host.
-constexpr uint32_t kNoCid = 0;
-constexpr uint32_t kFirstGuestCid = 3;
-
 // A running instance, as far as the gate knows it.
 struct Instance {
   // pidfd of its init, or of a virtual machine's VMM: polls readable when that dies, and holds the
@@ -35,7 +31,6 @@ struct Instance {
   OwnFd init;
   uint64_t namespace_id = 0;    // 0: known by its process
   pid_t process = 0;            // of a virtual machine that is; 0: known by its namespace
-  uint32_t cid = kNoCid;        // of a virtual machine with vsock of the kernel
   uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
   uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
   uint32_t nonroot = 0;         // owned by uSockets, of users other than root
@@ -58,7 +53,6 @@ enum class RegisterOutcome {
   kNotInit,       // is not pid 1 of its namespace
   kNoRoot,        // nothing maps uid 0 of its user namespace (no uid_map written yet?)
   kTaken,         // its namespace or process belongs to a registered instance, named in slot
-  kCidTaken,      // so does its CID
   kDenied,        // we may not inspect it
   kFailed,        // a system call failed, in failure
 };
@@ -80,8 +74,8 @@ class InstanceTable {
   Registration add(IdentityMethod method, pid_t pid);
 
   // The same for a virtual machine; pid is the process that calls connect(2) for it. As init of a
-  // pid namespace it stands for all processes in there, else for itself alone. cid: kNoCid: none
-  Registration add_vm(IdentityMethod method, pid_t pid, uint32_t cid);
+  // pid namespace it stands for all processes in there, else for itself alone.
+  Registration add_vm(IdentityMethod method, pid_t pid);
 
   // From here on it has guests: find() finds it.
   void activate(Slot slot) { slots_[slot].active = true; }
@@ -96,8 +90,6 @@ class InstanceTable {
   // The slot of the active virtual machine whose process this is, or kNoSlot. pidfd: of a process
   // that had this pid when it connected
   Slot find_process(pid_t pid, int pidfd) const;
-  // The slot of the active virtual machine with this CID, or kNoSlot.
-  Slot find_cid(uint32_t cid) const;
 
   // Null for a slot that was never given out.
   Instance* at(Slot slot) { return slot < slots_.size() ? &slots_[slot] : nullptr; }
@@ -122,7 +114,6 @@ class InstanceTable {
   size_t running_ = 0;
   std::unordered_map<uint64_t, Slot> by_namespace_;
   std::unordered_map<pid_t, Slot> by_process_;
-  std::unordered_map<uint32_t, Slot> by_cid_;
 };
 
 }  // namespace devlxd

@@ -10,19 +10,18 @@ export function addStart(program: Command): void {
     .requiredOption(
       '--pid <pid>',
       'pid of its init, as the host sees it; of a virtual machine: what connects for it',
-      numberOf,
+      pidOf,
     )
-    .option('--cid <cid>', 'of a virtual machine with vsock of the kernel: its context id', numberOf)
     .addHelpText(
       'after',
       `
 Examples:
   devlxd start web1 --pid 4711
   devlxd start web1 --pid "$(lxc-info -n web1 -pH)"
-  devlxd start db1 --pid "$(cat /run/vm/db1.pid)" --cid 42`,
+  devlxd start db1 --pid "$(cat /run/vm/db1.pid)"`,
     );
-  command.action((name: string, { pid, cid }: { pid: number; cid?: number }) =>
-    perform(command, (client) => client.instances.start(name, pid, cid)),
+  command.action((name: string, { pid }: { pid: number }) =>
+    perform(command, (client) => client.instances.start(name, pid)),
   );
 }
 
@@ -36,7 +35,7 @@ export function addStop(program: Command): void {
   command.action((name: string) => perform(command, (client) => client.instances.stop(name)));
 }
 
-function numberOf(text: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError('It is a number, such as 4711.');
+function pidOf(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It is a number, such as 4711.');
   return Number(text);
 }

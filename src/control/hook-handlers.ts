@@ -92,7 +92,7 @@ export class HookHandlers {
     if (this.#registry.get(project, name)?.run?.pid === pid) return;
     try {
       const describe = (transaction: Transaction): Instance => this.#describe(transaction, start);
-      await this.#running.start(project, name, { pid }, requestor, { describe });
+      await this.#running.start(project, name, pid, requestor, { describe });
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== 'shares-namespace') throw error;
       const reason = error.message;

@@ -3,7 +3,6 @@ import { projectFeatures } from '../instances/project-table.js';
 import {
   byName,
   type Config,
-  cidKey,
   type Devices,
   defaultProject,
   expandedConfig,
@@ -123,8 +122,7 @@ function codedStatus(instance: Instance): { status: InstanceStatus; status_code:
 /** What is known of a run is shown where LXD keeps it. It is no part of what a PUT may change. */
 function withRun({ run, guestState }: Instance, config: Config): Config {
   if (run === undefined) return config;
-  const shown = new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(guestState === 'Ready')]]);
-  return run.cid === undefined ? shown : shown.set(cidKey, String(run.cid));
+  return new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(guestState === 'Ready')]]);
 }
 
 function renderDevices(devices: Devices): Shown.Devices {

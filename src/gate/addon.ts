@@ -20,7 +20,6 @@ export type RegisterOutcome =
   | 'not-init'
   | 'no-root'
   | 'taken'
-  | 'cid-taken'
   | 'denied'
   | 'failed';
 
@@ -39,7 +38,7 @@ export interface NativeGate {
   setServesNonroot(slot: number, serves: boolean): void;
   listen(fd: number): Failure;
   stopListening(): void;
-  register(pid: number, cid?: number): NativeRegistration;
+  register(pid: number, isVm: boolean): NativeRegistration;
   activate(slot: number): void;
   unregister(slot: number): void;
   beginRequest(response: HttpResponse): number;

@@ -7,7 +7,6 @@ import type {
   InstanceType,
   Profile,
   Project,
-  Run,
   SourceName,
 } from '../model/instance.js';
 import type { Rows } from './store-worker.js';
@@ -54,8 +53,7 @@ export class Loading {
   }
 
   #instance(row: InstanceRows['instances'][number], config: Map<string, string>, devices: Devices): Instance {
-    const [id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type, cid] =
-      row;
+    const [id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type] = row;
     return {
       id,
       project: this.#shared(project),
@@ -67,7 +65,7 @@ export class Loading {
       guestState: guestState as GuestState,
       config,
       devices,
-      run: pid === null ? undefined : runOf(pid, startTicks, bootId, cid),
+      run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
       ...(source === '' ? {} : { source: source as SourceName }),
     };
   }
@@ -96,10 +94,6 @@ export class Loading {
 /** Has each instance a value of its own? */
 function isOfOne(key: string): boolean {
   return key.startsWith('volatile.');
-}
-
-function runOf(pid: number, startTicks: number | null, bootId: string | null, cid: number | null): Run {
-  return { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '', ...(cid === null ? {} : { cid }) };
 }
 
 function profileOf([

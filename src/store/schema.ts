@@ -85,8 +85,7 @@ export const migrations: readonly string[] = [
        substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (random() & 3), 1) ||
        substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))
      FROM instances WHERE source = '';`,
-  `ALTER TABLE instances ADD COLUMN type TEXT NOT NULL DEFAULT 'container';
-   ALTER TABLE instances ADD COLUMN cid INTEGER; -- of a running virtual machine: its context id, vsock(7)`,
+  "ALTER TABLE instances ADD COLUMN type TEXT NOT NULL DEFAULT 'container';",
   // Timestamp of the last edit of a profile: instances that do not run then miss its events. '': there was none.
   "ALTER TABLE profiles ADD COLUMN changed_at TEXT NOT NULL DEFAULT '';",
   // Whose the profile is; empty: our own. And what a source is to be recognised by after a restart.

@@ -2,14 +2,6 @@ import { Fault } from '../errors.js';
 import type { Instance, InstanceType } from '../model/instance.js';
 import type { Transaction } from './registry.js';
 
-/** The process by which the kernel knows an instance. */
-export interface StartedProcess {
-  /** of its init, or of what calls connect(2) for a virtual machine, in the daemon's pid namespace */
-  readonly pid: number;
-  /** of a virtual machine: its context id, vsock(7) */
-  readonly cid?: number | undefined;
-}
-
 /** Until the start is stored, an instance of another type may have come under the name. */
 export function ofType(type: InstanceType, describe: (transaction: Transaction) => Instance) {
   return (transaction: Transaction): Instance => {
