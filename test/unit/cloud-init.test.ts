@@ -110,6 +110,11 @@ const merges: [what: string, before: string, after: string][] = [
     'd: &d {ssh_authorized_keys: [ssh-rsa X]}\nusers:\n- name: root\n  <<: *d\n',
     'd: &d {ssh_authorized_keys: [ssh-rsa X]}\nusers:\n- name: root\n  ssh_authorized_keys:\n  - "ssh-rsa X"\n  - "ssh-ed25519 AAAA me" #lxd:cloud-init.ssh-keys\n  <<: *d\n',
   ],
+  [
+    'what only looks like a day that is not',
+    'a: 2025-2-31\nb: "2025-02-31"\nc: 2024-02-29T23:59:59.5 +23:59\nd: !!str 2025-02-31\n',
+    `users:\n${rootWithKey}a: 2025-2-31\nb: "2025-02-31"\nc: 2024-02-29T23:59:59.5 +23:59\nd: !!str 2025-02-31\n`,
+  ],
   ['a key that comes twice elsewhere', 'a: 1\na: 2\n', `users:\n${rootWithKey}a: 1\na: 2\n`],
 ];
 
@@ -147,6 +152,15 @@ for (const [what, text] of Object.entries({
   'two documents': '#cloud-config\na: 1\n---\nb: 2\n',
   'an anchor that is missing': '#cloud-config\na: *nowhere\n',
   'an anchor that comes twice': '#cloud-config\na: &x 1\nb: &x 2\nusers: []\n',
+  'a merge key as a value': '#cloud-config\nusers: []\na: <<\n',
+  'a merge key in a list': '#cloud-config\nusers: []\na: [<<]\n',
+  'a day that is not': '#cloud-config\nusers:\n- name: ops\n  expiredate: 2025-02-29\n',
+  'an hour that is not': '#cloud-config\nusers: []\na: 2025-02-28 24:00:00\n',
+  'a number without digits': '#cloud-config\nusers: []\na: 0x_\n',
+  'a tag that the text does not have the form of': '#cloud-config\nusers: []\na: !!int "x"\n',
+  'base64 that is cut off': '#cloud-config\nusers: []\na: !!binary aGk\n',
+  'a key that is too long for PyYAML': `#cloud-config\n{users: [], ${'k'.repeat(1030)}: 1}\n`,
+  'a scalar tagged as a list': '#cloud-config\nusers: []\na: !!seq x\n',
   'a tag that nothing is made of': '#cloud-config\nusers: []\na: !vault x\n',
 })) {
   test(`${what} stays as it is, has no users for cloud-init, and the keys go into user-data`, () => {
@@ -184,6 +198,14 @@ for (const [what, body, reason] of [
       assert.deepEqual([...unmergedKeys(one)], [[name, reason]]);
     }
     assert.equal(guestValue(instance({ ...key, [vendor]: `#cloud-config\n${body}` }), user), undefined);
+  });
+}
+
+for (const head of ['#cloud-config\r', '#cloud-config mine\u2028', '#cloud-config \x85', '\r#cloud-config\n']) {
+  test(`${JSON.stringify(head)}: PyYAML ends a line there, so users may stand in it; the document stays`, () => {
+    const one = instance({ ...key, [vendor]: `${head}users: [ops]\n` });
+    assert.equal(guestValue(one, vendor), `${head}users: [ops]\n`);
+    assert.deepEqual([...unmergedKeys(one)], [[vendor, 'not plain YAML']]);
   });
 }
 

@@ -26,6 +26,11 @@ const divided =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]|\r(?!\n)/u;
 
+/** Does it end lines where YAML 1.2 does not, or hold what PyYAML refuses? */
+export function isDivided(text: string): boolean {
+  return divided.test(text);
+}
+
 /**
  * Parses what is the same to PyYAML, as far as can be said here: scalars as they are written, no directives.
  * @param times how much larger it may be: one that keys were inserted into has more of everything
@@ -33,7 +38,7 @@ const divided =
  */
 export function documentIn(body: string, times = 1): Document {
   if (body.length > longestDocument * times) throw new Refusal('too long');
-  if (divided.test(body) || /^%/m.test(body)) throw new Refusal('not plain YAML');
+  if (isDivided(body) || /^%/m.test(body)) throw new Refusal('not plain YAML');
   countTokens(body, times);
   const options = {
     version: '1.1',

@@ -1,4 +1,5 @@
 import type { Alias, Node, Scalar, YAMLMap, YAMLSeq } from 'yaml';
+import { isMadeByPyYaml } from './made-by-pyyaml.js';
 import { Refusal } from './refusal.js';
 
 /** What a node means to the guest, apart from how it is written. Equal values are the same object. */
@@ -128,30 +129,42 @@ export class Reading {
 
   #made(node: Scalar | YAMLSeq | YAMLMap): Value {
     if (this.#library.isScalar(node)) return this.#scalar(node);
-    if (this.#library.isSeq(node)) return this.values.list(node.items.map((item) => this.read(item)));
+    if (this.#library.isSeq(node)) return this.values.list(node.items.map((item) => this.#valueOf(item)));
     return this.values.map(
       node.items.map(({ key, value }) => {
         const read = this.read(key);
-        // No key of a Python dictionary.
-        if (read.kind === 'list' || read.kind === 'map') throw new Refusal('no YAML');
-        const meant = this.read(value);
+        // No key of a Python dictionary, or none that PyYAML finds.
+        if (read.kind === 'list' || read.kind === 'map' || isTooLong(key)) throw new Refusal('no YAML');
+        const meant = this.#valueOf(value);
         if (isMergeKey(read) && !isMergeable(meant)) throw new Refusal('no YAML');
         return [read, meant];
       }),
     );
   }
 
+  /** What stands where no key does: PyYAML makes nothing of a merge key there. */
+  #valueOf(node: unknown): Value {
+    const value = this.read(node);
+    if (isMergeKey(value)) throw new Refusal('no YAML');
+    return value;
+  }
+
   #scalar({ type, source = '', tag, range }: Scalar): Value {
     // PyYAML reads no line end where there is none; what comes behind it would give it one.
     const isUnended = range?.[1] === this.#body.length && !this.#body.endsWith('\n');
     if (isUnended && type?.startsWith('BLOCK')) return this.values.other(source, 'unended');
+    if ((type === 'PLAIN' || tag !== undefined) && !isMadeByPyYaml(source, tag ?? '')) throw new Refusal('no YAML');
     if (type !== 'PLAIN') return tag === undefined ? this.values.text(source) : this.values.other(source, tag);
     if (tag !== undefined) return this.values.other(source, tag);
     if (nothing.test(source)) return this.values.other('', '');
-    // PyYAML has no way to make a value of it.
-    if (source === '=') throw new Refusal('no YAML');
     return noText.test(source) ? this.values.other(source, '') : this.values.text(source);
   }
+}
+
+/** The parser knows this only of blocks. */
+function isTooLong(key: unknown): boolean {
+  const [start = 0, end = 0] = (key as Node | null)?.range ?? [];
+  return end - start > 1024;
 }
 
 export function isMergeKey(key: Value): boolean {

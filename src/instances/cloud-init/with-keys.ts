@@ -2,7 +2,7 @@ import type { Node } from 'yaml';
 import { cloudConfigIn, isRendered } from './cloud-config.js';
 import { Edit } from './edit.js';
 import { expected, listOf, placesIn, planFor, type Side, usersOf } from './plan.js';
-import { documentIn, yaml } from './read-yaml.js';
+import { documentIn, isDivided, yaml } from './read-yaml.js';
 import { Refusal } from './refusal.js';
 import type { UserKeys } from './ssh-keys.js';
 import { Reading, type Value, Values } from './values.js';
@@ -16,6 +16,7 @@ import { Reading, type Value, Values } from './values.js';
 export function withKeys(text: string, keys: readonly UserKeys[], onlyWithUsers: boolean): string | undefined {
   const config = cloudConfigIn(text);
   if (config === undefined) throw new Refusal('no cloud-config');
+  if (isDivided(config.head)) throw new Refusal('not plain YAML');
   if (isRendered(config, JSON.stringify(keys))) throw new Refusal('a template');
   const eol = config.head.endsWith('\r\n') ? '\r\n' : '\n';
   const body = bodyWithKeys(config.body, eol, keys, onlyWithUsers);
