@@ -82,7 +82,8 @@ export class Connection {
     try {
       return await this.#send(asked);
     } catch (error) {
-      if (error instanceof OutOfDate && asked.method !== 'POST') return await this.#send(asked).catch(this.#fail);
+      if (error instanceof OutOfDate && (asked.method !== 'POST' || error.isUnsent))
+        return await this.#send(asked).catch(this.#fail);
       return this.#fail(error as Error);
     }
   }
@@ -122,5 +123,10 @@ class OutOfDate extends Error {
   constructor(cause: Error) {
     super();
     this.cause = cause;
+  }
+
+  /** The last byte has not left: the daemon does nothing for a request that is not whole. */
+  get isUnsent(): boolean {
+    return (this.cause as NodeJS.ErrnoException).code === 'EPIPE';
   }
 }
