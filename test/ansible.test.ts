@@ -7,19 +7,19 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { socketPaths } from '../src/config/paths.js';
 import { packageRoot } from '../src/package-root.js';
+import { unpackedFrom } from './clients/unpacked.js';
 import { checkTable, type Result } from './support/client-table.js';
 import { TestDaemon } from './support/daemon.js';
-import { unpacked } from './support/debian-packages.js';
 import { Guests } from './support/guest-processes.js';
 
 const modules = 'cffi-backend cryptography dateutil jinja2 markupsafe packaging resolvelib six yaml'.split(' ');
 const packages = ['ansible', 'ansible-core', ...modules.map((name) => `python3-${name}`)];
-const directory = unpacked('ansible-bookworm', 'bookworm', packages);
+const { directory, problem } = unpackedFrom('bookworm', 'ansible-bookworm', packages);
 const python = `${directory}/usr/lib/python3/dist-packages`;
 
 /** It is made for the Python of its release. */
 function reason(): string | false {
-  if (directory instanceof Error) return `no Ansible to be had: ${directory.message}`;
+  if (problem !== undefined) return problem;
   const { status, stderr } = ran(tmpdir(), ['-c', 'import ansible.cli']);
   return status === 0 ? false : `this host's Python cannot load Ansible: ${stderr.trim().split('\n').at(-1)}`;
 }
@@ -53,7 +53,7 @@ test('Ansible: each task says what it should, and the inventory has what runs', 
   const home = mkdtempSync(join(tmpdir(), 'devlxd-ansible-'));
   const daemon = await TestDaemon.start();
   const guests = new Guests();
-  const program = (name: string): string => join(String(directory), 'usr/bin', name);
+  const program = (name: string): string => join(directory, 'usr/bin', name);
   const socket = `unix:${socketPaths(daemon.runDir).control}`;
   try {
     await daemon.register('runs', guests.one().pid);

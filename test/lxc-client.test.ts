@@ -283,7 +283,6 @@ test('what devlxd cannot do is an error that says so, and no hang', needsLxc, as
     ['restore cannot snap', /^Error: restore: devlxd has no snapshots/],
     ['export cannot', /Error: Create instance backup: devlxd has no snapshots and backups/],
     ['copy cannot copied', /^Error: source\.type: devlxd makes no root file systems/],
-    ['init --empty --vm machine', /Error: type: only containers/],
     ['init --empty --ephemeral gone', /Error: ephemeral: devlxd keeps an instance/],
     ['move cannot elsewhere --storage pool', /^Error: /],
     ['storage list', /^Error: The server is missing the required "storage" API extension/],

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { socketPaths } from '../src/config/paths.js';
+import { unpackedFrom } from './clients/unpacked.js';
 import { checkTable, type Result } from './support/client-table.js';
 import { TestDaemon } from './support/daemon.js';
-import { unpacked } from './support/debian-packages.js';
 import { Guests } from './support/guest-processes.js';
 import { ask } from './support/http.js';
 
@@ -97,14 +97,13 @@ const commands: readonly [words: string, prints: RegExp, code?: number, only?: '
 ];
 
 for (const { name, version, suite, packages, command } of clients) {
-  const directory = unpacked(`${name}-${suite}`, suite, packages);
-  const skip = directory instanceof Error ? `no ${name} ${version} to be had: ${directory.message}` : false;
+  const { directory, problem } = unpackedFrom(suite, `${name}-${suite}`, packages);
 
-  test(`${name} ${version}: each command prints what it should`, { skip }, async () => {
+  test(`${name} ${version}: each command prints what it should`, { skip: problem ?? false }, async () => {
     const home = mkdtempSync(join(tmpdir(), 'devlxd-client-'));
     const daemon = await TestDaemon.start();
     const guests = new Guests();
-    const [program = '', ...first] = command(String(directory));
+    const [program = '', ...first] = command(directory);
     const env = {
       PATH: process.env['PATH'],
       HOME: home,

@@ -1,4 +1,4 @@
-// What lxc 6.9 sends, which no release of Debian has: the fields of its requests, as its source has them (shared/api).
+// Requests with the fields that lxc 6.9 sends, which no release of Debian has: written from the API's fields, not recorded.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';

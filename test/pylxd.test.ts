@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { socketPaths } from '../src/config/paths.js';
 import { packageRoot } from '../src/package-root.js';
+import { unpackedFrom } from './clients/unpacked.js';
 import { checkTable, type Result } from './support/client-table.js';
 import { TestDaemon } from './support/daemon.js';
-import { unpacked } from './support/debian-packages.js';
 
 const packages = [
   'pylxd',
@@ -27,11 +27,11 @@ const packages = [
   'ws4py',
 ].map((name) => `python3-${name}`);
 
-const directory = unpacked('pylxd-bookworm', 'bookworm', packages);
+const { directory, problem } = unpackedFrom('bookworm', 'pylxd-bookworm', packages);
 
 /** It is made for the Python of its release. */
 function reason(): string | false {
-  if (directory instanceof Error) return `no pylxd to be had: ${directory.message}`;
+  if (problem !== undefined) return problem;
   const { status, stderr } = python('-c', 'import pylxd');
   return status === 0 ? false : `this host's Python cannot load pylxd: ${stderr.trim().split('\n').at(-1)}`;
 }

@@ -4,25 +4,25 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { unpacked } from './debian-packages.js';
+import { type Unpacked, unpackedFrom } from '../clients/unpacked.js';
 import { eventually } from './eventually.js';
 
-/** etcd of a release of Debian: 3.5.16 of trixie, 3.4.23 of bookworm. A reason, where it cannot be had. */
-export function etcdOf(suite: 'trixie' | 'bookworm'): string | Error {
-  return unpacked(`etcd-${suite}`, suite, ['etcd-server', 'etcd-client']);
+/** etcd of a release of Debian: 3.5.16 of trixie, 3.4.23 of bookworm. */
+export function etcdOf(suite: 'trixie' | 'bookworm'): Unpacked {
+  return unpackedFrom(suite, `etcd-${suite}`, ['etcd-server', 'etcd-client']);
 }
 
 const found = etcdOf('trixie');
 
 /** For tests that need real members of etcd. */
-export const needsEtcd = { skip: found instanceof Error ? `needs etcd of Debian trixie: ${found.message}` : false };
+export const needsEtcd = { skip: found.problem ?? false };
 
 /** Extra words for each member, by its number from 0. */
 type More = (member: number) => readonly string[];
 
 interface EtcdOptions {
   readonly members?: number;
-  readonly directory?: string | Error;
+  readonly directory?: string;
   readonly more?: More;
   /** of etcdctl, and of what asks whether a member is there */
   readonly scheme?: 'http' | 'https';
@@ -40,8 +40,7 @@ export class Etcd {
   #generation = 0;
 
   private constructor(ports: readonly (readonly [number, number])[], options: EtcdOptions) {
-    const { directory = found } = options;
-    if (directory instanceof Error) throw directory;
+    const { directory = found.directory } = options;
     this.#bin = join(directory, 'usr/bin');
     this.#ports = ports;
     this.#options = options;

@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { unpacked } from './debian-packages.js';
+import { unpackedFrom } from '../clients/unpacked.js';
 
 /** Debian's Prometheus: the one that is installed, or its package unpacked. An error: why it cannot be had. */
 export function prometheusTools(): { readonly prometheus: string; readonly promtool: string } | Error {
   if (spawnSync('promtool', ['--version']).status === 0) return { prometheus: 'prometheus', promtool: 'promtool' };
-  const root = unpacked('prometheus', 'bookworm', ['prometheus']);
-  if (root instanceof Error) return root;
+  const { directory: root, problem } = unpackedFrom('bookworm', 'prometheus', ['prometheus']);
+  if (problem !== undefined) return new Error(problem);
   return { prometheus: join(root, 'usr/bin/prometheus'), promtool: join(root, 'usr/bin/promtool') };
 }
 
