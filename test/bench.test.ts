@@ -25,7 +25,7 @@ import { tools, Workplace } from '../bench/workplace.js';
 import { batches, writes } from '../bench/writes.js';
 
 const workplace = new Workplace();
-const setting = { plan: { rounds: 1, seconds: 0.2, warmup: 0.05, scale: 1 }, pins: findPins(), workplace };
+const setting = { plan: { rounds: 1, seconds: 0.4, warmup: 0.1, scale: 1 }, pins: findPins(), workplace };
 const bench: Bench = { ...setting, answer: await askForAnswer(setting, devlxd()) };
 
 const asking: Omit<Trial, 'sides'> = {
