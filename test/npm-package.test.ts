@@ -107,6 +107,8 @@ test('the package of npm has what it runs with, and says what it wants to be com
   for (const name of ['devlxd.node', 'devlxd-hook', 'guests'])
     cpSync(join(packageRoot, 'build/Release', name), join(directory, 'build/Release', name));
   await serves(program);
+  const hosts = run(program, ['fleet', 'hosts', '--fleet', '127.0.0.1:1']);
+  assert.match(hosts.stderr, /^devlxd: No member of etcd answers: 127\.0\.0\.1:1: .*ECONNREFUSED/);
 });
 
 test('npm install -g: without a compiler it says what is missing, with one it runs', compiling, async (t) => {
