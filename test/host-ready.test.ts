@@ -9,6 +9,7 @@ import { Operator } from './support/host.js';
 import { ask } from './support/http.js';
 
 const readyKey = 'volatile.last_state.ready';
+const powerKey = 'volatile.last_state.power';
 
 let daemon: TestDaemon;
 let guests: Guests;
@@ -58,8 +59,13 @@ test('Ready is shown wherever a status is', async () => {
     ['status=ready', ['c1']],
     ['status=running', []],
     [`config.${readyKey}=true`, ['c1']],
+    [`config.${powerKey}=RUNNING`, ['c1']],
+    [`not config.${powerKey}=RUNNING`, ['other']],
   ] as const) {
-    const found = await operator.metadata<Shown[]>('GET', `/1.0/instances?recursion=2&filter=${filter}`);
+    const found = await operator.metadata<Shown[]>(
+      'GET',
+      `/1.0/instances?recursion=2&filter=${encodeURIComponent(filter)}`,
+    );
     assert.deepEqual(
       found.map(({ name }) => name),
       names,

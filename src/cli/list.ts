@@ -82,7 +82,7 @@ function usualColumns(allProjects: boolean, sourced: boolean): Column<InstanceWi
 
 /** Has any of all the instances another owner? */
 async function hasSourced(client: HostClient): Promise<boolean> {
-  const query = { filter: 'source=lxd or source=incus', allProjects: true };
+  const query = { filter: 'source=lxd or source=incus or source=etcd', allProjects: true };
   for await (const _ of client.instances.lines(query)) return true;
   return false;
 }

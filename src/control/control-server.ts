@@ -169,7 +169,10 @@ export class ControlServer {
     const expected = error instanceof Fault;
     if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
     this.#limitHits.addFault(error);
-    if (response.headersSent) return;
+    if (response.headersSent) {
+      response.destroy(); // so that a part of an answer is not taken for all of it
+      return;
+    }
     const status = expected ? error.status : 500;
     const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';
     if (request.complete) write(response, status, errorEnvelope(status, sentence));

@@ -1,4 +1,4 @@
-import { type Instance, readyKey, statusOf } from '../model/instance.js';
+import { type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
 import { type Reader, readerOf } from './filter.js';
 import { renderInstance } from './render.js';
 
@@ -18,7 +18,8 @@ const configPrefix = 'config.';
 export function instanceReader(instance: Instance): Reader {
   return (path) => {
     if (Object.hasOwn(fields, path)) return fields[path]?.(instance);
-    const key = path.startsWith(configPrefix) ? path.slice(configPrefix.length) : readyKey;
-    return key === readyKey ? readerOf(renderInstance(instance))(path) : instance.config.get(key);
+    const key = path.startsWith(configPrefix) ? path.slice(configPrefix.length) : undefined;
+    const isRendered = key === undefined || key === readyKey || key === powerKey;
+    return isRendered ? readerOf(renderInstance(instance))(path) : instance.config.get(key);
   };
 }

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 
 /** Writes a body piece by piece as the reader takes it. A reader that leaves ends what makes the pieces. */
 export async function sendPieces(response: ServerResponse, type: string, pieces: AsyncIterable<string>): Promise<void> {
+  if (response.destroyed) return; // its reader has left while the answer was worked out
   response.writeHead(200, { 'Content-Type': type });
   if (response.req.method === 'HEAD') {
     response.end();
