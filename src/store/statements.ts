@@ -36,12 +36,13 @@ function instanceStatements({ before, after, events }: WrittenChange): Statement
 }
 
 /**
- * A change of a profile is no event of the instances that do not run: one that is started knows up to when it may have
- * missed some.
+ * A change of a profile is no event of the instances that do not run: one that is started, or loses the profile, knows
+ * up to when it may have missed some.
  */
 function gapBefore(before: Instance | undefined, { id, run, profiles, createdAt }: Instance): Statement[] {
-  if (run === undefined || before?.run !== undefined) return [];
-  const last = lastOf(profiles.map(({ changedAt }) => changedAt));
+  if (before?.run !== undefined) return [];
+  const lost = (before?.profiles ?? []).filter((was) => !profiles.some((used) => used.id === was.id));
+  const last = lastOf([...lost, ...(run === undefined ? [] : profiles)].map(({ changedAt }) => changedAt));
   // The one has milliseconds, the other nanoseconds.
   return last === undefined || last < createdAt.slice(0, -1) ? [] : [['putGap', [id, last]]];
 }

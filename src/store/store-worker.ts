@@ -201,7 +201,7 @@ function serve(opened: Database): void {
   const write = (writes: readonly Statement[]): void => {
     for (const [name, parameters] of writes) {
       prepared[name].run(...parameters);
-      if (name === 'putEvent') countEvent(parameters[0] as Value);
+      if (name === 'putEvent' || name === 'putGap') countEvent(parameters[0] as Value);
       else if (name === 'deleteInstance') untrimmed.delete(parameters[0] as Value);
     }
   };

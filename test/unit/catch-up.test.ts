@@ -6,11 +6,13 @@ import type { GuestDispatcher } from '../../src/guest/dispatcher.js';
 import { catchUp } from '../../src/guest/events/catch-up.js';
 import { Listeners } from '../../src/guest/events/listeners.js';
 import { newInstance } from '../../src/instances/edit.js';
+import { createProfile, editProfile } from '../../src/instances/profile-table.js';
 import type { RunningInstances } from '../../src/instances/running-instances.js';
 import type { LimitHits } from '../../src/limits/limit-hits.js';
 import type { Log } from '../../src/log.js';
 import type { WrittenChange } from '../../src/model/changes.js';
 import type { GuestEvent } from '../../src/model/guest-events.js';
+import type { Instance } from '../../src/model/instance.js';
 import { storedRegistry } from '../support/registry.js';
 
 const { limits } = readSettings({}, {});
@@ -102,6 +104,30 @@ test('an event that is delivered while the store still reads it is in both, and 
   store.release();
   await done;
   assert.deepEqual(valuesOf(begun), ['1']);
+});
+
+test('what a profile changed while its instance was stopped is missed, also once the instance has it no more', async () => {
+  const wanted = { description: '', config: new Map([['user.p', '1']]), devices: new Map() };
+  const run = { pid: 1, startTicks: 1, bootId: 'b' };
+  const change = (to: () => Partial<Instance>) =>
+    registry.transact((transaction) => {
+      const before = transaction.need('default', 'loses');
+      transaction.replace(before, { ...before, ...to() });
+    });
+  const instanceId = await create('loses');
+  await registry.transact((transaction) => createProfile(transaction, 'default', 'p', wanted, limits));
+  await change(() => ({ profiles: [registry.needProfile('default', 'p')] }));
+  const [seen] = (await registry.eventsAfter(instanceId, long, mostBytes)) ?? [];
+  await change(() => ({ run: undefined }));
+  await registry.transact((transaction) =>
+    editProfile(transaction, transaction.profiles.need('default', 'p'), { ...wanted, config: new Map() }, limits),
+  );
+  await change(() => ({ profiles: [] }));
+  await change(() => ({ run }));
+  assert.equal(await registry.eventsAfter(instanceId, seen?.timestamp ?? '', mostBytes), undefined);
+  await set('loses', { 'user.q': '1' });
+  const { changedAt } = registry.needProfile('default', 'p');
+  assert.deepEqual(valuesOf(await registry.eventsAfter(instanceId, changedAt, mostBytes)), ['1']);
 });
 
 test('streams that are ended while one of them catches up: it is told', async () => {
