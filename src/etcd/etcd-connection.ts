@@ -109,14 +109,18 @@ export class EtcdConnection {
   /** The names that follow a prefix directly, each up to the next slash: one request for each. */
   async names(prefix: string): Promise<string[]> {
     const names: string[] = [];
-    let key: Buffer = Buffer.from(prefix);
+    const begin = Buffer.from(prefix);
+    let key: Buffer = begin;
     for (;;) {
-      const asked = { key, range_end: endOf(prefix), limit: 1, keys_only: true };
+      const asked = { key, range_end: endOf(begin), limit: 1, keys_only: true };
       const { kvs } = (await this.#unary('KV', 'Range', asked)) as RangeResponse;
-      const [name] = kvs[0]?.key.toString().slice(prefix.length).split('/') ?? [];
-      if (name === undefined) return names;
-      names.push(name);
-      key = endOf(`${prefix}${name}/`);
+      const found = kvs[0]?.key;
+      if (found === undefined) return names;
+      // As bytes: a name that is no UTF-8 would never be passed as text.
+      const slash = found.indexOf('/', begin.length);
+      const name = slash < 0 ? found : found.subarray(0, slash);
+      names.push(name.toString('utf8', begin.length));
+      key = endOf(Buffer.concat([name, Buffer.from('/')]));
     }
   }
 
@@ -244,8 +248,8 @@ function isTooLarge(error: unknown): boolean {
 }
 
 /** The first key after all that begin with a prefix, which ends with a slash. */
-function endOf(prefix: string): Buffer {
-  const end = Buffer.from(prefix);
+function endOf(prefix: string | Buffer): Buffer {
+  const end = Buffer.from(prefix as string);
   end[end.length - 1] = (end.at(-1) as number) + 1;
   return end;
 }

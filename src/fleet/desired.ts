@@ -34,6 +34,8 @@ export type Read<Value> = { readonly value: Value } | { readonly why: string };
 type Fields = Readonly<Record<string, unknown>>;
 
 const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** RFC 3339, in UTC, which is what clients of the host API parse. */
+const dateForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 const unknownDate = '1970-01-01T00:00:00Z';
 
 /** The same checks as of what an operator sends to the host itself. */
@@ -45,7 +47,7 @@ export function instanceIn(project: string, name: string, bytes: Buffer, limits:
     const uuid = textIn(fields, 'uuid', uuidFrom(JSON.stringify([project, name])));
     if (!uuidForm.test(uuid)) throw invalid('uuid', `"${uuid}" is not a UUID in lower case`);
     const createdAt = textIn(fields, 'created_at', unknownDate);
-    if (Number.isNaN(Date.parse(createdAt))) throw invalid('created_at', `"${createdAt}" is no date`);
+    if (!isDate(createdAt)) throw invalid('created_at', `"${createdAt}" is no time such as 2026-01-31T12:00:00Z`);
     const type = instanceTypes.find((known) => known === textIn(fields, 'type', 'container'));
     if (type === undefined) throw invalid('type', 'is neither container nor virtual-machine');
     return { uuid, type, description, createdAt, profiles: profilesIn(fields), config, devices };
@@ -114,6 +116,12 @@ function textIn(fields: Fields, name: string, byDefault: string): string {
   if (typeof value !== 'string') throw invalid(name, 'is not text');
   if (!value.isWellFormed()) throw invalid(name, 'is not Unicode');
   return value;
+}
+
+/** Date takes the 31st of February for the 3rd of March; others refuse a whole list for it. */
+function isDate(text: string): boolean {
+  const at = new Date(text);
+  return dateForm.test(text) && !Number.isNaN(at.getTime()) && at.toISOString().slice(0, 10) === text.slice(0, 10);
 }
 
 function isFields(found: unknown): found is Fields {

@@ -142,7 +142,7 @@ export class FleetApply {
   }
 
   #sourced() {
-    return this.#registry.list().filter(({ source }) => source === 'etcd');
+    return [...this.#registry.instances()].filter(({ source }) => source === 'etcd');
   }
 
   /** What the fleet names, and what is stored of it. */

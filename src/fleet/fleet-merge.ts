@@ -127,7 +127,10 @@ export class FleetMerge {
   }
 
   #withUuid(uuid: string): Instance | undefined {
-    this.#byUuid ??= new Map(this.#transaction.list().map((instance) => [uuidOf(instance), instance]));
+    if (this.#byUuid === undefined) {
+      this.#byUuid = new Map();
+      for (const instance of this.#transaction.values()) this.#byUuid.set(uuidOf(instance), instance);
+    }
     return this.#byUuid.get(uuid);
   }
 

@@ -4,7 +4,6 @@ import type { FollowedFleet } from '../api/types.js';
 import type { FleetSetting } from '../config/fleet-setting.js';
 import { Fault } from '../errors.js';
 import { EtcdConnection } from '../etcd/etcd-connection.js';
-import { keyOf } from '../instances/record-table.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
@@ -15,7 +14,7 @@ import { FleetKeys } from './fleet-keys.js';
 import { FleetWatch, hasSeen, readAll } from './fleet-watch.js';
 import { type FleetState, type Held, heldOf, heldSentences } from './held.js';
 import { HostStatus, NameTaken } from './host-status.js';
-import type { Mark } from './mirror.js';
+import type { Mark, Mirror } from './mirror.js';
 
 /** Under this name the store keeps what is to be known after a restart. */
 const stateName = 'etcd';
@@ -214,15 +213,21 @@ export class FleetSync {
     if (mirror !== undefined && isSame && !isOlder && !this.#apply.isIncomplete) return;
     this.asked.all++;
     const read = await readAll(connection, this.#keys, this.#setting.host, this.#limits);
-    const left = this.#registry
-      .list()
-      .filter((one) => one.source === 'etcd' && read.names(one.project, one.name)).length;
+    const left = this.#countNamed(read);
     const held = heldOf(this.#state, { cluster: read.cluster, isOlder, left });
     if (held === 'older') this.#state = { ...this.#state, older: true };
     this.#log.info({ source: 'etcd', instances: read.instances.size }, 'source read');
     this.#apply.mirrored(read, held, this.#state.instances);
     await this.#apply.idle();
     await this.#save();
+  }
+
+  /** Instances that are stored, and that the fleet names. */
+  #countNamed(mirror: Mirror): number {
+    let count = 0;
+    for (const { source, project, name } of this.#registry.instances())
+      if (source === 'etcd' && mirror.names(project, name)) count++;
+    return count;
   }
 
   #known(): bigint {
@@ -278,9 +283,7 @@ export class FleetSync {
     const { mirror, held, applied } = this.#apply;
     if (mirror !== undefined && held === undefined && BigInt(applied) > 0n) {
       const { cluster, mark } = mirror;
-      const instances = this.#registry
-        .list()
-        .filter(({ source, project, name }) => source === 'etcd' && mirror.instances.has(keyOf(project, name))).length;
+      const instances = this.#countNamed(mirror);
       const marked = { markKey: mark?.key ?? '', markRevision: mark?.revision ?? '0' };
       this.#state = { ...this.#state, cluster, revision: applied, ...marked, instances };
     }

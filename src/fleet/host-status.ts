@@ -51,12 +51,12 @@ export class HostStatus {
     this.#daemon = daemon;
     this.#registry = registry;
     this.#facts = facts;
-    registry.on('changes', (changes) => {
-      for (const { before, after } of changes) {
-        for (const instance of [before, after]) if (instance?.source === 'etcd') this.#note(instance);
-      }
+    // Also of instances that do not run, which 'changes' leaves out.
+    registry.on('written', (change) => {
+      if (change.kind !== 'instance') return;
+      for (const instance of [change.before, change.after]) if (instance?.source === 'etcd') this.#note(instance);
     });
-    for (const instance of registry.list()) if (instance.source === 'etcd') this.#note(instance);
+    for (const instance of registry.instances()) if (instance.source === 'etcd') this.#note(instance);
   }
 
   /**
@@ -109,10 +109,13 @@ export class HostStatus {
   }
 
   #hostText(): string {
-    const instances = this.#registry.list().filter(({ source }) => source === 'etcd');
-    const running = instances.filter(({ run }) => run !== undefined).length;
+    const counts = { instances: 0, running: 0 };
+    for (const { source, run } of this.#registry.instances()) {
+      if (source !== 'etcd') continue;
+      counts.instances++;
+      if (run !== undefined) counts.running++;
+    }
     const { applied, held, refused } = this.#facts();
-    const counts = { instances: instances.length, running };
     return JSON.stringify({ ...counts, applied, held, refused, version, daemon: this.#daemon });
   }
 

@@ -1,6 +1,7 @@
 import type { Header, KeyValue } from '../etcd/etcd-messages.js';
 import { keyOf } from '../instances/record-table.js';
 import type { Limits } from '../limits/limits.js';
+import { isText } from '../text/utf8.js';
 import {
   type DesiredInstance,
   type DesiredProfile,
@@ -55,7 +56,8 @@ export class Mirror {
   take(range: RangeName, { key, value, mod_revision: revision }: KeyValue, gone: boolean): Subject | undefined {
     if (BigInt(revision) > this.newest) this.newest = BigInt(revision);
     const text = key.toString();
-    if (!gone && (this.mark === undefined || BigInt(revision) > BigInt(this.mark.revision))) {
+    // Asked for again as text, which what is no UTF-8 would not be found by.
+    if (!gone && isText(key) && (this.mark === undefined || BigInt(revision) > BigInt(this.mark.revision))) {
       this.mark = { key: text, revision };
     }
     const subject = subjectOf(range, text.slice(this.#prefixes[range].length));

@@ -108,6 +108,8 @@ const bad: readonly (readonly [name: string, value: unknown, why: RegExp])[] = [
   ['b8', { profiles: ['nowhere'] }, /there is no profile "nowhere"/],
   ['b9', { uuid: 'x' }, /uuid/],
   ['b10', { created_at: 'then' }, /created_at/],
+  ['b14', { created_at: '1' }, /created_at/],
+  ['b15', { created_at: '2026-02-31T00:00:00Z' }, /created_at/],
   ['b11', { devices: [] }, /devices/],
   ['b12', '{"config": {"user.a": "\\ud800"}}', /Unicode/],
   ['b13', '{"devices": {"__proto__": {"type": "disk"}}}', /devices\.__proto__/],
@@ -127,7 +129,7 @@ test('a value that cannot be read is refused by name; the last good one is serve
   }
   for (const name of names) assert.equal((await host.config(name))['user.a'], 'good', name);
   assert.equal(await host.daemon.metric('devlxd_source_refused'), bad.length);
-  assert.match(commandLine.run(['check']).stdout, /values of the fleet: 14 not applied/);
+  assert.match(commandLine.run(['check']).stdout, /values of the fleet: 16 not applied/);
   etcd.put('shared/profile/default/nowhere', {});
   await eventually('a profile that comes is used', async () => (await host.source()).refused_count === bad.length - 1);
   for (const [name] of bad) host.delete(name);

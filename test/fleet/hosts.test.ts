@@ -36,6 +36,18 @@ function shown(): Record<string, string> {
   );
 }
 
+test('an instance that has never run has a status, and a name that is no text holds up nobody', needsEtcd, async () => {
+  second.put('never', {});
+  const status = 'status/h2/instance/default/never';
+  await eventually('it is told', () => etcd.get(status) === '{"running":false,"ready":false}');
+  second.delete('never');
+  await eventually('it is told no more', () => etcd.get(status) === '');
+  const odd = "$'/devlxd/host/\\377/instance/default/x'";
+  etcd.does('put', odd, '{}');
+  assert.equal(shown()['\ufffd'], 'away 0/0');
+  etcd.does('del', odd);
+});
+
 test('each host is shown, and whether it has what is put for it', needsEtcd, async () => {
   await first.running('a', {});
   etcd.put('shared/profile/default/web', {});

@@ -162,7 +162,9 @@ export class Etcd {
   runAs(environment: NodeJS.ProcessEnv, ...words: string[]): { status: number | null; stdout: string; stderr: string } {
     const { scheme = 'http' } = this.#options;
     const endpoints = this.#ports.map(([client]) => `${scheme}://127.0.0.1:${client}`).join();
-    return spawnSync(join(this.#bin, 'etcdctl'), words, {
+    // A word such as $'\377' is one of bytes that are no text, which only a shell can pass on.
+    const quoted = words.map((word) => (word.startsWith("$'") ? word : `'${word.replaceAll("'", "'\\''")}'`));
+    return spawnSync('bash', ['-c', `exec '${join(this.#bin, 'etcdctl')}' ${quoted.join(' ')}`], {
       encoding: 'utf8',
       env: { ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoints, ETCDCTL_DIAL_TIMEOUT: '2s', ...environment },
       timeout: 30_000,
