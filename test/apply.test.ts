@@ -197,7 +197,7 @@ test('what show prints can be applied again', async () => {
   const { name, description, profiles, config, devices } = JSON.parse(shown);
   const file = join(daemon.directory, 'shown.ndjson');
   writeFileSync(file, JSON.stringify({ name, description, profiles, config, devices }));
-  assert.equal(commandLine.does('apply', '-f', file), '0 to create, 0 to change, 1 as they should be.\n');
+  assert.match(commandLine.does('apply', '-f', file), /\n0 to create, 0 to change, 1 as they should be\.\n$/);
 });
 
 test('what lxc, incus and devlxd show is applied, and what is left out is said', async () => {
@@ -207,7 +207,7 @@ test('what lxc, incus and devlxd show is applied, and what is left out is said',
   assert.deepEqual([same.status, same.stderr], [0, '']);
   assert.match(
     same.stdout,
-    /^Left out, as devlxd sets none of it, of instances: created_at, pid, project, status\.\n0 to create, 0 to change, 1 as they should be\.\n$/,
+    /^Left out, as devlxd sets none of it, of instances: config\.volatile\.uuid, created_at, pid, project, status\.\n0 to create, 0 to change, 1 as they should be\.\n$/,
   );
 
   const id = '0f8fad5b-d9cb-469f-a165-70867728950e';
@@ -217,6 +217,7 @@ config:
   limits.cpu: 2
   security.nesting: true
   user.mode: 0644
+  volatile.base_image: 0f
   volatile.cloud-init.instance-id: ${id}
   volatile.eth0.hwaddr: 00:16:3e:01:02:03
 devices:
@@ -234,7 +235,10 @@ description: ""
   );
   const made = apply(lxc, '--name', 'moved');
   assert.deepEqual([made.status, made.stderr], [0, '']);
-  assert.match(made.stdout, /of instances: architecture, ephemeral, stateful\.\n/);
+  assert.match(
+    made.stdout,
+    /of instances: architecture, config\.volatile\.base_image, config\.volatile\.eth0\.hwaddr, ephemeral, stateful\.\n/,
+  );
   const { config } = await daemon.client.instances.get('moved');
   assert.deepEqual(
     [config['volatile.cloud-init.instance-id'], config['user.mode'], config['security.nesting']],
@@ -247,6 +251,21 @@ description: ""
     'config: {user.p: 1}\ndescription: one\ndevices: {}\nname: shownprofile\nused_by:\n- /1.0/instances/x\n',
   );
   assert.match(profile.stdout, /of profiles: used_by\.\nprofile shownprofile: new\n/);
+});
+
+test('a file that cannot be taken says where, and what to do', () => {
+  for (const [text, expected] of [
+    ['instances:\n- ~\n', 'standard input: instances[0]: must be an object with a name.'],
+    ['profiles:\n- name: a\n- b\n', 'standard input: profiles[1]: must be an object with a name.'],
+    ['instances:\n- [a]\n', 'standard input: instances[0]: must be an object with a name.'],
+    [
+      '---\ninstances: []\n---\nprofiles: []\n',
+      'standard input, line 3: a second document begins here; apply each from a file of its own.',
+    ],
+  ] as const) {
+    const { status, stderr } = apply(text);
+    assert.deepEqual([status, stderr], [2, `devlxd: ${expected}\n`]);
+  }
 });
 
 test('the instances and profiles of a preseed are applied', async () => {
@@ -336,7 +355,7 @@ test("YAML as LXD's Go reads it into strings, or a sentence", async () => {
     ['instances: [{name: x, config: {user.a: !vault x}}]', /line 1: the tag !vault means nothing here/],
     ['instances: [{name: x, config: {user.a: !!binary /w==}}]', /line 1/],
     ['instances: [{name: x, config: {user.a: !!binary "*"}}]', /line 1/],
-    ['instances: [{name: x}]\n---\na: 1\n', /is no YAML: .*documents/],
+    ['instances: [{name: x}]\n---\na: 1\n', /line 2: a second document begins here/],
     ['instances: [{name: x, config: *none}]', /is no YAML: .*none/],
   ] as const) {
     const refused = apply(text);

@@ -39,6 +39,8 @@ const unusedSections = [
   'storage_volumes',
 ];
 
+export const instanceIdKey = 'volatile.cloud-init.instance-id';
+
 type Fields = Readonly<Record<string, unknown>>;
 
 export interface Sorted {
@@ -51,10 +53,18 @@ export interface Sorted {
 export function sorted(kind: 'instance' | 'profile' | 'file', fields: Fields): Sorted {
   const unused = { instance: unusedOfInstances, profile: unusedOfProfiles, file: unusedSections }[kind];
   const entries = Object.entries(fields);
+  const leftOut = entries.filter(([name]) => unused.includes(name)).map(([name]) => name);
   return {
     used: Object.fromEntries(entries.filter(([name]) => !unused.includes(name))),
-    leftOut: entries.filter(([name]) => unused.includes(name)).map(([name]) => name),
+    leftOut: kind === 'file' ? leftOut : [...leftOut, ...volatileKeys(fields['config'])],
   };
+}
+
+/** Keys of the daemon that showed them; a new instance keeps its instance-id. */
+function volatileKeys(config: unknown): string[] {
+  if (typeof config !== 'object' || config === null) return [];
+  const keys = Object.keys(config).filter((key) => key.startsWith('volatile.') && key !== instanceIdKey);
+  return keys.map((key) => `config.${key}`);
 }
 
 /** One instance or profile as `show` prints it; undefined: a file with sections. */

@@ -2,6 +2,7 @@ import type { BatchLine, Config, InstanceType, InstanceWritten, ProfileWritten }
 import type { HostClient } from '../client/host-client.js';
 import { OptionError } from '../config/options.js';
 import { changesTo, type Described, type FieldChange, own } from './difference.js';
+import { instanceIdKey } from './foreign.js';
 import type { Wanted } from './wanted.js';
 
 /** What is to be done with one instance or profile. */
@@ -105,8 +106,6 @@ function given({ config, type, ...wanted }: Described, brought: Config = {}): ob
   const others = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
   return config === undefined ? others : { ...others, config: { ...own(config), ...brought } };
 }
-
-const instanceIdKey = 'volatile.cloud-init.instance-id';
 
 /** By which cloud-init knows an instance that comes from another host. */
 function broughtId(kind: Item['kind'], { config }: Described): Config {

@@ -104,8 +104,9 @@ class Reader implements Wanted {
   }
 
   #add(kind: 'instance' | 'profile', given: unknown, where: string, prefix: string): void {
-    const fields = isObject(given) ? this.#used(kind, given) : given;
-    if (isObject(given)) this.#checkProject(given, where, prefix);
+    if (!isObject(given)) throw new OptionError(`${where}: ${prefix.slice(0, -1)}: must be an object with a name.`);
+    const fields = this.#used(kind, given);
+    this.#checkProject(given, where, prefix);
     if (kind === 'profile') this.profiles.push(checked(profile, fields, where, prefix));
     else this.instances.push(checked(instance, fields, where, prefix));
   }
@@ -179,9 +180,7 @@ function checked<Schema extends typeof instance | typeof profile>(
     throw new OptionError(
       `${where}: ${prefix}${field}: Unknown field${suggested(field, Object.keys(schema.entries))}.`,
     );
-  throw new OptionError(
-    `${where}: ${prefix}${field || 'it'}: ${issue.input === undefined ? 'is missing' : issue.message}.`,
-  );
+  throw new OptionError(`${where}: ${prefix}${field}: ${issue.input === undefined ? 'is missing' : issue.message}.`);
 }
 
 function suggested(given: string, known: readonly string[]): string {

@@ -35,6 +35,8 @@ export function yamlTextIn(text: string, path: string): unknown {
   });
   const lineOf = (at = 0): string => `${path}, line ${lines.linePos(at).line}`;
   const [error] = document.errors;
+  if (error?.code === 'MULTIPLE_DOCS')
+    throw new OptionError(`${lineOf(error.pos[0])}: a second document begins here; apply each from a file of its own.`);
   if (error !== undefined) throw new OptionError(`${path} is no YAML: ${error.message} (${lineOf(error.pos[0])})`);
   visit(document, {
     Node(_, node) {
