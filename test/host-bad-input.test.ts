@@ -44,8 +44,11 @@ const names: Row[] = [
 
 // The same body, wherever such a body can be sent.
 const writable: [body: unknown, expected: RegExp][] = [
+  [{ config: { '': '1' } }, /config\.: Unknown configuration key$/],
+  [{ config: { 'user.': '1' } }, /config\.user\.: Unknown configuration key$/],
+  [{ config: { 'usr.': '1' } }, /config\.usr\.: Unknown configuration key$/],
+  [{ config: { 'cloud-init.ssh-keys.': '1' } }, /config\.cloud-init\.ssh-keys\.: Unknown configuration key$/],
   [{ config: { nonsense: '1' } }, /config\.nonsense: Unknown configuration key; do you mean user\.nonsense/],
-  [{ config: { 'user.': '1' } }, /config\.user\.: Unknown configuration key/],
   [{ config: { 'user.a': 1 } }, /config\.user\.a: values are strings/],
   [{ config: { 'user.a': null } }, /config\.user\.a: values are strings/],
   [{ config: { 'user.a': { b: '1' } } }, /config\.user\.a: values are strings/],
@@ -93,7 +96,6 @@ const others: Row[] = [
   ['PUT', `${instance}/state`, { acton: 'stop' }, /acton: Unknown field; do you mean action\?/],
   ['POST', instance, { name: 'x', project: 'other' }, /project: an instance stays in its project/],
   ['POST', instances, { name: 7 }, /name: a name is needed/],
-  ['POST', instances, { name: 'x', type: 'virtual-machine' }, /type: only containers/],
   ['POST', instances, { name: 'x', source: { type: 'image', alias: 'y' } }, /source\.type: devlxd makes no root/],
   ['POST', instances, { name: 'x', ephemeral: true }, /ephemeral: devlxd keeps an instance/],
   ['POST', instances, { name: 'x', profiles: 'default' }, /profiles: must be a list of names/],

@@ -130,12 +130,14 @@ function withNearSpace(key: string): string | undefined {
   if (dot < 0) return undefined;
   const spaces = [...freeNamespaces, ...keptNamespaces].map((space) => space.slice(0, -1));
   const space = closestMatch(key.slice(0, dot), spaces);
-  return space === undefined ? undefined : `${space}${key.slice(dot)}`;
+  const near = `${space}${key.slice(dot)}`;
+  return space !== undefined && isKnown(near) ? near : undefined;
 }
 
 /** user-data -> cloud-init.user-data, role -> user.role */
 function withTail(key: string): string | undefined {
   const tail = key.slice(key.indexOf('.') + 1);
+  if (tail === '') return undefined;
   const known = [...cloudInitKeys, ...booleanKeys].find((each) => each.endsWith(tail) || each.includes(tail));
   return known ?? (key.includes('.') ? undefined : `user.${key}`);
 }
