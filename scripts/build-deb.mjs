@@ -124,7 +124,8 @@ function system() {
   put('packaging/devlxd.sysusers', 'usr/lib/sysusers.d/devlxd.conf');
   put('packaging/devlxd.tmpfiles', 'usr/lib/tmpfiles.d/devlxd.conf');
   put('packaging/devlxd.env', 'etc/devlxd/devlxd.env');
-  for (const name of ['lxd.conf', 'incus.conf']) put(`packaging/${name}`, `usr/share/doc/devlxd/packaging/${name}`);
+  for (const name of ['lxd.conf', 'incus.conf', 'fleet.conf'])
+    put(`packaging/${name}`, `usr/share/doc/devlxd/packaging/${name}`);
   put('packaging/grafana/devlxd.json', 'usr/share/devlxd/grafana/devlxd.json');
   put('packaging/prometheus/devlxd.rules.yml', 'usr/share/devlxd/prometheus/devlxd.rules.yml');
 }

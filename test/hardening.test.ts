@@ -13,9 +13,11 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
+import type { FollowedFleet } from '../src/api/types.js';
 import { identityMethods } from '../src/gate/gate.js';
 import { packageRoot } from '../src/package-root.js';
 import type { TestDaemon } from './support/daemon.js';
+import { Etcd, needsEtcd } from './support/etcd.js';
 import { EventStream } from './support/event-stream.js';
 import { eventually } from './support/eventually.js';
 import { FakeLxd } from './support/fake-lxd.js';
@@ -67,13 +69,18 @@ test('the units are what systemd understands, and hardly exposed', (t) => {
   mkdirSync(join(scratch, 'devlxd.service.d'));
   for (const name of ['lxd.conf', 'incus.conf'])
     copyFileSync(join(packaging, name), join(scratch, 'devlxd.service.d', name));
-  const verified = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
-  assert.deepEqual([verified.status, verified.stderr], [0, '']);
+  const verified = () => {
+    const { status, stderr } = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
+    return [status, stderr];
+  };
+  assert.deepEqual(verified(), [0, '']);
   const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', files[0] as string], {
     encoding: 'utf8',
   });
   const [, exposure] = /Overall exposure level for devlxd.service: ([\d.]+)/.exec(stdout) ?? [];
   assert.ok(Number(exposure) <= 1.5, stdout);
+  copyFileSync(join(packaging, 'fleet.conf'), join(scratch, 'devlxd.service.d/fleet.conf'));
+  assert.deepEqual(verified(), [0, '']);
 });
 
 /** A daemon under the unit's restrictions. changed: what the unit says instead; writable: beside its own directory */
@@ -162,6 +169,37 @@ test(
     }
   },
 );
+
+test('with the drop-in for a fleet it reaches etcd, without it it has no network', becomesAnotherUser, async (t) => {
+  if (cannot(t, 'systemd-analyze', 'setpriv')) return;
+  if (needsEtcd.skip) {
+    t.skip(String(needsEtcd.skip));
+    return;
+  }
+  const etcd = await Etcd.start();
+  const dropIn = readFileSync(join(packaging, 'fleet.conf'), 'utf8');
+  const options = ['--source', 'etcd', '--etcd-endpoints', etcd.endpoints, '--etcd-host', 'h1', '--log-level', 'fatal'];
+  const isReached = async ({ daemon }: ManagedDaemon): Promise<boolean> => {
+    const read = async () => (await daemon.client.request('GET', '/1.0/source')) as FollowedFleet;
+    await eventually('it has tried', async () => (await read()).connected || (await read()).away !== '');
+    return (await read()).connected;
+  };
+  try {
+    for (const [added, expected] of [
+      ['', false],
+      [dropIn, true],
+    ] as const) {
+      const managed = await hardened(options, (text) => `${text}\n${added}`);
+      try {
+        assert.equal(await isReached(managed), expected);
+      } finally {
+        await managed.remove();
+      }
+    }
+  } finally {
+    await etcd.remove();
+  }
+});
 
 test('the restrictions are there', becomesAnotherUser, async (t) => {
   if (cannot(t, 'systemd-analyze', 'setpriv')) return;
