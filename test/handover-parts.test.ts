@@ -82,6 +82,28 @@ test('at a restart by a service manager, whose store is empty afterwards', async
   }
 });
 
+test('a connection that ends between two processes leaves nothing behind: the store gives its part alone', async () => {
+  const managed = await ManagedDaemon.start();
+  try {
+    const guest = guests.one();
+    await managed.daemon.register('c1', guest.pid, { 'user.mark': 'mine' });
+    const [socket, stays] = [guest.connect(managed.daemon.socket), guest.connect(managed.daemon.socket)];
+    for (const each of [socket, stays]) each.write(request + request.slice(0, 40));
+    const [text, textOfOther] = [received(socket), received(stays)];
+    await eventually('both have begun', () => answers(text()) === 1 && answers(textOfOther()) === 1);
+    const again = managed.again('restart');
+    await managed.until(() => managed.kept === 4);
+    socket.destroy();
+    await again;
+    stays.write(request.slice(40));
+    await eventually('the other one goes on', () => answers(textOfOther()) === 2);
+    await eventually('the store is empty', () => managed.kept === 0);
+    stays.destroy();
+  } finally {
+    await managed.remove();
+  }
+});
+
 test('requests that wait for their rate go along, all of them, and are answered in order', async () => {
   const daemon = await TestDaemon.start(['--limit-requests-per-second', '5', '--limit-request-burst', '1']);
   try {

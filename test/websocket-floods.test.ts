@@ -123,3 +123,21 @@ test('a stream of events whose reader floods it ends', async () => {
     return socket.destroyed;
   });
 });
+
+test('what a listener sends after its instance has stopped is not charged to the next one', async () => {
+  const [stopped, next] = guests.spawn(2) as [Guest, Guest];
+  await daemon.register('stopped', stopped.pid);
+  const socket = stopped.connect(daemon.socket).on('error', () => undefined);
+  socket.allowHalfOpen = true; // it stays when the daemon says goodbye
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.write(upgrade);
+  await once(socket, 'readable');
+  socket.resume();
+  await daemon.stopInstance('stopped');
+  await daemon.register('next', next.pid, { 'user.mark': 'here' });
+  socket.write(frames(opcodes.ping, 125, 40_000));
+  await closed;
+  assert.equal((await ask(next.connect(daemon.socket), path)).body, 'here');
+  const label = { instance: 'next', limit: 'websocket-frames' };
+  assert.equal(await daemon.metric('devlxd_instance_limit_hits_total', label), 0);
+});

@@ -38,6 +38,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::detach>("detach"),
                         InstanceMethod<&GateWrap::take>("take"),
                         InstanceMethod<&GateWrap::watch_frames>("watchFrames"),
+                        InstanceMethod<&GateWrap::forget_frames>("forgetFrames"),
                         InstanceMethod<&GateWrap::charge>("charge"),
                         InstanceMethod<&GateWrap::release>("release"),
                         InstanceMethod<&GateWrap::close_idle>("closeIdle"),
@@ -181,6 +182,8 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
   void watch_frames(const Napi::CallbackInfo& info) {
     gate_->watch_frames(pointer_in_object(info[0]), info[1].As<Napi::Number>().Uint32Value());
   }
+
+  void forget_frames(const Napi::CallbackInfo& info) { gate_->forget_frames(fd_in(info, 0)); }
 
   void release(const Napi::CallbackInfo& info) {
     gate_->discharge(info[0].As<Napi::Number>().Uint32Value());

@@ -110,6 +110,9 @@ class Gate : private RequestPolicy {
   // From here on the instance pays for what this WebSocket sends, of which there is a most. socket:
   // the us_socket_t behind its JavaScript object
   void watch_frames(void* socket, Slot slot);
+  // It has ended, and its slot may become another instance's. fd: its descriptor; while its peer
+  // goes on sending, there is still a most, and nobody pays.
+  void forget_frames(int fd);
 
   // Does the instance serve callers of containers inside it?
   void set_serves_nested(Slot slot, bool serves) { instances_.at(slot)->serves_nested = serves; }
@@ -168,7 +171,7 @@ class Gate : private RequestPolicy {
 
   // What a WebSocket has sent in this second.
   struct SentFrames {
-    Slot slot = kNoSlot;
+    Slot slot = kNoSlot;   // no one's once it has ended
     uint64_t ends_at = 0;  // milliseconds of the loop's clock
     size_t bytes = 0;
   };

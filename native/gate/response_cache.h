@@ -13,7 +13,7 @@
 
 namespace devlxd {
 
-// ResponseCache that JavaScript has given to the root of an instance, ready to be given again to
+// Responses that JavaScript has given to the root of an instance, ready to be given again to
 // the very same bytes until the instance changes. What a request means is not looked at: that the
 // same bytes mean the same is all that has to be true.
 class ResponseCache {

@@ -23,12 +23,17 @@ void Gate::watch_frames(void* socket, Slot slot) {
   sent_frames_[at] = {.slot = slot};
 }
 
+void Gate::forget_frames(int fd) {
+  const auto at = static_cast<size_t>(fd);
+  if (at < sent_frames_.size()) sent_frames_[at].slot = kNoSlot;
+}
+
 // False: the listener is dropped.
 bool Gate::take_frames(int fd, size_t bytes) {
   const auto at = static_cast<size_t>(fd);
-  if (at >= sent_frames_.size() || sent_frames_[at].slot == kNoSlot) return true;
+  if (at >= sent_frames_.size()) return true;
   SentFrames& sent = sent_frames_[at];
-  charge(sent.slot, static_cast<double>(bytes) / kBytesPerToken);
+  if (sent.slot != kNoSlot) charge(sent.slot, static_cast<double>(bytes) / kBytesPerToken);
   const uint64_t now = uv_now(loop_);
   if (now >= sent.ends_at) sent = {.slot = sent.slot, .ends_at = now + kWindowMilliseconds};
   sent.bytes += bytes;

@@ -45,7 +45,7 @@ export class Service {
   async run(takeover: boolean, stopSignal: () => Promise<NodeJS.Signals>): Promise<void> {
     const stopped = stopSignal(); // also one that comes while it starts
     const oldProcess = takeover ? await this.#receive() : undefined;
-    const handover = oldProcess?.handover ?? handoverFromManager();
+    const handover = oldProcess?.handover ?? handoverFromManager((name) => this.#manager.dropConnection(name));
     const sockets = new ListeningSockets(this.#settings, handover, this.#manager);
     let daemon = await this.#started(sockets, oldProcess !== undefined);
     oldProcess?.ready();

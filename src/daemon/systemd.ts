@@ -30,9 +30,11 @@ const mostNameBytes = 96 * 1024;
 
 /**
  * The sockets and connections that the service manager has passed to this process; the caller owns their descriptors.
+ * @param drop called with names whose descriptors are of no use: a connection without its other part, which has ended
+ * meanwhile, or what another version has stored
  * @throws Fault bad-socket
  */
-export function handoverFromManager(environment: Environment = process.env): Handover {
+export function handoverFromManager(drop: (name: string) => void, environment: Environment = process.env): Handover {
   const { LISTEN_PID: pid, LISTEN_FDS: count = '0', LISTEN_FDNAMES: names = '' } = environment;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete environment[name];
   const sockets = new Map<SocketName, number>();
@@ -51,7 +53,11 @@ export function handoverFromManager(environment: Environment = process.env): Han
     else if (isConnectionName(name) || isLeftOver(name, fd)) stored.set(name, [...(stored.get(name) ?? []), fd]);
     else sockets.set(nameOf(name, fd, sockets), fd);
   }
-  const connections = [...stored].flatMap(([name, fds]) => connectionsNamed(name, fds));
+  const connections = [...stored].flatMap(([name, fds]) => {
+    const found = connectionsNamed(name, fds);
+    if (found.length === 0) drop(name);
+    return found;
+  });
   return { sockets, bound, connections, metrics };
 }
 

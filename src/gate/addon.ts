@@ -47,6 +47,7 @@ export interface NativeGate {
   forgetResponses(slot: number): void;
   detach(response: HttpResponse): number;
   watchFrames(socket: WebSocket<unknown>, slot: number): void;
+  forgetFrames(fd: number): void;
   charge(slot: number, tokens: number): void;
   take(response: HttpResponse): number;
   release(slot: number): void;

@@ -205,6 +205,11 @@ export class Gate {
     this.#native.watchFrames(socket as WebSocket<unknown>, slot);
   }
 
+  /** Before `release`, when the WebSocket has ended: its peer may still send, which the next instance must not pay. */
+  forgetFrames(fd: number): void {
+    this.#native.forgetFrames(fd);
+  }
+
   /** Charges the instance in this slot for work besides its requests, in requests that cost as much. */
   charge(slot: number, tokens: number): void {
     this.#native.charge(slot, tokens);

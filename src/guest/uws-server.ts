@@ -152,6 +152,7 @@ export class UwsServer {
       listener.closed();
       this.#context.listeners.remove(instanceId, listener);
     }
+    this.#context.gate.forgetFrames(fd);
     this.#context.gate.release(slot);
   }
 }

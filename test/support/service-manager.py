@@ -41,7 +41,18 @@ os.chmod(notify_path, 0o777)
 kept = []  # (name, descriptor)
 
 
+def drop_ended():
+    polled = select.poll()
+    for _, fd in kept:
+        polled.register(fd, 0)
+    ended = [fd for fd, _ in polled.poll(0)]
+    for entry in [entry for entry in kept if entry[1] in ended]:
+        kept.remove(entry)
+        os.close(entry[1])
+
+
 def start():
+    drop_ended()
     pid = os.fork()
     if pid:
         say(pid=pid)

@@ -92,7 +92,7 @@ test('a connection of an instance that does not run any more is closed', () => {
 
 test("another process's sockets are not taken, and not passed on", () => {
   const environment = { LISTEN_PID: String(process.pid + 1), LISTEN_FDS: '2', LISTEN_FDNAMES: 'guest:control', X: '1' };
-  const { sockets, connections } = handoverFromManager(environment);
+  const { sockets, connections } = handoverFromManager(() => undefined, environment);
   assert.deepEqual([sockets.size, connections.length], [0, 0]);
   assert.deepEqual(Object.keys(environment), ['X']);
 });
