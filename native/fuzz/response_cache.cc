@@ -37,15 +37,20 @@ bool is_answer(std::string_view answer, const Kept& kept) {
 
 bool closes_after(std::string_view request) { return request.size() % 2 == 1; }
 
+devlxd::RequestKind kind_of(std::string_view request) {
+  return static_cast<devlxd::RequestKind>(request.size() % 5);
+}
+
 bool is_there(ResponseCache& answers, Slot slot, std::string_view request) {
   return !answers.find(slot, request).response.empty();
 }
 
 // What is found was kept for these bytes of this instance, and not forgotten since.
 void check_found(ResponseCache& answers, const Model& model, Slot slot, std::string_view request) {
-  const auto [answer, closes] = answers.find(slot, request);
+  const auto [answer, closes, kind] = answers.find(slot, request);
   if (answer.empty()) return;
   REQUIRE(closes == closes_after(request));
+  REQUIRE(kind == kind_of(request));
   const auto known = model.find({slot, std::string(request)});
   REQUIRE(known != model.end());
   const std::vector<Kept>& all = known->second;
@@ -58,7 +63,7 @@ void keep(ResponseCache& answers, Model& model, Slot slot, devlxd::fuzz::Steps& 
   const Kept kept = {std::string(steps.text(steps.number())),
                      std::string(steps.text(steps.number() * 8))};
   const bool again = is_there(answers, slot, request);
-  answers.keep(slot, request, closes_after(request), {kept.head, kept.body});
+  answers.keep(slot, request, closes_after(request), {kept.head, kept.body, kind_of(request)});
   model[{slot, std::string(request)}].push_back(kept);
   const size_t least = request.size() + kept.head.size() + kept.body.size();
   REQUIRE(least <= kMost || again || !is_there(answers, slot, request));

@@ -9,12 +9,10 @@
 #include "gate/histogram.h"
 #include "gate/loop_clock.h"
 #include "gate/request_head.h"
+#include "gate/request_kind.h"
 #include "uws/connection.h"
 
 namespace devlxd {
-
-// JavaScript's number for the endpoint and status of a response.
-using RequestKind = uint32_t;
 
 // What becomes of guests' requests and how long they take, without a call of JavaScript.
 class RequestCounts {

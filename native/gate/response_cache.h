@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "gate/request_counts.h"
+#include "gate/request_kind.h"
 #include "identity/instance_table.h"
 
 namespace devlxd {
