@@ -84,13 +84,9 @@ class Agent {
     return static_cast<int>(waits ? kConnectingTick : kTick);
   }
 
-  // A relay marks the events of its client by its own address, and those of the host by the next.
   void handle(const epoll_event& event, Milliseconds time) {
     if (event.data.ptr == nullptr) return accept_all(time);
-    const auto address = reinterpret_cast<uintptr_t>(event.data.ptr);
-    const bool of_client = (address & 1) == 0;
-    Relay* relay = reinterpret_cast<Relay*>(address & ~uintptr_t{1});
-    if (!relay->is_over()) relay->step(of_client && (event.events & EPOLLHUP) != 0, time);
+    Relay::handle(event, time);
   }
 
   void accept_all(Milliseconds time) {

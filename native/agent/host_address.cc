@@ -48,8 +48,9 @@ bool HostAddress::parse(std::string_view text) {
     unix_path = text.substr(kUnix.size());
     return !unix_path.empty();
   }
-  const char* end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, port);
+  const char* begin = text.begin();
+  const char* end = text.end();
+  const auto [stopped, error] = std::from_chars(begin, end, port);
   return error == std::errc() && stopped == end && port > 0;
 }
 

@@ -1,6 +1,5 @@
 #include "agent/relay.h"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -63,6 +62,13 @@ Relay::Relay(int epoll, const HostAddress& host, OwnFd client, bool root, Millis
   watch();
 }
 
+void Relay::handle(const epoll_event& event, Milliseconds now) {
+  const End& end = *static_cast<const End*>(event.data.ptr);
+  Relay& relay = *end.relay;
+  const bool left = &end == &relay.client_ && (event.events & EPOLLHUP) != 0;
+  if (!relay.over_) relay.step(left, now);
+}
+
 void Relay::step(bool left, Milliseconds now) {
   if (left) {
     over_ = true;
@@ -102,7 +108,7 @@ void Relay::finish_connecting(Milliseconds now) {
 }
 
 void Relay::retry_later(Milliseconds now) {
-  host_ = End();
+  host_ = End{OwnFd(), this};
   retry_at_ = now + backoff_;
   backoff_ = std::min(2 * backoff_, kLongestBackoff);
 }
@@ -157,7 +163,7 @@ void Relay::watch() {
 void Relay::watch(End& end, uint32_t events, bool keep) {
   epoll_event event = {};
   event.events = events;
-  event.data.ptr = &end == &client_ ? static_cast<void*>(this) : reinterpret_cast<char*>(this) + 1;
+  event.data.ptr = &end;
   const bool wanted = keep || events != 0;
   if (wanted) epoll_ctl(epoll_, end.watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, end.fd.get(), &event);
   if (!wanted && end.watched) epoll_ctl(epoll_, EPOLL_CTL_DEL, end.fd.get(), nullptr);

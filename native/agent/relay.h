@@ -1,6 +1,8 @@
 #ifndef DEVLXD_AGENT_RELAY_H_
 #define DEVLXD_AGENT_RELAY_H_
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -32,13 +34,13 @@ class Buffer {
 // unchanged, so whatever HTTP has passes: keep-alive, chunks, WebSockets.
 class Relay {
  public:
-  // epoll: events of its descriptors come to step(), with this object in data.ptr
+  // epoll: events of its descriptors are for handle()
   Relay(int epoll, const HostAddress& host, OwnFd client, bool root, Milliseconds now);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  // Does what can be done. left: the client has closed its connection
-  void step(bool left, Milliseconds now);
+  // An event of a relay that is not removed yet.
+  static void handle(const epoll_event& event, Milliseconds now);
 
   // Tries the host again when that is due, and notices a connection that has died without a word,
   // as all do when the machine is restored from a snapshot.
@@ -51,11 +53,13 @@ class Relay {
  private:
   struct End {
     OwnFd fd;
+    Relay* relay;
     bool read_all = false;  // nothing comes from it any more
     bool told_end = false;  // nothing goes to it any more
     bool watched = false;
   };
 
+  void step(bool left, Milliseconds now);
   void try_host(Milliseconds now);
   void finish_connecting(Milliseconds now);
   void retry_later(Milliseconds now);
@@ -67,8 +71,8 @@ class Relay {
 
   int epoll_;
   const HostAddress& host_address_;
-  End client_;
-  End host_;
+  End client_{OwnFd(), this};
+  End host_{OwnFd(), this};
   Buffer to_host_;
   Buffer to_client_;
   bool root_;

@@ -55,7 +55,7 @@ struct HandoverConnection {
   bool root;
   uint64_t start_ticks;       // of the process that connected; 0 where its pidfd tells
   Ticket ticket = kNoTicket;  // of a pending caller
-  OwnFd part = {};  // a memory_file() with what was read and not answered; invalid: nothing was
+  OwnFd part;  // a memory_file() with what was read and not answered; invalid: nothing was
 };
 
 // From accept(2) to uWebSockets: takes guests' connections in, identifies their callers, and keeps
