@@ -34,7 +34,12 @@ std::vector<HandoverConnection> Gate::drain(bool keep) {
   for (PendingCaller& waiting : keep ? pending_.hand_over() : pending_.take_all()) {
     if (keep) {
       const uint64_t start_ticks = waiting.caller.start_ticks;
-      connections.push_back({std::move(waiting.fd), kNoSlot, false, start_ticks, waiting.ticket});
+      connections.push_back({.fd = std::move(waiting.fd),
+                             .slot = kNoSlot,
+                             .root = false,
+                             .start_ticks = start_ticks,
+                             .ticket = waiting.ticket,
+                             .part = OwnFd()});
     } else {
       time_out(std::move(waiting));
     }
