@@ -107,7 +107,7 @@ export class RunningInstances extends EventEmitter<Events> {
     try {
       if (confirm !== undefined && !(await confirm())) throw new Fault('cannot-register', `It is not process ${pid}.`);
       const started = await this.#storeStarted(ofType(type, describe), run, requestor);
-      if (!starting.exited) return this.#enter(slot, started);
+      if (!starting.exited) return this.#enter(slot, started, 'info');
       await this.#storeGone(started, run);
       throw new Fault('cannot-register', `Process ${pid} has exited.`);
     } catch (error) {
@@ -187,12 +187,13 @@ export class RunningInstances extends EventEmitter<Events> {
     }
   }
 
-  #enter(slot: number, instance: Instance): void {
+  #enter(slot: number, instance: Instance, level: 'info' | 'debug'): void {
     // Not the version that was started: it may have been changed in the same commit.
     this.#show(slot, this.#registry.byId(instance.id));
     this.#slots.set(instance.id, slot);
     this.#gate.activate(slot);
-    this.#log.info({ instance: instance.name, project: instance.project, pid: instance.run?.pid }, 'instance started');
+    const { name, project, run } = instance;
+    this.#log[level]({ instance: name, project, pid: run?.pid }, 'instance started');
     this.emit('started', instance);
   }
 
@@ -220,7 +221,7 @@ export class RunningInstances extends EventEmitter<Events> {
     try {
       const { slot, startTicks } = this.#register(instance.type, run.pid);
       if (startTicks === run.startTicks) {
-        this.#enter(slot, instance);
+        this.#enter(slot, instance, 'debug'); // thousands, of which one line tells
         return true;
       }
       this.#gate.unregister(slot);
