@@ -38,7 +38,7 @@ constexpr const char* kHelp =
     "  devlxd-agent --socket /dev/lxd/sock --host 1234\n";
 
 constexpr int kMostConnections = 256;
-constexpr int kMostOfUsers = 128;  // by users other than root, who leave root its room
+constexpr int kMostOfUsers = 128;  // by users other than root; the rest is root's room
 constexpr int kBacklog = 256;
 constexpr int kFirstPassedFd = 3;  // sd_listen_fds(3)
 constexpr int kEventBatch = 64;

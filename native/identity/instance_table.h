@@ -37,7 +37,7 @@ struct Instance {
   Connection* first = nullptr;  // list of the connections that uSockets owns
   LimitHits hits;               // since the instance was started, as is cache_hits
   uint64_t cache_hits = 0;      // requests answered from the response cache
-  bool is_vm = false;           // callers on Unix sockets are its VMM, which does not say for whom
+  bool is_vm = false;           // its caller is its VMM, which does not name the user inside
   bool running = false;
   bool active = false;               // callers of its namespace are its guests
   bool serves_nonroot = false;       // other users than root are served, not refused

@@ -5,10 +5,10 @@ import type { Finding } from './finding.js';
 const what = "source's guest socket";
 const patienceMilliseconds = 2000;
 
-/** Who answers guests on a socket. */
+/** Which process answers guests on a socket. */
 type Answering = 'devlxd' | 'another' | 'nobody' | 'unknown';
 
-/** None, without --source. The daemon says whether it has the socket; who answers there is asked as well. */
+/** None, without --source. The daemon says whether it has the socket; check asks which process answers there as well. */
 export async function sourceSocket(samples: readonly Sample[]): Promise<Finding[]> {
   const taken = samples.find(({ name }) => name === 'devlxd_source_socket_taken');
   if (taken === undefined) return [];

@@ -33,7 +33,7 @@ export class ControlServer {
   readonly #limits: Limits;
   readonly #groupIsAllowed: boolean;
   readonly #limitHits: LimitHits;
-  /** bounded, since whoever may connect can cause these lines */
+  /** bounded, since every user that may connect can cause these lines */
   readonly #log: GuestLog;
   readonly #inFlight = new InFlight();
   readonly #open = new Set<ControlSocket>();

@@ -37,7 +37,7 @@ export function long(parts: Iterable<string>, etag: string): ControlReply {
   return { kind: 'pieces', type: 'application/json', etag, pieces: objectText(parts) };
 }
 
-/** With ?etags=true each thing of a list has its entity tag, for those who write what they have read. */
+/** With ?etags=true each thing of a list has its entity tag, for clients that write back what they have read. */
 export function tagsOf<Row>(
   { query }: Pick<ControlRequest, 'query'>,
   etagOf: (row: Row) => string,

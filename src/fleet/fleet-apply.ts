@@ -87,7 +87,7 @@ export class FleetApply {
     this.#staleSince ??= performance.now();
   }
 
-  /** Everything was read anew. before: how many instances the fleet had here */
+  /** The host's whole part was read again. before: how many instances the fleet had here */
   mirrored(mirror: Mirror, held: Held | undefined, before: number): void {
     this.#mirror = mirror;
     this.isIncomplete = false;
