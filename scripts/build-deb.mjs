@@ -12,11 +12,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { controlOf, maintainer } from './deb/control.mjs';
 import { output } from './deb/output.mjs';
+import { unbundled } from './setup/unbundled.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const project = manifestOf(root);
@@ -27,9 +29,6 @@ const { values } = parseArgs({
     fast: { type: 'boolean', default: false },
   },
 });
-
-/** Needed to build other packages, never to run them. */
-const buildOnly = new Set(['node-addon-api', 'prebuild-install']);
 
 /** What of these packages is needed to run; of others everything but their tests and documentation. */
 const needed = {
@@ -64,7 +63,7 @@ try {
 function program() {
   const library = 'usr/lib/devlxd';
   const built = ['devlxd.node', 'devlxd-hook', 'devlxd-runc', 'guests'].map((name) => join('build/Release', name));
-  for (const part of ['bin/devlxd', 'bin/supported-node.mjs', 'dist/src', 'proto', ...built, 'package.json'])
+  for (const part of ['bin/devlxd', 'bin/supported-node.mjs', 'dist/program', 'proto', ...built, 'package.json'])
     put(part, join(library, part));
   for (const name of ['devlxd-hook', 'devlxd-runc'])
     symlinkSync(`../build/Release/${name}`, join(stage, library, 'bin', name));
@@ -90,25 +89,23 @@ function isPart(path) {
   return (licence.test(path) || !superfluous.test(path)) && !path.startsWith('/node_modules');
 }
 
-/** The directories of all packages that the daemon loads. */
+/** The directories of what is in node_modules; the other packages are part of dist/program. */
 function closure() {
   const found = new Set();
-  const add = (directory) => {
-    for (const name of dependenciesOf(manifestOf(directory))) {
+  const add = (directory, names) => {
+    for (const name of names) {
       const dependency = find(name, directory);
       if (found.has(dependency)) continue;
       found.add(dependency);
-      add(dependency);
+      add(
+        dependency,
+        Object.keys(manifestOf(dependency).dependencies ?? {}).filter((name) => name !== 'prebuild-install'),
+      );
     }
   };
-  add(root);
+  const wanted = unbundled.filter((name) => name !== 'better-sqlite3' || !isBuiltin('node:sqlite'));
+  add(root, wanted);
   return [...found].sort();
-}
-
-/** Node 20 alone needs better-sqlite3. */
-function dependenciesOf({ dependencies = {}, optionalDependencies = {} }) {
-  const optional = process.getBuiltinModule('node:sqlite') === undefined ? Object.keys(optionalDependencies) : [];
-  return [...Object.keys(dependencies), ...optional].filter((name) => !buildOnly.has(name));
 }
 
 function find(name, from) {

@@ -56,7 +56,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
 /** A copy of the project with a uWebSockets.js of its own: `damage` gets its directory and the name of its binary. */
 function projectWith(damage: (library: string, binary: string) => void): string {
   const copy = mkdtempSync(join(tmpdir(), 'devlxd-bridge-'));
-  for (const part of ['dist', 'bin', 'package.json'])
+  for (const part of ['dist/program', 'bin', 'package.json'])
     cpSync(join(packageRoot, part), join(copy, part), { recursive: true });
   symlinkSync(join(packageRoot, 'build'), join(copy, 'build'));
   mkdirSync(join(copy, 'node_modules'));

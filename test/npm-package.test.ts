@@ -93,7 +93,7 @@ function saysWhatIsMissing(t: TestContext, stderr: string): void {
 
 test('the package of npm has what it runs with, and says what it wants to be compiled', withNpm, async (t) => {
   const directory = unpacked(packed(), 'devlxd');
-  assert.deepEqual(readdirSync(join(directory, 'dist')), ['src']);
+  assert.deepEqual(readdirSync(join(directory, 'dist')), ['program', 'src']);
   for (const name of ['src', 'test', 'bench', 'native/test', 'native/fuzz', 'node_modules', 'build'])
     assert.ok(!existsSync(join(directory, name)), name);
   symlinkSync(join(packageRoot, 'node_modules'), join(directory, 'node_modules'));

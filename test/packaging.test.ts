@@ -86,8 +86,9 @@ test('the package has what is needed to run it, and nothing that only builds or 
   mkdirSync(tree);
   unpack(packages[0], tree);
   const library = join(tree, 'usr/lib/devlxd');
-  assert.deepEqual(readdirSync(join(library, 'dist')), ['src']);
-  for (const name of ['typescript', '@biomejs', 'node-gyp', 'fast-check', 'prebuild-install'])
+  assert.deepEqual(readdirSync(join(library, 'dist')), ['program']);
+  assert.match(readFileSync(join(library, 'dist/program/LICENSES'), 'utf8'), /^pino [\d.]+: MIT\n\nThe MIT License/m);
+  for (const name of ['pino', 'typescript', '@biomejs', 'node-gyp', 'fast-check', 'prebuild-install'])
     assert.ok(!existsSync(join(library, 'node_modules', name)), name);
   for (const name of readdirSync(join(library, 'node_modules')).filter((name) => !name.startsWith('@'))) {
     const licences = (from: string): string[] =>

@@ -102,21 +102,27 @@ function nodeGyp() {
   return [process.execPath, process.env.npm_config_node_gyp ?? require.resolve('node-gyp/bin/node-gyp.js')];
 }
 
+const bundle = 'scripts/setup/bundle.mjs';
+
 export function typeScript() {
   return {
     name: 'TypeScript',
-    why: 'tsc',
-    inputs: ['tsconfig.json', 'package-lock.json', 'src', 'test', 'bench'],
+    why: 'tsc and esbuild',
+    inputs: ['tsconfig.json', 'package-lock.json', 'scripts/setup', 'src', 'test', 'bench'],
     stamp: 'dist/.devlxd-stamp',
-    products: ['dist/src/cli/main.js'],
+    products: ['dist/program/main.js'],
     before: removeOrphans,
-    commands: () => [[process.execPath, 'node_modules/typescript/bin/tsc', '-p', '.']],
+    commands: () => [
+      [process.execPath, 'node_modules/typescript/bin/tsc', '-p', '.'],
+      [process.execPath, bundle],
+    ],
   };
 }
 
 /** What was compiled from a source that is gone must not be run as a test. */
 function removeOrphans() {
-  for (const file of filesOf(root, 'dist').filter((name) => name.endsWith('.js'))) {
+  const compiled = ['src', 'test', 'bench'].flatMap((folder) => filesOf(root, join('dist', folder)));
+  for (const file of compiled.filter((name) => name.endsWith('.js'))) {
     if (existsSync(join(root, file.slice('dist/'.length).replace(/\.js$/, '.ts')))) continue;
     rmSync(join(root, file));
     for (const beside of [`${file}.map`, file.replace(/\.js$/, '.d.ts')]) rmSync(join(root, beside), { force: true });

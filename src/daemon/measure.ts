@@ -1,6 +1,6 @@
 import type { SpareDescriptors } from '../gate/file-descriptors.js';
 import type { Measured } from '../metrics/measured.js';
-import type { Scrape, Scrapes } from '../metrics/scrapes.js';
+import { type Scrape, Scrapes } from '../metrics/scrapes.js';
 import type { DaemonContext } from './context.js';
 import type { GuestParts } from './guest-parts.js';
 import type { StoreParts } from './store-parts.js';
@@ -27,8 +27,7 @@ export function measureWith(
   const measured = { ...guests, ...stored, limits, sockets, watchdogSeconds, ...asked };
   let scrapes: Scrapes | undefined;
   return (perInstance) =>
-    spareDescriptors.lend(async () => {
-      const { Scrapes } = await import('../metrics/scrapes.js');
+    spareDescriptors.lend(() => {
       scrapes ??= new Scrapes(measured);
       return scrapes.take(perInstance);
     });

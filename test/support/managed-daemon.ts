@@ -80,11 +80,23 @@ export class ManagedDaemon {
     return this.told.flatMap(({ notify }) => notify?.[name] ?? []);
   }
 
-  async until(happened: () => boolean): Promise<void> {
-    while (!happened()) {
-      if (this.#manager.exitCode !== null) throw new Error('the daemon has not started; the lines above say why');
-      await once(this.#arrived, 'told');
-    }
+  /** Looks at each line that the service manager says, as it comes: what holds between two of them is seen too. */
+  until(happened: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        this.#arrived.off('told', look);
+        settle();
+      };
+      const look = (): void => {
+        if (happened()) end(resolve);
+        else if (this.#manager.exitCode !== null)
+          end(() => reject(new Error('the daemon has not started; the lines above say why')));
+      };
+      const timer = setTimeout(() => end(() => reject(new Error(`did not happen: ${happened}`))), 60_000);
+      this.#arrived.on('told', look);
+      look();
+    });
   }
 
   /** how: "restart" or "kill"; done when the next process is ready */
