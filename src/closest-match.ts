@@ -12,6 +12,16 @@ export function closestMatch(given: string, known: Iterable<string>): string | u
   return best;
 }
 
+/** The same for the name of a field, which may also be cut short (conf) or spelt out (configuration). */
+export function closestField(given: string, known: readonly string[]): string | undefined {
+  const field = given.toLowerCase();
+  const isOne = (short: string, long: string): boolean =>
+    short.length >= shortestAbbreviation && long.startsWith(short) && /^[a-z]+$/.test(long);
+  return closestMatch(field, known) ?? known.find((name) => isOne(field, name) || isOne(name, field));
+}
+
+const shortestAbbreviation = 3;
+
 /** Letters to be inserted, left out, replaced or swapped with their neighbour (optimal string alignment). */
 function changesBetween(a: string, b: string): number {
   let [twoBefore, before] = [[] as number[], Array.from({ length: b.length + 1 }, (_, index) => index)];

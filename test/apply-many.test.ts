@@ -52,6 +52,8 @@ test('a profile that changes the entity tags of its instances is written before 
   const profile = (data: string) => ({ kind: 'profile', name: 'web', config: { 'cloud-init.user-data': data } });
   const used = (user: string) => instances(8, { 'user.by': user }).map((each) => ({ ...each, profiles: ['web'] }));
   assert.equal(apply([profile('#cloud-config\n'), ...used('a')]).status, 0);
+  const fresh = [{ kind: 'profile', name: 'fresh' }, ...instances(8).map((each) => ({ ...each, profiles: ['fresh'] }))];
+  assert.deepEqual([apply(fresh, '--dry-run').status, apply(fresh, '--dry-run').stderr], [3, '']);
   const { stdout, stderr } = apply([profile('#cloud-config\npackages: [nginx]\n'), ...used('b')]);
   assert.match(stdout, /^0 to create, 9 to change, .*\n3 transactions; each is all or nothing\.\nDone\.\n$/, stderr);
   const now = await daemon.client.instances.list({ filter: 'config.user.by=b' });
@@ -60,9 +62,15 @@ test('a profile that changes the entity tags of its instances is written before 
 
 test('one that fails changes nothing, those before it hold, and both are said', async () => {
   const lines = [...instances(7, { 'user.late': '1' }), { name: '1bad' }];
+  const dry = apply(lines, '--dry-run');
+  assert.deepEqual([dry.status, dry.stdout], [1, '']);
+  assert.match(dry.stderr, /^devlxd: instance 1bad: name: "1bad" is not an instance name/);
   const { status, stderr } = apply(lines);
   assert.equal(status, 1);
-  assert.match(stderr, /transaction 2 of 2: line 3: name: "1bad" is not an instance name.*; the 1 before it are done/);
+  assert.match(
+    stderr,
+    /transaction 2 of 2: instance 1bad: name: "1bad" is not an instance name.*; the 1 before it are done/,
+  );
   assert.equal((await daemon.client.instances.list({ filter: 'config.user.late=1' })).length, 5);
 });
 

@@ -166,14 +166,22 @@ test('a file that is wrong is refused with the place, one that the daemon refuse
     ['{"name":"x"}\n{"name":"y","config":{"user.a":1}}', 2, /line 2: config\.user\.a: must be text\.\n$/],
     ['{"name":"x"}\n{"name":', 2, /line 2 is no JSON: /],
     ['{"name":"x"}\n{"kind":"image","name":"y"}', 2, /line 2: kind is instance or profile, not "image"\.\n$/],
-    ['instances: [{name: good}, {name: 1bad}]', 1, /^devlxd: line 2: name: "1bad" is not an instance name/],
-    ['instances: [{name: good, config: {usr.a: 1}}]', 1, /config\.usr\.a: .*; do you mean user\.a\?\n$/],
-    ['instances: [{name: good, profiles: [none]}]', 1, /Profile "none" not found\n$/],
+    ['instances: [{name: good}, {name: 1bad}]', 1, /^devlxd: instance 1bad: name: "1bad" is not an instance name/],
+    [
+      'instances: [{name: good, config: {usr.a: 1}}]',
+      1,
+      /^devlxd: instance good: config\.usr\.a: .*; do you mean user\.a\?\n$/,
+    ],
+    ['instances: [{name: good, profiles: [none]}]', 1, /^devlxd: instance good: profiles: Profile "none" not found\n$/],
+    ['profiles: [{name: p q}]', 1, /^devlxd: profile p q: name: "p q" is not a profile name/],
   ];
   for (const [text, code, sentence] of table) {
-    const { status, stderr } = apply(text);
-    assert.match(stderr, sentence, text);
-    assert.equal(status, code, text);
+    for (const options of [['--dry-run'], []]) {
+      const { status, stdout, stderr } = apply(text, ...options);
+      assert.match(stderr, sentence, text);
+      assert.equal(status, code, text);
+      if (options.length > 0) assert.equal(stdout, '', 'nothing is shown that would not be done');
+    }
   }
   const missing = commandLine.run(['apply', '-f', join(daemon.directory, 'none')]);
   assert.deepEqual([missing.status, /none cannot be read: ENOENT/.test(missing.stderr)], [2, true]);
@@ -198,6 +206,30 @@ test('what show prints can be applied again', async () => {
   const file = join(daemon.directory, 'shown.ndjson');
   writeFileSync(file, JSON.stringify({ name, description, profiles, config, devices }));
   assert.match(commandLine.does('apply', '-f', file), /\n0 to create, 0 to change, 1 as they should be\.\n$/);
+});
+
+test('what list prints can be applied again, and elsewhere', async () => {
+  const { client } = daemon;
+  await client.projects.create({ name: 'green' });
+  const listed = (project: string, format: string) =>
+    commandLine.does('list', '--project', project, '--format', format);
+  const profiles = commandLine.does('profile', 'list', '--project', 'green', '--format', 'yaml');
+  assert.match(apply(profiles, '--project', 'green').stdout, /\n0 to create, 0 to change, 1 as they should be\.\n$/);
+  assert.equal(apply(listed('green', 'yaml'), '--project', 'green').status, 0, 'none of them');
+  await client.projects.delete('green');
+  const count = (await client.instances.list()).length;
+  for (const format of ['yaml', 'json']) {
+    const same = apply(listed('default', format));
+    assert.deepEqual([same.status, same.stderr], [0, ''], format);
+    assert.match(same.stdout, new RegExp(`\n0 to create, 0 to change, ${count} as they should be\\.\n$`));
+  }
+  const elsewhere = listed('default', 'yaml').replaceAll(/^( *-? *)name: /gm, '$1name: again-');
+  const made = apply(elsewhere);
+  assert.match(made.stdout, new RegExp(`\n${count} to create, 0 to change, 0 as they should be\\.\nDone\\.\n$`));
+  assert.equal((await client.instances.list()).length, 2 * count);
+  const wrong = apply('- name: a\n- {name: b, confg: {}}\n- c\n');
+  assert.match(wrong.stderr, /standard input: \[1\]\.confg: Unknown field; do you mean config\?\.\n$/);
+  assert.match(apply('- a\n').stderr, /standard input: \[0\]: must be an object with a name\.\n$/);
 });
 
 test('what lxc, incus and devlxd show is applied, and what is left out is said', async () => {

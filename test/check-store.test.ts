@@ -125,6 +125,37 @@ test('a file system that is read-only or full is said to be that', asRoot, () =>
   finds('bad', /^changes are refused when the disk is full/, shell(`${small}; ${fill}`));
 });
 
+test('a run directory that no socket can be made in is said to be that', becomesAnotherUser, () => {
+  fresh();
+  const user = ['setpriv', '--reuid=12346', '--regid=12346', '--clear-groups'];
+  const foundIn = (runDir: string, prefix: readonly string[] = []): string => {
+    const words = [
+      ...prefix,
+      process.execPath,
+      binary,
+      'check',
+      '--json',
+      '--run-dir',
+      runDir,
+      '--state-dir',
+      stateDir,
+    ];
+    const { stdout } = spawnSync(words[0] as string, words.slice(1), { encoding: 'utf8' });
+    const found = (JSON.parse(stdout) as Found[]).find(({ what }) => what === 'run directory');
+    return `${found?.state}: ${found?.meaning}`;
+  };
+  assert.equal(foundIn(join(scratch, 'none/there')), 'ok: is made when the daemon starts');
+  assert.equal(foundIn(scratch), 'ok: sockets can be made in it');
+  writeFileSync(join(scratch, 'file'), '');
+  assert.match(foundIn(join(scratch, 'file')), /^bad: .*file is no directory: choose another --run-dir$/);
+  assert.match(
+    foundIn(join(scratch, 'x'.repeat(100))),
+    /^bad: the paths of its sockets have up to \d{3} bytes, .* 107/,
+  );
+  assert.match(foundIn(scratch, user), /^bad: uid 12346 may not read and write .*, which belongs to uid 0/);
+  assert.match(foundIn('/proc/sys'), /^bad: .*proc\/sys/);
+});
+
 const broken = {
   'was compiled for another Node': "The module 'x.node' was compiled against NODE_MODULE_VERSION 999.\nPlease rebuild",
   'wants a newer libc': "libc.so.6: version `GLIBC_2.99' not found (required by x.node)",

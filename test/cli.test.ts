@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { programFor } from '../src/cli/program.js';
 import { packageRoot } from '../src/package-root.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
 import { Guests } from './support/guest-processes.js';
 
 let daemon: TestDaemon;
@@ -27,6 +29,28 @@ after(async () => {
 const commandLine = new CommandLine(() => daemon);
 const devlxd = (...words: string[]) => commandLine.run(words);
 const does = (...words: string[]) => commandLine.does(...words);
+
+test('an init, and a VMM, says that it runs as the help of start has it', async () => {
+  const examples = does('start', '--help').split('\n');
+  const run = async (name: string, word: RegExp, change: (example: string) => string): Promise<void> => {
+    const example = examples.find((line) => word.test(line)) ?? '';
+    const stays = spawn('sh', ['-c', `exec ${change(example.trim())}`], {
+      env: { ...commandLine.environment(), PATH: `${packageRoot}/bin:${process.env['PATH']}` },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    await eventually(`${name} runs`, async () => (await daemon.status(name)) === 'Running', 600);
+    stays.kill('SIGKILL');
+    await eventually(`${name} has stopped`, async () => (await daemon.status(name)) === 'Stopped');
+  };
+  await daemon.create('web1');
+  await daemon.client.instances.create({ name: 'db1', type: 'virtual-machine' });
+  const user = process.getuid?.() === 0 ? '' : '--user --map-root-user';
+  await run('web1', /^ +unshare /, (example) =>
+    example.replace('unshare', `unshare --kill-child ${user}`).replace(/'$/, "; exec sleep 600'"),
+  );
+  await run('db1', /^ +sh /, (example) => example.replace('VMM', 'sleep 600'));
+  for (const name of ['web1', 'db1']) await daemon.client.instances.delete(name);
+});
 
 test('the life of an instance, by commands', () => {
   assert.match(does('list'), /no instances yet/);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
 import { Operator } from './support/host.js';
 
 const lines = { 'content-type': 'application/x-ndjson' };
@@ -40,6 +41,24 @@ test('many are created at once, and changed at once', async () => {
   const withCharset = { 'content-type': 'application/x-ndjson; charset=utf-8' };
   await operator.metadata('POST', '/1.0/batch', `\n${text(changes)}`, withCharset);
   assert.deepEqual(await names('config.user.n=changed and description="by a batch"'), ['b1', 'b2']);
+});
+
+test('what a batch would do can be asked for, and nothing is changed', async () => {
+  const check = (documents: readonly object[]) => operator.metadata('POST', '/1.0/batch/check', text(documents), lines);
+  const post = { method: 'POST', path: '/1.0/instances', body: { name: 'asked', config: { 'user.a': '1' } } };
+  const patch = { method: 'PATCH', path: '/1.0/instances/asked', body: { description: 'seen by a later line' } };
+  const before = await operator.metadata('GET', '/1.0/instances?recursion=1');
+  const follower = await operator.follow('?type=lifecycle');
+  for (const _ of [1, 2]) await check([post, patch]);
+  await assert.rejects(check([post, post]), /line 2: Instance "asked" already exists/);
+  await assert.rejects(check([{ ...post, body: { name: '1bad' } }]), /line 1: name: "1bad" is not an instance name/);
+  assert.match(await operator.error('POST', '/1.0/batch/check', {}), /^400 Content-Type: application\/x-ndjson/);
+  assert.deepEqual(await operator.metadata('GET', '/1.0/instances?recursion=1'), before);
+  await operator.metadata('POST', '/1.0/batch', text([{ ...post, body: { name: 'done' } }]), lines);
+  await eventually('an event', () => follower.events.length > 0);
+  assert.equal(follower.events[0]?.metadata['source'], '/1.0/instances/done');
+  follower.end();
+  await operator.metadata('DELETE', '/1.0/instances/done');
 });
 
 test('a batch is all or nothing, and its error names the line and the field', async () => {

@@ -51,3 +51,10 @@ function filled(items: readonly Item[], { lines, bytes }: BatchLimits): Part[] {
 export function lineText(line: BatchLine): string {
   return `${JSON.stringify(line)}\n`;
 }
+
+/** The line without the names of these profiles. */
+export function withoutProfiles(line: BatchLine, without: ReadonlySet<string>): BatchLine {
+  const { profiles } = (line.body ?? {}) as { readonly profiles?: readonly string[] };
+  if (profiles === undefined || !profiles.some((name) => without.has(name))) return line;
+  return { ...line, body: { ...line.body, profiles: profiles.filter((name) => !without.has(name)) } };
+}

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { closestMatch } from '../closest-match.js';
+import { closestField } from '../closest-match.js';
 import { OptionError } from '../config/options.js';
 import { lostNameIn } from '../text/lost-names.js';
 import { checkProject, shownKind, sorted } from './foreign.js';
@@ -47,7 +47,8 @@ export interface Expected {
 }
 
 /**
- * Reads YAML (`profiles:` and `instances:`, lists of objects with a name; or one of them, as `show` prints it) or NDJSON
+ * Reads YAML (`profiles:` and `instances:`, lists of objects with a name; or one or a list of them, as `show` and
+ * `list` print them) or NDJSON
  * (one object a line, with `"kind":"profile"` for a profile). Every value is text, as it stands there.
  * @throws OptionError, naming the line or the field
  */
@@ -85,11 +86,23 @@ class Reader implements Wanted {
 
   readYaml(text: string): void {
     const document = yamlTextIn(text, this.#path);
-    if (!isObject(document))
-      throw new OptionError(`${this.#path} has neither "profiles:" nor "instances:", which are lists of objects.`);
+    if (Array.isArray(document)) this.#addShown(document);
+    else if (isObject(document)) this.#addOne(document);
+    else throw new OptionError(`${this.#path} has neither "profiles:" nor "instances:", which are lists of objects.`);
+  }
+
+  #addOne(document: Readonly<Record<string, unknown>>): void {
     const kind = shownKind(document);
     if (kind === undefined) this.#addSections(document);
     else this.#add(kind, this.#named(document), this.#path, '');
+  }
+
+  /** A list as `list` prints it. */
+  #addShown(list: readonly unknown[]): void {
+    for (const [index, each] of list.entries()) {
+      const kind = isObject(each) ? (shownKind(each) ?? 'instance') : 'instance';
+      this.#add(kind, each, this.#path, `[${index}].`);
+    }
   }
 
   #addSections(document: Readonly<Record<string, unknown>>): void {
@@ -184,7 +197,7 @@ function checked<Schema extends typeof instance | typeof profile>(
 }
 
 function suggested(given: string, known: readonly string[]): string {
-  const near = closestMatch(given, known);
+  const near = closestField(given, known);
   return near === undefined ? '' : `; do you mean ${near}?`;
 }
 

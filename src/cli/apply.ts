@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Item, Plan } from '../apply/plan.js';
-import { type BatchLimits, lineText, type Part, partsOf } from '../apply/transactions.js';
+import { type BatchLimits, lineText, type Part, partsOf, withoutProfiles } from '../apply/transactions.js';
 import { ApiError } from '../client/client-errors.js';
 import type { HostClient } from '../client/host-client.js';
 import type { Progress } from '../client/requests.js';
@@ -35,8 +35,9 @@ that is not stays as it is, and so do instances and profiles that the file does 
       devices: {data: {type: disk, source: /srv/web1, path: /data}}
 
 NDJSON has one of them a line, profiles with "kind":"profile". One instance or profile as devlxd show, lxc config show
-and lxc profile show print it is taken, and the instances and profiles of a preseed; what is left out is said. Keys under
-volatile. stay what they are; a new instance keeps its volatile.cloud-init.instance-id.
+and lxc profile show print it is taken, a list of them as devlxd list and lxc list print it (--format json or yaml), and
+the instances and profiles of a preseed; what is left out is said. Keys under volatile. stay what they are; a new
+instance keeps its volatile.cloud-init.instance-id.
 
 What is more than --limit-batch-lines or --limit-control-body of the daemon takes several transactions, which is said
 before they begin; each is all or nothing.
@@ -83,14 +84,26 @@ async function apply(client: HostClient, { file, dryRun, quiet, name, project }:
   const leftOut = text.leftOutText(wanted.leftOut);
   if (leftOut !== '') print(leftOut);
   const plan = await planOf(client, wanted, project);
+  const parts = plan.items.length === 0 ? [] : partsOf(plan.items, await batchLimits(client));
+  if (dryRun) await check(client, parts);
   const colored = process.stdout.isTTY === true;
   if (!quiet) for (const item of plan.items) print(text.itemText(item, colored));
   print(text.summary(plan));
-  if (plan.items.length === 0) return;
-  const parts = partsOf(plan.items, await batchLimits(client));
+  if (parts.length === 0) return;
   if (parts.length > 1) print(`${parts.length} transactions; each is all or nothing.`);
   if (dryRun) process.exitCode = wouldChange;
   else await write(client, parts, () => planOf(client, wanted, project));
+}
+
+/** Asks the daemon whether it would take it. A transaction has not what those before it would have made. */
+async function check(client: HostClient, parts: readonly Part[]): Promise<void> {
+  const isNewProfile = ({ kind, isNew }: Item) => kind === 'profile' && isNew;
+  const fresh = new Set(parts.flatMap(({ items }) => items.filter(isNewProfile).map(({ name }) => name)));
+  for (const { items, text } of parts) {
+    const alone = () => items.map(({ line }) => lineText(withoutProfiles(line, fresh))).join('');
+    const sent = parts.length === 1 ? text : alone();
+    await client.checkBatchOf(sent).catch((error: unknown) => Promise.reject(ofItem(error, items)));
+  }
 }
 
 async function batchLimits(client: HostClient): Promise<BatchLimits> {
@@ -109,7 +122,7 @@ async function write(client: HostClient, parts: readonly Part[], planAgain: () =
         bar.show(`${stages.get(stage) ?? stage}${number}`, percent / 100, `of ${part.items.length}`);
       await client
         .batchOf(textOf(part, latest), progress)
-        .catch((error: unknown) => Promise.reject(index > 0 ? afterOthers(error, index, parts.length) : error));
+        .catch((error: unknown) => Promise.reject(afterOthers(ofItem(error, part.items), index, parts.length)));
       // What profiles change in the instances that use them is in the entity tags of those.
       if (index + 1 < parts.length && isOfChangedProfiles(part)) latest = byName(await planAgain());
     }
@@ -143,8 +156,16 @@ function latestOf(item: Item, latest: ReadonlyMap<string, Item>): Item {
   return now !== undefined && JSON.stringify(now.changes) === JSON.stringify(item.changes) ? now : item;
 }
 
-function afterOthers(error: unknown, done: number, all: number): unknown {
+/** The lines of a batch are not the ones of the file. */
+function ofItem(error: unknown, items: readonly Item[]): unknown {
   if (!(error instanceof ApiError)) return error;
+  const [, number, sentence] = /^line (\d+): (.*)$/s.exec(error.message) ?? [];
+  const item = items[Number(number) - 1];
+  return item === undefined ? error : new ApiError(error.status, `${item.kind} ${item.name}: ${sentence}`);
+}
+
+function afterOthers(error: unknown, done: number, all: number): unknown {
+  if (!(error instanceof ApiError) || done === 0) return error;
   const sentence = `transaction ${done + 1} of ${all}: ${error.message}; the ${done} before it are done, no others`;
   return new ApiError(error.status, sentence);
 }

@@ -12,6 +12,7 @@ import { visible } from '../text/width.js';
 import { healthOf } from './daemon-health.js';
 import type { Finding } from './finding.js';
 import { print } from './output.js';
+import { runDirectoryHealth } from './run-directory-health.js';
 import { addOption, flagsOf } from './serve.js';
 import { sourceSocket } from './source-socket-health.js';
 import { storeHealth } from './store-health.js';
@@ -104,13 +105,14 @@ async function daemon(command: Command): Promise<Finding[]> {
     return [versions(info), ...(await sourceSocket(samples)), ...healthOf(samples, Date.now() / 1000)];
   } catch (error) {
     const { stateDir } = readSettingsAndFile(flagsOf(command));
-    return [notReached(error as Error), storeOf(stateDir, error as Error)];
+    const { runDir } = command.optsWithGlobals() as { runDir: string };
+    const found = [runDirectoryHealth(runDir), storeHealth(stateDir)];
+    return [notReached(error as Error), ...found.map((finding) => unlessOthers(finding, error as Error))];
   }
 }
 
-/** Another user's daemon that runs may have a store that is only its own. */
-function storeOf(stateDir: string, notReached: Error): Finding {
-  const found = storeHealth(stateDir);
+/** Another user's daemon that runs may have directories that are only its own. */
+function unlessOthers(found: Finding, notReached: Error): Finding {
   const isOthers = notReached instanceof ConnectionError && notReached.code === 'EACCES';
   return found.state === 'bad' && isOthers ? { ...found, state: 'warning' } : found;
 }

@@ -13,7 +13,8 @@ export function addShow(program: Command): void {
     .addHelpText('after', '\nExamples:\n  devlxd show web1\n  devlxd show web1 --expanded --format table');
   command.action((name: string, { expanded }: { expanded?: true }) =>
     withClient(command, async (client) => {
-      const { status, state, created_at, project, profiles, ...shown } = await client.instances.getWithState(name);
+      const { status, state, created_at, project, type, profiles, ...shown } =
+        await client.instances.getWithState(name);
       const config = expanded ? shown.expanded_config : shown.config;
       const devices = expanded ? shown.expanded_devices : shown.devices;
       const { description } = shown;
@@ -21,6 +22,7 @@ export function addShow(program: Command): void {
         name,
         description,
         project,
+        type,
         status,
         pid: state.pid,
         created_at,

@@ -18,7 +18,10 @@ export function addStart(program: Command): void {
 Examples:
   devlxd start web1 --pid 4711
   devlxd start web1 --pid "$(lxc-info -n web1 -pH)"
-  devlxd start db1 --pid "$(cat /run/vm/db1.pid)"`,
+  devlxd start db1 --pid "$(cat /run/vm/db1.pid)"
+An init says it of itself with the pid that the host sees ($$ is 1 there), a VMM with $$:
+  unshare -fp sh -c 'read pid _ </proc/self/stat; devlxd start web1 --pid $pid'
+  sh -c 'devlxd start db1 --pid $$; exec VMM'`,
     );
   command.action((name: string, { pid }: { pid: number }) =>
     perform(command, (client) => client.instances.start(name, pid)),

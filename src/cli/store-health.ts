@@ -1,17 +1,19 @@
-import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { constants, existsSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { Fault } from '../errors.js';
 import { checkStore } from '../store/stored-file.js';
+import { directoryProblem, existing, refusal } from './directory-health.js';
 import type { Finding } from './finding.js';
 
 const what = 'store';
+const option = '--state-dir';
 const leastFreeBytes = 64 * 1024 * 1024;
-const { R_OK, W_OK, X_OK } = constants;
+const { R_OK, W_OK } = constants;
 
 /** What a daemon that this user starts would find in its state directory. Nothing that is stored changes. */
 export function storeHealth(stateDir: string): Finding {
   const file = join(stateDir, 'devlxd.db');
-  const problem = directoryProblem(stateDir) ?? fileProblem(file);
+  const problem = directoryProblem(stateDir, option) ?? fileProblem(file);
   if (problem !== undefined) return { what, value: file, meaning: problem, state: 'bad' };
   const free = freeBytes(existing(stateDir));
   if (free < leastFreeBytes) {
@@ -23,17 +25,11 @@ export function storeHealth(stateDir: string): Finding {
   return { what, value: file, meaning, state: 'ok' };
 }
 
-function directoryProblem(stateDir: string): string | undefined {
-  const directory = existing(stateDir);
-  if (!statSync(directory).isDirectory()) return `${directory} is no directory: choose another --state-dir`;
-  return refusal(directory, R_OK | W_OK | X_OK);
-}
-
 /** The same as the daemon's own sentence, where it is SQLite that fails. */
 function fileProblem(file: string): string | undefined {
   if (!existsSync(file)) return undefined;
   if (!statSync(file).isFile()) return `${file} is no file: choose another --state-dir`;
-  const refused = refusal(file, R_OK | W_OK);
+  const refused = refusal(file, R_OK | W_OK, option);
   if (refused !== undefined || statSync(file).size === 0) return refused;
   try {
     checkStore(file, { readonly: false });
@@ -44,27 +40,7 @@ function fileProblem(file: string): string | undefined {
   }
 }
 
-/** Why this user may not do that with it. */
-function refusal(path: string, mode: number): string | undefined {
-  try {
-    accessSync(path, mode);
-    return undefined;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EROFS') return `the file system of ${path} is read-only: mount it read-write`;
-    if (code !== 'EACCES') return `${path} cannot be written (${code}): choose another --state-dir`;
-    const { uid, mode: bits } = statSync(path);
-    const permissions = (bits & 0o7777).toString(8).padStart(4, '0');
-    return `uid ${process.geteuid?.()} may not read and write ${path}, which belongs to uid ${uid} and has the mode ${permissions}: run devlxd as that user, or choose another --state-dir`;
-  }
-}
-
 function freeBytes(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
-}
-
-/** The path, or the nearest directory above it that there is. */
-function existing(path: string): string {
-  return existsSync(path) || path === dirname(path) ? path : existing(dirname(path));
 }

@@ -100,9 +100,15 @@ export class HostClient {
 
   /** The same with the text of the lines, each of which is JSON. */
   async batchOf(text: string, progress?: Progress): Promise<Operation> {
-    const type = { 'content-type': 'application/x-ndjson' };
-    const { operation } = await this.#requests.exchange('POST', '/1.0/batch', text, type);
-    return this.#requests.ended(operation, progress);
+    return this.#sendLines('/1.0/batch', text, progress);
+  }
+
+  /**
+   * Says what batchOf would say, and changes nothing.
+   * @throws ApiError, as batchOf does; 404 of a daemon that cannot tell
+   */
+  async checkBatchOf(text: string, progress?: Progress): Promise<Operation> {
+    return this.#sendLines('/1.0/batch/check', text, progress);
   }
 
   /**
@@ -136,6 +142,12 @@ export class HostClient {
    */
   async upload(path: string, body: Readable, size: number, headers: Headers): Promise<unknown> {
     return (await this.#requests.upload(path, body, size, headers)).metadata;
+  }
+
+  async #sendLines(path: string, text: string, progress?: Progress): Promise<Operation> {
+    const type = { 'content-type': 'application/x-ndjson' };
+    const { operation } = await this.#requests.exchange('POST', path, text, type);
+    return this.#requests.ended(operation, progress);
   }
 
   /** Closes the kept connection; events end by their signal, or with their iteration. */

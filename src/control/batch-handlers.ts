@@ -2,8 +2,8 @@ import { Fault, invalid } from '../errors.js';
 import { percentDecode } from '../http/percent-decode.js';
 import type { Registry } from '../instances/registry.js';
 import { defaultProject } from '../model/instance.js';
-import { type BatchedRequest, type Step, writeBatch } from './batch-lines.js';
-import type { ControlHandler } from './control-reply.js';
+import { type BatchedRequest, type Step, type Transact, writeBatch } from './batch-lines.js';
+import type { ControlHandler, ControlReply } from './control-reply.js';
 import { Lines, linesType } from './ndjson.js';
 import type { Operations, Work } from './operations.js';
 import { batchLine, parseBody } from './request-body.js';
@@ -12,6 +12,9 @@ import { batchLine, parseBody } from './request-body.js';
 interface Collection {
   step(request: BatchedRequest): Step;
 }
+
+/** Ends a transaction that went well, and of which nothing is kept. */
+class Rehearsed extends Error {}
 
 /** POST /1.0/batch: changes of all kinds in one transaction. LXD has nothing like it. */
 export class BatchHandlers {
@@ -26,17 +29,30 @@ export class BatchHandlers {
     this.#collections = collections;
   }
 
-  readonly create: ControlHandler = ({ body, requestor }) => {
+  readonly create: ControlHandler = ({ body, requestor }) =>
+    this.#start('Changing many', body, (steps) => this.#registry.transact(steps, requestor));
+
+  /** POST /1.0/batch/check: says what create would say, and changes nothing. */
+  readonly check: ControlHandler = ({ body }) =>
+    this.#start('Checking a batch', body, (steps) => this.#rehearse(steps));
+
+  #start(description: string, body: unknown, transact: Transact): ControlReply {
     if (!(body instanceof Lines)) throw invalid('Content-Type', `${linesType} is what a batch is sent as`);
-    const work: Work = (report) =>
-      writeBatch(
-        body,
-        (line) => this.#step(line),
-        report,
-        (steps) => this.#registry.transact(steps, requestor),
-      );
-    return { kind: 'async', operation: this.#operations.start('Changing many', [], work) };
-  };
+    const work: Work = (report) => writeBatch(body, (line) => this.#step(line), report, transact);
+    return { kind: 'async', operation: this.#operations.start(description, [], work) };
+  }
+
+  /** A transaction that throws in the end leaves nothing behind. */
+  async #rehearse(steps: Parameters<Transact>[0]): Promise<void> {
+    try {
+      await this.#registry.transact(async (transaction) => {
+        await steps(transaction);
+        throw new Rehearsed();
+      });
+    } catch (error) {
+      if (!(error instanceof Rehearsed)) throw error;
+    }
+  }
 
   #step(line: unknown): Step {
     const { method, path, etag, body = {} } = parseBody(batchLine, line);

@@ -22,6 +22,9 @@ export interface BatchedRequest {
   readonly body: unknown;
 }
 
+/** Has all steps taken in one transaction. */
+export type Transact = (steps: (transaction: Transaction) => Promise<void>) => Promise<void>;
+
 /** Lines between two reports of how far a batch is. */
 const portion = 200;
 
@@ -33,7 +36,7 @@ export async function writeBatch(
   lines: Lines,
   prepare: (line: unknown) => Step,
   report: Report,
-  transact: (work: (transaction: Transaction) => Promise<void>) => Promise<void>,
+  transact: Transact,
 ): Promise<void> {
   const steps: [number, Step][] = [];
   const turn = new Turn();

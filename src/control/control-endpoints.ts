@@ -83,6 +83,7 @@ export function controlEndpoints(
     { path: '/1.0/source', methods: { GET: source.get } },
     { path: '/1.0/source/accept', methods: { POST: source.accept } },
     { path: '/1.0/batch', methods: { POST: batches.create } },
+    { path: '/1.0/batch/check', methods: { POST: batches.check } },
     { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },
     { path: '/1.0/events', methods: { GET: () => noWebSocket() } },
     { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { closestMatch } from '../closest-match.js';
+import { closestField } from '../closest-match.js';
 import { invalid } from '../errors.js';
 import { instanceTypes } from '../model/instance.js';
 import { lostNameIn } from '../text/lost-names.js';
@@ -112,10 +112,13 @@ export function parseBody<Schema extends BodySchema>(schema: Schema, body: unkno
 
 type BodySchema = v.GenericSchema & { readonly entries: v.ObjectEntries };
 
+/** LXD's own, which are like ones that devlxd has: clients send back what they have read. */
+const othersFields = ['state'];
+
 function checkSpelling(given: readonly string[], known: readonly string[]): void {
   for (const field of given) {
-    if (known.includes(field)) continue;
-    const near = closestMatch(field.toLowerCase(), known);
+    if (known.includes(field) || othersFields.includes(field)) continue;
+    const near = closestField(field, known);
     if (near !== undefined) throw invalid(field, `Unknown field; do you mean ${near}?`);
   }
 }
