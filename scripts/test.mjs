@@ -1,5 +1,6 @@
-// Runs every test there is with node:test: test/**/*.test.ts, compiled. Words on the command line choose files whose
-// name contains one of them; options are Node's.
+// Runs tests with node:test: test/**/*.test.ts, compiled. Words on the command line choose files whose name contains
+// one of them; options are Node's. Without words: all but the parts, which bring up real servers, machines and systems,
+// and have scripts of their own in package.json.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -7,16 +8,22 @@ import { join, resolve } from 'node:path';
 const root = resolve(import.meta.dirname, '..');
 const words = process.argv.slice(2);
 const wanted = words.filter((word) => !word.startsWith('--'));
+const parts = ['clients', 'fleet', 'incus', 'lxd', 'operators', 'packages', 'vm'];
+const isOfPart = (name) => parts.some((part) => name.startsWith(`${part}/`));
 const files = readdirSync(join(root, 'dist/test'), { recursive: true })
   .filter((name) => name.endsWith('.test.js'))
-  .filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))
+  .filter((name) => (wanted.length === 0 ? !isOfPart(name) : wanted.some((word) => name.includes(word))))
   .map((name) => join('dist/test', name))
   .sort();
 if (files.length === 0) {
   process.stderr.write(`No test file has ${wanted.join(' or ')} in its name.\n`);
   process.exit(1);
 }
-const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=600000'];
+const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=300000'];
 const given = words.filter((word) => word.startsWith('--'));
 const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
+if (wanted.length === 0)
+  process.stdout.write(
+    '# Parts run by themselves, as .ci/run does: npm run test:clients, test:fleet, test:packages, test:servers, test:vm\n',
+  );
 process.exit(status ?? 1);

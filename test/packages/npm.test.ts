@@ -15,11 +15,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { packageRoot } from '../src/package-root.js';
-import { TestDaemon } from './support/daemon.js';
-import { Guests, runInGuest } from './support/guest-processes.js';
-import { ask } from './support/http.js';
-import { ManagedDaemon } from './support/managed-daemon.js';
+import { packageRoot } from '../../src/package-root.js';
+import { TestDaemon } from '../support/daemon.js';
+import { Guests, runInGuest } from '../support/guest-processes.js';
+import { ask } from '../support/http.js';
+import { ManagedDaemon } from '../support/managed-daemon.js';
 
 const hasNpm = spawnSync('npm', ['--version']).error === undefined;
 const withNpm = { skip: hasNpm ? false : 'needs npm' };

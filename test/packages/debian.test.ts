@@ -15,13 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { allOptions, readSettings, variableOf } from '../src/config/options.js';
-import { readSettingsAndFile } from '../src/config/options-file.js';
-import { packageRoot } from '../src/package-root.js';
-import { Askers } from './support/askers.js';
-import { Guests } from './support/guest-processes.js';
-import { Operator } from './support/host.js';
-import { ManagedDaemon } from './support/managed-daemon.js';
+import { allOptions, readSettings, variableOf } from '../../src/config/options.js';
+import { readSettingsAndFile } from '../../src/config/options-file.js';
+import { packageRoot } from '../../src/package-root.js';
+import { Askers } from '../support/askers.js';
+import { Guests } from '../support/guest-processes.js';
+import { Operator } from '../support/host.js';
+import { ManagedDaemon } from '../support/managed-daemon.js';
 
 let scratch: string;
 const packages: string[] = [];

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { socketPaths } from '../src/config/paths.js';
-import { packageRoot } from '../src/package-root.js';
-import { unpackedFrom } from './clients/unpacked.js';
-import { checkTable, type Result } from './support/client-table.js';
-import { TestDaemon } from './support/daemon.js';
+import { socketPaths } from '../../src/config/paths.js';
+import { packageRoot } from '../../src/package-root.js';
+import { unpackedFrom } from '../clients/unpacked.js';
+import { checkTable, type Result } from '../support/client-table.js';
+import { TestDaemon } from '../support/daemon.js';
 
 const packages = [
   'pylxd',

@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { socketPaths } from '../src/config/paths.js';
-import { unpackedFrom } from './clients/unpacked.js';
-import { checkTable, type Result } from './support/client-table.js';
-import { TestDaemon } from './support/daemon.js';
-import { Guests } from './support/guest-processes.js';
-import { ask } from './support/http.js';
+import { socketPaths } from '../../src/config/paths.js';
+import { unpackedFrom } from '../clients/unpacked.js';
+import { checkTable, type Result } from '../support/client-table.js';
+import { TestDaemon } from '../support/daemon.js';
+import { Guests } from '../support/guest-processes.js';
+import { ask } from '../support/http.js';
 
 interface Client {
   readonly name: 'incus' | 'lxc';

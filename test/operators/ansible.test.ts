@@ -5,12 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { socketPaths } from '../src/config/paths.js';
-import { packageRoot } from '../src/package-root.js';
-import { unpackedFrom } from './clients/unpacked.js';
-import { checkTable, type Result } from './support/client-table.js';
-import { TestDaemon } from './support/daemon.js';
-import { Guests } from './support/guest-processes.js';
+import { socketPaths } from '../../src/config/paths.js';
+import { packageRoot } from '../../src/package-root.js';
+import { unpackedFrom } from '../clients/unpacked.js';
+import { checkTable, type Result } from '../support/client-table.js';
+import { TestDaemon } from '../support/daemon.js';
+import { Guests } from '../support/guest-processes.js';
 
 const modules = 'cffi-backend cryptography dateutil jinja2 markupsafe packaging resolvelib six yaml'.split(' ');
 const packages = ['ansible', 'ansible-core', ...modules.map((name) => `python3-${name}`)];
