@@ -12,6 +12,7 @@ root=$scratch/root
 mkdir "$root/root/packages"
 cp "$packages"/*.deb "$root/root/packages"
 : >"$root/etc/fstab"
+rm -f "$root/var/lib/man-db/auto-update" # an index of all manual pages, at each installation
 rm -f "$root/usr/sbin/policy-rc.d" # of images for containers, where packages start nothing
 cat >"$root/etc/systemd/system/devlxd-test.target" <<UNIT
 [Unit]

@@ -10,6 +10,7 @@ mount -t proc none "$scratch/root/proc"
 mount --rbind /dev "$scratch/root/dev"
 mkdir -p "$scratch/root/tmp/packages"
 chmod 1777 "$scratch/root/tmp"
+rm -f "$scratch/root/var/lib/man-db/auto-update" # an index of all manual pages, at each installation
 cp "$old" "$scratch/root/tmp/packages/old.deb"
 cp "$new" "$scratch/root/tmp/packages/new.deb"
 
