@@ -19,11 +19,11 @@ if (files.length === 0) {
   process.stderr.write(`No test file has ${wanted.join(' or ')} in its name.\n`);
   process.exit(1);
 }
-const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=300000'];
-const given = words.filter((word) => word.startsWith('--'));
-const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
 if (wanted.length === 0)
   process.stdout.write(
     '# Parts run by themselves, as .ci/run does: npm run test:clients, test:fleet, test:packages, test:servers, test:vm\n',
   );
+const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=300000'];
+const given = words.filter((word) => word.startsWith('--'));
+const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
 process.exit(status ?? 1);
