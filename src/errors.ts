@@ -27,6 +27,7 @@ export const faults = {
   'takeover-refused': 400,
   'bridge-broken': 500,
   'no-daemon': 503,
+  'fleet-away': 503,
 } as const;
 
 export type FaultCode = keyof typeof faults;

@@ -10,7 +10,7 @@ import { packageRoot } from '../src/package-root.js';
  */
 const floors: readonly (readonly string[])[] = [
   ['cli'],
-  ['daemon', 'demo', 'apply'],
+  ['daemon', 'demo', 'apply', 'endpoint'],
   ['metrics'],
   ['control'],
   ['guest', 'handover'],

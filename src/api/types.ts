@@ -15,8 +15,8 @@ export interface InstanceWritten {
   readonly devices: Devices;
 }
 
-/** Ready: it runs, and the guest has said that it has come up */
-export type InstanceStatus = 'Running' | 'Ready' | 'Stopped';
+/** Ready: it runs, and the guest has said that it has come up; Error: of a fleet, on a host that is away */
+export type InstanceStatus = 'Running' | 'Ready' | 'Stopped' | 'Error';
 
 /** It stays what it is created as. */
 export type InstanceType = 'container' | 'virtual-machine';
@@ -25,13 +25,13 @@ export interface Instance extends InstanceWritten {
   readonly name: string;
   readonly project: string;
   readonly status: InstanceStatus;
-  /** LXD's number for it: 102, 103, 113 */
+  /** LXD's number for it: 102, 103, 113, 112 */
   readonly status_code: number;
   readonly architecture: string;
   readonly type: InstanceType;
   readonly ephemeral: false;
   readonly stateful: false;
-  /** `none`: devlxd is no cluster */
+  /** the host of the fleet that it is on; `none`: this is no fleet */
   readonly location: string;
   /** not known: 1970 */
   readonly last_used_at: string;
@@ -72,6 +72,8 @@ export interface ProfileWritten {
 
 export interface Profile extends ProfileWritten {
   readonly name: string;
+  /** of a fleet, while its hosts take the last change in parts */
+  readonly rollout?: { readonly waves: number; readonly seconds: number; readonly stopped: boolean };
   /** paths of instances: /1.0/instances/web1 */
   readonly used_by: readonly string[];
 }
@@ -160,7 +162,8 @@ export interface ServerInfo {
     readonly kernel: string;
     readonly kernel_architecture: string;
     readonly kernel_version: string;
-    readonly server_clustered: false;
+    /** it is an endpoint of a fleet */
+    readonly server_clustered: boolean;
     /** `devlxd`; LXD's own servers say `lxd` */
     readonly server: string;
     readonly server_name: string;

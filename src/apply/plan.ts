@@ -33,20 +33,34 @@ interface Kind<Each extends Named = Named> {
 
 type Named = { readonly name: string } & Described;
 
-/** Compares what is wanted with what there is, however much that is. project: of the client */
-export async function planOf(client: HostClient, { profiles, instances }: Targets, project: string): Promise<Plan> {
+/** Compares what is wanted with what there is, however much that is. project: of the client; target: host of new instances */
+export async function planOf(
+  client: HostClient,
+  { profiles, instances }: Targets,
+  project: string,
+  target?: string,
+): Promise<Plan> {
   const query = { etags: true };
   const kinds: Kind[] = [
     { kind: 'profile', path: pathIn('profiles', project), wanted: profiles, known: client.profiles.each(query) },
-    { kind: 'instance', path: pathIn('instances', project), wanted: instances, known: client.instances.each(query) },
+    {
+      kind: 'instance',
+      path: pathIn('instances', project, target),
+      wanted: instances,
+      known: client.instances.each(query),
+    },
   ];
   const items: Item[] = [];
   for (const kind of kinds) if (kind.wanted.length > 0) for (const item of await itemsOf(kind)) items.push(item);
   return { items, unchanged: profiles.length + instances.length - items.length };
 }
 
-function pathIn(collection: string, project: string): string {
-  return `/1.0/${collection}{}${project === 'default' ? '' : `?project=${encodeURIComponent(project)}`}`;
+function pathIn(collection: string, project: string, target?: string): string {
+  const query = new URLSearchParams({
+    ...(project === 'default' ? {} : { project }),
+    ...(target === undefined ? {} : { target }),
+  }).toString();
+  return `/1.0/${collection}{}${query === '' ? '' : `?${query}`}`;
 }
 
 /** In the order in which they are wanted. */

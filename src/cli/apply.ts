@@ -1,10 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Item, Plan } from '../apply/plan.js';
 import { type BatchLimits, lineText, type Part, partsOf, withoutProfiles } from '../apply/transactions.js';
 import { ApiError } from '../client/client-errors.js';
 import type { HostClient } from '../client/host-client.js';
 import type { Progress } from '../client/requests.js';
-import { addManualText } from './help.js';
+import { addManualText, asDetail } from './help.js';
 import { nameOfInput, readInput } from './input.js';
 import { print } from './output.js';
 import { ProgressBar } from './progress.js';
@@ -16,6 +16,7 @@ interface ApplyOptions {
   readonly quiet?: true;
   readonly name?: string;
   readonly project: string;
+  readonly target?: string;
 }
 
 /** With --dry-run: something would change. */
@@ -64,13 +65,16 @@ export function addApply(program: Command): void {
     .option('--name <name>', 'of the one instance or profile in a file that does not say it, as "lxc config show"')
     .option('--quiet', 'show the numbers only')
     .addHelpText('after', examples);
+  command.addOption(
+    asDetail(new Option('--target <host>', 'of a fleet: the host that is to have new instances; none: those with few')),
+  );
   addManualText(command, more);
   command.action((options: ApplyOptions) =>
     withClient(command, (client) => apply(client, { ...options, project: command.optsWithGlobals()['project'] })),
   );
 }
 
-async function apply(client: HostClient, { file, dryRun, quiet, name, project }: ApplyOptions): Promise<void> {
+async function apply(client: HostClient, { file, dryRun, quiet, name, project, target }: ApplyOptions): Promise<void> {
   // Loaded here, so that no other command waits for what reads files.
   const [{ readWanted }, { fileText }, { planOf }, text] = await Promise.all([
     import('../apply/wanted.js'),
@@ -83,7 +87,7 @@ async function apply(client: HostClient, { file, dryRun, quiet, name, project }:
   const wanted = readWanted(fileText(readInput(file), path, expected), path, expected);
   const leftOut = text.leftOutText(wanted.leftOut);
   if (leftOut !== '') print(leftOut);
-  const plan = await planOf(client, wanted, project);
+  const plan = await planOf(client, wanted, project, target);
   const parts = plan.items.length === 0 ? [] : partsOf(plan.items, await batchLimits(client));
   if (dryRun) await check(client, parts);
   const colored = process.stdout.isTTY === true;
@@ -92,7 +96,7 @@ async function apply(client: HostClient, { file, dryRun, quiet, name, project }:
   if (parts.length === 0) return;
   if (parts.length > 1) print(`${parts.length} transactions; each is all or nothing.`);
   if (dryRun) process.exitCode = wouldChange;
-  else await write(client, parts, () => planOf(client, wanted, project));
+  else await write(client, parts, () => planOf(client, wanted, project, target));
 }
 
 /** Asks the daemon whether it would take it. A transaction has not what those before it would have made. */

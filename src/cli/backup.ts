@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { OptionError } from '../config/options.js';
 import { print } from './output.js';
-import { withClient } from './with-client.js';
+import { withHost } from './with-client.js';
 
 /** devlxd backup */
 export function addBackup(program: Command): void {
@@ -23,7 +23,7 @@ Examples:
   devlxd restore /srv/backup/devlxd.db    when no daemon runs`,
     );
   command.action((file: string) =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       await checkReplaceable(file);
       const part = `${file}.part`;
       try {

@@ -16,7 +16,7 @@ import { runDirectoryHealth } from './run-directory-health.js';
 import { addOption, flagsOf } from './serve.js';
 import { sourceSocket } from './source-socket-health.js';
 import { storeHealth } from './store-health.js';
-import { withClient } from './with-client.js';
+import { withHost } from './with-client.js';
 
 const identityMeanings: Readonly<Record<string, string>> = {
   'pidfd-ioctl': 'the kernel names each caller and its pid namespace without a race (Linux 6.11 or newer)',
@@ -93,7 +93,7 @@ async function bridge(): Promise<Finding> {
 
 async function daemon(command: Command): Promise<Finding[]> {
   try {
-    const asked = withClient(command, async (client) => {
+    const asked = withHost(command, async (client) => {
       const server = (await client.request('GET', '/1.0')) as ServerInfo;
       const metrics = await client.metrics();
       // What names instances is long where there are thousands.

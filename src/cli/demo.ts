@@ -11,7 +11,8 @@ import { type DemoGuest, spawnGuest } from '../demo/spawn-guests.js';
 import { ListeningSockets } from '../handover/listening-sockets.js';
 import { createLog, type Log, LogLines } from '../log.js';
 import { print } from './output.js';
-import { addOptions, flagsOf, stopSignal } from './serve.js';
+import { addOptions, flagsOf } from './serve.js';
+import { stopSignal } from './stop-signal.js';
 import { HostClient, instancePath } from './with-client.js';
 
 const instances = [

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { IdentityKeySet } from '../api/types.js';
 import { OptionError } from '../config/options.js';
 import { print } from './output.js';
-import { withClient } from './with-client.js';
+import { withClient, withHost } from './with-client.js';
 
 /** devlxd identity */
 export function addIdentity(program: Command): void {
@@ -27,7 +27,7 @@ Examples:
 function addKeys(parent: Command): void {
   const command = parent
     .command('keys')
-    .description('print the JWK set that verifies the documents (RFC 7517)')
+    .description('print the JWK set that verifies the documents (RFC 7517); with --fleet, those of all hosts')
     .addHelpText('after', '\nExample:\n  devlxd identity keys > jwks.json');
   command.action(() => withClient(command, async (client) => print(text(await client.identity.keys()))));
 }
@@ -38,7 +38,7 @@ function addRotate(parent: Command): void {
     .description('let the next key sign; the old one stays published until its last document is over')
     .addHelpText('after', '\nExample:\n  devlxd identity rotate');
   command.action(() =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       const { kid, signs_from } = await client.identity.rotate();
       print(`${kid} signs from ${signs_from}`);
     }),
@@ -56,7 +56,7 @@ function addDiscovery(parent: Command): void {
       '\nRun it again after each rotation.\n\nExample:\n  devlxd identity discovery --url https://id.example.org --output /srv/www',
     );
   command.action(({ url, output }: { url: string; output: string }) =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       const base = httpsUrl(url);
       const { issuer } = await client.identity.info();
       if (issuer !== base) {

@@ -12,7 +12,7 @@ import { configOf } from './key-values.js';
 import { formatOption, print, printList, printOne } from './output.js';
 import { withProgress } from './progress.js';
 import type { Column } from './table.js';
-import { perform, withClient } from './with-client.js';
+import { withHost } from './with-client.js';
 
 interface ImportOptions {
   readonly public?: true;
@@ -36,7 +36,7 @@ export function addImage(program: Command): void {
     .argument('<fingerprint...>', 'fingerprints, or the beginnings of them')
     .addHelpText('after', '\nExample:\n  devlxd image delete 3b2a09');
   remove.action((fingerprints: string[]) =>
-    perform(remove, async (client) => {
+    withHost(remove, async (client) => {
       for (const fingerprint of fingerprints) await client.images.delete(fingerprint);
     }),
   );
@@ -60,7 +60,7 @@ Examples:
   devlxd image import meta.tar.xz rootfs.squashfs --property os=Debian`,
     );
   command.action((file: string, rootfs: string | undefined, options: ImportOptions) =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       const paths = rootfs === undefined ? [file] : [file, rootfs];
       const files = await openAll(paths);
       try {
@@ -102,7 +102,7 @@ function addImageList(image: Command): void {
       "\nExamples:\n  devlxd image list --format json\n  devlxd image list --filter 'properties.os=Debian'",
     );
   command.action((options: { filter?: string }) =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       const none = 'There are no images yet; "devlxd image import FILE" makes one.';
       await printList(command, columns, await client.images.list(options), none);
     }),
@@ -117,7 +117,7 @@ function addImageShow(image: Command): void {
     .addOption(formatOption('yaml'))
     .addHelpText('after', '\nExample:\n  devlxd image show 3b2a09');
   command.action((prefix: string) =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       const image = await client.images.get(prefix);
       const { fingerprint, filename, type, size, uploaded_at, properties } = image;
       const access = accessOf(image);

@@ -18,6 +18,7 @@ const columns = {
   profiles: { heading: 'PROFILES', value: ({ profiles }) => profiles.join(' ') },
   description: { heading: 'DESCRIPTION', value: ({ description }) => description },
   created: { heading: 'CREATED', value: ({ created_at }) => created_at.slice(0, 19).replace('T', ' '), whole: true },
+  location: { heading: 'LOCATION', value: ({ location }) => location },
   source: { heading: 'SOURCE', value: ({ source = 'devlxd' }) => source },
 } as const satisfies Readonly<Record<string, Column<InstanceWithState>>>;
 
@@ -57,6 +58,7 @@ Examples:
       const list = {
         columnsOf: async (first: readonly InstanceWithState[], isAll: boolean) => {
           if (chosen !== undefined) return chosen;
+          if (first.some(({ location }) => location !== 'none')) return fleetColumns(options.allProjects === true);
           const sourced = first.some(({ source }) => source !== undefined) || (!isAll && (await hasSourced(client)));
           return usualColumns(options.allProjects === true, sourced);
         },
@@ -78,6 +80,12 @@ function usualColumns(allProjects: boolean, sourced: boolean): Column<InstanceWi
     ...(sourced ? (['source'] as const) : []),
   ];
   return names.map((name) => columns[name]);
+}
+
+/** Of instances on many hosts, whose pids mean nothing here. */
+function fleetColumns(allProjects: boolean): Column<InstanceWithState>[] {
+  const names: ColumnName[] = ['name', 'status', 'location', 'keys', 'devices', 'profiles', 'created'];
+  return (allProjects ? (['project', ...names] as const) : names).map((name) => columns[name]);
 }
 
 /** Has any of all the instances another owner? */

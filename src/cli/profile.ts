@@ -3,6 +3,7 @@ import type { Profile } from '../api/types.js';
 import { valuesHelp, valuesIn } from './key-values.js';
 import { formatOption, printList, printOne } from './output.js';
 import type { Column } from './table.js';
+import { waitForHosts, waitOption } from './wait.js';
 import { perform, withClient } from './with-client.js';
 
 const columns: readonly Column<Profile>[] = [
@@ -79,15 +80,23 @@ function addProfileSet(profile: Command): void {
     .description('set configuration keys; each guest that uses the profile gets its events')
     .argument('<profile>', 'profile')
     .argument('<key=value...>', 'keys to set, all at once or none; or one key and its value')
+    .option('--waves <number>', 'of a fleet: its hosts take it in that many parts')
+    .option('--wave-seconds <seconds>', 'between two of them', '60')
+    .addOption(waitOption())
     .addHelpText(
       'after',
       `${valuesHelp}
 
 Example:
-  devlxd profile set web user.role=frontend`,
+  devlxd profile set web user.role=frontend
+  devlxd --fleet etcd1:2379 profile set web user.role=frontend --waves 10`,
     );
-  command.action((name: string, pairs: string[]) =>
-    perform(command, (client) => client.profiles.patch(name, { config: valuesIn(pairs) })),
+  command.action((name: string, pairs: string[], { waves, waveSeconds }: { waves?: string; waveSeconds: string }) =>
+    perform(command, async (client) => {
+      const inWaves = waves === undefined ? {} : { waves, 'wave-seconds': waveSeconds };
+      await client.profiles.patch(name, { config: valuesIn(pairs) }, undefined, inWaves);
+      await waitForHosts(command, client, { profile: name });
+    }),
   );
 }
 

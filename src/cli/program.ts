@@ -8,7 +8,7 @@ import { addCompletion } from './completion.js';
 import { addDelete } from './delete.js';
 import { addDevice } from './device.js';
 import { addFleet } from './fleet.js';
-import { shortHelp, wrapped } from './help.js';
+import { asDetail, shortHelp, wrapped } from './help.js';
 import { addHook } from './hook.js';
 import { addIdentity } from './identity.js';
 import { addImage } from './image.js';
@@ -69,7 +69,7 @@ async function addDaemon(program: Command): Promise<void> {
 }
 
 function bareProgram(): Command {
-  return new Command('devlxd')
+  const program = new Command('devlxd')
     .description("LXD's guest API as a daemon of its own: each instance reads its own configuration on /dev/lxd/sock")
     .version(version)
     .addOption(
@@ -80,6 +80,12 @@ function bareProgram(): Command {
     .addOption(
       new Option('--project <project>', 'of the instances and profiles that are meant [DEVLXD_PROJECT]').default(
         process.env['DEVLXD_PROJECT'] || 'default',
+      ),
+    )
+    .addOption(
+      new Option('--fleet <endpoints>', "members of a fleet's etcd, HOST:PORT,... [DEVLXD_FLEET]").default(
+        process.env['DEVLXD_FLEET'] ?? '',
+        'none',
       ),
     )
     .configureHelp(shortHelp)
@@ -93,4 +99,15 @@ Examples:
   devlxd apply -f host.yaml               make it what a file says`,
     )
     .exitOverride();
+  for (const option of etcdOptions()) program.addOption(asDetail(option));
+  return program;
+}
+
+/** How the etcd of --fleet is reached. */
+function etcdOptions(): Option[] {
+  return (['etcd-prefix', 'etcd-ca', 'etcd-cert', 'etcd-key'] as const).map((name) => {
+    const { help, kind, default: byDefault } = optionDeclarations[name];
+    const option = new Option(`--${name} <${kind}>`, `of --fleet: ${help} [${variableOf(name)}]`);
+    return option.default(process.env[variableOf(name)] || byDefault);
+  });
 }

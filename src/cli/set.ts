@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { valuesHelp, valuesIn } from './key-values.js';
+import { waitForHosts, waitOption } from './wait.js';
 import { perform } from './with-client.js';
 
 /** devlxd create and devlxd set */
@@ -10,6 +11,8 @@ export function addSet(program: Command): void {
     .argument('<name>', 'instance')
     .argument('[key=value...]', 'its configuration')
     .option('--vm', 'a virtual machine, and not a container; docs/vm.md')
+    .option('--target <host>', 'of a fleet: the host that is to have it; none: one with few')
+    .addOption(waitOption())
     .addHelpText(
       'after',
       `${valuesHelp}
@@ -18,10 +21,11 @@ Examples:
   devlxd create web1 user.role=web
   devlxd create --vm db1 security.devlxd.nonroot=true`,
     );
-  create.action((name: string, pairs: string[], { vm }: { vm?: true }) =>
-    perform(create, (client) => {
+  create.action((name: string, pairs: string[], { vm, target }: { vm?: true; target?: string }) =>
+    perform(create, async (client) => {
       const type = vm ? 'virtual-machine' : 'container';
-      return client.instances.create({ name, type, config: valuesIn(pairs) });
+      await client.instances.create({ name, type, config: valuesIn(pairs) }, target);
+      await waitForHosts(create, client, { instance: name });
     }),
   );
   const set = program
@@ -29,6 +33,7 @@ Examples:
     .description('set configuration keys of an instance; its guest gets an event for each user.* key')
     .argument('<instance>', 'instance')
     .argument('<key=value...>', 'keys to set, all at once or none; or one key and its value')
+    .addOption(waitOption())
     .addHelpText(
       'after',
       `${valuesHelp}
@@ -39,7 +44,10 @@ Examples:
   generate-user-data | devlxd set web1 cloud-init.user-data -`,
     );
   set.action((name: string, pairs: string[]) =>
-    perform(set, (client) => client.instances.patch(name, { config: valuesIn(pairs) })),
+    perform(set, async (client) => {
+      await client.instances.patch(name, { config: valuesIn(pairs) });
+      await waitForHosts(set, client, { instance: name });
+    }),
   );
 }
 
@@ -50,11 +58,13 @@ export function addUnset(program: Command): void {
     .description('remove configuration keys of an instance')
     .argument('<instance>', 'instance')
     .argument('<key...>', 'keys to remove; all at once or none')
+    .addOption(waitOption())
     .addHelpText('after', '\nExample:\n  devlxd unset web1 user.role');
   command.action((name: string, keys: string[]) =>
-    perform(command, (client) => {
+    perform(command, async (client) => {
       const config = Object.fromEntries(keys.map((key) => [key, '']));
-      return client.instances.patch(name, { config });
+      await client.instances.patch(name, { config });
+      await waitForHosts(command, client, { instance: name });
     }),
   );
 }

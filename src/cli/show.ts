@@ -17,14 +17,14 @@ export function addShow(program: Command): void {
         await client.instances.getWithState(name);
       const config = expanded ? shown.expanded_config : shown.config;
       const devices = expanded ? shown.expanded_devices : shown.devices;
-      const { description } = shown;
+      const { description, location } = shown;
       await printOne(command, {
         name,
         description,
         project,
         type,
         status,
-        pid: state.pid,
+        ...(location === 'none' ? { pid: state.pid } : { location }),
         created_at,
         profiles,
         config,

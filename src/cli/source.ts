@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { FollowedFleet } from '../api/types.js';
 import { formatOption, print, printOne } from './output.js';
-import { withClient } from './with-client.js';
+import { withHost } from './with-client.js';
 
 /** devlxd source */
 export function addSource(program: Command): void {
@@ -20,7 +20,7 @@ function addShow(parent: Command): void {
     .addOption(formatOption())
     .addHelpText('after', '\nExample:\n  devlxd source show --format json');
   command.action(() =>
-    withClient(command, async (client) =>
+    withHost(command, async (client) =>
       printOne(command, (await client.request('GET', '/1.0/source')) as FollowedFleet),
     ),
   );
@@ -32,7 +32,7 @@ function addAccept(parent: Command): void {
     .description('apply what etcd says now, although most of it is gone or it is another etcd; what runs goes on')
     .addHelpText('after', '\nLook at "devlxd source show" and at etcd first.\n\nExample:\n  devlxd source accept');
   command.action(() =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       const { accepted } = (await client.request('POST', '/1.0/source/accept')) as { accepted: string };
       print(`accepted: ${accepted}`);
     }),

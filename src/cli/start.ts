@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { perform } from './with-client.js';
+import { withHost } from './with-client.js';
 
 /** devlxd start */
 export function addStart(program: Command): void {
@@ -24,7 +24,7 @@ An init says it of itself with the pid that the host sees ($$ is 1 there), a VMM
   sh -c 'devlxd start db1 --pid $$; exec VMM'`,
     );
   command.action((name: string, { pid }: { pid: number }) =>
-    perform(command, (client) => client.instances.start(name, pid)),
+    withHost(command, (client) => client.instances.start(name, pid)),
   );
 }
 
@@ -35,7 +35,7 @@ export function addStop(program: Command): void {
     .description('tell the daemon that an instance runs no longer; its processes are not touched')
     .argument('<instance>', 'instance')
     .addHelpText('after', '\nExample:\n  devlxd stop web1');
-  command.action((name: string) => perform(command, (client) => client.instances.stop(name)));
+  command.action((name: string) => withHost(command, (client) => client.instances.stop(name)));
 }
 
 function pidOf(text: string): number {

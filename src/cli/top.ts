@@ -6,7 +6,7 @@ import { fitted } from '../text/width.js';
 import { formatOption, print, printList } from './output.js';
 import { type Column, table, terminalWidth } from './table.js';
 import { differenceOf, type Figures, figuresOf, type InstanceFigures } from './top-figures.js';
-import { withClient } from './with-client.js';
+import { withHost } from './with-client.js';
 
 interface TopOptions {
   readonly interval: number;
@@ -42,7 +42,7 @@ Examples:
   devlxd top --format json`,
     );
   command.action((options: TopOptions) =>
-    withClient(command, async (client) => {
+    withHost(command, async (client) => {
       const { isTTY } = process.stdout;
       if (isTTY && options.format === 'table') await watch(client, options);
       else await follow(command, client, options);

@@ -1,14 +1,26 @@
 import type { Command } from 'commander';
 import { HostClient } from '../client/host-client.js';
+import { OptionError } from '../config/options.js';
 
 export { instancePath } from '../client/requests.js';
 export { HostClient };
 
-/** Runs work with a client for the daemon that the command line names. */
+/** Runs work with a client for the daemon, or the fleet, that the command line names. */
 export async function withClient<Result>(
   command: Command,
   work: (client: HostClient) => Promise<Result>,
 ): Promise<Result> {
+  if (isOfFleet(command)) return (await import('./fleet-client.js')).withFleet(command, work);
+  return withHost(command, work);
+}
+
+/** The same for what only one host can be asked. @throws OptionError, when --fleet was given */
+export async function withHost<Result>(
+  command: Command,
+  work: (client: HostClient) => Promise<Result>,
+): Promise<Result> {
+  if (command.getOptionValueSourceWithGlobals('fleet') === 'cli')
+    throw new OptionError('This is asked of one host: leave --fleet out, or name its --run-dir.');
   const { runDir, project } = command.optsWithGlobals() as { runDir: string; project: string };
   const client = new HostClient(runDir, { project });
   try {
@@ -16,6 +28,12 @@ export async function withClient<Result>(
   } finally {
     await client.close();
   }
+}
+
+/** Is a fleet meant, and not the daemon of this host? A --run-dir that is given is one of a daemon. */
+export function isOfFleet(command: Command): boolean {
+  if (command.getOptionValueSourceWithGlobals('fleet') === 'cli') return true;
+  return command.optsWithGlobals()['fleet'] !== '' && command.getOptionValueSourceWithGlobals('runDir') !== 'cli';
 }
 
 /** The same for a command that prints nothing when all is well. */

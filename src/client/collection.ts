@@ -62,10 +62,16 @@ export class Collection<Shown extends Written, Written extends object> {
 
   /**
    * Changes what is named: keys and devices that are not named stay, an empty value unsets a key.
-   * etag: of the version that is meant. @throws ApiError 400 with the field that is wrong, 404, 412
+   * etag: of the version that is meant. query: of the request, beside the project
+   * @throws ApiError 400 with the field that is wrong, 404, 412
    */
-  async patch(name: string, changed: Partial<Written>, etag?: string): Promise<void> {
-    await this.#write('PATCH', name, changed, etag);
+  async patch(
+    name: string,
+    changed: Partial<Written>,
+    etag?: string,
+    query: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    await this.#write('PATCH', name, changed, etag, query);
   }
 
   /** Replaces all that can be written; what is not given is empty from then on. @throws as patch does */
@@ -116,7 +122,13 @@ export class Collection<Shown extends Written, Written extends object> {
     return written;
   }
 
-  async #write(method: Method, name: string, body: object, etag: string | undefined): Promise<void> {
-    await this.requests.request(method, this.path(name), body, etag === undefined ? {} : { 'if-match': etag });
+  async #write(
+    method: Method,
+    name: string,
+    body: object,
+    etag: string | undefined,
+    query: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    await this.requests.request(method, this.path(name, query), body, etag === undefined ? {} : { 'if-match': etag });
   }
 }

@@ -13,9 +13,17 @@ export class Instances extends Collection<Instance, InstanceWritten> {
     super(requests, 'instances', ['description', 'profiles', 'config', 'devices']);
   }
 
-  /** type: left out: a container. @throws ApiError 400 with the field that is wrong, 409 */
-  override async create(created: Created): Promise<void> {
-    await super.create(created);
+  /**
+   * type: left out: a container. target: of a fleet's endpoint: the host that is to have it; left out: one with few.
+   * @throws ApiError 400 with the field that is wrong, 409
+   */
+  override async create(created: Created, target?: string): Promise<void> {
+    await this.requests.request('POST', this.path(undefined, { target }), created);
+  }
+
+  /** To another host of a fleet, while it is stopped. @throws ApiError 400, when it runs, or there is no such host; 404 */
+  async move(name: string, target: string): Promise<void> {
+    await this.requests.request('POST', this.path(name, { target }), { name, migration: true });
   }
 
   /** list, with the state of each. */

@@ -67,6 +67,7 @@ export class BatchHandlers {
       method,
       project: searchParams.get('project') || defaultProject,
       name: decoded,
+      target: searchParams.get('target') ?? '',
       headers: { 'if-match': etag },
       body,
     });

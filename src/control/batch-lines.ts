@@ -18,6 +18,8 @@ export interface BatchedRequest {
   readonly project: string;
   /** '' where the path names a collection */
   readonly name: string;
+  /** the host of a fleet that is meant; '': none is named */
+  readonly target: string;
   readonly headers: ControlRequest['headers'];
   readonly body: unknown;
 }

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import { Fault, invalid } from '../errors.js';
-import type { Limits } from '../limits/limits.js';
 import type { BatchHandlers } from './batch-handlers.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, sync } from './control-reply.js';
 import type { HookHandlers } from './hook-handlers.js';
@@ -11,7 +10,6 @@ import { getNetwork, getNetworkState, listNetworks } from './network-handlers.js
 import type { Operations } from './operations.js';
 import type { ProfileHandlers } from './profile-handlers.js';
 import type { ProjectHandlers } from './project-handlers.js';
-import { serverInfo } from './server-info.js';
 import type { SourceHandlers } from './source-handlers.js';
 
 /** One path of the host API; {name} stands for one segment. */
@@ -22,24 +20,29 @@ export interface ControlEndpoint {
   readonly upload?: true;
 }
 
+/** What answers about records, on a host and for a fleet alike. */
+export interface RecordHandlers {
+  readonly instances: InstanceHandlers;
+  readonly profiles: ProfileHandlers;
+  readonly projects: ProjectHandlers;
+  readonly batches: BatchHandlers;
+  readonly operations: Operations;
+  /** GET /1.0 */
+  readonly info: ControlHandler;
+}
+
 /** The host API, in LXD's dialect: docs/host-api.md describes it. */
 export function controlEndpoints(
-  instances: InstanceHandlers,
+  records: RecordHandlers,
   images: ImageHandlers,
-  profiles: ProfileHandlers,
-  projects: ProjectHandlers,
-  batches: BatchHandlers,
-  operations: Operations,
   hooks: HookHandlers,
   identity: IdentityHandlers,
   source: SourceHandlers,
   backup: ControlHandler,
   metrics: Metrics,
-  limits: Limits,
 ): readonly ControlEndpoint[] {
   return [
-    { path: '/', methods: { GET: () => sync(['/1.0']) } },
-    { path: '/1.0', methods: { GET: serverInfo(limits) } },
+    ...recordEndpoints(records),
     { path: '/1.0/images', methods: { GET: images.list, POST: images.create }, upload: true },
     { path: '/1.0/images/aliases', methods: { GET: () => sync([]), POST: noAliases } },
     { path: '/1.0/images/aliases/{name}', methods: { GET: noSuchAlias } },
@@ -48,6 +51,29 @@ export function controlEndpoints(
       methods: { GET: images.get, PUT: images.replace, PATCH: images.patch, DELETE: images.remove },
     },
     { path: '/1.0/images/{fingerprint}/export', methods: { GET: images.export } },
+    { path: '/1.0/backup', methods: { GET: backup } },
+    { path: '/1.0/hooks/{runtime}', methods: { POST: hooks.run } },
+    { path: '/1.0/identity', methods: { GET: identity.get } },
+    { path: '/1.0/identity/keys', methods: { GET: identity.keys } },
+    { path: '/1.0/identity/rotate', methods: { POST: identity.rotate } },
+    { path: '/1.0/source', methods: { GET: source.get } },
+    { path: '/1.0/source/accept', methods: { POST: source.accept } },
+    { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },
+  ];
+}
+
+/** Of instances, profiles and projects, and what is done with them. */
+export function recordEndpoints({
+  instances,
+  profiles,
+  projects,
+  batches,
+  operations,
+  info,
+}: RecordHandlers): readonly ControlEndpoint[] {
+  return [
+    { path: '/', methods: { GET: () => sync(['/1.0']) } },
+    { path: '/1.0', methods: { GET: info } },
     ...instanceEndpoints('instances', instances),
     ...instanceEndpoints('containers', instances),
     { path: '/1.0/networks', methods: { GET: listNetworks } },
@@ -75,16 +101,8 @@ export function controlEndpoints(
         DELETE: projects.remove,
       },
     },
-    { path: '/1.0/backup', methods: { GET: backup } },
-    { path: '/1.0/hooks/{runtime}', methods: { POST: hooks.run } },
-    { path: '/1.0/identity', methods: { GET: identity.get } },
-    { path: '/1.0/identity/keys', methods: { GET: identity.keys } },
-    { path: '/1.0/identity/rotate', methods: { POST: identity.rotate } },
-    { path: '/1.0/source', methods: { GET: source.get } },
-    { path: '/1.0/source/accept', methods: { POST: source.accept } },
     { path: '/1.0/batch', methods: { POST: batches.create } },
     { path: '/1.0/batch/check', methods: { POST: batches.check } },
-    { path: '/1.0/metrics', methods: { GET: ({ query }) => metricsText(metrics, query) } },
     { path: '/1.0/events', methods: { GET: () => noWebSocket() } },
     { path: '/1.0/operations', methods: { GET: ({ query }) => sync(operationList(operations, query)) } },
     { path: '/1.0/operations/{id}', methods: { GET: operation(operations), DELETE: cancel(operations) } },

@@ -5,7 +5,7 @@ import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
-import { defaultProfile, type Instance, powerKey, readyKey } from '../model/instance.js';
+import { defaultProfile, type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
@@ -14,6 +14,7 @@ import { listed, tagsOf } from './listing.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
 import { own } from './ownership.js';
+import { noPlace, type Place } from './place.js';
 import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
 import { instancePost, instancePut, instanceRename, parseBody, statePut } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
@@ -22,6 +23,9 @@ type InstancePut = ReturnType<typeof parseBody<typeof instancePut>>;
 
 type Change = (transaction: Transaction, before: Instance) => void;
 
+/** What starts and stops instances. */
+type Runs = Pick<RunningInstances, 'start' | 'stop'>;
+
 const missingPid =
   'is missing: devlxd starts no containers, it is told of the init that already runs; have the container runtime call ' +
   'devlxd-hook (docs/runtimes.md), or run "devlxd start NAME --pid PID"';
@@ -29,15 +33,17 @@ const missingPid =
 /** The handlers of /1.0/instances. */
 export class InstanceHandlers {
   readonly #registry: Registry;
-  readonly #running: RunningInstances;
+  readonly #running: Runs;
   readonly #operations: Operations;
   readonly #limits: Limits;
+  readonly #place: Place;
 
-  constructor(registry: Registry, running: RunningInstances, operations: Operations, limits: Limits) {
+  constructor(registry: Registry, running: Runs, operations: Operations, limits: Limits, place: Place = noPlace) {
     this.#registry = registry;
     this.#running = running;
     this.#operations = operations;
     this.#limits = limits;
+    this.#place = place;
   }
 
   /** collection: what the paths in the list begin with */
@@ -65,14 +71,15 @@ export class InstanceHandlers {
 
   readonly create: ControlHandler = (request) => {
     const project = projectOf(request, this.#registry);
-    const { body, requestor } = request;
+    const { body, requestor, query } = request;
+    const target = query.get('target') ?? '';
     if (body instanceof Lines) {
-      const prepare = (line: unknown) => this.#creation(project, line);
+      const prepare = (line: unknown) => this.#creation(project, target, line);
       const work: Work = (report) =>
         writeBatch(body, prepare, report, (steps) => this.#registry.transact(steps, requestor));
       return { kind: 'async', operation: this.#operations.start('Creating instances', [], work) };
     }
-    const { name, run } = this.#creation(project, body);
+    const { name, run } = this.#creation(project, target, body);
     return this.#operation('Creating instance', { name, project }, this.#registry.transact(run, requestor));
   };
 
@@ -80,8 +87,8 @@ export class InstanceHandlers {
    * What a request would do that is a line of a batch.
    * @throws Fault invalid-value, naming the field, or not-implemented
    */
-  step({ method, project, name, headers, body }: BatchedRequest): Step {
-    if (name === '' && method === 'POST') return this.#creation(project, body);
+  step({ method, project, name, target, headers, body }: BatchedRequest): Step {
+    if (name === '' && method === 'POST') return this.#creation(project, target, body);
     const change = this.#changeOf(name === '' ? '' : method, body);
     const run: Step['run'] = (transaction) => change(transaction, own(transaction.need(project, name)));
     if (headers['if-match'] === undefined) return { run };
@@ -105,16 +112,23 @@ export class InstanceHandlers {
     return sync({});
   };
 
+  /** With ?target=, to another host of the fleet, as LXD's clients ask for it. */
   readonly rename: ControlHandler = (request) => {
-    const { name: newName, project: newProject } = parseBody(instanceRename, request.body);
+    const target = request.query.get('target') ?? '';
+    const { name: newName, project: newProject, migration } = parseBody(instanceRename, request.body);
     const { name, project } = own(this.#need(request));
+    if (migration && target === '')
+      throw invalid('migration', 'devlxd moves no instances but between the hosts of a fleet; give a new "name"');
     if (newProject && newProject !== project) throw invalid('project', 'an instance stays in its project');
     const work = this.#registry.transact((transaction) => {
       const before = own(transaction.need(project, name));
       checkStopped(before);
-      transaction.replace(before, renamed(before, newName));
+      if (target === '') return transaction.replace(before, renamed(before, newName));
+      const placement = this.#place(target, transaction);
+      const moved = placement === undefined ? before : { ...before, placement };
+      transaction.replace(before, newName === name ? moved : renamed(moved, newName));
     }, request.requestor);
-    return this.#operation('Renaming instance', { name, project }, work);
+    return this.#operation(target === '' ? 'Renaming instance' : 'Migrating instance', { name, project }, work);
   };
 
   readonly remove: ControlHandler = (request) => {
@@ -154,7 +168,7 @@ export class InstanceHandlers {
       method === 'PUT' ? this.#replace(transaction, before, given) : this.#patch(transaction, before, given);
   }
 
-  #creation(project: string, body: unknown): { name: string; run: Step['run'] } {
+  #creation(project: string, target: string, body: unknown): { name: string; run: Step['run'] } {
     const { name, type, config, devices, profiles, description = '' } = parseBody(instancePost, body);
     const own = {
       type: type || undefined,
@@ -167,6 +181,7 @@ export class InstanceHandlers {
       const wanted: NewInstance = {
         ...own,
         profiles: profilesNamed(transaction, project, profiles ?? [defaultProfile]),
+        placement: this.#place(target, transaction),
       };
       transaction.create(newInstance(transaction.newId(), project, name, wanted, this.#limits));
     };
@@ -230,6 +245,8 @@ const remove: Change = (transaction, before) => {
   transaction.remove(before);
 };
 
-function checkStopped({ name, run }: Instance): void {
-  if (run !== undefined) throw new Fault('already-running', `The instance "${name}" is running; stop it first`);
+function checkStopped(instance: Instance): void {
+  const { name } = instance;
+  if (['Running', 'Ready'].includes(statusOf(instance)))
+    throw new Fault('already-running', `The instance "${name}" is running; stop it first`);
 }

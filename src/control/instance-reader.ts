@@ -8,6 +8,7 @@ const fields: Readonly<Record<string, (instance: Instance) => string | undefined
   description: ({ description }) => description,
   status: statusOf,
   source: ({ source }) => source,
+  location: ({ placement }) => placement?.host ?? 'none',
 };
 const configPrefix = 'config.';
 

@@ -10,7 +10,8 @@ type Part = 'description' | 'run';
  * @throws Fault belongs-to-source
  */
 export function own(instance: Instance, part: Part = 'description'): Instance {
-  const { name, source } = instance;
+  const { name, source, placement } = instance;
+  if (placement !== undefined) return ofEndpoint(instance, placement.host, part);
   if (source === undefined || (source === 'etcd' && part === 'run')) return instance;
   if (source === 'etcd') throw ofTheFleet(`The instance "${name}"`);
   const { title, tool } = dialects[source];
@@ -26,6 +27,15 @@ export function ownProfile(profile: Profile): Profile {
   throw ofTheFleet(`The profile "${profile.name}"`);
 }
 
+/** All of it is changed for the fleet, but for what only its host can say. */
+function ofEndpoint(instance: Instance, host: string, part: Part): Instance {
+  if (part === 'description') return instance;
+  throw new Fault('belongs-to-source', `The instance "${instance.name}" starts and stops on its host, ${host}, alone`);
+}
+
 function ofTheFleet(what: string): Fault {
-  return new Fault('belongs-to-source', `${what} belongs to the fleet; change it in etcd (docs/fleet.md)`);
+  return new Fault(
+    'belongs-to-source',
+    `${what} belongs to the fleet; change it there: devlxd --fleet (docs/fleet.md)`,
+  );
 }

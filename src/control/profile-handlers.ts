@@ -23,6 +23,7 @@ import { ownProfile } from './ownership.js';
 import { instanceUrl, profileEtag, profileUrl, renderProfile } from './render.js';
 import { parseBody, profilePost, profilePut, rename } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
+import { noRollout, type RolloutOf } from './rollout.js';
 import { usersOfEach, withUsers } from './used-by.js';
 
 type Change = (transaction: Transaction, before: Profile) => void | Promise<void>;
@@ -31,10 +32,13 @@ type Change = (transaction: Transaction, before: Profile) => void | Promise<void
 export class ProfileHandlers {
   readonly #registry: Registry;
   readonly #limits: Limits;
+  readonly #rolloutOf: RolloutOf;
 
-  constructor(registry: Registry, limits: Limits) {
+  /** rolloutOf: how the hosts of a fleet are to take a change */
+  constructor(registry: Registry, limits: Limits, rolloutOf: RolloutOf = noRollout) {
     this.#registry = registry;
     this.#limits = limits;
+    this.#rolloutOf = rolloutOf;
   }
 
   readonly list: ControlHandler = async (request) => {
@@ -66,10 +70,12 @@ export class ProfileHandlers {
     return created(profileUrl(name, project));
   };
 
-  readonly replace: ControlHandler = (request) => this.#edit(request, this.#changeOf('PUT', request.body));
+  readonly replace: ControlHandler = (request) =>
+    this.#edit(request, this.#changeOf('PUT', request.body, request.query));
 
   /** Keys and devices that are not named stay; an empty value unsets a key. */
-  readonly patch: ControlHandler = (request) => this.#edit(request, this.#changeOf('PATCH', request.body));
+  readonly patch: ControlHandler = (request) =>
+    this.#edit(request, this.#changeOf('PATCH', request.body, request.query));
 
   /**
    * What a request would do that is a line of a batch.
@@ -77,7 +83,7 @@ export class ProfileHandlers {
    */
   step({ method, project, name, headers, body }: BatchedRequest): Step {
     if (name === '' && method === 'POST') return this.#creation(project, body);
-    const change = this.#changeOf(name === '' ? '' : method, body);
+    const change = this.#changeOf(name === '' ? '' : method, body, new URLSearchParams());
     const run: Step['run'] = (transaction) => change(transaction, ownProfile(transaction.profiles.need(project, name)));
     if (headers['if-match'] === undefined) return { run };
     return {
@@ -103,13 +109,13 @@ export class ProfileHandlers {
     return { name, run: (transaction) => createProfile(transaction, project, name, wanted, this.#limits) };
   }
 
-  #changeOf(method: string, body: unknown): Change {
+  #changeOf(method: string, body: unknown, query: URLSearchParams): Change {
     if (method === 'DELETE') return removeProfile;
     if (method !== 'PUT' && method !== 'PATCH') throw noSuchLine();
     const given = parseBody(profilePut, body);
     return (transaction, before) => {
       const wanted = method === 'PUT' ? replacement(given) : patched(before, given);
-      return editProfile(transaction, before, wanted, this.#limits);
+      return editProfile(transaction, before, wanted, this.#limits, this.#rolloutOf(query, before));
     };
   }
 

@@ -33,7 +33,7 @@ export function renderInstance(instance: Instance): Shown.Instance {
     name: instance.name,
     ...codedStatus(instance),
     last_used_at: '1970-01-01T00:00:00Z',
-    location: 'none',
+    location: instance.placement?.host ?? 'none',
     type: instance.type,
     project: instance.project,
     ...(instance.source === undefined ? {} : { source: instance.source }),
@@ -71,7 +71,8 @@ function writable({ config, devices, profiles, description }: Instance) {
 
 /** A profile as LXD's API describes it (api.Profile). */
 export function renderProfile(profile: Profile, usedBy: readonly string[]): Shown.Profile {
-  return { ...writableProfile(profile), name: profile.name, used_by: usedBy };
+  const { name, rollout } = profile;
+  return { ...writableProfile(profile), ...(rollout === undefined ? {} : { rollout }), name, used_by: usedBy };
 }
 
 export function profileEtag(profile: Profile): string {
@@ -112,7 +113,7 @@ function inProject(project: string): string {
 }
 
 /** LXD's codes (shared/api/status_code.go). */
-const statusCodes = { Stopped: 102, Running: 103, Ready: 113 } as const;
+const statusCodes = { Stopped: 102, Running: 103, Error: 112, Ready: 113 } as const;
 
 function codedStatus(instance: Instance): { status: InstanceStatus; status_code: number } {
   const status = statusOf(instance);
@@ -120,9 +121,10 @@ function codedStatus(instance: Instance): { status: InstanceStatus; status_code:
 }
 
 /** What is known of a run is shown where LXD keeps it. It is no part of what a PUT may change. */
-function withRun({ run, guestState }: Instance, config: Config): Config {
-  if (run === undefined) return config;
-  return new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(guestState === 'Ready')]]);
+function withRun(instance: Instance, config: Config): Config {
+  const status = statusOf(instance);
+  if (status === 'Stopped' || status === 'Error') return config;
+  return new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(status === 'Ready')]]);
 }
 
 function renderDevices(devices: Devices): Shown.Devices {

@@ -54,7 +54,7 @@ export const batchLine = v.strictObject({
 /** POST /1.0/instances/{name}; LXD moves instances with the same request. */
 export const instanceRename = v.object({
   name: v.string('a name is needed'),
-  migration: given(v.literal(false, 'devlxd moves no instances; give a new "name"')),
+  migration: given(v.boolean('must be true or false')),
   pool: given(v.literal('', 'devlxd has no storage pools')),
   project: given(v.string('must be text')),
 });

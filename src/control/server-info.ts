@@ -27,12 +27,17 @@ const extensions = [
 
 /** GET /1.0: what the server is. */
 export function serverInfo(limits: Limits): ControlHandler {
-  return ({ query }) => sync(infoOf(query, limits));
+  return ({ query }) => sync(infoOf(query, limits, extensions, false));
 }
 
-function infoOf(query: URLSearchParams, limits: Limits): ServerInfo {
+/** The same of an endpoint of a fleet, which is to LXD's clients what a cluster is. */
+export function fleetInfo(limits: Limits): ControlHandler {
+  return ({ query }) => sync(infoOf(query, limits, [...extensions, 'clustering'], true));
+}
+
+function infoOf(query: URLSearchParams, limits: Limits, known: readonly string[], isFleet: boolean): ServerInfo {
   return {
-    api_extensions: extensions,
+    api_extensions: known,
     api_status: 'stable',
     api_version: '1.0',
     auth: 'trusted',
@@ -47,7 +52,7 @@ function infoOf(query: URLSearchParams, limits: Limits): ServerInfo {
       kernel_version: release(),
       project: query.get('project') || defaultProject,
       server: 'devlxd',
-      server_clustered: false,
+      server_clustered: isFleet,
       server_name: hostname(),
       server_pid: process.pid,
       server_version: version,

@@ -12,6 +12,7 @@ import { readyOf } from '../control/lifecycle.js';
 import { Operations } from '../control/operations.js';
 import { ProfileHandlers } from '../control/profile-handlers.js';
 import { ProjectHandlers } from '../control/project-handlers.js';
+import { serverInfo } from '../control/server-info.js';
 import { SourceHandlers } from '../control/source-handlers.js';
 import type { FleetSync } from '../fleet/fleet-sync.js';
 import type { DaemonContext } from './context.js';
@@ -84,18 +85,15 @@ function endpoints(
   const { limits, stateDir } = settings;
   const instances = new InstanceHandlers(registry, running, operations, limits);
   const profiles = new ProfileHandlers(registry, limits);
+  const projects = new ProjectHandlers(registry, operations);
+  const batches = new BatchHandlers(registry, operations, { instances, profiles });
   return controlEndpoints(
-    instances,
+    { instances, profiles, projects, batches, operations, info: serverInfo(limits) },
     new ImageHandlers(images, operations, controlEvents),
-    profiles,
-    new ProjectHandlers(registry, operations),
-    new BatchHandlers(registry, operations, { instances, profiles }),
-    operations,
     new HookHandlers(registry, running, limits, log, settings.fleet !== undefined),
     new IdentityHandlers(identityKeys, identityIssuer),
     new SourceHandlers(fleet),
     backup(store, stateDir),
     metrics,
-    limits,
   );
 }

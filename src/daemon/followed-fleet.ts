@@ -8,11 +8,12 @@ import type { StoreParts } from './store-parts.js';
 export async function followFleet(
   fleet: FleetSetting,
   { settings, log }: DaemonContext,
-  { registry, store }: StoreParts,
+  { registry, store, images, identityKeys }: StoreParts,
   { running }: GuestParts,
 ): Promise<FleetSync> {
   const { FleetSync } = await import('../fleet/fleet-sync.js');
-  const sync = await FleetSync.prepared(fleet, registry, running, store, settings.limits, log);
+  const { limits } = settings;
+  const sync = await FleetSync.prepared(fleet, { registry, running, store, images, identityKeys, limits, log });
   sync.run();
   return sync;
 }

@@ -1,19 +1,22 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import type { EtcdSetting, EtcdTls } from '../config/fleet-setting.js';
+import type { EtcdSetting } from '../config/fleet-setting.js';
 import { packageRoot } from '../package-root.js';
 import type {
+  Condition,
   Header,
   KeyValue,
   Operation,
+  Permission,
   RangeResponse,
+  TxnResponse,
   TxnResult,
-  Unchanged,
   WatchedRange,
   WatchResponse,
 } from './etcd-messages.js';
+
+import { compareOf, credentialsOf, endOf, isTooLarge, requestOf, unlessThere } from './etcd-requests.js';
 
 /** The watched revisions are not kept any more: everything must be read again. */
 export class Compacted extends Error {
@@ -29,8 +32,11 @@ const mostMessageBytes = 64 * 1024 * 1024;
 const keepaliveMilliseconds = 10_000;
 const keepaliveTimeoutMilliseconds = 5000;
 const deadlineMilliseconds = 10_000;
+const keepAliveMilliseconds = 3000;
+/** Of what is asked while the daemon stops. */
+const hurriedMilliseconds = 1000;
 
-const services = ['KV', 'Watch', 'Lease', 'Maintenance'] as const;
+const services = ['KV', 'Watch', 'Lease', 'Auth', 'Maintenance'] as const;
 type Service = (typeof services)[number];
 type Methods = Readonly<Record<string, grpc.MethodDefinition<object, object>>>;
 
@@ -59,6 +65,8 @@ export interface Watching {
 export class EtcdConnection {
   readonly endpoint: string;
   readonly #client: grpc.Client;
+  readonly #calls = new Set<grpc.ClientUnaryCall>();
+  #deadline = deadlineMilliseconds;
 
   /** @throws Error, when a file of the certificates cannot be read */
   constructor(endpoint: string, { tls }: EtcdSetting) {
@@ -132,12 +140,14 @@ export class EtcdConnection {
   }
 
   /** All of it, if all conditions hold; else nothing. */
-  async write(operations: readonly Operation[], conditions: readonly Unchanged[] = []): Promise<TxnResult> {
-    const compare = conditions.map(({ key, revision }) => ({
-      key: Buffer.from(key),
-      ...(revision === '0' ? { target: 'CREATE', create_revision: '0' } : { target: 'MOD', mod_revision: revision }),
-    }));
-    return (await this.#unary('KV', 'Txn', { compare, success: operations.map(requestOf) })) as TxnResult;
+  async write(operations: readonly Operation[], conditions: readonly Condition[] = []): Promise<TxnResult> {
+    const failure = conditions.flatMap((condition) =>
+      'key' in condition ? [{ request_range: { key: Buffer.from(condition.key) } }] : [],
+    );
+    const asked = { compare: conditions.map(compareOf), success: operations.map(requestOf), failure };
+    const { header, succeeded, responses } = (await this.#unary('KV', 'Txn', asked)) as TxnResponse;
+    const found = succeeded ? [] : responses.map(({ response_range: range }) => range?.kvs[0]);
+    return { header, succeeded, found };
   }
 
   /** @returns its id */
@@ -152,7 +162,7 @@ export class EtcdConnection {
   /** @returns seconds left; 0: it is over */
   keepAlive(lease: string): Promise<number> {
     return new Promise((resolve, reject) => {
-      const call = this.#stream('Lease', 'LeaseKeepAlive', { deadline: Date.now() + deadlineMilliseconds });
+      const call = this.#stream('Lease', 'LeaseKeepAlive', { deadline: Date.now() + keepAliveMilliseconds });
       call.on('error', reject);
       call.on('data', ({ TTL }: { TTL: string }) => {
         resolve(Number(TTL));
@@ -160,6 +170,17 @@ export class EtcdConnection {
       });
       call.write({ ID: lease });
     });
+  }
+
+  /** A user without a password, which is one by its certificate, with a role of these permissions; what is there stays. */
+  async addUser(user: string, role: string, permissions: readonly Permission[]): Promise<void> {
+    await this.#unary('Auth', 'UserAdd', { name: user, options: { no_password: true } }).catch(unlessThere);
+    await this.#unary('Auth', 'RoleAdd', { name: role }).catch(unlessThere);
+    for (const { prefix, writes } of permissions) {
+      const perm = { permType: writes ? 'READWRITE' : 'READ', key: Buffer.from(prefix), range_end: endOf(prefix) };
+      await this.#unary('Auth', 'RoleGrantPermission', { name: role, perm });
+    }
+    await this.#unary('Auth', 'UserGrantRole', { user, role });
   }
 
   /** of the member: 3.5.16 */
@@ -200,6 +221,12 @@ export class EtcdConnection {
     return { end: () => end(), progress: () => void (over || call.write({ progress_request: {} })) };
   }
 
+  /** What is under way fails at once; what is asked from here on has little time. */
+  hurry(): void {
+    this.#deadline = hurriedMilliseconds;
+    for (const call of this.#calls) call.cancel();
+  }
+
   close(): void {
     this.#client.close();
   }
@@ -207,15 +234,15 @@ export class EtcdConnection {
   #unary(service: Service, method: string, request: object): Promise<unknown> {
     const { path, requestSerialize, responseDeserialize } = this.#method(service, method);
     return new Promise((resolve, reject) => {
-      const deadline = Date.now() + deadlineMilliseconds;
-      this.#client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        { deadline },
-        (error, value) => (error ? reject(error) : resolve(value)),
-      );
+      const deadline = Date.now() + this.#deadline;
+      const answered = (error: grpc.ServiceError | null, value?: object): void => {
+        this.#calls.delete(call);
+        if (error) reject(error);
+        else resolve(value);
+      };
+      const serializers = [requestSerialize, responseDeserialize] as const;
+      const call = this.#client.makeUnaryRequest(path, ...serializers, request, { deadline }, answered);
+      this.#calls.add(call);
     });
   }
 
@@ -227,29 +254,4 @@ export class EtcdConnection {
   #method(service: Service, method: string): grpc.MethodDefinition<object, object> {
     return methodsOf(service)[method] as grpc.MethodDefinition<object, object>;
   }
-}
-
-function credentialsOf(tls: EtcdTls | undefined): grpc.ChannelCredentials {
-  if (tls === undefined) return grpc.credentials.createInsecure();
-  const [ca = null, cert = null, key = null] = [tls.ca, tls.cert, tls.key].map((path) =>
-    path === '' ? null : readFileSync(path),
-  );
-  return grpc.credentials.createSsl(ca, key, cert);
-}
-
-function requestOf(operation: Operation): object {
-  if ('remove' in operation) return { request_delete_range: { key: Buffer.from(operation.remove) } };
-  const { put, value, lease = '0' } = operation;
-  return { request_put: { key: Buffer.from(put), value: Buffer.from(value), lease } };
-}
-
-function isTooLarge(error: unknown): boolean {
-  return (error as Partial<grpc.ServiceError>).code === grpc.status.RESOURCE_EXHAUSTED;
-}
-
-/** The first key after all that begin with a prefix, which ends with a slash. */
-function endOf(prefix: string | Buffer): Buffer {
-  const end = Buffer.from(prefix as string);
-  end[end.length - 1] = (end.at(-1) as number) + 1;
-  return end;
 }

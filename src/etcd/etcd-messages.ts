@@ -42,6 +42,12 @@ export interface Unchanged {
   readonly revision: string;
 }
 
+export type Condition =
+  | Unchanged
+  | { readonly exists: string }
+  /** no key below the prefix was put after this revision */
+  | { readonly quiet: string; readonly since: string };
+
 export type Operation =
   | { readonly put: string; readonly value: string; readonly lease?: string }
   | { readonly remove: string };
@@ -50,6 +56,8 @@ export interface TxnResult {
   readonly header: Header;
   /** false: a condition did not hold, and nothing was written */
   readonly succeeded: boolean;
+  /** where nothing was written: what the keys are that were to be unchanged, in their order; undefined: it is not there */
+  readonly found: readonly (KeyValue | undefined)[];
 }
 
 /** A range of keys to watch. */
@@ -59,4 +67,16 @@ export interface WatchedRange {
   readonly prefix: string;
   /** revision of the first event that is wanted */
   readonly from: string;
+}
+
+export interface TxnResponse {
+  readonly header: Header;
+  readonly succeeded: boolean;
+  readonly responses: readonly { readonly response_range?: RangeResponse | null }[];
+}
+
+/** Of a role: all keys below a prefix are read, or written as well. */
+export interface Permission {
+  readonly prefix: string;
+  readonly writes: boolean;
 }

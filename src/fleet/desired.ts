@@ -1,9 +1,18 @@
 import { Fault, invalid } from '../errors.js';
 import { uuidFrom } from '../instances/derived-keys.js';
 import { withoutEmpty } from '../instances/edit.js';
+import { checkedRollout } from '../instances/profile-table.js';
+import { checkedProject } from '../instances/project-table.js';
 import { checkConfig, checkDevices, checkName, checkProfileName, checkProjectName } from '../instances/validate.js';
 import type { Limits } from '../limits/limits.js';
-import { type Config, type Device, type Devices, type InstanceType, instanceTypes } from '../model/instance.js';
+import {
+  type Config,
+  type Device,
+  type Devices,
+  type InstanceType,
+  instanceTypes,
+  type Rollout,
+} from '../model/instance.js';
 
 /** What the fleet says of an instance. */
 export interface DesiredInstance {
@@ -22,10 +31,12 @@ export interface DesiredProfile {
   readonly description: string;
   readonly config: Config;
   readonly devices: Devices;
+  readonly rollout?: Rollout;
 }
 
 export interface DesiredProject {
   readonly description: string;
+  readonly config: Config;
 }
 
 /** A value that was understood, or why not. */
@@ -58,18 +69,23 @@ export function profileIn(project: string, name: string, bytes: Buffer, limits: 
   return read(bytes, (fields) => {
     checkProjectName(project);
     checkProfileName(name);
-    return describedIn(fields, limits);
+    const { rollout } = fields;
+    const described = describedIn(fields, limits);
+    return rollout === undefined ? described : { ...described, rollout: rolloutIn(rollout) };
   });
 }
 
 export function projectIn(name: string, bytes: Buffer): Read<DesiredProject> {
   return read(bytes, (fields) => {
     checkProjectName(name);
-    return { description: textIn(fields, 'description', '') };
+    return checkedProject({
+      description: textIn(fields, 'description', ''),
+      config: optionsIn('config', fields['config']),
+    });
   });
 }
 
-function read<Value>(bytes: Buffer, understand: (fields: Fields) => Value): Read<Value> {
+export function read<Value>(bytes: Buffer, understand: (fields: Fields) => Value): Read<Value> {
   try {
     const fields: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (!isFields(fields)) return { why: 'it is no JSON object' };
@@ -92,6 +108,13 @@ function describedIn(fields: Fields, limits: Limits): DesiredProfile {
   return { description: textIn(fields, 'description', ''), config, devices };
 }
 
+function rolloutIn(given: unknown): Rollout {
+  if (!isFields(given)) throw invalid('rollout', 'is no object');
+  const { waves, seconds, stopped = false } = given;
+  if (typeof stopped !== 'boolean') throw invalid('rollout.stopped', 'is neither true nor false');
+  return checkedRollout({ waves: Number(waves), seconds: Number(seconds), stopped });
+}
+
 function profilesIn(fields: Fields): string[] {
   const names = fields['profiles'] ?? [];
   if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
@@ -102,7 +125,7 @@ function profilesIn(fields: Fields): string[] {
   return names;
 }
 
-function optionsIn(field: string, given: unknown): Map<string, string> {
+export function optionsIn(field: string, given: unknown): Map<string, string> {
   if (given === undefined || given === null) return new Map();
   if (!isFields(given)) throw invalid(field, 'is no object');
   const entries = Object.entries(given);
@@ -111,7 +134,7 @@ function optionsIn(field: string, given: unknown): Map<string, string> {
   return new Map(entries as [string, string][]);
 }
 
-function textIn(fields: Fields, name: string, byDefault: string): string {
+export function textIn(fields: Fields, name: string, byDefault: string): string {
   const value = fields[name] ?? byDefault;
   if (typeof value !== 'string') throw invalid(name, 'is not text');
   if (!value.isWellFormed()) throw invalid(name, 'is not Unicode');
@@ -124,6 +147,6 @@ function isDate(text: string): boolean {
   return dateForm.test(text) && !Number.isNaN(at.getTime()) && at.toISOString().slice(0, 10) === text.slice(0, 10);
 }
 
-function isFields(found: unknown): found is Fields {
+export function isFields(found: unknown): found is Fields {
   return typeof found === 'object' && found !== null && !Array.isArray(found);
 }

@@ -6,16 +6,14 @@ import type { Log } from '../log.js';
 import { defaultProfile } from '../model/instance.js';
 import { FleetMerge } from './fleet-merge.js';
 import { type Held, heldSentences, isFew } from './held.js';
-import { labelOf, type Mirror, type Subject } from './mirror.js';
+import type { Mirror, Subject } from './mirror.js';
+import { Refusals } from './refusals.js';
 import { Waiting } from './waiting.js';
+import { type WaveShown, Waves } from './waves.js';
 
 /** Instances that are merged in one transaction; guests are answered between two of them. */
 const atOnce = 1000;
-/** Lines of the log for one transaction about what is refused. */
-const mostSaid = 20;
 const retryMilliseconds = 1000;
-/** More than these are looked at again only when something has come or gone that they may have waited for. */
-const mostTriedAgain = 100;
 
 /** What was to be written is held back, or is not what etcd says any more. */
 class Overtaken extends Error {}
@@ -25,14 +23,19 @@ export class FleetApply {
   readonly #registry: Registry;
   readonly #log: Log;
   readonly #wentAway: () => Promise<void>;
+  readonly #merges: (mirror: Mirror) => void;
   readonly #waiting = new Waiting();
-  /** by its label: why something is not as the fleet says */
-  readonly #refused = new Map<string, { readonly subject: Subject; readonly why: string }>();
+  readonly #waves: Waves;
+  readonly #refusals: Refusals;
   readonly #stopping = new AbortController();
   #mirror: Mirror | undefined;
   #held: Held | undefined;
   /** how many instances the fleet had here before something was held back */
   #before = 0;
+  /** revision of the newest change that is stored */
+  #merged = 0n;
+  /** nothing older than this is missing of what is here */
+  #confirmed = 0n;
   #applied = 0n;
   #working: Promise<void> | undefined;
   #isFollowed = false;
@@ -42,11 +45,24 @@ export class FleetApply {
   /** changes were missed that cannot be had one by one */
   isIncomplete = false;
 
-  /** wentAway: called when instances are not the fleet's any more, so that a restart does not miss them */
-  constructor(registry: Registry, running: RunningInstances, log: Log, wentAway: () => Promise<void>) {
+  /**
+   * wentAway: called when instances are not the fleet's any more, so that a restart does not miss them; merges: when
+   * what a mirror says has been applied
+   */
+  constructor(
+    host: string,
+    registry: Registry,
+    running: RunningInstances,
+    log: Log,
+    wentAway: () => Promise<void>,
+    merges: (mirror: Mirror) => void,
+  ) {
+    this.#merges = merges;
+    this.#waves = new Waves(host, (profile) => this.#changed([profile]));
     this.#registry = registry;
     this.#wentAway = wentAway;
     this.#log = log;
+    this.#refusals = new Refusals(log);
     running.on('stopped', ({ source, project, name }) => {
       if (source === 'etcd') this.#changed([{ kind: 'instance', project, name }]);
     });
@@ -69,12 +85,17 @@ export class FleetApply {
     return this.#staleSince === undefined ? 0 : (performance.now() - this.#staleSince) / 1000;
   }
 
+  /** What this host takes later than others. */
+  get later(): WaveShown[] {
+    return this.#waves.waiting;
+  }
+
   get refusedCount(): number {
-    return this.#refused.size;
+    return this.#refusals.size;
   }
 
   refused(most: number): { name: string; why: string }[] {
-    return [...this.#refused].slice(0, most).map(([name, { why }]) => ({ name, why }));
+    return this.#refusals.shown(most);
   }
 
   isFollowed(): void {
@@ -90,6 +111,7 @@ export class FleetApply {
   /** The host's whole part was read again. before: how many instances the fleet had here */
   mirrored(mirror: Mirror, held: Held | undefined, before: number): void {
     this.#mirror = mirror;
+    this.#confirmed = mirror.newest;
     this.isIncomplete = false;
     this.#before = before;
     if (held === undefined) this.#held = undefined;
@@ -111,6 +133,12 @@ export class FleetApply {
     }
   }
 
+  /** Of the mirror nothing is missing that is older than its newest change: its ranges come one by one. */
+  confirmed(): void {
+    this.#confirmed = this.#mirror?.newest ?? 0n;
+    this.#advance();
+  }
+
   /** What is held back is applied, once this is done. */
   async release(): Promise<void> {
     this.#held = undefined;
@@ -125,6 +153,7 @@ export class FleetApply {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#waves.stop();
     await this.idle();
   }
 
@@ -147,15 +176,16 @@ export class FleetApply {
 
   /** What the fleet names, and what is stored of it. */
   #all(mirror: Mirror): void {
-    const tables = { project: mirror.projects, profile: mirror.profiles, instance: mirror.instances } as const;
-    for (const kind of ['project', 'profile', 'instance'] as const) {
+    const { images: image, projects: project, profiles: profile, instances: instance } = mirror;
+    const tables = { image, project, profile, instance } as const;
+    for (const kind of ['image', 'project', 'profile', 'instance'] as const) {
       for (const key of tables[kind].keys()) {
         const [project = '', name = ''] = key.split('/');
         this.#waiting.add({ kind, project, name });
       }
     }
     for (const { project, name } of this.#sourced()) this.#waiting.add({ kind: 'instance', project, name });
-    for (const { subject } of this.#refused.values()) this.#waiting.add(subject);
+    for (const subject of this.#refusals.subjects()) this.#waiting.add(subject);
     this.#work();
   }
 
@@ -188,6 +218,7 @@ export class FleetApply {
     }
     // At once with the last look at what waits: what comes later starts this again.
     this.#working = undefined;
+    if (this.#mirror !== undefined && this.#held === undefined) this.#merges(this.#mirror);
     this.#settle();
   }
 
@@ -199,7 +230,8 @@ export class FleetApply {
     const hasGone = subjects.some(isGone);
     try {
       await this.#mergeAll(mirror, subjects);
-      if (this.#mirror === mirror) this.#applied = upTo;
+      if (this.#mirror === mirror) this.#merged = upTo;
+      this.#advance();
       if (hasGone) await this.#wentAway();
       this.#saidFailed = false;
     } catch (error) {
@@ -211,17 +243,23 @@ export class FleetApply {
     }
   }
 
+  #advance(): void {
+    if (this.#merged > this.#confirmed) return;
+    const later = this.#waves.oldest;
+    this.#applied = later === undefined || later > this.#merged ? this.#merged : later - 1n;
+  }
+
   #settle(): void {
     if (this.#isFollowed && this.#held === undefined && this.#waiting.size === 0) this.#staleSince = undefined;
   }
 
   async #mergeAll(mirror: Mirror, subjects: Subject[]): Promise<void> {
-    const all = [...subjects, ...this.#again(mirror, subjects)];
+    const all = [...subjects, ...this.#refusals.again(mirror, subjects)];
     for (let first = 0; first < all.length; first += atOnce) {
       const some = all.slice(first, first + atOnce);
       const isLast = first + atOnce >= all.length;
       const why = await this.#registry.transact(async (transaction) => {
-        const merge = new FleetMerge(transaction, mirror);
+        const merge = new FleetMerge(transaction, mirror, this.#waves);
         const turn = new Turn();
         const found: (string | undefined)[] = [];
         for (const subject of some) {
@@ -233,29 +271,7 @@ export class FleetApply {
         if (isLast) await merge.sweep();
         return found;
       });
-      this.#note(some, why);
+      this.#refusals.note(some, why);
     }
-  }
-
-  /** What was refused for what something else was: it may be right now. */
-  #again(mirror: Mirror, subjects: readonly Subject[]): Subject[] {
-    const frees = ({ kind, project, name }: Subject): boolean => kind !== 'instance' || !mirror.names(project, name);
-    if (this.#refused.size > mostTriedAgain && !subjects.some(frees)) return [];
-    const taken = new Set(subjects.map(labelOf));
-    return [...this.#refused].flatMap(([label, { subject }]) => (taken.has(label) ? [] : [subject]));
-  }
-
-  #note(subjects: readonly Subject[], why: readonly (string | undefined)[]): void {
-    let said = 0;
-    for (const [index, subject] of subjects.entries()) {
-      const label = labelOf(subject);
-      const reason = why[index];
-      const known = this.#refused.get(label)?.why;
-      if (reason === undefined) this.#refused.delete(label);
-      else this.#refused.set(label, { subject, why: reason });
-      if (reason === undefined || reason === known || ++said > mostSaid) continue;
-      this.#log.warn({ source: 'etcd', subject: label, reason }, 'not as the fleet says');
-    }
-    if (said > mostSaid) this.#log.warn({ source: 'etcd', more: said - mostSaid }, 'more is not as the fleet says');
   }
 }

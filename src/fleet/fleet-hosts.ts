@@ -1,14 +1,15 @@
 import type { EtcdConnection } from '../etcd/etcd-connection.js';
 import type { FleetKeys } from './fleet-keys.js';
+import type { WaveShown } from './waves.js';
 
 /** A host as the fleet knows it. */
 export interface HostShown {
   readonly host: string;
   /**
-   * in step: it has everything that is put for it; behind: not yet; held back: it waits for `devlxd source accept`;
-   * away: it tells nothing, and its guests are served from what it has
+   * in step: it has everything that is put for it; behind: not yet; in a later wave: not before its turn has come; held
+   * back: it waits for `devlxd source accept`; away: it tells nothing, and its guests are served from what it has
    */
-  readonly state: 'in step' | 'behind' | 'held back' | 'away';
+  readonly state: 'in step' | 'behind' | 'in a later wave' | 'held back' | 'away';
   /** revision of the newest change that its guests were told; '': it is away */
   readonly applied: string;
   /** of the newest change that is meant for it */
@@ -17,15 +18,18 @@ export interface HostShown {
   readonly running: number;
   /** the first of what it cannot read or apply */
   readonly refused: readonly { readonly name: string; readonly why: string }[];
+  /** the first of the changes that it takes later than others */
+  readonly later: readonly WaveShown[];
   /** why it holds changes back; '': it does not */
   readonly held: string;
   /** of devlxd */
   readonly version: string;
 }
 
-type Told = Omit<HostShown, 'host' | 'state' | 'wanted'>;
+/** What a host tells of itself. */
+export type Told = Omit<HostShown, 'host' | 'state' | 'wanted'>;
 
-const nothing: Told = { applied: '', instances: 0, running: 0, refused: [], held: '', version: '' };
+const nothing: Told = { applied: '', instances: 0, running: 0, refused: [], later: [], held: '', version: '' };
 
 /** All hosts that are named in etcd, or tell something there, by name. */
 export async function hostsOf(connection: EtcdConnection, keys: FleetKeys): Promise<HostShown[]> {
@@ -48,18 +52,35 @@ export async function hostsOf(connection: EtcdConnection, keys: FleetKeys): Prom
 
 function hostOf(host: string, value: Buffer | undefined, wanted: string): HostShown {
   if (value === undefined) return { host, state: 'away', wanted, ...nothing };
-  const { applied, instances, running, refused, held, version } = { ...nothing, ...toldIn(value) };
-  const isInStep = /^\d+$/.test(applied) && BigInt(applied) >= BigInt(wanted);
-  const state = held !== '' ? 'held back' : isInStep ? 'in step' : 'behind';
-  return { host, state, applied, wanted, instances, running, refused, held, version };
+  const told = toldIn(value);
+  const { applied, later, held } = told;
+  const isInStep = hasApplied(applied, wanted);
+  const state = held !== '' ? 'held back' : isInStep ? 'in step' : later.length > 0 ? 'in a later wave' : 'behind';
+  return { host, state, wanted, ...told };
 }
 
 /** What a host has told may be of another version. */
-function toldIn(value: Buffer): Partial<Told> {
+export function toldIn(value: Buffer): Told {
+  const found = objectIn(value);
+  const known = Object.entries(nothing).map(([field, none]) => {
+    const given = found[field];
+    const isOfKind = typeof given === typeof none && Array.isArray(given) === Array.isArray(none);
+    return [field, isOfKind ? given : none];
+  });
+  return Object.fromEntries(known) as Told;
+}
+
+/** An object that was told in JSON; an empty one of what is none. */
+export function objectIn(value: Buffer): Readonly<Record<string, unknown>> {
   try {
     const found: unknown = JSON.parse(value.toString());
-    return typeof found === 'object' && found !== null ? found : {};
+    return typeof found === 'object' && found !== null ? { ...found } : {};
   } catch {
     return {};
   }
+}
+
+/** Is everything applied that was put up to a revision? */
+export function hasApplied(applied: string, revision: string): boolean {
+  return /^\d+$/.test(applied) && BigInt(applied) >= BigInt(revision);
 }

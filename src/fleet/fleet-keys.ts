@@ -12,6 +12,19 @@ export class FleetKeys {
     return `${this.#prefix}host/${host}/instance/`;
   }
 
+  /** Everything that is for one host. */
+  host(host: string): string {
+    return `${this.hosts}${host}/`;
+  }
+
+  image(fingerprint: string): string {
+    return `${this.images}${fingerprint}`;
+  }
+
+  get images(): string {
+    return `${this.shared}image/`;
+  }
+
   instance(host: string, project: string, name: string): string {
     return `${this.instances(host)}${project}/${name}`;
   }
@@ -39,6 +52,15 @@ export class FleetKeys {
     return `${this.shared}project/${name}`;
   }
 
+  /** Below it, the host of each instance, by which a name is one instance's in the whole fleet. */
+  get places(): string {
+    return `${this.#prefix}place/`;
+  }
+
+  place(project: string, name: string): string {
+    return `${this.places}${project}/${name}`;
+  }
+
   /** What a host tells of itself. */
   status(host: string): string {
     return `${this.#prefix}status/${host}/`;
@@ -46,6 +68,11 @@ export class FleetKeys {
 
   hostStatus(host: string): string {
     return `${this.status(host)}host`;
+  }
+
+  /** What verifies the identity documents of a host. */
+  identityKeys(host: string): string {
+    return `${this.status(host)}keys`;
   }
 
   instanceStatus(host: string, project: string, name: string): string {

@@ -5,8 +5,9 @@ import { addProject } from '../instances/project-table.js';
 import { keyOf } from '../instances/record-table.js';
 import { differenceOf, sameDevice } from '../model/changes.js';
 import { defaultProfile, type Instance, type Profile, standInDescription } from '../model/instance.js';
-import type { DesiredInstance, DesiredProfile } from './desired.js';
+import type { DesiredInstance, DesiredProject } from './desired.js';
 import type { Mirror, Subject } from './mirror.js';
+import type { Waves } from './waves.js';
 
 /** Why something is not as the fleet says; undefined: it is. */
 type Refusal = string | undefined;
@@ -17,15 +18,18 @@ type Described = Pick<Profile, 'description' | 'config' | 'devices'>;
 export class FleetMerge {
   readonly #transaction: Transaction;
   readonly #mirror: Mirror;
+  readonly #waves: Waves;
   #byUuid: Map<string, Instance> | undefined;
 
-  constructor(transaction: Transaction, mirror: Mirror) {
+  constructor(transaction: Transaction, mirror: Mirror, waves: Waves) {
     this.#transaction = transaction;
     this.#mirror = mirror;
+    this.#waves = waves;
   }
 
   async merge({ kind, project, name }: Subject): Promise<Refusal> {
     if (kind === 'project') return this.#project(name);
+    if (kind === 'image') return this.#image(name);
     return kind === 'profile' ? await this.#profile(project, name) : this.#instance(project, name);
   }
 
@@ -43,29 +47,38 @@ export class FleetMerge {
     const found = this.#mirror.projects.get(keyOf('', name));
     if (found === undefined) return undefined;
     if ('why' in found) return found.why;
-    const { description } = found.value;
     this.#needProject(name);
-    const before = this.#transaction.projects.need('', name);
-    if (before.description !== description) this.#transaction.projects.replace(before, { ...before, description });
+    mergeProject(this.#transaction, name, found.value);
     return undefined;
+  }
+
+  /** Images are no part of the records; what is wrong with one is told as of anything else. */
+  #image(fingerprint: string): Refusal {
+    const found = this.#mirror.images.get(keyOf('', fingerprint));
+    return found !== undefined && 'why' in found ? found.why : undefined;
   }
 
   async #profile(project: string, name: string): Promise<Refusal> {
     const found = this.#mirror.profiles.get(keyOf(project, name));
+    const subject = { kind: 'profile', project, name } as const;
+    if (found === undefined) this.#waves.done(subject);
     if (found === undefined) return undefined; // sweep() removes it
     if ('why' in found) return found.why;
     this.#needProject(project);
     const { profiles } = this.#transaction;
     const before = profiles.get(project, name);
+    const { rollout, ...wanted } = found.value;
     if (before === undefined) {
-      profiles.create({ id: profiles.newId(), project, name, ...found.value, changedAt: '', source: 'etcd' });
+      profiles.create({ id: profiles.newId(), project, name, ...wanted, changedAt: '', source: 'etcd' });
       return undefined;
     }
     if (before.source === undefined && name !== defaultProfile) return `this host has a profile "${name}" of its own`;
-    if (before.source === undefined || !isSame(before, found.value)) {
-      const changed = { ...found.value, changedAt: this.#transaction.timestamp(), source: 'etcd' } as const;
+    if (before.source === undefined || !isSame(before, wanted)) {
+      const revision = this.#mirror.profileRevisions.get(keyOf(project, name)) ?? '0';
+      if (before.source !== undefined && this.#waves.postpones(subject, rollout, revision)) return undefined;
+      const changed = { ...wanted, changedAt: this.#transaction.timestamp(), source: 'etcd' } as const;
       await replaceProfile(this.#transaction, before, { ...before, ...changed });
-    }
+    } else this.#waves.done(subject);
     return undefined;
   }
 
@@ -140,9 +153,21 @@ export class FleetMerge {
   }
 
   #needProject(name: string): void {
-    if (this.#transaction.projects.get('', name) !== undefined) return;
-    addProject(this.#transaction, name, { description: '', config: new Map() });
+    needProject(this.#transaction, name);
   }
+}
+
+/** Projects are there as soon as something is in them. */
+export function needProject(transaction: Transaction, name: string): void {
+  if (transaction.projects.get('', name) !== undefined) return;
+  addProject(transaction, name, { description: '', config: new Map() });
+}
+
+export function mergeProject(transaction: Transaction, name: string, wanted: DesiredProject): void {
+  const before = transaction.projects.need('', name);
+  const { set, removed } = differenceOf(before.config, wanted.config);
+  if (before.description === wanted.description && set.length + removed.length === 0) return;
+  transaction.projects.replace(before, { ...before, ...wanted });
 }
 
 function uuidOf({ config }: Instance): string {
@@ -153,14 +178,14 @@ function keyIn({ project, name }: { readonly project: string; readonly name: str
   return keyOf(project, name);
 }
 
-function isSameInstance(before: Instance, after: Instance): boolean {
+export function isSameInstance(before: Instance, after: Instance): boolean {
   const sameProfiles =
     before.profiles.length === after.profiles.length &&
     before.profiles.every(({ id }, index) => id === after.profiles[index]?.id);
   return sameProfiles && before.source === after.source && isSame(before, after);
 }
 
-function isSame(before: Described, after: DesiredProfile): boolean {
+export function isSame(before: Described, after: Described): boolean {
   if (before.description !== after.description) return false;
   const keys = differenceOf(before.config, after.config);
   const devices = differenceOf(before.devices, after.devices, sameDevice);

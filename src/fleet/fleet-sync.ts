@@ -1,23 +1,23 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FollowedFleet } from '../api/types.js';
 import type { FleetSetting } from '../config/fleet-setting.js';
 import { Fault } from '../errors.js';
 import { EtcdConnection } from '../etcd/etcd-connection.js';
+import type { IdentityKeys } from '../identity/identity-keys.js';
+import type { Images } from '../images/image-library.js';
 import type { Registry } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import type { Store } from '../store/store.js';
 import { FleetApply } from './fleet-apply.js';
+import { FleetImages } from './fleet-images.js';
 import { FleetKeys } from './fleet-keys.js';
 import { FleetWatch, hasSeen, readAll } from './fleet-watch.js';
-import { type FleetState, type Held, heldOf, heldSentences } from './held.js';
+import { type Held, heldSentences } from './held.js';
 import { HostStatus, NameTaken } from './host-status.js';
-import type { Mark, Mirror } from './mirror.js';
+import { KeptState } from './kept-state.js';
 
-/** Under this name the store keeps what is to be known after a restart. */
-const stateName = 'etcd';
 const tellMilliseconds = 1000;
 /** Refused values that are named, in the status and to operators. */
 const mostShown = 20;
@@ -26,20 +26,29 @@ const longestPause = 10_000;
 /** A connection that lasted for this long was no failure. */
 const lastedMilliseconds = 2000;
 
+/** What of the daemon a fleet is followed with. */
+export interface FleetParts {
+  readonly registry: Registry;
+  readonly running: RunningInstances;
+  readonly store: Store;
+  readonly images: Images;
+  readonly identityKeys: Pick<IdentityKeys, 'published'>;
+  readonly limits: Limits;
+  readonly log: Log;
+}
+
 /** Keeps this host's part of a fleet in the registry. While etcd is away, what it has said last goes on being served. */
 export class FleetSync {
   readonly asked = { all: 0, one: 0 };
   readonly #setting: FleetSetting;
   readonly #keys: FleetKeys;
-  readonly #registry: Registry;
-  readonly #store: Store;
   readonly #limits: Limits;
   readonly #log: Log;
   readonly #apply: FleetApply;
+  readonly #kept: KeptState;
+  readonly #images: FleetImages;
   readonly #status: HostStatus;
   readonly #stopping = new AbortController();
-  #state: FleetState;
-  #saved = '';
   #connection: EtcdConnection | undefined;
   #connected = false;
   #saidAway = '';
@@ -47,42 +56,35 @@ export class FleetSync {
   #turn = Math.floor(Math.random() * 64);
   #done: Promise<void> = Promise.resolve();
 
-  private constructor(
-    setting: FleetSetting,
-    registry: Registry,
-    running: RunningInstances,
-    store: Store,
-    limits: Limits,
-    log: Log,
-    state: FleetState,
-  ) {
+  /** state: as `KeptState.load` has read it for this apply */
+  constructor(setting: FleetSetting, parts: FleetParts, apply: FleetApply, kept: KeptState, images: FleetImages) {
+    this.#images = images;
     this.#setting = setting;
     this.#keys = new FleetKeys(setting.prefix);
-    this.#registry = registry;
-    this.#store = store;
-    this.#limits = limits;
-    this.#log = log;
-    this.#state = state;
-    this.#apply = new FleetApply(registry, running, log, () => this.#save());
-    this.#status = new HostStatus(this.#keys, setting.host, state.daemon, registry, () => ({
-      applied: this.#state.revision, // what is known after a restart as well
-      held: this.held === undefined ? '' : heldSentences[this.held],
-      refused: this.#apply.refused(mostShown),
-    }));
+    this.#limits = parts.limits;
+    this.#log = parts.log;
+    this.#apply = apply;
+    this.#kept = kept;
+    this.#status = new HostStatus(this.#keys, setting.host, kept.daemon, parts.registry, {
+      host: () => ({
+        applied: kept.revision, // what is known after a restart as well
+        held: this.held === undefined ? '' : heldSentences[this.held],
+        refused: apply.refused(mostShown),
+        later: apply.later.slice(0, mostShown),
+      }),
+      keys: () => JSON.stringify(parts.identityKeys.published()),
+    });
   }
 
-  static async prepared(
-    setting: FleetSetting,
-    registry: Registry,
-    running: RunningInstances,
-    store: Store,
-    limits: Limits,
-    log: Log,
-  ): Promise<FleetSync> {
-    const text = await store.loadSourceState(stateName);
-    const nothing = { cluster: '', revision: '0', markKey: '', markRevision: '0', instances: 0, older: false };
-    const state: FleetState = text === undefined ? { ...nothing, daemon: randomUUID() } : JSON.parse(text);
-    return new FleetSync(setting, registry, running, store, limits, log, state);
+  static async prepared(setting: FleetSetting, parts: FleetParts): Promise<FleetSync> {
+    let kept: KeptState | undefined;
+    const { registry, running, store, images, log } = parts;
+    const fleetImages = await FleetImages.load(images, store, log);
+    images.origin = fleetImages;
+    const save = async (): Promise<void> => kept?.save();
+    const apply = new FleetApply(setting.host, registry, running, log, save, (mirror) => fleetImages.merged(mirror));
+    kept = await KeptState.load(store, registry, apply);
+    return new FleetSync(setting, parts, apply, kept, fleetImages);
   }
 
   /** Is etcd there, and tells what happens? */
@@ -128,13 +130,14 @@ export class FleetSync {
   /** Nothing is written by it afterwards. isHandover: the next process goes on under the name of this host */
   async stop(isHandover: boolean): Promise<void> {
     this.#stopping.abort();
+    this.#connection?.hurry(); // it may hang, and what is asked of it is not needed any more
     await this.#done;
     await this.#apply.stop();
-    await this.#save();
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    if (!isHandover) await this.#status.leave(connection).catch(() => undefined);
-    connection.close();
+    await this.#images.stop();
+    await this.#kept.save();
+    if (!isHandover && this.#connection !== undefined)
+      await this.#status.leave(this.#connection).catch(() => undefined);
+    this.#connection?.close();
   }
 
   /**
@@ -145,9 +148,9 @@ export class FleetSync {
   async accept(): Promise<string> {
     const { held } = this;
     if (held === undefined) throw new Fault('not-found', 'Nothing is held back: what etcd says is applied.');
-    this.#state = { ...this.#state, older: false };
+    this.#kept.accepted();
     await this.#apply.release();
-    await this.#save();
+    await this.#kept.save();
     this.#log.warn({ reason: heldSentences[held] }, 'what etcd says is accepted');
     return heldSentences[held];
   }
@@ -205,40 +208,17 @@ export class FleetSync {
   async #read(connection: EtcdConnection): Promise<void> {
     const now = await connection.now(this.#keys.instances(this.#setting.host));
     const { mirror } = this.#apply;
-    const isSame = now.cluster_id === (mirror?.cluster ?? this.#state.cluster);
-    const mark = this.#mark();
+    const { cluster, seen, mark, instances } = this.#kept;
+    const isSame = now.cluster_id === cluster;
     const isOlder =
-      isSame &&
-      (BigInt(now.revision) < this.#known() || (mark !== undefined && !(await hasSeen(connection, mark, now))));
+      isSame && (BigInt(now.revision) < seen || (mark !== undefined && !(await hasSeen(connection, mark, now))));
     if (mirror !== undefined && isSame && !isOlder && !this.#apply.isIncomplete) return;
     this.asked.all++;
     const read = await readAll(connection, this.#keys, this.#setting.host, this.#limits);
-    const left = this.#countNamed(read);
-    const held = heldOf(this.#state, { cluster: read.cluster, isOlder, left });
-    if (held === 'older') this.#state = { ...this.#state, older: true };
     this.#log.info({ source: 'etcd', instances: read.instances.size }, 'source read');
-    this.#apply.mirrored(read, held, this.#state.instances);
+    this.#apply.mirrored(read, this.#kept.heldOf(read, isOlder), instances);
     await this.#apply.idle();
-    await this.#save();
-  }
-
-  /** Instances that are stored, and that the fleet names. */
-  #countNamed(mirror: Mirror): number {
-    let count = 0;
-    for (const { source, project, name } of this.#registry.instances())
-      if (source === 'etcd' && mirror.names(project, name)) count++;
-    return count;
-  }
-
-  #known(): bigint {
-    const newest = this.#apply.mirror?.newest ?? 0n;
-    const applied = BigInt(this.#state.revision);
-    return newest > applied ? newest : applied;
-  }
-
-  #mark(): Mark | undefined {
-    const { markKey: key, markRevision: revision } = this.#state;
-    return this.#apply.mirror?.mark ?? (key === '' ? undefined : { key, revision });
+    await this.#kept.save();
   }
 
   async #watch(connection: EtcdConnection, signal: AbortSignal): Promise<void> {
@@ -253,6 +233,7 @@ export class FleetSync {
         this.#apply.isFollowed();
       },
       changed: (subjects, before) => this.#apply.changed(subjects, before),
+      confirmed: () => this.#apply.confirmed(),
     });
     const prefixes = { instances: this.#keys.instances(this.#setting.host), shared: this.#keys.shared };
     try {
@@ -266,7 +247,7 @@ export class FleetSync {
   async #tell(connection: EtcdConnection, signal: AbortSignal, leave: () => void): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#save();
+        await this.#kept.save();
         await this.#status.tell(connection);
       } catch (error) {
         if (error instanceof NameTaken) {
@@ -276,20 +257,5 @@ export class FleetSync {
       }
       await pause(tellMilliseconds, undefined, { signal }).catch(() => undefined);
     }
-  }
-
-  /** While something is held back, what was followed before is what the store goes on knowing. */
-  async #save(): Promise<void> {
-    const { mirror, held, applied } = this.#apply;
-    if (mirror !== undefined && held === undefined && BigInt(applied) > 0n) {
-      const { cluster, mark } = mirror;
-      const instances = this.#countNamed(mirror);
-      const marked = { markKey: mark?.key ?? '', markRevision: mark?.revision ?? '0' };
-      this.#state = { ...this.#state, cluster, revision: applied, ...marked, instances };
-    }
-    const text = JSON.stringify(this.#state);
-    if (text === this.#saved) return;
-    await this.#store.putSourceState(stateName, text);
-    this.#saved = text;
   }
 }

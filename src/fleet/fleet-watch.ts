@@ -10,6 +10,8 @@ const ranges: readonly RangeName[] = ['instances', 'shared'];
 
 /** How often etcd is asked how far it is, so that little has to be read again once it has forgotten old revisions. */
 const progressMilliseconds = 60_000;
+/** How often while one range may be behind the other: etcd does not answer while it is itself. */
+const confirmMilliseconds = 500;
 
 /** Progress of etcd before 3.5.8 can be ahead of its events (etcd #15220). */
 const firstTrusted = [3, 5, 8];
@@ -19,6 +21,8 @@ export interface Told {
   began(): void;
   /** changes, in order. before: how many instances there were, where one transaction has taken more than half of them away */
   changed(subjects: readonly Subject[], before: number | undefined): void;
+  /** of neither range anything is missing that is older than the newest change */
+  confirmed(): void;
 }
 
 /** Everything of this host, as it is at one revision. */
@@ -59,12 +63,17 @@ export class FleetWatch {
   readonly #trustsProgress: boolean;
   readonly #parts: Record<RangeName, WatchEvent[]> = { instances: [], shared: [] };
   #created = 0;
+  /** the newest change, when nothing older was missing */
+  #confirmed = 0n;
+  /** asks etcd how far both ranges are */
+  #ask: () => void = () => undefined;
 
   /** version: of the member of etcd */
   constructor(mirror: Mirror, version: string, told: Told) {
     this.#mirror = mirror;
     this.#told = told;
     this.#trustsProgress = isTrusted(version);
+    this.#confirmed = mirror.isWhole ? mirror.newest : 0n;
   }
 
   run(
@@ -81,6 +90,7 @@ export class FleetWatch {
     return new Promise((_, reject) => {
       const fail = (error: Error): void => {
         clearInterval(timer);
+        clearInterval(confirming);
         stopping.removeEventListener('abort', stop);
         reject(error);
       };
@@ -98,6 +108,8 @@ export class FleetWatch {
         fail(new Error('stopped'));
       };
       const timer = setInterval(() => watching.progress(), progressMilliseconds);
+      this.#ask = () => (this.#trustsProgress ? watching.progress() : void this.#compare(connection, prefixes));
+      const confirming = setInterval(() => this.#mirror.newest > this.#confirmed && this.#ask(), confirmMilliseconds);
       stopping.addEventListener('abort', stop);
     });
   }
@@ -125,6 +137,23 @@ export class FleetWatch {
     for (const range of done) {
       if (this.#parts[range].length === 0) this.#mirror.done[range] = BigInt(revision);
     }
+    if (this.#mirror.isWhole) this.#confirm();
+  }
+
+  /** Where progress says nothing: a range with nothing newer in it than what is here is not behind. */
+  async #compare(connection: EtcdConnection, prefixes: Readonly<Record<RangeName, string>>): Promise<void> {
+    const { done, newest } = this.#mirror;
+    for (const range of ranges) {
+      if (done[range] >= newest) continue;
+      const there = await connection.newest(prefixes[range]).catch(() => undefined);
+      if (there === undefined || BigInt(there) > done[range]) return;
+    }
+    if (this.#mirror.newest === newest) this.#confirm();
+  }
+
+  #confirm(): void {
+    this.#confirmed = this.#mirror.newest;
+    this.#told.confirmed();
   }
 
   #complete(range: RangeName, events: readonly WatchEvent[]): void {
@@ -140,6 +169,8 @@ export class FleetWatch {
     // One that is deleted alone is meant, even if it is the last one.
     const isMassive = [...gone.values()].some((count) => count > 1 && isFew(before - count, before));
     this.#told.changed(subjects, isMassive ? before : undefined);
+    if (this.#mirror.isWhole) this.#confirm();
+    else this.#ask();
   }
 }
 

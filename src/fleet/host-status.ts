@@ -5,6 +5,7 @@ import type { Registry } from '../instances/registry.js';
 import { type Instance, statusOf } from '../model/instance.js';
 import { version } from '../package-root.js';
 import type { FleetKeys } from './fleet-keys.js';
+import type { WaveShown } from './waves.js';
 
 /** A host that says nothing for this long is away. */
 const leaseSeconds = 30;
@@ -21,6 +22,15 @@ export interface HostFacts {
   /** why nothing is applied; '': it is */
   readonly held: string;
   readonly refused: readonly { readonly name: string; readonly why: string }[];
+  /** changes that it takes later than others */
+  readonly later: readonly WaveShown[];
+}
+
+/** Asked each second, for what there is to be told. */
+interface Facts {
+  readonly host: () => HostFacts;
+  /** the JWK set that verifies this host's identity documents, as JSON */
+  readonly keys: () => string;
 }
 
 /**
@@ -32,7 +42,7 @@ export class HostStatus {
   readonly #host: string;
   readonly #daemon: string;
   readonly #registry: Registry;
-  readonly #facts: () => HostFacts;
+  readonly #facts: Facts;
   /** by project/name: instances whose status may be another than what was told */
   readonly #dirty = new Set<string>();
   /** by project/name: what was told */
@@ -43,9 +53,11 @@ export class HostStatus {
   /** of the key of this host, as we have written it last */
   #revision = '0';
   #text = '';
+  /** what was told of the keys of identity documents */
+  #keysText = '';
 
   /** daemon: by which this daemon knows what it has written itself, also before a restart */
-  constructor(keys: FleetKeys, host: string, daemon: string, registry: Registry, facts: () => HostFacts) {
+  constructor(keys: FleetKeys, host: string, daemon: string, registry: Registry, facts: Facts) {
     this.#keys = keys;
     this.#host = host;
     this.#daemon = daemon;
@@ -83,6 +95,7 @@ export class HostStatus {
     await this.#renew(connection);
     if (this.#hostText() !== this.#text && !(await this.#putHost(connection))) await this.claim(connection);
     if (!this.#isCompared) await this.#compare(connection);
+    await this.#tellKeys(connection);
     while (this.#dirty.size > 0) await this.#tellSome(connection, [...this.#dirty].slice(0, mostOperations));
   }
 
@@ -115,8 +128,16 @@ export class HostStatus {
       counts.instances++;
       if (run !== undefined) counts.running++;
     }
-    const { applied, held, refused } = this.#facts();
-    return JSON.stringify({ ...counts, applied, held, refused, version, daemon: this.#daemon });
+    const { applied, held, refused, later } = this.#facts.host();
+    return JSON.stringify({ ...counts, applied, held, refused, later, version, daemon: this.#daemon });
+  }
+
+  /** Without a lease: documents are verified while the host is away, too. */
+  async #tellKeys(connection: EtcdConnection): Promise<void> {
+    const text = this.#facts.keys();
+    if (text === this.#keysText) return;
+    await connection.write([{ put: this.#keys.identityKeys(this.#host), value: text }]);
+    this.#keysText = text;
   }
 
   /** What an earlier process has told may be of instances that are gone. */

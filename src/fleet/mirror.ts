@@ -11,14 +11,15 @@ import {
   projectIn,
   type Read,
 } from './desired.js';
+import { type DesiredImage, imageIn } from './desired-image.js';
 import type { FleetKeys } from './fleet-keys.js';
 
 /** The two ranges of keys that a host follows. */
 export type RangeName = 'instances' | 'shared';
 
-/** What a key is about. project: '' of projects themselves */
+/** What a key is about. project: '' of projects themselves, and of images; name: of an image, its fingerprint */
 export interface Subject {
-  readonly kind: 'instance' | 'profile' | 'project';
+  readonly kind: 'instance' | 'profile' | 'project' | 'image';
   readonly project: string;
   readonly name: string;
 }
@@ -35,6 +36,10 @@ export class Mirror {
   readonly instances = new Map<string, Read<DesiredInstance>>();
   readonly profiles = new Map<string, Read<DesiredProfile>>();
   readonly projects = new Map<string, Read<DesiredProject>>();
+  /** by /fingerprint */
+  readonly images = new Map<string, Read<DesiredImage>>();
+  /** by project/name: at which each profile was put */
+  readonly profileRevisions = new Map<string, string>();
   /** by range: everything up to it is here */
   readonly done: Record<RangeName, bigint>;
   /** of the newest change that is here; it stands still while others' keys change */
@@ -52,6 +57,11 @@ export class Mirror {
     this.done = { instances: this.newest, shared: this.newest };
   }
 
+  /** Is everything here, of both ranges, that was changed before the newest change? */
+  get isWhole(): boolean {
+    return this.done.instances >= this.newest && this.done.shared >= this.newest;
+  }
+
   /** @returns what has changed; undefined: nothing that is known here */
   take(range: RangeName, { key, value, mod_revision: revision }: KeyValue, gone: boolean): Subject | undefined {
     if (BigInt(revision) > this.newest) this.newest = BigInt(revision);
@@ -61,7 +71,7 @@ export class Mirror {
       this.mark = { key: text, revision };
     }
     const subject = subjectOf(range, text.slice(this.#prefixes[range].length));
-    if (subject !== undefined) this.#put(subject, gone ? undefined : value);
+    if (subject !== undefined) this.#put(subject, gone ? undefined : value, revision);
     return subject;
   }
 
@@ -70,16 +80,19 @@ export class Mirror {
     return this.instances.has(keyOf(project, name));
   }
 
-  #put({ kind, project, name }: Subject, value: Buffer | undefined): void {
+  #put({ kind, project, name }: Subject, value: Buffer | undefined, revision: string): void {
     const key = keyOf(project, name);
+    if (kind === 'profile') this.profileRevisions.set(key, revision);
     if (value === undefined) this.#tableOf(kind).delete(key);
     else if (kind === 'instance') this.instances.set(key, instanceIn(project, name, value, this.#limits));
     else if (kind === 'profile') this.profiles.set(key, profileIn(project, name, value, this.#limits));
-    else this.projects.set(key, projectIn(name, value));
+    else if (kind === 'project') this.projects.set(key, projectIn(name, value));
+    else this.images.set(key, imageIn(name, value));
   }
 
   #tableOf(kind: Subject['kind']): Map<string, unknown> {
-    return { instance: this.instances, profile: this.profiles, project: this.projects }[kind];
+    const { instances: instance, profiles: profile, projects: project, images: image } = this;
+    return { instance, profile, project, image }[kind];
   }
 }
 
@@ -90,7 +103,7 @@ function subjectOf(range: RangeName, rest: string): Subject | undefined {
   const [kind, ...names] = range === 'instances' ? ['instance', ...parts] : parts;
   const [first = '', second = '', ...more] = names;
   if (more.length > 0) return undefined;
-  if (kind === 'project' && names.length === 1) return { kind, project: '', name: first };
+  if ((kind === 'project' || kind === 'image') && names.length === 1) return { kind, project: '', name: first };
   if ((kind === 'instance' || kind === 'profile') && names.length === 2) {
     return { kind, project: first, name: second };
   }
@@ -99,5 +112,5 @@ function subjectOf(range: RangeName, rest: string): Subject | undefined {
 
 /** As it is called in the log and in the status: instance default/web1 */
 export function labelOf({ kind, project, name }: Subject): string {
-  return `${kind} ${kind === 'project' ? name : keyOf(project, name)}`;
+  return `${kind} ${project === '' ? name : keyOf(project, name)}`;
 }

@@ -22,7 +22,7 @@ export class Waiting {
     this.#subjects.clear();
     const instances = all.filter(({ kind }) => kind === 'instance');
     return [
-      ...all.filter(({ kind }) => kind === 'project'),
+      ...all.filter(({ kind }) => kind === 'project' || kind === 'image'),
       ...all.filter(({ kind }) => kind === 'profile'),
       ...instances.filter(isGone),
       ...instances.filter((instance) => !isGone(instance)),

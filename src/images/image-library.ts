@@ -7,6 +7,14 @@ import { Upload } from './upload.js';
 /** What may be changed of an image, and what is said of it when it is imported. */
 export type ImageDetails = Pick<Image, 'filename' | 'type' | 'public' | 'cached' | 'properties'>;
 
+/** Where images can be had that are not here. */
+export interface ImageOrigin {
+  /** May guests have it? undefined: that is not known at the moment */
+  offers(fingerprint: string): boolean | undefined;
+  /** Adds it to the images here. @throws what went wrong */
+  fetch(fingerprint: string): Promise<Image>;
+}
+
 /**
  * All images. One belongs to no project: a fingerprint is the same image wherever it is asked for. An import is
  * answered when its files and its row are durable.
@@ -16,6 +24,8 @@ export class Images {
   readonly #files: ImageFiles;
   readonly #images = new Map<string, Image>();
   #last: Promise<unknown> = Promise.resolve();
+  /** of the fleet; undefined: there is none */
+  origin: ImageOrigin | undefined;
 
   constructor(store: Store, stateDir: string) {
     this.#store = store;

@@ -9,6 +9,7 @@ import {
   expandedDevices,
   type Instance,
   type InstanceType,
+  type Placement,
   type Profile,
 } from '../model/instance.js';
 import { cloudInitKey, hwaddrKeyOf, instanceIdKey, isNic, uuidKey, withDerivedKeys } from './derived-keys.js';
@@ -29,6 +30,8 @@ export interface Wanted {
 export interface NewInstance extends Wanted {
   /** left out: a container */
   readonly type?: InstanceType | undefined;
+  /** of the fleet, and on which of its hosts; left out: this host's own */
+  readonly placement?: Placement | undefined;
 }
 
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -41,7 +44,7 @@ export function newInstance(
   row: number,
   project: string,
   name: string,
-  { type = 'container', ...wanted }: NewInstance,
+  { type = 'container', placement, ...wanted }: NewInstance,
   limits: Limits,
 ): Instance {
   checkName(name);
@@ -54,7 +57,8 @@ export function newInstance(
   checkDevices(devices);
   const createdAt = new Date().toISOString();
   const rest = { guestState: 'Started', run: undefined } as const;
-  const made = { id: row, project, name, type, description, createdAt, profiles, config, devices, ...rest };
+  const whose = placement === undefined ? {} : ({ source: 'etcd', placement } as const);
+  const made = { id: row, project, name, type, description, createdAt, profiles, config, devices, ...rest, ...whose };
   return settled(undefined, made, id);
 }
 
@@ -104,7 +108,7 @@ export function withoutEmpty(config: Config): Config {
 
 /** after with the keys that are the daemon's: the instance id, the lasting identity and the addresses of its nics. */
 function settled(before: Instance | undefined, after: Instance, givenId?: string): Instance {
-  if (before?.source === 'etcd') return withDerivedKeys(after, before.config.get(uuidKey) as string);
+  if (after.source === 'etcd') return withDerivedKeys(after, before?.config.get(uuidKey) ?? randomUUID());
   const config = new Map([...withoutEmpty(after.config)].filter(([key]) => !isVolatile(key)));
   const own: Instance = { ...after, config };
   const known: Config = before?.config ?? new Map();

@@ -1,5 +1,12 @@
 import type { Requestor, Written } from '../model/changes.js';
+import type { Store } from '../store/store.js';
 import type { Drawn, Transaction } from './draft.js';
+
+/** Where records are kept. */
+export interface RecordStore extends Pick<Store, 'load' | 'commit' | 'eventsAfter'> {
+  /** how many transactions are written together at most; left out: all that wait */
+  readonly transactionsAtOnce?: number;
+}
 
 /** What a transaction does. It waits for nothing but its turns of the event loop. */
 export type Work<Result> = (transaction: Transaction) => Result | Promise<Result>;

@@ -1,7 +1,14 @@
 import { Turn } from '../concurrency/turn.js';
 import { Fault, invalid } from '../errors.js';
 import type { Limits } from '../limits/limits.js';
-import { type Config, type Devices, defaultProfile, type Instance, type Profile } from '../model/instance.js';
+import {
+  type Config,
+  type Devices,
+  defaultProfile,
+  type Instance,
+  type Profile,
+  type Rollout,
+} from '../model/instance.js';
 import type { Transaction } from './draft.js';
 import { changesVolatile, withoutEmpty, withProfile } from './edit.js';
 import { checkOther } from './record-table.js';
@@ -39,7 +46,8 @@ export function createProfile(
 }
 
 /**
- * The profile with what is wanted, and every instance that uses it with that.
+ * The profile with what is wanted, and every instance that uses it with that. rollout: how a fleet's hosts take it; left
+ * out: at once
  * @throws Fault invalid-value, naming the field
  */
 export async function editProfile(
@@ -47,9 +55,23 @@ export async function editProfile(
   before: Profile,
   wanted: WantedProfile,
   limits: Limits,
+  rollout?: Rollout,
 ): Promise<void> {
-  const after = { ...before, ...checked(wanted, before, limits), changedAt: transaction.timestamp() };
-  await replaceProfile(transaction, before, after);
+  const { rollout: _, ...rest } = before;
+  const after = { ...rest, ...checked(wanted, before, limits), changedAt: transaction.timestamp() };
+  await replaceProfile(transaction, before, rollout === undefined ? after : { ...after, rollout });
+}
+
+const most = { waves: 1000, seconds: 7 * 86_400 } as const;
+
+/** @throws Fault invalid-value, naming the field */
+export function checkedRollout(rollout: Rollout): Rollout {
+  for (const field of ['waves', 'seconds'] as const) {
+    const value = rollout[field];
+    if (!Number.isInteger(value) || value < 1 || value > most[field])
+      throw invalid(`rollout.${field}`, `takes a whole number from 1 to ${most[field]}`);
+  }
+  return rollout;
 }
 
 /** @throws Fault invalid-value, already-exists or forbidden */

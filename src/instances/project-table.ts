@@ -35,7 +35,7 @@ export const projectFeatures: Config = new Map([
  */
 export function createProject(transaction: Transaction, name: string, wanted: WantedProject): void {
   checkProjectName(name);
-  addProject(transaction, name, checked(wanted));
+  addProject(transaction, name, checkedProject(wanted));
 }
 
 /** The same, with a name that others have given it: LXD takes many that we do not. @throws Fault already-exists */
@@ -49,7 +49,7 @@ export function addProject(transaction: Transaction, name: string, wanted: Wante
 
 /** @throws Fault invalid-value, naming the field */
 export function editProject(transaction: Transaction, before: Project, wanted: WantedProject): void {
-  transaction.projects.replace(before, { ...before, ...checked(wanted) });
+  transaction.projects.replace(before, { ...before, ...checkedProject(wanted) });
 }
 
 /** @throws Fault invalid-value, already-exists, forbidden or in-use */
@@ -83,7 +83,8 @@ function* inProjects(transaction: Transaction): Iterable<Instance | Profile> {
   for (const profile of transaction.profiles.values()) if (profile.name !== defaultProfile) yield profile;
 }
 
-function checked({ description, config }: WantedProject): WantedProject {
+/** @throws Fault invalid-value, naming the key */
+export function checkedProject({ description, config }: WantedProject): WantedProject {
   for (const [key, value] of config) {
     if (key.startsWith('user.') && key.length > 'user.'.length) continue;
     if (!projectFeatures.has(key)) throw invalid(`config.${key}`, 'Unknown key of a project; it has user.* keys');

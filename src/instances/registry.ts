@@ -3,10 +3,9 @@ import { Turn } from '../concurrency/turn.js';
 import type { AnyChange, Requestor, Written, WrittenChange } from '../model/changes.js';
 import { EventClock, eventsOf, type GuestEvent } from '../model/guest-events.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
-import type { Store } from '../store/store.js';
 import { Draft } from './draft.js';
 import { InstanceTable } from './instance-table.js';
-import type { Attributed, Done, Job, Work } from './jobs.js';
+import type { Attributed, Done, Job, RecordStore, Work } from './jobs.js';
 import { keyOf, list, need, Table } from './record-table.js';
 
 export type { Transaction } from './draft.js';
@@ -35,7 +34,7 @@ const retryMilliseconds = 1000;
  * written together (group commit); each is all or nothing, and one that throws changes nothing and disturbs no other.
  */
 export class Registry extends EventEmitter<Events> {
-  readonly #store: Store;
+  readonly #store: RecordStore;
   readonly #clock: EventClock;
   readonly #profiles = new Table<Profile>('Profile');
   readonly #tables = {
@@ -45,13 +44,13 @@ export class Registry extends EventEmitter<Events> {
   };
   /** for the metrics */
   readonly commits = { done: 0, failed: 0, changes: 0, milliseconds: 0, lastDone: 0, lastFailed: 0 };
-  #queue: Job[] = [];
+  readonly #queue: Job[] = [];
   /** changes by facts that the store would not take: each commit begins with them */
   readonly #unstored: Written[] = [];
   #retry: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
 
-  constructor(store: Store, clock = new EventClock()) {
+  constructor(store: RecordStore, clock = new EventClock()) {
     super();
     this.#store = store;
     this.#clock = clock;
@@ -174,8 +173,7 @@ export class Registry extends EventEmitter<Events> {
     // Not before `#writing` is set. What arrives with the first is written with the second commit.
     await undefined;
     do {
-      const jobs = this.#queue;
-      this.#queue = [];
+      const jobs = this.#queue.splice(0, this.#store.transactionsAtOnce ?? this.#queue.length);
       await this.#write(jobs);
     } while (this.#queue.length > 0);
     // At once with the last look at the queue: what comes later starts a writer of its own.

@@ -2,7 +2,6 @@ import { statfsSync } from 'node:fs';
 import { descriptorLimit, openDescriptors } from '../gate/file-descriptors.js';
 import { hasKnownMerge, knownUnmergedKeys, unmergedKeys } from '../instances/cloud-init/guest-value.js';
 import { isForGuests, sizeOf } from '../model/image.js';
-import { statusOf } from '../model/instance.js';
 import { version } from '../package-root.js';
 import { type MetricDeclarations, type MetricSample, pause } from './declaration.js';
 import { guestMetrics, requestSamples } from './guest-metrics.js';
@@ -164,7 +163,7 @@ function imagesByExportable({ images }: Measured): MetricSample[] {
 function* instancesByStatus({ registry, running }: Measured): Iterable<MetricSample | typeof pause> {
   const counts = { Running: 0, Ready: 0, Stopped: 0 };
   for (const [instance] of running.entries()) {
-    counts[statusOf(instance)]++;
+    counts[instance.guestState === 'Ready' ? 'Ready' : 'Running']++;
     yield pause;
   }
   counts.Stopped = Math.max(0, registry.size - counts.Running - counts.Ready);

@@ -29,6 +29,16 @@ export type PeerName = 'lxd' | 'incus';
 /** What can describe instances that are not our own. etcd: the fleet; its guests are served as our own are */
 export type SourceName = PeerName | 'etcd';
 
+/** How the hosts of a fleet take a change of a profile: in parts, one after the other. */
+export interface Rollout {
+  /** how many parts */
+  readonly waves: number;
+  /** between two of them */
+  readonly seconds: number;
+  /** no further host takes it */
+  readonly stopped: boolean;
+}
+
 /** What several instances have in common. Never changed in place. */
 export interface Profile {
   /** row in the store; stays when the profile is renamed */
@@ -42,6 +52,8 @@ export interface Profile {
   readonly changedAt: string;
   /** whose it is; left out: our own */
   readonly source?: 'etcd';
+  /** of a fleet, as its endpoint has it; left out: its hosts take it at once */
+  readonly rollout?: Rollout;
 }
 
 /** A name space of instances and profiles. */
@@ -52,6 +64,13 @@ export interface Project {
   readonly name: string;
   readonly description: string;
   readonly config: Config;
+}
+
+/** Where an instance is that is looked at from a fleet's endpoint, and not from its own host. */
+export interface Placement {
+  readonly host: string;
+  /** what its host says of it now */
+  statusOf(project: string, name: string): InstanceStatus;
 }
 
 /** An instance, never changed in place: each change makes a new one. */
@@ -73,6 +92,8 @@ export interface Instance {
   readonly run: Run | undefined;
   /** what it belongs to; left out: our own. Config and devices of a peer's instance are already expanded */
   readonly source?: SourceName;
+  /** left out: on this host */
+  readonly placement?: Placement;
 }
 
 /** The description of an instance that is deleted with its container; one with any other stays. */
@@ -90,10 +111,14 @@ export function peerOf({ source }: Instance): PeerName | undefined {
   return source === 'etcd' ? undefined : source;
 }
 
-/** As LXD's API names it: Ready runs, and has said of itself that it has come up. */
-export type InstanceStatus = 'Running' | 'Ready' | 'Stopped';
+/**
+ * As LXD's API names it: Ready runs, and has said of itself that it has come up. Error, as in LXD's clusters: its host
+ * is away, and nobody knows
+ */
+export type InstanceStatus = 'Running' | 'Ready' | 'Stopped' | 'Error';
 
-export function statusOf({ run, guestState }: Instance): InstanceStatus {
+export function statusOf({ run, guestState, placement, project, name }: Instance): InstanceStatus {
+  if (placement !== undefined) return placement.statusOf(project, name);
   if (run === undefined) return 'Stopped';
   return guestState === 'Ready' ? 'Ready' : 'Running';
 }

@@ -28,7 +28,7 @@ test('what is put into etcd is what the guest is told, and only etcd changes it'
   assert.equal(await host.answer(guest, 'user.a'), '1');
   host.put('c1', { config: { 'user.a': '2' } });
   await host.hears(guest, 'user.a', '2');
-  const refused = '409 The instance "c1" belongs to the fleet; change it in etcd (docs/fleet.md)';
+  const refused = '409 The instance "c1" belongs to the fleet; change it there: devlxd --fleet (docs/fleet.md)';
   for (const [method, path, body] of [
     ['PATCH', instancePath('c1'), { config: { 'user.a': '3' } }],
     ['PUT', instancePath('c1'), { config: {} }],

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Certificates } from '../support/certificates.js';
+import type { Ran } from '../support/command.js';
 import { Etcd, needsEtcd } from '../support/etcd.js';
 import { eventually } from '../support/eventually.js';
+import { fleetCommand } from '../support/fleet-endpoint.js';
 import { FleetHost } from '../support/fleet-host.js';
 
 /** With TLS and roles, a host sees its own part and nobody else's. */
@@ -18,14 +20,16 @@ before(async () => {
   if (needsEtcd.skip) return;
   chmodSync(directory, 0o755);
   certificates = new Certificates(directory);
-  for (const name of ['server', 'root', 'a', 'b', 'stranger']) certificates.sign(name);
+  for (const name of ['server', 'root', 'stranger']) certificates.sign(name);
   const server = ['--cert-file', certificates.certificate('server'), '--key-file', certificates.key('server')];
   const clients = ['--trusted-ca-file', certificates.certificate('ca'), '--client-cert-auth'];
   etcd = await Etcd.start({ scheme: 'https', more: () => [...server, ...clients], environment: as('root') });
   etcd.does('user', 'add', 'root', '--no-password');
   etcd.does('user', 'grant-role', 'root', 'root');
   for (const host of ['a', 'b']) addHost(host);
+  addOperator('operator');
   etcd.does('auth', 'enable');
+  addHost('a'); // and what is there already stays
 });
 
 after(async () => {
@@ -43,17 +47,30 @@ function as(name: string): NodeJS.ProcessEnv {
   };
 }
 
-/** As docs/fleet.md says. */
+/** A command with a certificate. */
+function devlxd(name: string, ...words: string[]): Ran {
+  const [cert, key] = [certificates.certificate(name), certificates.key(name)];
+  const tls = ['--etcd-ca', certificates.certificate('ca'), '--etcd-cert', cert, '--etcd-key', key];
+  return fleetCommand(etcd, [...tls, ...words]);
+}
+
+/** The key and the request are made by the command, and signed here. */
 function addHost(host: string): void {
-  etcd.does('user', 'add', host, '--no-password');
-  etcd.does('role', 'add', `host-${host}`);
-  etcd.does('user', 'grant-role', host, `host-${host}`);
-  for (const [kind, prefix] of [
-    ['read', `/devlxd/host/${host}/`],
-    ['read', '/devlxd/shared/'],
-    ['readwrite', `/devlxd/status/${host}/`],
-  ] as const)
-    etcd.does('role', 'grant-permission', `host-${host}`, '--prefix=true', kind, prefix);
+  const { status, stderr, stdout } = devlxd('root', 'fleet', 'add-host', host, '--output', directory);
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.match(stdout, /--etcd-host/);
+  certificates.signRequest(host);
+}
+
+/** As docs/fleet.md says of operators. */
+function addOperator(name: string): void {
+  certificates.sign(name);
+  etcd.does('user', 'add', name, '--no-password');
+  etcd.does('role', 'add', 'operator');
+  etcd.does('user', 'grant-role', name, 'operator');
+  for (const part of ['host', 'shared', 'place'])
+    etcd.does('role', 'grant-permission', 'operator', '--prefix=true', 'readwrite', `/devlxd/${part}/`);
+  etcd.does('role', 'grant-permission', 'operator', '--prefix=true', 'read', '/devlxd/status/');
 }
 
 async function started(name: string, certificate = name): Promise<FleetHost> {
@@ -108,4 +125,17 @@ test('a member that another authority has signed is not spoken to', needsEtcd, a
   hosts.push(host);
   await eventually('it is away', async () => (await host.source()).away !== '');
   assert.equal(await host.daemon.metric('devlxd_source_connected'), 0);
+});
+
+test('an operator without other rights than those of the fleet changes it', needsEtcd, async () => {
+  const [a] = hosts;
+  const created = devlxd('operator', 'create', 'c2', 'user.a=1', '--target', 'a', '--wait');
+  assert.deepEqual([created.status, created.stderr], [0, '']);
+  assert.equal(await a?.status('c2'), 'Stopped');
+  assert.match(devlxd('operator', 'fleet', 'hosts').stdout, /^a +in step/m);
+  assert.match(devlxd('a', 'list').stderr, /permission denied/);
+  const keys = JSON.parse(devlxd('operator', 'identity', 'keys').stdout) as { keys: object[] };
+  const own = await a?.daemon.client.identity.keys();
+  assert.ok(own !== undefined && own.keys.length > 0);
+  for (const key of own.keys) assert.ok(keys.keys.some((each) => JSON.stringify(each) === JSON.stringify(key)));
 });

@@ -22,11 +22,17 @@ export class Certificates {
 
   /** Its common name is name; it is good for servers on loopback as well. */
   sign(name: string): void {
+    const request = join(this.#directory, `${name}.csr`);
+    this.#openssl('req', ...this.#newKey, '-keyout', this.key(name), '-out', request, '-subj', `/CN=${name}`);
+    this.signRequest(name);
+  }
+
+  /** NAME.csr of the directory, which somebody else has made. */
+  signRequest(name: string): void {
     const [request, extensions] = ['csr', 'ext'].map((ending) => join(this.#directory, `${name}.${ending}`)) as [
       string,
       string,
     ];
-    this.#openssl('req', ...this.#newKey, '-keyout', this.key(name), '-out', request, '-subj', `/CN=${name}`);
     writeFileSync(extensions, 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
     const by = ['-CA', this.certificate('ca'), '-CAkey', this.key('ca'), '-CAcreateserial', '-days', '2'];
     this.#openssl('x509', '-req', '-in', request, ...by, '-extfile', extensions, '-out', this.certificate(name));

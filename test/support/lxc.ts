@@ -21,7 +21,7 @@ export class Lxc {
   readonly #home = mkdtempSync(join(tmpdir(), 'devlxd-lxc-'));
   readonly #environment: NodeJS.ProcessEnv;
 
-  constructor(daemon: TestDaemon) {
+  constructor(daemon: Pick<TestDaemon, 'runDir'>) {
     const { PATH = '' } = process.env;
     const editor = join(this.#home, 'editor');
     writeFileSync(editor, '#!/bin/sh\nexec sed -i "$SED" "$1"\n');

@@ -8,7 +8,7 @@ import type { SourceImages } from '../../sources/exported-images.js';
 import type { GuestExchange } from '../exchange.js';
 import { errors } from '../guest-errors.js';
 import type { GuestLog } from '../guest-log.js';
-import type { BodyReply, ExportReply } from '../guest-reply.js';
+import { type BodyReply, type ExportReply, rawReply } from '../guest-reply.js';
 import { ExportQueue } from './export-queue.js';
 import { sendLocalImage } from './local-image.js';
 import { SourceImageSender } from './source-image.js';
@@ -82,7 +82,8 @@ export class ImageExports {
     count: (status: string) => void,
   ): BodyReply | undefined {
     const image = this.#images.get(fingerprint);
-    if (image === undefined || !isForGuests(image)) return errors.noSuchImage;
+    if (image === undefined) return this.#sendOfFleet(exchange, slot, id, { fingerprint, conditions }, count);
+    if (!isForGuests(image)) return errors.noSuchImage;
     const download = downloadOf(image, conditions);
     const pieces = exchange.snapshot.method === 'HEAD' ? [] : download.pieces;
     const connection = exchange.takeConnection(slot);
@@ -90,6 +91,37 @@ export class ImageExports {
     if (connection === undefined) return undefined;
     const answer = () => sendLocalImage(connection, this.#images, image, { ...download, pieces }, this.#log);
     void this.#queue.send(id, connection.socket, answer);
+    return undefined;
+  }
+
+  /** One that is not here yet is fetched in the instance's turn, and sent from here. */
+  #sendOfFleet(
+    exchange: GuestExchange,
+    slot: number,
+    instanceId: number,
+    { fingerprint, conditions }: Omit<ExportReply, 'kind'>,
+    count: (status: string) => void,
+  ): BodyReply | undefined {
+    const { origin } = this.#images;
+    const offers = origin === undefined ? false : origin.offers(fingerprint);
+    if (offers === undefined) return errors.imagesAway;
+    if (origin === undefined || !offers) return errors.noSuchImage;
+    const headOnly = exchange.snapshot.method === 'HEAD';
+    const connection = exchange.takeConnection(slot);
+    if (connection === undefined) return undefined;
+    const answer = async (): Promise<void> => {
+      const image = await origin.fetch(fingerprint).catch(() => undefined); // which says why in the log
+      if (image === undefined) {
+        count(errors.imagesAway.status);
+        connection.socket.write(rawReply(errors.imagesAway, headOnly));
+        return;
+      }
+      const download = downloadOf(image, conditions);
+      count(download.status);
+      const pieces = headOnly ? [] : download.pieces;
+      await sendLocalImage(connection, this.#images, image, { ...download, pieces }, this.#log);
+    };
+    void this.#queue.send(instanceId, connection.socket, answer);
     return undefined;
   }
 
