@@ -46,7 +46,7 @@ before they begin; each is all or nothing.
 
 const examples = `
 What the file names is made so; the rest stays. docs/examples/host.yaml is one. Also what devlxd show, lxc config show
-and lxc profile show print. devlxd man says more.
+and lxc profile show print.
 
 Exit codes: 0 it is so now (with --dry-run: it is so already); 1 it did not work, and nothing was changed, or only by
 the transactions before; 2 the command line or the file is wrong; 3 with --dry-run, something would change.

@@ -59,10 +59,7 @@ function addAdd(parent: Command): void {
     .option('--ahead', 'each host fetches it at once, and not when the first guest asks for it')
     .option('--private', 'guests may not have it')
     .option('--vm', "it is a virtual machine's")
-    .addHelpText(
-      'after',
-      '\nExample:\n  devlxd fleet image add d13.tar.xz --from https://example.org/d13.tar.xz --ahead',
-    );
+    .addHelpText('after', '\nExample:\n  devlxd fleet image add d13.tar.xz --from https://example.org/d13.tar.xz');
   command.action(async (file: string, rootfs: string | undefined, options: AddOptions) => {
     if ((rootfs === undefined) !== (options.rootfsFrom === undefined))
       throw new OptionError('A root file system needs --rootfs-from, and the other way round.');
