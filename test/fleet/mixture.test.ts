@@ -5,6 +5,7 @@ import { TestDaemon } from '../support/daemon.js';
 import { Etcd, needsEtcd } from '../support/etcd.js';
 import { EventStream } from '../support/event-stream.js';
 import { eventually } from '../support/eventually.js';
+import { Endpoint } from '../support/fleet-endpoint.js';
 import { FleetHost } from '../support/fleet-host.js';
 import type { Guest } from '../support/guest-processes.js';
 
@@ -12,6 +13,7 @@ import type { Guest } from '../support/guest-processes.js';
 const rounds = Number(process.env['DEVLXD_FLEET_ROUNDS'] ?? '3');
 
 let etcd: Etcd;
+let endpoint: Endpoint;
 const hosts: FleetHost[] = [];
 const guests: Guest[] = [];
 let value = 0;
@@ -19,14 +21,16 @@ let value = 0;
 before(async () => {
   if (needsEtcd.skip) return;
   etcd = await Etcd.start({ members: 3 });
-  for (const name of ['h1', 'h2']) {
+  for (const name of ['h1', 'h2', 'h3']) {
     const host = await FleetHost.start(etcd, name, [], TestDaemon.startWithSockets);
     hosts.push(host);
-    guests.push(await host.running('c', { config: { 'user.a': '0' } }));
+    guests.push(await host.running(`c${name}`, { config: { 'user.a': '0' } }));
   }
+  endpoint = await Endpoint.start(etcd);
 });
 
 after(async () => {
+  await endpoint?.remove();
   for (const host of hosts) await host.remove();
   await etcd?.remove();
 });
@@ -46,36 +50,58 @@ async function asks(host: FleetHost, guest: Guest, over: AbortSignal): Promise<n
   return answers;
 }
 
-/** Another value for each host, as soon as a majority answers. */
-function putAll(): void {
+/** Another value for each host, by the endpoint, which is asked again until it says that it is done. */
+async function putAll(): Promise<void> {
   value++;
-  for (const host of hosts) host.put('c', { config: { 'user.a': String(value + 1000) } });
+  const config = { 'user.a': String(value + 1000) };
+  for (const { name } of hosts) {
+    const patched = () =>
+      endpoint.client.instances.patch(`c${name}`, { config }).then(
+        () => true,
+        () => false,
+      );
+    await eventually('the endpoint takes it', patched, 60);
+  }
+}
+
+/** Often the leader. */
+function someMember(): number {
+  return Math.random() < 0.5 ? (etcd.leader() ?? 0) : Math.floor(Math.random() * etcd.size);
 }
 
 test('whatever is killed in whatever order, each host ends with what etcd says', needsEtcd, async () => {
   const over = new AbortController();
   const asking = hosts.map((host, index) => asks(host, guests[index] as Guest, over.signal));
   for (let round = 0; round < rounds; round++) {
-    const member = Math.floor(Math.random() * etcd.size);
+    const member = someMember();
     const host = hosts[round % hosts.length] as FleetHost;
-    const both = Math.random() < 0.5;
-    await Promise.all([etcd.kill(member), both ? host.daemon.end('SIGKILL') : undefined]);
+    const [withHost, withEndpoint] = [Math.random() < 0.5, Math.random() < 0.3];
+    await Promise.all([
+      etcd.kill(member),
+      withHost ? host.daemon.end('SIGKILL') : undefined,
+      withEndpoint ? endpoint.end('SIGKILL') : undefined,
+    ]);
     await etcd.ready();
-    putAll();
-    if (both) await host.daemon.run();
+    if (withEndpoint) await endpoint.run();
+    await putAll();
+    if (withHost) await host.daemon.run();
     etcd.launch(member);
     await etcd.ready();
-    putAll();
+    await putAll();
   }
   const streams = await Promise.all(
     hosts.map((host, index) => EventStream.webSocket(guests[index] as Guest, host.daemon.socket)),
   );
-  putAll();
-  for (const [index, host] of hosts.entries()) await host.hears(guests[index] as Guest, 'user.a', String(value + 1000));
+  await putAll();
+  const last = String(value + 1000);
+  for (const [index, host] of hosts.entries()) {
+    const isLast = async () => (await host.answer(guests[index] as Guest, 'user.a').catch(() => '')) === last;
+    await eventually(`${host.name} has the last value`, isLast, 60);
+    assert.match(etcd.get(`host/${host.name}/instance/default/c${host.name}`), new RegExp(`"user.a":"${last}"`));
+  }
   over.abort();
   for (const answers of await Promise.all(asking)) assert.ok(answers > 0);
   for (const stream of streams) {
-    const last = String(value + 1000);
     await eventually('the last value is heard', () => stream.events.at(-1)?.metadata['value'] === last);
     stream.end();
   }

@@ -27,6 +27,8 @@ export class TestDaemon {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #program: string;
   #child: ChildProcess | undefined;
+  /** words before the command, which become it */
+  #prefix: readonly string[] = [];
   /** by name: stay here, and are passed to each process that does not take over from another */
   #sockets: Readonly<Record<string, number>> = {};
 
@@ -50,6 +52,13 @@ export class TestDaemon {
 
   static async start(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<TestDaemon> {
     return new TestDaemon(options, environment).#started();
+  }
+
+  /** One that words start, such as `ip netns exec NAME`; they become the daemon. */
+  static async startBy(prefix: readonly string[], options: readonly string[] = []): Promise<TestDaemon> {
+    const daemon = new TestDaemon(options, {});
+    daemon.#prefix = prefix;
+    return daemon.#started();
   }
 
   /** One whose listening sockets stay when it ends, however it ends: callers wait for the next one. */
@@ -101,7 +110,8 @@ export class TestDaemon {
    */
   async run(more: readonly string[] = [], kept: Readonly<Record<string, number>> = {}): Promise<void> {
     const passed = more.includes('--takeover') ? {} : { ...this.#sockets, ...kept };
-    const [program, ...options] = [...passing(Object.keys(passed)), ...this.command(more)] as [string];
+    const words = [...this.#prefix, ...passing(Object.keys(passed)), ...this.command(more)];
+    const [program, ...options] = words as [string];
     const child = spawn(program, options, {
       stdio: ['ignore', 'inherit', 'pipe', ...Object.values(passed)],
       env: { ...process.env, ...this.#environment },

@@ -27,6 +27,13 @@ interface EtcdOptions {
   /** of etcdctl, and of what asks whether a member is there */
   readonly scheme?: 'http' | 'https';
   readonly environment?: NodeJS.ProcessEnv;
+  /** on which clients are accepted; tests ask on loopback */
+  readonly listen?: string;
+}
+
+interface MemberStatus {
+  readonly Endpoint: string;
+  readonly Status: { readonly leader: string; readonly header: { readonly member_id: string } };
 }
 
 /** Real members of etcd on loopback, in a directory of their own, that a test can end one by one. */
@@ -56,7 +63,45 @@ export class Etcd {
   }
 
   get endpoints(): string {
-    return this.#ports.map(([client]) => `127.0.0.1:${client}`).join(',');
+    return this.endpointsAt('127.0.0.1');
+  }
+
+  /** As another address of this machine has them. */
+  endpointsAt(address: string): string {
+    return this.#ports.map(([client]) => `${address}:${client}`).join(',');
+  }
+
+  /** Which member leads; undefined: none */
+  leader(): number | undefined {
+    const all = this.statuses();
+    const found = all.find(({ Status: { leader, header } }) => leader === header.member_id)?.Endpoint;
+    return this.#numberOf(found);
+  }
+
+  /** The ids of the members that answer, by their number. */
+  ids(): Map<number, string> {
+    return new Map(
+      this.statuses().map(({ Endpoint, Status: { header } }) => [
+        this.#numberOf(Endpoint) ?? -1,
+        BigInt(header.member_id).toString(16),
+      ]),
+    );
+  }
+
+  statuses(): MemberStatus[] {
+    // Ids are larger than a number of JavaScript is exact.
+    const text = this.run('endpoint', 'status', '-w', 'json').stdout || '[]';
+    return JSON.parse(text.replaceAll(/"(leader|member_id)":(\d+)/g, '"$1":"$2"')) as MemberStatus[];
+  }
+
+  #numberOf(endpoint: string | undefined): number | undefined {
+    const found = this.#ports.findIndex(([client]) => endpoint?.endsWith(`:${client}`));
+    return found < 0 ? undefined : found;
+  }
+
+  /** Processes of the members that run. */
+  get pids(): number[] {
+    return [...this.#children.values()].flatMap(({ pid }) => pid ?? []);
   }
 
   get size(): number {
@@ -76,7 +121,8 @@ export class Etcd {
     const peers = this.#ports.map(([, port], index) => `m${index}=http://127.0.0.1:${port}`).join();
     const words = [
       ...['--name', `m${member}`, '--data-dir', data, '--log-level', 'error'],
-      ...['--listen-client-urls', urls, '--advertise-client-urls', urls],
+      ...['--listen-client-urls', `${scheme}://${this.#options.listen ?? '127.0.0.1'}:${client}`],
+      ...['--advertise-client-urls', urls],
       ...[
         '--listen-peer-urls',
         `http://127.0.0.1:${peer}`,

@@ -19,7 +19,7 @@ export class FleetHost {
     this.#etcd = etcd;
   }
 
-  /** more: options of the daemon; start: another way to start one */
+  /** more: options of the daemon, which win over its own; start: another way to start one */
   static async start(
     etcd: Etcd,
     name: string,
