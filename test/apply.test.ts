@@ -318,7 +318,7 @@ profiles:
   project: default
 instances:
 - name: seeded1
-  type: container
+  type: ""
   profiles: [seeded]
   source: {type: none}
   config:
@@ -333,6 +333,8 @@ instances:
   );
   const { config } = await daemon.client.instances.get('seeded1');
   assert.deepEqual([config['user.seed'], config['user.more']], ['1', 'yes']);
+  for (const text of ['instances: [{name: seeded1}]', '{"name":"seeded1"}\n'])
+    assert.match(apply(`\ufeff${text}`).stdout, /1 as they should be/, 'a byte order mark says nothing');
   const other = apply('instances: [{name: x, project: blue}]');
   assert.deepEqual(
     [other.status, other.stderr],

@@ -86,7 +86,7 @@ test('any configuration comes back by the API, as events on both kinds of stream
 test('half a surrogate pair is no text: refused by name, and nothing changes', async () => {
   await put({ 'user.a': 'before' });
   for (const config of [{ 'user.a': 'x\ud800' }, { 'user.\udfff': 'x' }]) {
-    await assert.rejects(daemon.set('c1', config), /config\.user\..*: not Unicode: it has half of a surrogate pair/);
+    await assert.rejects(daemon.set('c1', config), /config\.user\..*: not Unicode: it has .* half of a surrogate pair/);
   }
   await reads({ 'user.a': 'before' });
 });

@@ -5,6 +5,7 @@ import { lostNameIn } from '../text/lost-names.js';
 import { checkProject, shownKind, sorted } from './foreign.js';
 import { yamlTextIn } from './yaml-text.js';
 
+const byteOrderMark = /^\ufeff/;
 const sections = ['profiles', 'instances'];
 const texts = v.record(v.string(), v.string('must be text'));
 // `config:` with nothing behind it is an empty one.
@@ -20,7 +21,12 @@ const profile = v.strictObject({
 });
 const instance = v.strictObject({
   ...profile.entries,
-  type: v.optional(v.picklist(['container', 'virtual-machine'], 'must be container or virtual-machine')),
+  type: v.optional(
+    v.pipe(
+      v.picklist(['', 'container', 'virtual-machine'], 'must be container or virtual-machine'),
+      v.transform((given) => given || undefined), // in LXD's preseeds it may be empty
+    ),
+  ),
   profiles: v.optional(v.array(v.string('names are text'), 'must be a list of names')),
 });
 
@@ -54,8 +60,9 @@ export interface Expected {
  */
 export function readWanted(text: string, path: string, expected: Expected = {}): Wanted {
   const reader = new Reader(path, expected);
-  if (isLines(text)) reader.readLines(text);
-  else reader.readYaml(text);
+  const plain = text.replace(byteOrderMark, '');
+  if (isLines(plain)) reader.readLines(plain);
+  else reader.readYaml(plain);
   checkOnce(reader.profiles, 'profile', path);
   checkOnce(reader.instances, 'instance', path);
   return reader;

@@ -39,7 +39,7 @@ const booleanKeys = [...guestApiKeys.flatMap((key) => [key, incusKeyOf(key)]), '
 /** Of newer LXD, in a namespace that is otherwise ours. */
 const othersKeys = ['security.devlxd.management.volumes'];
 const booleans = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off', ''];
-const notUnicode = 'not Unicode: it has half of a surrogate pair';
+const notUnicode = 'not Unicode: it has a byte that is no UTF-8, or half of a surrogate pair';
 const guestAttachKey = 'ubuntu_pro.guest_attach';
 const guestAttach = ['', 'off', 'on', 'available'];
 
