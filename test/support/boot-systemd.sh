@@ -1,13 +1,13 @@
 #!/bin/sh
-# Boots systemd in a container whose root is a copy-on-write one of this host's, and runs a program of this project in
-# it as root. Prints what it prints. The files PACKAGES/*.deb are in /root/packages there.
+# Boots systemd in a container whose root is a copy-on-write one of this host's, or of the directory $ROOT, and runs a
+# program of this project in it as root. Prints what it prints. The files PACKAGES/*.deb are in /root/packages there.
 # usage: boot-systemd.sh SCRATCH PROJECT PACKAGES NAME COMMAND...     as root, in a mount namespace of its own
 set -eu
 scratch=$1 project=$2 packages=$3 name=$4
 shift 4
 mount -t tmpfs none "$scratch"
 mkdir "$scratch/upper" "$scratch/work" "$scratch/root"
-mount -t overlay -o "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work" none "$scratch/root"
+mount -t overlay -o "lowerdir=${ROOT:-/},upperdir=$scratch/upper,workdir=$scratch/work" none "$scratch/root"
 root=$scratch/root
 mkdir "$root/root/packages"
 cp "$packages"/*.deb "$root/root/packages"

@@ -36,6 +36,9 @@ async function install(file: string): Promise<void> {
 
 await install(older);
 assert.deepEqual([property('ActiveState'), property('StatusText')], ['active', 'Answering']);
+const units = ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket', 'devlxd-metrics.socket'];
+const { stderr: complaints } = await run('systemd-analyze', ['verify', '--man=no', ...units]);
+assert.doesNotMatch(complaints, /devlxd/);
 
 const guests = new Guests();
 const askers = await Askers.start({ socket, register }, guests, 20);

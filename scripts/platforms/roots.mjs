@@ -1,0 +1,77 @@
+// Root directories of other releases of Debian, made with debootstrap, which stay for the next run.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const project = resolve(import.meta.dirname, '../..');
+const nodePackage = `node-linux-${process.arch}`;
+
+/** Where they are when nothing else is said. */
+export const usualRoots = join(project, 'build-platforms');
+
+/** What is missing to make any; undefined: nothing. */
+export function missingForRoots() {
+  if (process.getuid() !== 0) return 'needs root, for root directories of its own';
+  if (spawnSync('debootstrap', ['--version']).error) return 'needs debootstrap: apt-get install debootstrap';
+  return undefined;
+}
+
+/** The root directory of a release with these packages; undefined: it could not be made. */
+export function rootOf(roots, release, packages) {
+  const directory = join(resolve(roots), release);
+  if (!existsSync(join(directory, 'etc/debian_version'))) {
+    mkdirSync(directory, { recursive: true });
+    process.stdout.write(`debootstrap ${release} ...\n`);
+    const made = spawnSync('debootstrap', ['--variant=minbase', release, directory], { encoding: 'utf8' });
+    // Some of sid's packages are left unconfigured; apt mends that.
+    if (made.status !== 0) process.stdout.write(`${made.stdout.split('\n').slice(-5).join('\n')}\n`);
+  }
+  const wanted = packages.join(' ');
+  const done = join(directory, 'root', `devlxd-${wanted.replaceAll(/\W+/g, '-')}`.slice(0, 200));
+  if (existsSync(done)) return directory;
+  // A mirror's copy of sid may be older than sid allows.
+  const install = `dpkg --configure -a; apt-get -o Acquire::Check-Valid-Until=false update -qq && apt-get install -y -qq --no-install-recommends ${wanted}`;
+  const { status, stderr } = enter(directory, ['sh', '-c', `export DEBIAN_FRONTEND=noninteractive; ${install}`]);
+  if (status === 0) writeFileSync(done, '');
+  else process.stdout.write(`${stderr}\n`);
+  return status === 0 ? directory : undefined;
+}
+
+/** Node's own binary of a major version, from the registry of npm, and its headers beside it: its path in the root. */
+export function nodeIn(directory, major) {
+  const prefix = join(directory, 'opt', String(major));
+  if (!existsSync(prefix)) {
+    const quiet = ['--ignore-scripts', '--no-audit', '--no-fund'];
+    const words = ['install', '--prefix', prefix, ...quiet, `${nodePackage}@${major}`];
+    const { status, stderr } = spawnSync('npm', words, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`npm install ${nodePackage}@${major}: ${stderr}`);
+  }
+  return `/opt/${major}/node_modules/${nodePackage}/bin/node`;
+}
+
+/** A copy of the project, with its dependencies; what is compiled there stays there. Its path in the root. */
+export function projectIn(directory, name) {
+  const path = `/srv/devlxd-${name}`;
+  const copy = join(directory, path);
+  const built = ['build', 'dist', 'node_modules/better-sqlite3/build'];
+  const parts = spawnSync('git', ['ls-files', '-z'], { cwd: project, encoding: 'utf8' })
+    .stdout.split('\0')
+    .filter((part) => part !== '' && existsSync(join(project, part)));
+  // Whole directories, so that a source that is gone here is gone there.
+  for (const top of new Set(parts.map((part) => part.split('/')[0])))
+    rmSync(join(copy, top), { recursive: true, force: true });
+  for (const part of parts)
+    cpSync(join(project, part), join(copy, part), { verbatimSymlinks: true, preserveTimestamps: true });
+  if (!existsSync(join(copy, 'node_modules')))
+    cpSync(join(project, 'node_modules'), join(copy, 'node_modules'), {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (from) => !built.some((part) => from === join(project, part)),
+    });
+  return path;
+}
+
+export function enter(directory, words) {
+  const script = join(project, 'scripts/enter-root.sh');
+  return spawnSync(script, [directory, ...words], { encoding: 'utf8', maxBuffer: 1 << 28 });
+}
