@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { samplesOf } from '../src/metrics/exposition.js';
 import { TestDaemon } from './support/daemon.js';
+import { failedHandover } from './support/failed-handover.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { ask, ended, Session } from './support/http.js';
 import { OptionsFile } from './support/options-file.js';
@@ -50,10 +53,10 @@ const allHits = () => daemon.metric('devlxd_limit_hits_total', { limit: 'connect
 
 async function counters(): Promise<Map<string, number>> {
   const text = await daemon.client.metrics({ perInstance: true });
-  const counted = [...text.matchAll(/^# TYPE (\S+) counter$/gm)].map(([, name]) => name);
+  const counted = [...text.matchAll(/^# TYPE (\S+) (?:counter|histogram)$/gm)].map(([, name]) => name);
   return new Map(
     samplesOf(text)
-      .filter(({ name }) => counted.includes(name))
+      .filter(({ name }) => counted.includes(name.replace(/_(?:bucket|sum|count)$/, '')))
       .map(({ name, labels, value }) => [`${name} ${JSON.stringify(labels)}`, value]),
   );
 }
@@ -127,4 +130,29 @@ test('many that ask at once are answered alike, and each later one with what is 
     assert.match(text, /devlxd_instance_requests_total\{project="default",instance="c1"\} 12\n/);
   await use();
   assert.equal(await requests(), 24);
+});
+
+test('a daemon that takes over goes on counting, also after one that could not; one that starts begins at 0', async () => {
+  const lastHit = () => daemon.metric('devlxd_limit_last_hit_timestamp_seconds', { limit: 'connections-per-instance' });
+  const damaged = join(daemon.directory, 'damaged');
+  mkdirSync(damaged);
+  writeFileSync(join(damaged, 'devlxd.db'), 'no database at all, and long enough to be looked at'.repeat(100));
+  let times = 0;
+  for (const another of [
+    () => daemon.takeOver(),
+    () => failedHandover(daemon, ['--state-dir', damaged]),
+    () => daemon.takeOver(),
+  ]) {
+    await use();
+    times++;
+    const [before, at] = [await counters(), await lastHit()];
+    assert.ok(at > 0);
+    await another();
+    await noneFell(before);
+    assert.deepEqual([await requests(), await hits(), await allHits()], [12 * times, times, times]);
+    assert.equal(await lastHit(), at);
+  }
+  await daemon.end();
+  await daemon.run();
+  assert.deepEqual([await requests(), await hits(), await allHits(), await lastHit()], [0, 0, 0, 0]);
 });

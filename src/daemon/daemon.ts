@@ -4,11 +4,11 @@ import { SpareDescriptors } from '../gate/file-descriptors.js';
 import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
 import { admitGuests, admitOperators } from '../handover/connections.js';
+import { type Counts, noCounts } from '../handover/counts.js';
 import { HandoverRequests } from '../handover/give.js';
 import type { ListeningSockets } from '../handover/listening-sockets.js';
 import type { HandoverConnection } from '../handover/protocol.js';
 import type { Log, LogLines } from '../log.js';
-import type { Scrape } from '../metrics/scrapes.js';
 import { version } from '../package-root.js';
 import type { SourceImages } from '../sources/exported-images.js';
 import type { Building, DaemonContext } from './context.js';
@@ -17,7 +17,7 @@ import { followFleet } from './followed-fleet.js';
 import { FollowedSource, forgetSources } from './followed-source.js';
 import { gateLimits } from './gate-limits.js';
 import { buildGuests, type GuestParts } from './guest-parts.js';
-import { measureWith } from './measure.js';
+import { Measuring } from './measuring.js';
 import { metricsTokenIn } from './metrics-token.js';
 import { type Parts, shutdownPhases } from './shutdown-phases.js';
 import { SocketWatch } from './socket-watch.js';
@@ -28,7 +28,6 @@ import type { ServiceManager } from './systemd.js';
 export class Daemon {
   readonly #context: DaemonContext;
   readonly #parts: Building<Parts> = {};
-  #scrape: ((perInstance: boolean) => Promise<Scrape>) | undefined;
 
   /** logLines: what log writes; sockets: stay open when the daemon ends; manager: starts and stops this process, if present */
   constructor(settings: Settings, log: Log, logLines: LogLines, sockets: ListeningSockets, manager?: ServiceManager) {
@@ -85,6 +84,11 @@ export class Daemon {
     return connections;
   }
 
+  /** After `stop`: what was counted, for another daemon. */
+  get counts(): Counts {
+    return this.#parts.measuring?.counts ?? noCounts;
+  }
+
   /** After `stop`: waits for slow readers, for as long as `drain-seconds` allows, and closes everything. */
   async linger(): Promise<void> {
     await this.#end('drain', false, []);
@@ -106,6 +110,7 @@ export class Daemon {
     await forgetSources(this.#context, stored.registry);
     const guests = await buildGuests(this.#context, stored, await this.#sourceImages(), this.#parts);
     await guests.running.reattach();
+    goOnFrom(sockets.counts, stored, guests);
     const connections = sockets.takeConnections();
     guests.heldConnections.received(connections);
     admitGuests(guests.gate, guests.running, connections);
@@ -130,8 +135,9 @@ export class Daemon {
     const parts = buildControl(this.#context, stored, guests, fleet, (control, controlEvents) => {
       const source = () => this.#parts.followedSource;
       const others = { control, controlEvents, source, fleet };
-      this.#scrape = measureWith(spareDescriptors, this.#context, stored, guests, others);
-      return this.#scrape;
+      const measuring = new Measuring(spareDescriptors, this.#context, stored, guests, others);
+      this.#parts.measuring = measuring;
+      return (perInstance) => measuring.scrape(perInstance);
     });
     Object.assign(this.#parts, parts);
     return parts;
@@ -141,10 +147,11 @@ export class Daemon {
   async #serveMetrics({ limitHits }: GuestParts): Promise<string | undefined> {
     const { settings, sockets } = this.#context;
     const token = metricsTokenIn(settings.metricsTokenFile);
+    const { measuring } = this.#parts;
     const fd = sockets.metrics.listening();
-    if (fd === undefined || this.#scrape === undefined) return undefined;
+    if (fd === undefined || measuring === undefined) return undefined;
     const { MetricsServer } = await import('../metrics/metrics-server.js');
-    this.#parts.metricsServer = new MetricsServer(fd, token, this.#scrape, limitHits);
+    this.#parts.metricsServer = new MetricsServer(fd, token, (perInstance) => measuring.scrape(perInstance), limitHits);
     this.#parts.metricsServer.run();
     return sockets.metrics.shown;
   }
@@ -177,5 +184,14 @@ export class Daemon {
     const sourceImages = new SourceImages(source, limits);
     this.#parts.sourceImages = sourceImages;
     return sourceImages;
+  }
+}
+
+/** What instances have asked, and which limits they have reached, before this daemon. */
+function goOnFrom({ instances }: Counts, { registry }: StoreParts, { dispatcher, limitHits }: GuestParts): void {
+  for (const { id, requests, limitHits: hits } of instances) {
+    if (registry.byId(id) === undefined) continue;
+    dispatcher.instanceRequests.add(id, requests);
+    limitHits.goOnFrom(id, hits);
   }
 }

@@ -56,7 +56,8 @@ export async function buildGuests(
     sourceImages,
   );
   registry.on('changes', (changes) => publish(changes, { running, listeners, dispatcher, limitHits }, log));
-  running.on('left', ({ id }, slot) => dispatcher.addRequests(id, gate.countersOf(slot).cacheHits));
+  // Before the gate forgets them.
+  running.on('left', ({ id }, slot) => dispatcher.instanceRequests.add(id, gate.countersOf(slot).cacheHits));
   const gateLimitHits = new GateLimitHits(gate, running, limitHits);
   const limitLog = new LimitLog(
     limitHits,

@@ -127,6 +127,7 @@ export class Service {
   async #handOver(daemon: Daemon, sockets: ListeningSockets, newProcess: NewProcess): Promise<boolean> {
     this.#log.info('another devlxd takes over');
     sockets.putConnections(await daemon.stop(true));
+    sockets.counts = daemon.counts;
     const lingering = daemon.linger();
     const { handoverSeconds } = this.#settings;
     const outcome = await newProcess.give(sockets.handover(), handoverSeconds);

@@ -9,6 +9,7 @@ import type { SourceImages } from '../sources/exported-images.js';
 import type { ControlParts } from './control-parts.js';
 import type { FollowedSource } from './followed-source.js';
 import type { GuestParts } from './guest-parts.js';
+import type { Measuring } from './measuring.js';
 import type { SocketWatch } from './socket-watch.js';
 import type { StoreParts } from './store-parts.js';
 
@@ -17,6 +18,7 @@ const acceptedMilliseconds = 200;
 
 /** The parts of a daemon. Some are missing when it failed to start. */
 export interface Parts extends StoreParts, GuestParts, ControlParts {
+  readonly measuring: Measuring;
   readonly spareDescriptors: SpareDescriptors;
   readonly sourceImages: SourceImages;
   readonly followedSource: FollowedSource;

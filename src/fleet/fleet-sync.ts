@@ -40,6 +40,8 @@ export interface FleetParts {
 /** Keeps this host's part of a fleet in the registry. While etcd is away, what it has said last goes on being served. */
 export class FleetSync {
   readonly asked = { all: 0, one: 0 };
+  /** when everything was read last, milliseconds since 1970; undefined: not yet */
+  lastRead: number | undefined;
   readonly #setting: FleetSetting;
   readonly #keys: FleetKeys;
   readonly #limits: Limits;
@@ -215,6 +217,7 @@ export class FleetSync {
     if (mirror !== undefined && isSame && !isOlder && !this.#apply.isIncomplete) return;
     this.asked.all++;
     const read = await readAll(connection, this.#keys, this.#setting.host, this.#limits);
+    this.lastRead = Date.now();
     this.#log.info({ source: 'etcd', instances: read.instances.size }, 'source read');
     this.#apply.mirrored(read, this.#kept.heldOf(read, isOlder), instances);
     await this.#apply.idle();

@@ -30,6 +30,7 @@ import {
 } from './guest-reply.js';
 import { GuestStates } from './guest-states.js';
 import { ImageExports } from './images/image-exports.js';
+import { InstanceRequests } from './instance-requests.js';
 import { answer, find, isServed } from './route.js';
 import { tokens } from './work.js';
 
@@ -52,8 +53,7 @@ export class GuestDispatcher {
   readonly limitHits: LimitHits;
   /** requests that need the store, or have not come whole */
   readonly inFlight = new InFlight();
-  /** requests by instance id */
-  readonly #requestsOf = new Map<number, number>();
+  readonly instanceRequests = new InstanceRequests();
   readonly #errors: Errors;
   #failures = 0;
 
@@ -94,7 +94,7 @@ export class GuestDispatcher {
       if (before === undefined || after?.run !== undefined) continue;
       this.#catchingUp.forget(before.id);
       this.#states.forget(before.id);
-      if (after === undefined) this.#requestsOf.delete(before.id);
+      if (after === undefined) this.instanceRequests.forget(before.id);
     }
   }
 
@@ -112,16 +112,6 @@ export class GuestDispatcher {
   /** Waits for the readers of images, but not longer than that. */
   async linger(seconds: number): Promise<void> {
     await this.imageExports.linger(seconds);
-  }
-
-  /** Adds requests of an instance that the gate has answered, before it forgets them. */
-  addRequests(id: number, requests: number): void {
-    this.#requestsOf.set(id, this.requestsOf(id) + requests);
-  }
-
-  /** Requests of an instance since the daemon started, without the ones that the gate has answered since its start. */
-  requestsOf(instanceId: number): number {
-    return this.#requestsOf.get(instanceId) ?? 0;
   }
 
   /** Answers a request whose body is not read to its end. */
@@ -153,7 +143,7 @@ export class GuestDispatcher {
       this.#read(exchange, instance);
       return;
     }
-    this.addRequests(instance.id, 1);
+    this.instanceRequests.add(instance.id);
     if (reply.kind === 'body' && reply.reached !== undefined)
       this.limitHits.add(reply.reached.limit, instance.id, 1, reply.reached.about);
     this.#reply(exchange, caller, instance, reply, match?.endpoint.path ?? noEndpoint);

@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../errors.js';
 import { trySendMessage } from '../gate/unix-socket.js';
 import { byConnectionName } from './connection-names.js';
+import { noCounts, partsOf } from './counts.js';
 import { type Handover, type HandoverLine, metricsName, readyLine, takeoverUpgrade } from './protocol.js';
 
 /** Descriptors in one message; the kernel takes 253. */
@@ -88,7 +89,10 @@ export class NewProcess {
     await ended;
   }
 
-  async #giveAll({ sockets, bound, connections, metrics }: Handover, signal: AbortSignal): Promise<void> {
+  async #giveAll(
+    { sockets, bound, connections, metrics, counts = noCounts }: Handover,
+    signal: AbortSignal,
+  ): Promise<void> {
     for (const [socket, fd] of sockets) await this.#send({ socket, file: bound.get(socket), count: 1 }, [fd], signal);
     for (const [name, fds] of byConnectionName(connections, mostAtOnce))
       await this.#send({ connections: name, count: fds.length }, fds, signal);
@@ -96,6 +100,7 @@ export class NewProcess {
       const { fd, address, file } = metrics;
       await this.#send({ socket: metricsName, address, file, count: 1 }, [fd], signal);
     }
+    for (const part of partsOf(counts)) await this.#send({ counts: part, count: 0 }, [], signal);
     await this.#send({ count: 0 }, [], signal);
   }
 

@@ -3,6 +3,7 @@ import type { Settings } from '../config/options.js';
 import { socketPaths } from '../config/paths.js';
 import { duplicate, listenUnix } from '../gate/unix-socket.js';
 import { GuestSocket } from '../sources/guest-socket.js';
+import { type Counts, noCounts } from './counts.js';
 import { giveToGroup } from './group.js';
 import { MetricsSocket } from './metrics-socket.js';
 import { closeAll, type Handover, type HandoverConnection, type SocketName } from './protocol.js';
@@ -17,7 +18,7 @@ interface SocketStore {
 const nothing: Handover = { sockets: new Map(), bound: new Map(), connections: [], metrics: undefined };
 
 /**
- * The listening sockets, and connections that came with them. They are held here and not by the daemon that accepts
+ * The listening sockets, and connections and counts that came with them. They are held here and not by the daemon that accepts
  * on them, so that callers wait in the backlog while one daemon ends and the next one starts.
  */
 export class ListeningSockets {
@@ -34,6 +35,8 @@ export class ListeningSockets {
   readonly source: GuestSocket | undefined;
   readonly metrics: MetricsSocket;
   #connections: readonly HandoverConnection[];
+  /** what the daemon before has counted */
+  counts: Counts;
 
   /** socketStore: holds a socket that this process has bound, should it be killed */
   constructor(settings: Settings, received = nothing, socketStore?: SocketStore) {
@@ -45,6 +48,7 @@ export class ListeningSockets {
     for (const name of ['guest', 'control'] as const)
       if (this.#descriptors.has(name) && !this.#bound.has(name)) this.#passed.set(name, fileId(this.path(name)));
     this.#connections = received.connections;
+    this.counts = received.counts ?? noCounts;
     this.metrics = new MetricsSocket(settings, received.metrics);
     this.source = settings.source === undefined ? undefined : new GuestSocket(settings.source);
     if (this.source === undefined) this.#forgetSource();
@@ -143,7 +147,8 @@ export class ListeningSockets {
   /** What a new process is given, in copies: this process still has everything. */
   handover(): Handover {
     const { held: metrics } = this.metrics;
-    return { sockets: this.#descriptors, bound: this.#bound, connections: this.#connections, metrics };
+    const { counts } = this;
+    return { sockets: this.#descriptors, bound: this.#bound, connections: this.#connections, metrics, counts };
   }
 
   /** handedOver: another process accepts on the same files, which stay */

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import type { Counts } from './counts.js';
 import type { HandedMetricsSocket } from './metrics-socket.js';
 import type { FileId } from './run-directory.js';
 
@@ -39,6 +40,8 @@ export interface Handover {
   readonly bound: ReadonlyMap<SocketName, FileId>;
   readonly connections: readonly HandoverConnection[];
   readonly metrics: HandedMetricsSocket | undefined;
+  /** left out: the new process begins at 0 */
+  readonly counts?: Counts;
 }
 
 /** Where `devlxd serve --takeover` asks for the handover, on the control socket. */
@@ -57,7 +60,9 @@ export interface HandoverLine {
   readonly address?: string | undefined;
   /** the name of connections */
   readonly connections?: string;
-  /** of descriptors; a line with no socket and no connections is the last */
+  /** a part of them */
+  readonly counts?: Counts;
+  /** of descriptors; a line that names nothing is the last, and for an older devlxd one with counts is */
   readonly count: number;
 }
 

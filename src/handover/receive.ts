@@ -4,6 +4,7 @@ import { Fault } from '../errors.js';
 import { getSystemErrorName } from '../gate/system-error.js';
 import { connectUnix, receiveMessage, sendMessage } from '../gate/unix-socket.js';
 import { connectionsNamed } from './connection-names.js';
+import type { CountedInstance, CountedSeries } from './counts.js';
 import type { HandedMetricsSocket } from './metrics-socket.js';
 import {
   type Handover,
@@ -74,6 +75,8 @@ class Conversation {
     const sockets = new Map<SocketName, number>();
     const bound = new Map<SocketName, FileId>();
     const connections: HandoverConnection[] = [];
+    const series: CountedSeries[] = [];
+    const instances: CountedInstance[] = [];
     let metrics: HandedMetricsSocket | undefined;
     for (;;) {
       const text = await this.#until('\n');
@@ -81,13 +84,16 @@ class Conversation {
       const line = JSON.parse(text) as HandoverLine;
       const descriptors = this.#descriptors.splice(0, line.count);
       if (line.connections !== undefined) connections.push(...connectionsNamed(line.connections, descriptors));
-      else if (line.socket === metricsName)
+      else if (line.counts !== undefined) {
+        series.push(...line.counts.series);
+        instances.push(...line.counts.instances);
+      } else if (line.socket === metricsName)
         metrics = { fd: descriptors[0] as number, address: line.address, file: line.file };
       else if (socketNames.some((name) => name === line.socket)) {
         const socket = line.socket as SocketName;
         sockets.set(socket, descriptors[0] as number);
         if (line.file !== undefined) bound.set(socket, line.file);
-      } else return { sockets, bound, connections, metrics };
+      } else return { sockets, bound, connections, metrics, counts: { series, instances } };
     }
   }
 

@@ -65,6 +65,19 @@ export class LimitHits {
     return this.#ofInstances.get(instanceId) ?? none;
   }
 
+  /** Since the start of the daemon, by instance, as `of`. */
+  get ofInstances(): ReadonlyMap<number, ReadonlyMap<CountedLimit, number>> {
+    return this.#ofInstances;
+  }
+
+  /** Goes on from what another daemon has counted of an instance; of a limit that is none any more nothing is kept. */
+  goOnFrom(instanceId: number, hits: Readonly<Record<string, number>>): void {
+    for (const limit of countedLimits) {
+      const times = hits[limit] ?? 0;
+      if (times > 0) this.#addOf(instanceId, limit, times);
+    }
+  }
+
   /** Forgets the instances that these changes delete. */
   deliver(changes: readonly Change[]): void {
     for (const { before, after } of changes) if (before && after === undefined) this.#ofInstances.delete(before.id);

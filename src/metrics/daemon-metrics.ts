@@ -105,6 +105,7 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
     kind: 'gauge',
     help: 'End of the last transaction since 1970, by outcome',
     labels: ['outcome'],
+    handedOn: true,
     *read({ registry: { commits } }) {
       if (commits.lastDone > 0) yield [commits.lastDone / 1000, { outcome: 'done' }];
       if (commits.lastFailed > 0) yield [commits.lastFailed / 1000, { outcome: 'failed' }];
@@ -137,6 +138,7 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
   process_cpu_seconds_total: {
     kind: 'counter',
     help: 'Processor time, of the user and of the system',
+    handedOn: false,
     read: () => [[(process.cpuUsage().user + process.cpuUsage().system) / 1e6]],
   },
   process_start_time_seconds: {

@@ -8,11 +8,19 @@ export type Labels = Readonly<Record<string, string>>;
 /** A place where reading may stop for a moment, when many are looked at and few have a value. */
 export const pause = undefined;
 
-export interface MetricDeclaration<Parts> {
+export type MetricSamples = Iterable<MetricSample | typeof pause>;
+
+/** What becomes of a metric when another daemon takes over. */
+export interface Continued {
   readonly kind: 'counter' | 'gauge' | 'histogram';
+  /** Does that daemon go on from it? Unless it says otherwise: if it is no gauge. */
+  readonly handedOn?: boolean;
+}
+
+export interface MetricDeclaration<Parts> extends Continued {
   readonly help: string;
   readonly labels?: readonly string[];
-  readonly read: (parts: Parts) => Iterable<MetricSample | typeof pause>;
+  readonly read: (parts: Parts) => MetricSamples;
 }
 
 export type MetricDeclarations<Parts> = Readonly<Record<string, MetricDeclaration<Parts>>>;

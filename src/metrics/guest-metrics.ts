@@ -88,6 +88,7 @@ export const guestMetrics: MetricDeclarations<Measured> = {
     kind: 'gauge',
     help: 'When a limit was last reached, since 1970',
     labels: ['limit'],
+    handedOn: true,
     *read({ limitHits }) {
       for (const limit of countedLimits) if (limitHits.last(limit) > 0) yield [limitHits.last(limit) / 1000, { limit }];
     },

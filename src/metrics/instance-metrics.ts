@@ -22,12 +22,14 @@ export const instanceMetricDeclarations: MetricDeclarations<Measured> = {
   },
   devlxd_instance_requests_total: {
     kind: 'counter',
-    help: 'Requests of one instance since the daemon started',
-    ...ofEach(({ dispatcher, gate }, { id }, slot) => dispatcher.requestsOf(id) + gate.countersOf(slot).cacheHits),
+    help: 'Requests of one instance',
+    ...ofEach(
+      ({ dispatcher, gate }, { id }, slot) => dispatcher.instanceRequests.of(id) + gate.countersOf(slot).cacheHits,
+    ),
   },
   devlxd_instance_limit_hits_total: {
     kind: 'counter',
-    help: 'How often one instance reached a limit, since the daemon started',
+    help: 'How often one instance reached a limit',
     labels: ['project', 'instance', 'limit'],
     read: limitHitsOf,
   },

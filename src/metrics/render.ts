@@ -1,5 +1,8 @@
 import type { Turn } from '../concurrency/turn.js';
-import type { Labels, MetricDeclarations } from './declaration.js';
+import type { Continued, Labels, MetricDeclarations, MetricSamples } from './declaration.js';
+
+/** Gives the samples of a metric with what was counted before this daemon. */
+type GoOn = (metric: string, declaration: Continued, samples: MetricSamples) => MetricSamples;
 
 /** Characters of one piece. */
 const pieceLength = 64 * 1024;
@@ -14,12 +17,14 @@ export async function render<Parts>(
   declarations: MetricDeclarations<Parts>,
   parts: Parts,
   turn: Pick<Turn, 'end'>,
+  goOn: GoOn = (_metric, _declaration, samples) => samples,
 ): Promise<Buffer[]> {
   const pieces: Buffer[] = [];
   let text = '';
-  for (const [name, { kind, help, read }] of Object.entries(declarations)) {
+  for (const [name, declaration] of Object.entries(declarations)) {
+    const { kind, help, read } = declaration;
     let head = `# HELP ${name} ${escaped(help, /[\\\n]/g)}\n# TYPE ${name} ${kind}\n`;
-    for (const sample of read(parts)) {
+    for (const sample of goOn(name, declaration, read(parts))) {
       if (sample !== undefined) {
         const [value, labels, suffix = ''] = sample;
         text += `${head}${name}${suffix}${labelsText(labels)} ${numberText(value)}\n`;

@@ -2,6 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Turn } from '../concurrency/turn.js';
+import type { Counts } from '../handover/counts.js';
+import { CountsBefore } from './counts-before.js';
 import { metricDeclarations } from './daemon-metrics.js';
 import { instanceMetricDeclarations } from './instance-metrics.js';
 import type { Measured } from './measured.js';
@@ -28,12 +30,20 @@ export interface Scrape {
 /** Reads the parts of the daemon: one scrape at a time, which all share that ask before it begins. */
 export class Scrapes {
   readonly #parts: Measured;
+  readonly #before: CountsBefore;
   /** asked for and not begun, by whether each instance is in it */
   readonly #next = new Map<boolean, Promise<Scrape>>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: Measured) {
+  /** before: what the daemon before this one has counted */
+  constructor(parts: Measured, before: Counts) {
     this.#parts = parts;
+    this.#before = new CountsBefore(before);
+  }
+
+  /** What has been counted, for the daemon that goes on from here. */
+  get counts(): Counts {
+    return this.#before.counts(this.#parts);
   }
 
   /** perInstance: with the metrics of each running instance */
@@ -52,7 +62,9 @@ export class Scrapes {
   async #scrape(perInstance: boolean): Promise<Scrape> {
     this.#next.delete(perInstance);
     const turn = new Turn(sliceMilliseconds);
-    const pieces = await render(metricDeclarations, this.#parts, turn);
+    const pieces = await render(metricDeclarations, this.#parts, turn, (metric, declaration, samples) =>
+      this.#before.goOn(metric, declaration, samples),
+    );
     if (perInstance) pieces.push(...(await render(instanceMetricDeclarations, this.#parts, turn)));
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
     let gzipped: Promise<Buffer> | undefined;

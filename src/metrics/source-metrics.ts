@@ -14,6 +14,14 @@ export const sourceMetrics: MetricDeclarations<Measured> = {
     help: 'How old what is served of its instances may be; 0 when it is what the source has',
     read: (all) => of(followed(all), ({ age }) => age),
   },
+  devlxd_source_last_read_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When all that the source has was last read, since 1970',
+    read: (all) => {
+      const lastRead = followed(all)?.lastRead;
+      return lastRead === undefined ? [] : [[lastRead / 1000]];
+    },
+  },
   devlxd_source_socket_taken: {
     kind: 'gauge',
     help: "Do the source's guests reach this daemon (1), at path, or not (0), and why",

@@ -54,6 +54,7 @@ export class Sync extends EventEmitter<Events> {
   /** when all may be asked for again, milliseconds of performance.now() */
   #rested = 0;
   #connected = false;
+  #lastRead: number | undefined;
   #server: SourceServer | undefined;
   #saidAway = false;
   #wake: () => void = () => undefined;
@@ -86,6 +87,11 @@ export class Sync extends EventEmitter<Events> {
   /** Is the source there, and tells what happens? */
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** When everything was read last, milliseconds since 1970; undefined: not yet. */
+  get lastRead(): number | undefined {
+    return this.#lastRead;
   }
 
   /** How old what is served may be, seconds; since this process started, when the source has not been read since. */
@@ -204,6 +210,7 @@ export class Sync extends EventEmitter<Events> {
     if (this.#isMany(starting.length)) await this.#inits.startAll(starting);
     else for (const found of starting) await this.#start(found);
     this.#saidAway = false;
+    this.#lastRead = Date.now();
     const { socketPath: socket, pid } = this.#server ?? {};
     this.#log.info({ source: this.#source.name, socket, pid, instances: instances.length }, 'source read');
     if (this.#server?.keepsReady === true) this.#ready.open();
