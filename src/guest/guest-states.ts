@@ -4,7 +4,7 @@ import type { LimitHits } from '../limits/limit-hits.js';
 import type { Limits } from '../limits/limits.js';
 import type { GuestState, Instance, Run } from '../model/instance.js';
 
-/** Between two events that say nothing new. */
+/** Between two events that say nothing new; the last of those that come sooner is told then. */
 const readyMilliseconds = 100;
 
 /** A state on its way to the store; a later one takes its place until it is written. */
@@ -25,6 +25,8 @@ export class GuestStates {
   readonly #waiting = new Map<number, Waiting>();
   /** when operators were last told that a guest that was ready has said so again; milliseconds */
   readonly #toldAt = new WeakMap<Run, number>();
+  /** of these runs it is told later */
+  readonly #telling = new WeakSet<Run>();
 
   constructor(registry: Registry, limits: Limits, limitHits: LimitHits) {
     this.#registry = registry;
@@ -68,12 +70,19 @@ export class GuestStates {
   }
 
   /** Told to operators, but not as often as a guest likes to say it. */
-  #readyAgain(instance: Instance): void {
-    const run = instance.run as Run;
-    const now = performance.now();
-    if (now < (this.#toldAt.get(run) ?? Number.NEGATIVE_INFINITY) + readyMilliseconds) return;
-    this.#toldAt.set(run, now);
-    this.#registry.emit('readyAgain', instance);
+  #readyAgain({ id, run }: Instance): void {
+    if (run === undefined || this.#telling.has(run)) return;
+    const tell = (): void => {
+      this.#telling.delete(run);
+      const current = this.#registry.byId(id);
+      if (current?.run !== run || current.guestState !== 'Ready') return;
+      this.#toldAt.set(run, performance.now());
+      this.#registry.emit('readyAgain', current);
+    };
+    const rest = (this.#toldAt.get(run) ?? Number.NEGATIVE_INFINITY) + readyMilliseconds - performance.now();
+    if (rest <= 0) return tell();
+    this.#telling.add(run);
+    setTimeout(tell, rest).unref();
   }
 
   #write(id: number, next: Waiting): Promise<void> {
