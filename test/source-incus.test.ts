@@ -88,13 +88,36 @@ test("what it is told, and why it is refused, is said in Incus' words, also when
     assert.equal(await said('/1.0/config', 'POST'), `501 ${text} not implemented\n`);
     assert.match(
       await exported(),
-      /^404 application\/json \{.*"error_code":404,"error":"not found","metadata":null\}\n$/,
+      /^404 application\/json \{.*"error_code":404,"error":"Image \\"f{64}\\" not found","metadata":null\}\n\n$/,
     );
   }
   incus.change('words', { config: {} }, 'instance-updated');
   await eventually('images are refused', async () => (await exported()) === `403 ${text} not authorized\n`);
   incus.change('words', { config: { 'security.guestapi': 'false' } }, 'instance-updated');
   await eventually('it is refused', async () => (await said('/1.0')) === `403 ${text} not authorized\n`);
+  await session.close();
+});
+
+test("what is no state is refused in Incus' words", async () => {
+  const guest = await started('states');
+  const session = new Session(guest.connect(daemon.socket));
+  for (const [body, sentence] of [
+    ['', 'EOF'],
+    ['[]', 'json: cannot unmarshal array into Go value of type api.DevIncusPut'],
+    ['"x"', 'json: cannot unmarshal string into Go value of type api.DevIncusPut'],
+    ['5', 'json: cannot unmarshal number into Go value of type api.DevIncusPut'],
+    ['true', 'json: cannot unmarshal bool into Go value of type api.DevIncusPut'],
+    ['null', 'Invalid state ""'],
+    ['{}', 'Invalid state ""'],
+    ['{"state":null}', 'Invalid state ""'],
+    ['{"state":"Bogus"}', 'Invalid state "Bogus"'],
+    ['{"state":5}', 'json: cannot unmarshal number into Go struct field DevIncusPut.state of type string'],
+    ['{"state":[]}', 'json: cannot unmarshal array into Go struct field DevIncusPut.state of type string'],
+    ['{"state":{}}', 'json: cannot unmarshal object into Go struct field DevIncusPut.state of type string'],
+  ] as const) {
+    const answer = await session.ask('/1.0', { method: 'PATCH', body });
+    assert.deepEqual([answer.status, answer.body], [400, `${sentence}\n`], body);
+  }
   await session.close();
 });
 

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { constants, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
 import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { metricValue, samplesOf } from '../src/metrics/exposition.js';
 import { CommandLine } from './support/command.js';
@@ -14,6 +15,10 @@ import { FakeLxd } from './support/fake-lxd.js';
 
 const listening = `require('http').createServer((_, response) => response.end('of LXD'))
   .listen(process.argv[1], () => process.stdout.write('listening'))`;
+/** A /var of its own, in which each of these directories, DIRECTORY HOST'S, is one of the host. */
+const withVar = `mount -t tmpfs tmpfs /var; set -- $0 -- "$@"
+while [ "$1" != -- ]; do mkdir -p "/var/$1"; mount --bind "$2" "/var/$1"; shift 2; done
+shift; exec "$@"`;
 const inside = 'mount -t tmpfs -o mode=755 tmpfs "$1" && exec "$0" -e "$2" "$1/sock"';
 
 describe('a source in a mount namespace of its own', {
@@ -187,4 +192,31 @@ describe('a source in a mount namespace of its own', {
     assert.ok(fd, 'the directory is not held');
     return `/proc/self/fd/${openSync(`${fds}/${fd}`, constants.O_DIRECTORY)}`;
   }
+
+  test("without a path the snap's socket is found, unless a packaged LXD listens on its own", async () => {
+    const packaged = new FakeLxd();
+    await packaged.start();
+    const daemon = TestDaemon.prepared(['--source', 'lxd']);
+    try {
+      for (const [given, found] of [
+        [['snap/lxd/common/lxd', dirname(lxd.socket)], '/var/snap/lxd/common/lxd/unix.socket'],
+        [['snap/lxd/common/lxd', dirname(lxd.socket), 'lib/lxd', dirname(packaged.socket)], '/var/lib/lxd/unix.socket'],
+      ] as const) {
+        const child = spawn('unshare', ['-m', 'sh', '-c', withVar, given.join(' '), ...daemon.command()], {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        });
+        started.push(child);
+        const lines = createInterface({ input: child.stderr });
+        for await (const line of lines)
+          if (line.includes('"source read"')) {
+            assert.equal(JSON.parse(line).socket, found);
+            break;
+          }
+        await ended(child);
+      }
+    } finally {
+      await daemon.remove();
+      await packaged.remove();
+    }
+  });
 });

@@ -18,6 +18,7 @@ import {
 import { badRequest, errors, errorsOf } from './guest-errors.js';
 import { json, type Reply, raw } from './guest-reply.js';
 import { identityRequestIn } from './identity-request.js';
+import { stateIn } from './state-request.js';
 
 /** A request as a handler sees it: the caller's instance and the request's parts; never the connection. */
 export interface GuestRequest {
@@ -76,35 +77,13 @@ function serverInfosOf(type: InstanceType, more: object): Readonly<Record<GuestS
 }
 
 /** The guest says how far it has come. */
-function setState({ body }: GuestRequest): Reply {
-  const given = stateIn(body);
-  if (given instanceof Error) return badRequest(`Invalid request body: ${given.message}`);
+function setState({ instance, body }: GuestRequest): Reply {
+  const given = stateIn(body, peerOf(instance));
+  if (typeof given !== 'string') return badRequest(given.sentence);
   if (given !== 'Started' && given !== 'Ready') {
     return badRequest(`Invalid state ${JSON.stringify(given)}`);
   }
   return { kind: 'state', state: given, answer: raw('') };
-}
-
-function stateIn(body: string): string | Error {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed !== 'object' || parsed === null) return new Error('not a JSON object');
-    if (!body.isWellFormed()) return new Error(`${fieldWithBytes(body).toWellFormed()} is not UTF-8`);
-    const state = 'state' in parsed ? parsed.state : '';
-    return typeof state === 'string' ? state : new Error('state is not a string');
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-/** The field of a JSON text whose name or value has bytes that are no text: markedText. */
-function fieldWithBytes(body: string): string {
-  let field: string | undefined;
-  JSON.parse(body, (key, value: unknown) => {
-    if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed())) field ??= key;
-    return value;
-  });
-  return field ?? 'the body';
 }
 
 /** Whatever the key says: there are no tokens, and a client that is told of them asks for one at each boot. */
@@ -169,7 +148,7 @@ function imageExport({ instance, parameter, conditions }: GuestRequest): Reply {
   if (!flag(instance, 'security.devlxd.images', false)) return errors.imagesForbidden;
   return fingerprintPattern.test(parameter)
     ? { kind: 'export', fingerprint: parameter, conditions }
-    : errors.noSuchImage;
+    : errors.noSuchImage(parameter);
 }
 
 /** Which instance the guest is, for another service. */

@@ -6,6 +6,8 @@ interface Sentences {
   readonly badRequest: string;
   readonly forbidden: string;
   readonly notFound: string;
+  /** of an image; left out: as of anything else */
+  readonly noSuchImage?: (fingerprint: string) => string;
   readonly unknownCaller: string;
   readonly internal: string;
   readonly notImplemented: string;
@@ -28,6 +30,12 @@ function imageFailure(status: Status, sentence: string): BodyReply {
   return { ...json({ ...envelope, metadata: null }), status };
 }
 
+/** Incus, which names the image, ends with one line more. */
+function noSuchImage({ notFound, noSuchImage: named }: Sentences, fingerprint: string): BodyReply {
+  const reply = imageFailure('404 Not Found', named?.(fingerprint) ?? notFound);
+  return named === undefined ? reply : { ...reply, body: `${reply.body}\n` };
+}
+
 function errorsIn(sentences: Sentences) {
   return {
     badRequest: badRequest(sentences.badRequest),
@@ -39,7 +47,7 @@ function errorsIn(sentences: Sentences) {
     notFound: failure('404 Not Found', sentences.notFound),
     unknownCaller: { ...failure('500 Internal Server Error', sentences.unknownCaller), closes: true } as const,
     imagesForbidden: imageFailure('403 Forbidden', sentences.forbidden),
-    noSuchImage: imageFailure('404 Not Found', sentences.notFound),
+    noSuchImage: (fingerprint: string) => noSuchImage(sentences, fingerprint),
     imageUnreadable: imageFailure('500 Internal Server Error', sentences.internal),
     imagesAway: imageFailure('503 Service Unavailable', 'Images cannot be had at the moment; try again later'),
     internal: failure('500 Internal Server Error', sentences.internal),
@@ -64,6 +72,7 @@ const incusErrors = errorsIn({
   badRequest: 'bad request',
   forbidden: 'not authorized',
   notFound: 'not found',
+  noSuchImage: (fingerprint) => `Image ${JSON.stringify(fingerprint)} not found`,
   unknownCaller: 'pid not in container?',
   internal: 'internal server error',
   notImplemented: 'not implemented',

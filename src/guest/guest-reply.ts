@@ -78,11 +78,12 @@ export function rawAnswer(status: string, headers: Download['headers']): Buffer 
   return Buffer.from(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n`, 'latin1');
 }
 
-/** The whole of such an answer. headOnly: the head of it */
+/** The whole of such an answer, which is an error. headOnly: the head of it */
 export function rawReply({ status, type, body }: BodyReply, headOnly = false): Buffer {
   const headers = [
     ['Content-Type', type],
     ['Content-Length', `${Buffer.byteLength(body)}`],
+    ['X-Content-Type-Options', 'nosniff'],
   ] as const;
   const head = rawAnswer(status, headers);
   return headOnly ? head : Buffer.concat([head, Buffer.from(body)]);

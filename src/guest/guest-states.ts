@@ -80,7 +80,10 @@ export class GuestStates {
       this.#registry.emit('readyAgain', current);
     };
     const rest = (this.#toldAt.get(run) ?? Number.NEGATIVE_INFINITY) + readyMilliseconds - performance.now();
-    if (rest <= 0) return tell();
+    if (rest <= 0) {
+      tell();
+      return;
+    }
     this.#telling.add(run);
     setTimeout(tell, rest).unref();
   }

@@ -3,16 +3,20 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { metricValue, samplesOf } from '../../src/metrics/exposition.js';
 import { packageRoot } from '../../src/package-root.js';
 import { TestDaemon } from '../support/daemon.js';
-import { eventually } from '../support/eventually.js';
-import { askAll, lineOf, requests } from './answers.js';
+import { eventually as within } from '../support/eventually.js';
+import { askAll, assertNoAnswerIsWrong, lineOf, requests } from './answers.js';
 import type { Flavour } from './flavour.js';
 import { type LxdContainer, missingForRig, Rig, type Running } from './rig.js';
 
 /** The npm scripts go on for longer than npm test. */
 const rounds = Number(process.env['DEVLXD_ROUNDS'] ?? 1);
+
+/** A real daemon takes its time where it shares its processors with others. */
+const eventually = (what: string, happened: () => boolean | Promise<boolean>) => within(what, happened, 60);
 
 /** differences: where devlxd answers otherwise, and why; docs/lxd.md has the same table under this heading */
 export async function life(
@@ -153,6 +157,29 @@ export async function life(
       }
     });
 
+    if (flavour.source === 'incus')
+      test('an image, and that there is none, as Incus gives them', async (t) => {
+        const [{ fingerprint }] = JSON.parse(rig.lxc(['query', '/1.0/images?recursion=1']));
+        const setPublic = (isPublic: boolean) =>
+          rig.lxc(['query', '-X', 'PATCH', '-d', `{"public": ${isPublic}}`, `/1.0/images/${fingerprint}`]);
+        setPublic(true);
+        rig.lxc(['config', 'set', 'c1', 'security.guestapi.images=true']);
+        t.after(() => {
+          setPublic(false);
+          rig.lxc(['config', 'set', 'c1', 'security.guestapi.images=false']);
+        });
+        const image = `http://incus/1.0/images/${fingerprint}/export`;
+        const other = `http://incus/1.0/images/${'f'.repeat(64)}/export`;
+        const asked = (...words: string[]) => c1.does('curl', '-s', '--unix-socket', socket, ...words);
+        const all = async () => {
+          const answers = [await asked('-I', image), await asked('-i', '-r', '5-9', image), await asked('-i', other)];
+          return [...answers, await asked('-i', 'http://incus/1.0/images/none/export')].map(headSorted);
+        };
+        const theirs = await all();
+        await devlxd(t);
+        assert.deepEqual(await all(), theirs);
+      });
+
     test('the socket is taken and given back while a guest asks: every request is answered', async (t) => {
       const asking = await asker(c1);
       for (let round = 0; round < 2; round++) {
@@ -189,6 +216,30 @@ export async function life(
       assert.equal(away(daemon), 0);
       assert.ok(await rig.lxcAside(['delete', '--force', 'c3']));
       await eventually('it is gone', async () => (await daemon.client.instances.list()).length === 2);
+    });
+
+    test('a container is restarted all the while, and a key of another set every 0.4 s: the last value arrives', async (t) => {
+      const daemon = await devlxd(t);
+      const c4 = rig.container('c4', { 'user.mark': 'mark of c4' });
+      t.after(() => rig.lxc(['delete', '--force', 'c4']));
+      const times = rounds === 1 ? 5 : 150; // a minute
+      let set = 0;
+      const setting = (async () => {
+        while (set < times) {
+          const next = pause(400);
+          assert.ok(await rig.lxcAside(['config', 'set', 'c2', `user.often=${++set}`]));
+          await next;
+        }
+      })();
+      let restarts = 0;
+      while (set < times) {
+        await does('restart', '--force', c4.name);
+        restarts++;
+      }
+      await setting;
+      await eventually('the last value', async () => (await value(c2, 'user.often')) === String(times));
+      t.diagnostic(`${restarts} restarts; ${lists(daemon)} lists of all, ${away(daemon)} times away`);
+      assert.deepEqual([lists(daemon), away(daemon)], [1, 0]);
     });
 
     test('what is changed outside arrives as events, in order', async (t) => {
@@ -238,18 +289,19 @@ export async function life(
         const daemon = await devlxd(t);
         const before = lists(daemon);
         const asking = await asker(c1);
+        const began = performance.now();
         await rig.endDaemon(end);
         await isAnswered(c2);
         await rig.startDaemon();
+        const awayMilliseconds = performance.now() - began;
         await eventually('it is followed again', () => lists(daemon) > before);
         await eventually('the socket is taken', () => isTaken(daemon));
         await asked(asking);
         const answers = await answersOf(asking);
         t.diagnostic(JSON.stringify(answers));
-        // A guest that connects between the bind of its own socket and the rename of ours reaches it while it starts.
-        for (const failure of Object.keys(answers.wrong))
-          assert.match(failure, /^(FileNotFoundError|PermissionError|Connection| $)/);
-        assert.ok(answers.failed <= 10, JSON.stringify(answers));
+        assertNoAnswerIsWrong(answers.wrong);
+        // Alone it would fail all the while, once in 10 ms.
+        assert.ok(answers.failed * 10 < awayMilliseconds / 4, `${JSON.stringify(answers)} in ${awayMilliseconds} ms`);
         rig.lxc(['config', 'set', 'c1', `user.after=${end}`]);
         await eventually('a change is seen', async () => (await value(c1, 'user.after')) === end);
       });
@@ -274,4 +326,12 @@ function eventText(metadata: Record<string, string>): string {
   return metadata['key'] === undefined
     ? `${metadata['action']} ${metadata['name']}`
     : `${metadata['key']}=${metadata['value']}`;
+}
+
+/** Of an answer: its headers in one order, without what tells the time or belongs to the connection. */
+function headSorted(answer: string): string {
+  const end = answer.indexOf('\r\n\r\n');
+  const [status, ...headers] = answer.slice(0, end).split('\r\n');
+  const kept = headers.filter((line) => !/^(?:date|connection|uwebsockets):/i.test(line)).sort();
+  return [status, ...kept, answer.slice(end)].join('\n');
 }

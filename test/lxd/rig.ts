@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -25,7 +25,8 @@ trap 'exit 0' PWR
 while :; do /bin/busybox sleep 3600 & wait $!; done
 `;
 
-const preseed = `config: {images.auto_update_interval: "0"}
+/** How it is set up, for `init --preseed`. */
+export const preseed = `config: {images.auto_update_interval: "0"}
 networks: []
 storage_pools: [{name: default, driver: dir}]
 profiles:
@@ -98,7 +99,7 @@ export class Rig {
     this.lxc(['profile', 'list']);
     if (this.flavour.source === 'lxd') this.#must('lxd', ['init', '--preseed'], preseed);
     else this.lxc(['admin', 'init', '--preseed'], preseed);
-    this.lxc(['image', 'import', this.#image(), '--alias', 'tiny']);
+    this.lxc(['image', 'import', makeImage(join(this.directory, 'image')), '--alias', 'tiny']);
   }
 
   /** Also after it has stopped or was killed. */
@@ -211,22 +212,6 @@ export class Rig {
     return [...this.#insideWords(), this.flavour.client, ...words] as [string, ...string[]];
   }
 
-  #image(): string {
-    const image = join(this.directory, 'image');
-    const root = join(image, 'rootfs');
-    mkdirSync(root, { recursive: true });
-    makeRootFileSystem(root, {});
-    mkdirSync(join(root, 'sbin'));
-    mkdirSync(join(root, 'etc'));
-    writeFileSync(join(root, 'sbin/init'), init, { mode: 0o755 });
-    const metadata =
-      'architecture: x86_64\ncreation_date: 1700000000\nproperties: {description: tiny}\ntemplates: {}\n';
-    writeFileSync(join(image, 'metadata.yaml'), metadata.replace('x86_64', machine()));
-    const file = join(this.directory, 'image.tar.gz');
-    this.#must('tar', ['--numeric-owner', '-C', image, '-czf', file, 'metadata.yaml', 'rootfs']);
-    return file;
-  }
-
   #must(command: string, words: readonly string[], input = ''): string {
     const options = { env: this.#environment, encoding: 'utf8', timeout: 60_000 } as const;
     // Incus reads what a pipe has, also nothing, as YAML.
@@ -327,4 +312,19 @@ export class Running {
 
 function machine(): string {
   return spawnSync('uname', ['-m'], { encoding: 'utf8' }).stdout.trim();
+}
+
+/** An image in a directory that is made for it; gives its file. */
+export function makeImage(image: string): string {
+  const root = join(image, 'rootfs');
+  mkdirSync(root, { recursive: true });
+  makeRootFileSystem(root, {});
+  mkdirSync(join(root, 'sbin'));
+  mkdirSync(join(root, 'etc'));
+  writeFileSync(join(root, 'sbin/init'), init, { mode: 0o755 });
+  const metadata = 'architecture: x86_64\ncreation_date: 1700000000\nproperties: {description: tiny}\ntemplates: {}\n';
+  writeFileSync(join(image, 'metadata.yaml'), metadata.replace('x86_64', machine()));
+  const file = `${image}.tar.gz`;
+  execFileSync('tar', ['--numeric-owner', '-C', image, '-czf', file, 'metadata.yaml', 'rootfs']);
+  return file;
 }

@@ -33,7 +33,7 @@ StandardOutput=file:/root/output
 StandardError=file:/root/output
 UNIT
 status=0
-timeout 320 systemd-nspawn --quiet --register=no --keep-unit -M "$name" -D "$root" --bind-ro="$project" \
+timeout 320 systemd-nspawn --quiet --register=no --keep-unit --private-network -M "$name" -D "$root" --bind-ro="$project" \
   -b systemd.unit=devlxd-test.target </dev/null >"$scratch/console" 2>&1 || status=$?
 cat "$root/root/output" || tail -n 20 "$scratch/console" >&2
 rmdir "/run/systemd/nspawn/propagate/$name" 2>/dev/null || :

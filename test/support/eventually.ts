@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * Waits for something that another process does by itself. It fails after ten seconds, or as many as are
- * given, which no working machine needs; it does not measure anything.
+ * Waits for something that another process does by itself. It fails after thirty seconds, or as many as are
+ * given, which no machine needs that works, however busy it is; it does not measure anything.
  */
 export async function eventually(
   what: string,
   happened: () => boolean | Promise<boolean>,
-  seconds = 10,
+  seconds = 30,
 ): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (!(await happened())) {

@@ -67,6 +67,21 @@ await askers.end();
 assert.deepEqual(askers.failures, []);
 assert.equal(property('NRestarts'), '0');
 
+// The socket of the metrics, which a service without a network cannot make itself. docs/metrics.md begins with this.
+assert.equal(property('PrivateNetwork'), 'yes');
+await run('systemctl', ['stop', 'devlxd.service']);
+await run('systemctl', ['enable', '--now', 'devlxd-metrics.socket']);
+await run('systemctl', ['start', 'devlxd.service']);
+async function scraped(method: string): Promise<string> {
+  const answer = await fetch('http://127.0.0.1:9842/metrics', { method });
+  const text = await answer.text();
+  return answer.ok ? text : String(answer.status);
+}
+assert.match(await scraped('GET'), /^devlxd_build_info\{version="9\.9\.9",/m);
+for (const method of ['PUT', 'POST', 'PATCH', 'DELETE']) assert.equal(await scraped(method), '405');
+await run('systemctl', ['restart', 'devlxd.service']);
+assert.match(await scraped('GET'), /^devlxd_build_info/m);
+
 const guest = guests.one();
 await register('c1', guest.pid, { 'user.mark': 'here' });
 process.kill(Number(property('MainPID')), 'SIGKILL');

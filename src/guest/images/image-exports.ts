@@ -83,7 +83,7 @@ export class ImageExports {
   ): BodyReply | undefined {
     const image = this.#images.get(fingerprint);
     if (image === undefined) return this.#sendOfFleet(exchange, slot, id, { fingerprint, conditions }, count);
-    if (!isForGuests(image)) return errors.noSuchImage;
+    if (!isForGuests(image)) return errors.noSuchImage(fingerprint);
     const download = downloadOf(image, conditions);
     const pieces = exchange.snapshot.method === 'HEAD' ? [] : download.pieces;
     const connection = exchange.takeConnection(slot);
@@ -105,7 +105,7 @@ export class ImageExports {
     const { origin } = this.#images;
     const offers = origin === undefined ? false : origin.offers(fingerprint);
     if (offers === undefined) return errors.imagesAway;
-    if (origin === undefined || !offers) return errors.noSuchImage;
+    if (origin === undefined || !offers) return errors.noSuchImage(fingerprint);
     const headOnly = exchange.snapshot.method === 'HEAD';
     const connection = exchange.takeConnection(slot);
     if (connection === undefined) return undefined;

@@ -28,6 +28,8 @@ const passedHeaders = [
   'Accept-Ranges',
   'ETag',
   'Last-Modified',
+  'X-Incus-Type',
+  'Date',
 ];
 
 /** Hands the images of a source on to guests, as they come. */
@@ -66,7 +68,7 @@ export class SourceImageSender {
     try {
       const answer = await this.#images.export(project, fingerprint, conditions, gone.signal);
       this.#failing = false;
-      if (answer === undefined || answer.statusCode === 404) return discard(answer, errors.noSuchImage);
+      if (answer === undefined || answer.statusCode === 404) return discard(answer, errors.noSuchImage(fingerprint));
       if (passedStatuses.includes(answer.statusCode ?? 0)) return answer;
       discard(answer, errors.imagesAway);
       throw new Error(`the export of an image was answered with ${answer.statusCode}`);
