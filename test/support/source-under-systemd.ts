@@ -62,6 +62,7 @@ async function isAnswered(): Promise<void> {
 
 if (root !== '') {
   run('cp', '-a', `${root}/.`, '/');
+  run('groupadd', '-f', 'incus-admin'); // as its package does
   run('systemctl', 'daemon-reload');
   for (const ids of ['/etc/subuid', '/etc/subgid'])
     run('sh', '-c', `grep -q ^root: ${ids} || echo root:1000000:1000000000 >>${ids}`);
