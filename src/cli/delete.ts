@@ -8,5 +8,5 @@ export function addDelete(program: Command): void {
     .description('forget a stopped instance and all of its configuration')
     .argument('<instance>', 'instance')
     .addHelpText('after', '\nExample:\n  devlxd delete web1');
-  command.action((name: string) => perform(command, (client) => client.instances.delete(name)));
+  command.action((name: string) => perform(command, (client) => client.instances.delete(name), { instance: name }));
 }

@@ -18,10 +18,14 @@ export function addDevice(program: Command): void {
     .argument('[option=value...]', 'its options')
     .addHelpText('after', '\nExample:\n  devlxd device add web1 data disk source=/srv/data path=/data');
   add.action((name: string, deviceName: string, type: string, pairs: string[]) =>
-    perform(add, (client) => {
-      const devices = { [deviceName]: { type, ...configOf(pairs) } };
-      return client.instances.patch(name, { devices });
-    }),
+    perform(
+      add,
+      (client) => {
+        const devices = { [deviceName]: { type, ...configOf(pairs) } };
+        return client.instances.patch(name, { devices });
+      },
+      { instance: name },
+    ),
   );
   const remove = device
     .command('remove')
@@ -30,12 +34,15 @@ export function addDevice(program: Command): void {
     .argument('<device>', 'name of the device')
     .addHelpText('after', '\nExample:\n  devlxd device remove web1 data');
   remove.action((name: string, deviceName: string) =>
-    perform(remove, (client) =>
-      client.instances.edit(name, ({ devices }) => {
-        const { [deviceName]: removed, ...rest } = devices;
-        if (removed === undefined) throw new Fault('not-found', `Instance "${name}" has no device "${deviceName}".`);
-        return { devices: rest };
-      }),
+    perform(
+      remove,
+      (client) =>
+        client.instances.edit(name, ({ devices }) => {
+          const { [deviceName]: removed, ...rest } = devices;
+          if (removed === undefined) throw new Fault('not-found', `Instance "${name}" has no device "${deviceName}".`);
+          return { devices: rest };
+        }),
+      { instance: name },
     ),
   );
 }

@@ -7,19 +7,28 @@ import { type EtcdSetting, etcdSettingOf } from '../config/fleet-setting.js';
 import { OptionError, optionDeclarations, readSettings, variableOf } from '../config/options.js';
 import { Fault } from '../errors.js';
 import type { EtcdConnection } from '../etcd/etcd-connection.js';
+import type { PartOfFleet } from '../fleet/fleet-part.js';
 import { createLog } from '../log.js';
 
-/** Runs work with a client for the whole fleet: an endpoint of it that this process is for as long as that takes. */
+/** The one instance that a command is about. */
+export type AboutOne = Omit<PartOfFleet, 'project'>;
+
+/**
+ * Runs work with a client for the whole fleet: an endpoint of it that this process is for as long as that takes.
+ * about: no other instance has to be read
+ */
 export async function withFleet<Result>(
   command: Command,
   work: (client: HostClient) => Promise<Result>,
+  about?: AboutOne,
 ): Promise<Result> {
   const { FleetEndpoint } = await import('../endpoint/fleet-endpoint.js');
   const { project } = command.optsWithGlobals() as { project: string };
   const runDir = mkdtempSync(join(tmpdir(), 'devlxd-fleet-'));
   try {
     const log = await createLog('error', 'auto');
-    const endpoint = await FleetEndpoint.open(etcdSettingIn(command), runDir, readSettings({}).limits, log);
+    const part = about && { ...about, project };
+    const endpoint = await FleetEndpoint.open(etcdSettingIn(command), runDir, readSettings({}).limits, log, part);
     const client = new HostClient(runDir, { project });
     try {
       return await work(client);

@@ -57,7 +57,9 @@ function addMove(parent: Command): void {
     .argument('<instance>', 'instance')
     .argument('<host>', 'host that is to have it')
     .addHelpText('after', '\nExample:\n  devlxd fleet move web1 host2');
-  command.action((name: string, host: string) => perform(command, (client) => client.instances.move(name, host)));
+  command.action((name: string, host: string) =>
+    perform(command, (client) => client.instances.move(name, host), { instance: name, target: host }),
+  );
 }
 
 /** default/web 2/4 */

@@ -122,7 +122,7 @@ function addProfileAssign(profile: Command): void {
     .argument('[profile...]', 'its profiles from now on; none: it has none')
     .addHelpText('after', '\nExample:\n  devlxd profile assign web1 default web');
   command.action((name: string, profiles: string[]) =>
-    perform(command, (client) => client.instances.patch(name, { profiles })),
+    perform(command, (client) => client.instances.patch(name, { profiles }), { instance: name }),
   );
 }
 

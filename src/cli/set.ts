@@ -22,11 +22,15 @@ Examples:
   devlxd create --vm db1 security.devlxd.nonroot=true`,
     );
   create.action((name: string, pairs: string[], { vm, target }: { vm?: true; target?: string }) =>
-    perform(create, async (client) => {
-      const type = vm ? 'virtual-machine' : 'container';
-      await client.instances.create({ name, type, config: valuesIn(pairs) }, target);
-      await waitForHosts(create, client, { instance: name });
-    }),
+    perform(
+      create,
+      async (client) => {
+        const type = vm ? 'virtual-machine' : 'container';
+        await client.instances.create({ name, type, config: valuesIn(pairs) }, target);
+        await waitForHosts(create, client, { instance: name });
+      },
+      { instance: name, target: target ?? '' },
+    ),
   );
   const set = program
     .command('set')
@@ -44,10 +48,14 @@ Examples:
   generate-user-data | devlxd set web1 cloud-init.user-data -`,
     );
   set.action((name: string, pairs: string[]) =>
-    perform(set, async (client) => {
-      await client.instances.patch(name, { config: valuesIn(pairs) });
-      await waitForHosts(set, client, { instance: name });
-    }),
+    perform(
+      set,
+      async (client) => {
+        await client.instances.patch(name, { config: valuesIn(pairs) });
+        await waitForHosts(set, client, { instance: name });
+      },
+      { instance: name },
+    ),
   );
 }
 
@@ -61,10 +69,14 @@ export function addUnset(program: Command): void {
     .addOption(waitOption())
     .addHelpText('after', '\nExample:\n  devlxd unset web1 user.role');
   command.action((name: string, keys: string[]) =>
-    perform(command, async (client) => {
-      const config = Object.fromEntries(keys.map((key) => [key, '']));
-      await client.instances.patch(name, { config });
-      await waitForHosts(command, client, { instance: name });
-    }),
+    perform(
+      command,
+      async (client) => {
+        const config = Object.fromEntries(keys.map((key) => [key, '']));
+        await client.instances.patch(name, { config });
+        await waitForHosts(command, client, { instance: name });
+      },
+      { instance: name },
+    ),
   );
 }

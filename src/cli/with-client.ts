@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
 import { HostClient } from '../client/host-client.js';
 import { OptionError } from '../config/options.js';
+import type { AboutOne } from './fleet-client.js';
 
 export { instancePath } from '../client/requests.js';
 export { HostClient };
 
-/** Runs work with a client for the daemon, or the fleet, that the command line names. */
+/** Runs work with a client for the daemon, or the fleet, that the command line names. about: the one instance of a fleet */
 export async function withClient<Result>(
   command: Command,
   work: (client: HostClient) => Promise<Result>,
+  about?: AboutOne,
 ): Promise<Result> {
-  if (isOfFleet(command)) return (await import('./fleet-client.js')).withFleet(command, work);
+  if (isOfFleet(command)) return (await import('./fleet-client.js')).withFleet(command, work, about);
   return withHost(command, work);
 }
 
@@ -37,6 +39,10 @@ export function isOfFleet(command: Command): boolean {
 }
 
 /** The same for a command that prints nothing when all is well. */
-export async function perform(command: Command, work: (client: HostClient) => Promise<unknown>): Promise<void> {
-  await withClient(command, work);
+export async function perform(
+  command: Command,
+  work: (client: HostClient) => Promise<unknown>,
+  about?: AboutOne,
+): Promise<void> {
+  await withClient(command, work, about);
 }

@@ -16,6 +16,7 @@ import { rolloutIn } from '../control/rollout.js';
 import { fleetInfo } from '../control/server-info.js';
 import { Fault } from '../errors.js';
 import { FleetKeys } from '../fleet/fleet-keys.js';
+import type { PartOfFleet } from '../fleet/fleet-part.js';
 import { FleetView } from '../fleet/fleet-view.js';
 import { SeenHosts } from '../fleet/seen-hosts.js';
 import { listenUnix } from '../gate/unix-socket.js';
@@ -47,15 +48,21 @@ export class FleetEndpoint {
   }
 
   /**
-   * Answers on control.sock of a directory, once everything is read.
+   * Answers on control.sock of a directory, once everything is read. part: all that will be asked for
    * @throws Fault fleet-away or socket-in-use
    */
-  static async open(setting: EtcdSetting, runDir: string, given: Limits, log: Log): Promise<FleetEndpoint> {
+  static async open(
+    setting: EtcdSetting,
+    runDir: string,
+    given: Limits,
+    log: Log,
+    part?: PartOfFleet,
+  ): Promise<FleetEndpoint> {
     const limits = { ...given, ...mostAtOnce };
     const keys = new FleetKeys(setting.prefix);
     const events = new ControlEvents();
     const hosts = new SeenHosts((_, project, name, before, after) => tell(events, project, name, before, after));
-    const view = new FleetView(setting, keys, hosts, limits, log);
+    const view = new FleetView(setting, keys, hosts, limits, log, part);
     view.registry.on('written', (change, requestor) => events.written(change, requestor));
     try {
       await view.open();

@@ -22,7 +22,9 @@ function fewest(hosts: SeenHosts, transaction: Transaction): SeenHost {
     const count = host && counts.get(host);
     if (host !== undefined && count !== undefined) counts.set(host, count + 1);
   }
-  const [first] = [...counts].sort(([, a], [, b]) => a - b);
+  // What it tells counts where not all of its instances have been read; it is a moment late.
+  const most = ([{ told }, count]: [SeenHost, number]): number => Math.max(count, told?.instances ?? 0);
+  const [first] = [...counts].sort((a, b) => most(a) - most(b));
   if (first !== undefined) return first[0];
   throw new Fault('fleet-away', 'No host of the fleet is there to have it; name one with --target');
 }

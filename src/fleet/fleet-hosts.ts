@@ -1,5 +1,6 @@
 import type { EtcdConnection } from '../etcd/etcd-connection.js';
 import type { FleetKeys } from './fleet-keys.js';
+import { each } from './fleet-part.js';
 import type { WaveShown } from './waves.js';
 
 /** A host as the fleet knows it. */
@@ -39,15 +40,13 @@ export async function hostsOf(connection: EtcdConnection, keys: FleetKeys): Prom
     connection.names(keys.statuses),
   ]);
   const names = [...new Set([...described, ...telling])].sort();
-  const shown: HostShown[] = [];
-  for (const host of names) {
+  return each(names, async (host) => {
     const [told, own] = await Promise.all([
       connection.get(keys.hostStatus(host)),
       connection.newest(keys.instances(host)),
     ]);
-    shown.push(hostOf(host, told?.value, BigInt(own) > BigInt(shared) ? own : shared));
-  }
-  return shown;
+    return hostOf(host, told?.value, BigInt(own) > BigInt(shared) ? own : shared);
+  });
 }
 
 function hostOf(host: string, value: Buffer | undefined, wanted: string): HostShown {

@@ -7,6 +7,7 @@ import type { KeyValue, WatchResponse } from '../etcd/etcd-messages.js';
 import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
 import type { FleetKeys } from './fleet-keys.js';
+import { type PartOfFleet, readPart } from './fleet-part.js';
 import { FleetRegistry } from './fleet-registry.js';
 import { FleetStore, type Overtaken } from './fleet-store.js';
 import { KnownKeys } from './known-keys.js';
@@ -21,6 +22,7 @@ const longestPause = 10_000;
 /** The whole fleet, as its etcd has it, in memory: read once and then followed. Nothing of it is kept on a disk. */
 export class FleetView {
   readonly registry: FleetRegistry;
+  readonly #part: PartOfFleet | undefined;
   readonly #setting: EtcdSetting;
   readonly #keys: FleetKeys;
   readonly #hosts: SeenHosts;
@@ -39,7 +41,16 @@ export class FleetView {
   #turn: number;
   #done: Promise<void> = Promise.resolve();
 
-  constructor(setting: EtcdSetting, keys: FleetKeys, hosts: SeenHosts, limits: Limits, log: Log) {
+  /** part: all that is to be read; left out: the whole fleet */
+  constructor(
+    setting: EtcdSetting,
+    keys: FleetKeys,
+    hosts: SeenHosts,
+    limits: Limits,
+    log: Log,
+    part: PartOfFleet | undefined,
+  ) {
+    this.#part = part;
     this.#setting = setting;
     this.#keys = keys;
     this.#hosts = hosts;
@@ -90,6 +101,7 @@ export class FleetView {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#connection?.hurry();
     await this.#done;
     await this.#merging;
     await this.registry.stop();
@@ -106,7 +118,10 @@ export class FleetView {
       this.#see(kv, false);
     };
     this.#hosts.beginRead();
-    for (const prefix of this.#prefixes) await connection.range(prefix, take, revision);
+    const { shared, places, hosts, statuses } = this.#keys;
+    const whole = this.#part === undefined ? [shared, places, hosts, statuses] : [shared];
+    for (const prefix of whole) await connection.range(prefix, take, revision);
+    if (this.#part !== undefined) for (const kv of await readPart(connection, this.#keys, this.#part)) take(kv);
     this.#hosts.endRead();
     for (const key of this.#known.keys()) if (!seen.has(key)) this.#see(goneAt(key, revision), true);
     await this.#merge();
@@ -115,8 +130,10 @@ export class FleetView {
     return BigInt(revision) + 1n;
   }
 
+  /** What is followed. What a part of it misses is found out by a transaction of etcd, and read then. */
   get #prefixes(): readonly string[] {
-    return [this.#keys.shared, this.#keys.places, this.#keys.hosts, this.#keys.statuses];
+    const { shared, places, hosts, statuses } = this.#keys;
+    return this.#part === undefined ? [shared, places, hosts, statuses] : [shared, statuses];
   }
 
   #connect(): EtcdConnection {

@@ -176,6 +176,19 @@ test('devlxd --fleet has the same commands', needsEtcd, async () => {
   assert.match(fleetCommand(etcd, ['--fleet', etcd.endpoints, 'top']).stderr, /asked of one host/);
 });
 
+test('an instance that was put by hand, with no place, is found, and its name is taken', needsEtcd, async () => {
+  host('h2').put('handmade', { config: { 'user.x': '1' } });
+  await host('h2').until('handmade', 'Stopped');
+  assert.match(does('show', 'handmade'), /location: h2/);
+  assert.match(fleetCommand(etcd, ['create', 'handmade', '--target', 'h1']).stderr, /already exists/);
+  assert.match(fleetCommand(etcd, ['create', 'other', '--target', 'h9']).stderr, /no host "h9"/);
+  does('device', 'add', 'handmade', 'data', 'disk', 'path=/data');
+  await eventually('its host has it', async () => {
+    const { devices } = await host('h2').daemon.client.instances.get('handmade');
+    return devices['data']?.['path'] === '/data';
+  });
+});
+
 test('devlxd apply writes more than one transaction, and says what is done', needsEtcd, async () => {
   const lines = Array.from({ length: 130 }, (_, index) =>
     JSON.stringify({ name: `apply${index}`, config: { 'user.a': '1' } }),
