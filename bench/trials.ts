@@ -1,5 +1,6 @@
 import { charging } from './charging.js';
 import { devlxd } from './daemon.js';
+import { signedDocuments } from './documents.js';
 import { exports } from './exports.js';
 import { fanout, fanoutToAll } from './fanout.js';
 import { identity } from './identity.js';
@@ -110,6 +111,7 @@ export const trials: readonly Trial<Running>[] = [
   instanceMemory(10_000),
   noisyNeighbour(),
   scrapedEverySecond(2_000),
+  signedDocuments(),
   startupWith(10_000),
   starts(),
   storedMemory(),
