@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { after, afterEach, before, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { setImmediate as pause } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { readSettings } from '../src/config/options.js';
+import { readSettings, type Settings } from '../src/config/options.js';
+import { metricsTokenIn } from '../src/daemon/metrics-token.js';
 import { listenTcp } from '../src/gate/tcp-socket.js';
+import { MetricsSocket } from '../src/handover/metrics-socket.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { freePort } from './support/free-port.js';
@@ -18,17 +21,23 @@ import { ended, exchange } from './support/http.js';
 import { OptionsFile } from './support/options-file.js';
 
 let guests: Guests;
-let daemon: TestDaemon | undefined;
+let daemon: TestDaemon;
+let port: number;
+let at: NetConnectOpts;
+let directory: string;
 
-before(() => {
+before(async () => {
   guests = new Guests();
+  directory = mkdtempSync(join(tmpdir(), 'devlxd-test-'));
+  port = await freePort();
+  at = { port, host: '127.0.0.1' };
+  daemon = await TestDaemon.start(['--metrics-listen', `127.0.0.1:${port}`]);
 });
 
-after(() => guests.close());
-
-afterEach(async () => {
-  await daemon?.remove();
-  daemon = undefined;
+after(async () => {
+  await guests.close();
+  await daemon.remove();
+  rmSync(directory, { recursive: true });
 });
 
 interface Answered {
@@ -52,23 +61,11 @@ async function ask(
   return { status: response.statusCode ?? 0, headers: response.headers, body: await buffer(response) };
 }
 
-async function start(...options: string[]): Promise<{ at: NetConnectOpts; port: number; daemon: TestDaemon }> {
-  const port = await freePort();
-  const started = await TestDaemon.start(['--metrics-listen', `127.0.0.1:${port}`, ...options]);
-  daemon = started;
-  return { at: { port, host: '127.0.0.1' }, port, daemon: started };
-}
-
-/** Why a daemon with these options does not start. */
-async function refusal(...options: string[]): Promise<string> {
-  return TestDaemon.start(options).then(
-    (started) => started.remove().then(() => 'it started'),
-    (error: Error) => error.message,
-  );
+function settingsWith(listen: string, group = ''): Settings {
+  return readSettings({ 'metrics-listen': listen, 'run-dir': '/run/devlxd', group }, {});
 }
 
 test('the metrics, and nothing else: whatever is asked for, nothing can be changed', async () => {
-  const { at, daemon } = await start();
   await daemon.register('c1', guests.one().pid, { 'user.a': '1' });
   const plain = await ask(at);
   assert.equal(plain.status, 200);
@@ -110,7 +107,6 @@ test('the metrics, and nothing else: whatever is asked for, nothing can be chang
 });
 
 test('what is no request is refused, and what follows one is not read', async () => {
-  const { at, daemon } = await start();
   const first = async (bytes: string) => (await exchange(connect(at), bytes)).split('\r\n', 1)[0];
   assert.equal(await first('hello\r\n\r\n'), 'HTTP/1.1 400 Bad Request');
   assert.equal(await first('GET /metrics HTTP/2\r\n\r\n'), 'HTTP/1.1 400 Bad Request');
@@ -130,7 +126,6 @@ test('what is no request is refused, and what follows one is not read', async ()
 });
 
 test('callers that ask for nothing, or do not read, keep nobody out', async () => {
-  const { at, daemon } = await start();
   const idle = Array.from({ length: 40 }, () => connect(at).on('error', () => undefined));
   await Promise.all(idle.map((socket) => once(socket, 'connect')));
   assert.equal((await ask(at)).status, 200);
@@ -157,7 +152,8 @@ test('with a token, which may change while the daemon runs', async () => {
   const token = join(file.path, '..', 'token');
   writeFileSync(token, 'secret-1\n');
   file.write(`DEVLXD_METRICS_TOKEN_FILE=${token}`);
-  const { at, daemon } = await start('--options-file', file.path);
+  const at = { port: await freePort(), host: '127.0.0.1' };
+  const own = await TestDaemon.start(['--metrics-listen', `127.0.0.1:${at.port}`, '--options-file', file.path]);
   try {
     const status = async (authorization?: string) =>
       (await ask(at, '/metrics', { headers: authorization === undefined ? {} : { authorization } })).status;
@@ -166,45 +162,43 @@ test('with a token, which may change while the daemon runs', async () => {
     assert.equal((await ask(at, '/nothing')).status, 401); // before it says what there is
     assert.equal(await status('Bearer secret-1'), 200);
     writeFileSync(token, 'secret-2');
-    await file.reload(daemon, `DEVLXD_METRICS_TOKEN_FILE=${token}\n#`);
+    await file.reload(own, `DEVLXD_METRICS_TOKEN_FILE=${token}\n#`);
     assert.deepEqual([await status('Bearer secret-1'), await status('Bearer secret-2')], [401, 200]);
     writeFileSync(token, '');
-    await file.reload(daemon, `DEVLXD_METRICS_TOKEN_FILE=${token}\n`);
+    await file.reload(own, `DEVLXD_METRICS_TOKEN_FILE=${token}\n`);
     assert.equal(await status('Bearer secret-2'), 200);
-    assert.ok(daemon.log.some(({ msg }) => msg.startsWith('the token of the metrics is not read again')));
-    const listen = ['--metrics-listen', `127.0.0.1:${await freePort()}`];
-    assert.match(await refusal(...listen, '--metrics-token-file', token), /must have one line: a token/);
-    assert.match(await refusal(...listen, '--metrics-token-file', '/nowhere'), /cannot be read/);
+    assert.ok(own.log.some(({ msg }) => msg.startsWith('the token of the metrics is not read again')));
+    assert.throws(() => metricsTokenIn(token), /must have one line: a token/);
+    await own.end();
+    await assert.rejects(own.run(['--metrics-token-file', '/nowhere']), /cannot be read/);
   } finally {
+    await own.remove();
     file.remove();
   }
 });
 
-test('on a Unix socket that is the daemon user, or a group, alone', async () => {
-  const { daemon: other } = await start();
-  const path = join(other.directory, 'metrics.sock');
-  const own = await TestDaemon.start(['--metrics-listen', `unix:${path}`]);
-  try {
-    assert.equal(statSync(path).mode & 0o777, 0o600);
-    assert.equal((await ask({ path })).status, 200);
-    assert.match(await refusal('--metrics-listen', `unix:${path}`), /Another process listens on .*--metrics-listen/);
-    await own.end();
+test('on a Unix socket that is the daemon user, or a group, alone', () => {
+  for (const [group, mode] of [
+    ['', 0o600],
+    [String(process.getgid?.()), 0o660],
+  ] as const) {
+    const path = join(directory, `metrics-${mode}.sock`);
+    const socket = new MetricsSocket(settingsWith(`unix:${path}`, group), undefined);
+    const other = new MetricsSocket(settingsWith(`unix:${path}`), undefined);
+    closeSync(socket.listening() as number);
+    assert.equal(statSync(path).mode & 0o777, mode);
+    assert.throws(() => other.listening(), /Another process listens on .*--metrics-listen/);
+    socket.close(false);
     assert.ok(!existsSync(path));
     writeFileSync(path, 'a file of somebody');
-    assert.match(await refusal('--metrics-listen', `unix:${path}`), /or another file is there/);
-  } finally {
-    await own.remove();
+    assert.throws(() => other.listening(), /or another file is there/);
   }
-  const shared = join(other.directory, 'shared.sock');
-  const grouped = await TestDaemon.start(['--metrics-listen', `unix:${shared}`, '--group', String(process.getgid?.())]);
-  assert.equal(statSync(shared).mode & 0o777, 0o660);
-  await grouped.remove();
 });
 
 test('only addresses that no other host reaches, and no place of another socket', async () => {
   const problem = (listen: string): string => {
     try {
-      readSettings({ 'metrics-listen': listen, 'run-dir': '/run/devlxd' }, {});
+      settingsWith(listen);
       return 'none';
     } catch (error) {
       return (error as Error).message;
@@ -236,19 +230,21 @@ test('only addresses that no other host reaches, and no place of another socket'
   assert.match(problem('unix:/run/devlxd/guest/metrics'), /is mounted into guests/);
   for (const address of ['127.0.0.1:9842', '127.8.8.8:1', '[::1]:65535', 'unix:/run/devlxd/metrics.sock'])
     assert.equal(problem(address), 'none', address);
-  const { port } = await start();
-  assert.match(await refusal('--metrics-listen', `127.0.0.1:${port}`), /another process listens there/);
+  const taken = new MetricsSocket(settingsWith(`127.0.0.1:${port}`), undefined);
+  assert.throws(() => taken.listening(), /another process listens there/);
 });
 
 test('on IPv6', { skip: hasLoopback6() ? false : 'needs ::1' }, async () => {
   const port = await freePort();
-  daemon = await TestDaemon.start(['--metrics-listen', `[::1]:${port}`]);
-  assert.equal((await ask({ host: '::1', port })).status, 200);
+  const socket = new MetricsSocket(settingsWith(`[::1]:${port}`), undefined);
+  closeSync(socket.listening() as number);
+  const caller = connect({ host: '::1', port });
+  await once(caller, 'connect');
+  caller.destroy();
+  socket.close(false);
 });
 
 test('a takeover, also by a process that listens elsewhere, or nowhere', async () => {
-  const { at, port, daemon } = await start();
-  assert.equal((await ask(at)).status, 200);
   const lasting: Promise<Answered>[] = [];
   let over = false;
   const asking = async (): Promise<void> => {
@@ -263,23 +259,17 @@ test('a takeover, also by a process that listens elsewhere, or nowhere', async (
   over = true;
   await asked;
   for (const { status } of await Promise.all(lasting)) assert.equal(status, 200);
-  const path = join(daemon.directory, 'metrics.sock');
+  const path = join(directory, 'metrics.sock');
   await daemon.run(['--takeover', '--metrics-listen', `unix:${path}`]);
   assert.equal((await ask({ path })).status, 200);
   await assert.rejects(ask(at), /ECONNREFUSED/);
   await daemon.run(['--takeover', '--metrics-listen', '']);
   await eventually('the file is gone', () => !existsSync(path));
-  await daemon.run(['--takeover', '--metrics-listen', `127.0.0.1:${port}`]);
-  assert.equal((await ask(at)).status, 200);
-  await daemon.end();
-  await assert.rejects(ask(at), /ECONNREFUSED/);
 });
 
 test('a socket that a service manager passes, of either kind', async () => {
   const port = await freePort();
-  const own = await TestDaemon.startWithSockets([]);
-  daemon = own;
-  await own.end();
+  const own = TestDaemon.prepared();
   const fd = listenTcp('127.0.0.1', port, 16);
   await own.run([], { metrics: fd });
   assert.equal((await ask({ port, host: '127.0.0.1' })).status, 200);
@@ -291,6 +281,8 @@ test('a socket that a service manager passes, of either kind', async () => {
   const [answer] = (await once(waiting, 'data')) as [Buffer];
   assert.match(answer.toString(), /^HTTP\/1\.1 200 OK/);
   waiting.destroy();
+  await own.remove();
+  closeSync(fd);
 });
 
 function hasLoopback6(): boolean {
