@@ -27,7 +27,7 @@ export function rootFrom(suite: string, name: string, packages: readonly string[
 function unpackedBy(name: string, script: string, words: readonly string[], packages: readonly string[]): Unpacked {
   const directory = join(packageRoot, 'build/unpacked', name);
   const command = join(programs, script);
-  const options = { encoding: 'utf8', timeout: 300_000 } as const;
+  const options = { encoding: 'utf8', timeout: 900_000 } as const;
   const { status, stderr, error } = spawnSync(command, [...words, directory, ...packages], options);
   if (status === 0) return { directory, problem: undefined };
   const reason = error?.message ?? stderr.trim().split('\n').at(-1);

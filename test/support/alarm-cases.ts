@@ -10,7 +10,17 @@ interface AlarmCase {
   readonly quiet: Series;
 }
 
-const limit = (name: string): string => `devlxd_limit_hits_total{limit="${name}"}`;
+/** One of an alarm for each limit that was reached. */
+function ofLimit(
+  alert: string,
+  severity: AlarmCase['severity'],
+  limit: string,
+  fires: string,
+  quiet: string,
+): AlarmCase {
+  const series = `devlxd_limit_hits_total{limit="${limit}"}`;
+  return { alert, labels: { limit }, severity, fires: { [series]: fires }, quiet: { [series]: quiet } };
+}
 
 /** For each alarm of packaging/prometheus/devlxd.rules.yml what makes it fire, and what is near and does not. */
 export const alarmCases: readonly AlarmCase[] = [
@@ -21,13 +31,7 @@ export const alarmCases: readonly AlarmCase[] = [
     fires: { process_start_time_seconds: '1 2 3 4x27' },
     quiet: { process_start_time_seconds: '1x10 2x10 3x10' },
   },
-  {
-    alert: 'DevlxdLimitReached',
-    labels: { limit: 'requests-per-second' },
-    severity: 'info',
-    fires: { [limit('requests-per-second')]: '0x25 1x5' },
-    quiet: { [limit('requests-per-second')]: '7x30' },
-  },
+  ofLimit('DevlxdLimitReached', 'info', 'requests-per-second', '0x25 1x5', '7x30'),
   {
     alert: 'DevlxdEventLoopLate',
     severity: 'warning',
@@ -40,20 +44,8 @@ export const alarmCases: readonly AlarmCase[] = [
     fires: { devlxd_store_free_bytes: '67108863x30' },
     quiet: { devlxd_store_free_bytes: '67108864x30' },
   },
-  {
-    alert: 'DevlxdFull',
-    labels: { limit: 'connections' },
-    severity: 'critical',
-    fires: { [limit('connections')]: '0x28 1x2' },
-    quiet: { [limit('connections')]: '0 5x29' },
-  },
-  {
-    alert: 'DevlxdNoDescriptors',
-    labels: { limit: 'descriptors' },
-    severity: 'critical',
-    fires: { [limit('descriptors')]: '0x28 1x2' },
-    quiet: { [limit('descriptors')]: '0x30' },
-  },
+  ofLimit('DevlxdFull', 'critical', 'connections', '0x28 1x2', '0 5x29'),
+  ofLimit('DevlxdNoDescriptors', 'critical', 'descriptors', '0x28 1x2', '0x30'),
   {
     alert: 'DevlxdUnidentifiedCallers',
     severity: 'warning',
@@ -94,13 +86,7 @@ export const alarmCases: readonly AlarmCase[] = [
     fires: { devlxd_source_age_seconds: '61x30' },
     quiet: { devlxd_source_age_seconds: '61x25 1 61x4' },
   },
-  {
-    alert: 'DevlxdOperatorDoesNotRead',
-    labels: { limit: 'control-event-backlog' },
-    severity: 'warning',
-    fires: { [limit('control-event-backlog')]: '0x28 1x2' },
-    quiet: { [limit('control-event-backlog')]: '0x30' },
-  },
+  ofLimit('DevlxdOperatorDoesNotRead', 'warning', 'control-event-backlog', '0x28 1x2', '0x30'),
 ];
 
 const target = 'job="devlxd",instance="h1"';
