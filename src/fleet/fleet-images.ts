@@ -14,6 +14,7 @@ const stateName = 'etcd-images';
 const failedMilliseconds = 10_000;
 /** What is fetched ahead is not fetched by all hosts at the same moment. */
 const aheadMilliseconds = 5000;
+const againMilliseconds = 60_000;
 
 /** The images of the fleet: fetched when a guest asks for one, or ahead; one at a time. */
 export class FleetImages implements ImageOrigin {
@@ -22,6 +23,8 @@ export class FleetImages implements ImageOrigin {
   readonly #log: Log;
   readonly #stopping = new AbortController();
   readonly #fetching = new Map<string, Promise<Image>>();
+  /** fingerprints of images that are being fetched ahead, or wait for that */
+  readonly #aheadNow = new Set<string>();
   /** by fingerprint: when it failed, milliseconds of performance.now() */
   readonly #failed = new Map<string, number>();
   /** fingerprints that have come from the fleet, and go with it */
@@ -61,7 +64,7 @@ export class FleetImages implements ImageOrigin {
     for (const [key, read] of mirror.images) {
       const fingerprint = key.slice(1);
       const isAhead = 'value' in read && read.value.ahead && this.#images.get(fingerprint) === undefined;
-      if (isAhead && !this.#fetching.has(fingerprint)) void this.#ahead(fingerprint);
+      if (isAhead && !this.#aheadNow.has(fingerprint)) void this.#ahead(fingerprint);
     }
   }
 
@@ -88,10 +91,17 @@ export class FleetImages implements ImageOrigin {
     return read !== undefined && 'value' in read ? read.value : undefined;
   }
 
+  /** Until it is here, or not wanted any more. */
   async #ahead(fingerprint: string): Promise<void> {
     const { signal } = this.#stopping;
-    await pause(Math.random() * aheadMilliseconds, undefined, { signal }).catch(() => undefined);
-    if (!signal.aborted) await this.fetch(fingerprint).catch(() => undefined);
+    this.#aheadNow.add(fingerprint);
+    let longest = aheadMilliseconds;
+    while (this.#wanted(fingerprint)?.ahead) {
+      await pause(Math.random() * longest, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted || (await this.fetch(fingerprint).then(Boolean, () => false))) break;
+      longest = againMilliseconds;
+    }
+    this.#aheadNow.delete(fingerprint);
   }
 
   async #fetch(fingerprint: string): Promise<Image> {

@@ -111,6 +111,9 @@ export class FleetView {
   /** @returns the revision from which on it is to be followed */
   async #readAll(): Promise<bigint> {
     const connection = this.#connect();
+    await this.#merging;
+    this.#pending.clear();
+    this.#refused.clear();
     const { revision } = await connection.now(this.#keys.shared);
     const seen = new Set<string>();
     const take = (kv: KeyValue): void => {
@@ -124,6 +127,7 @@ export class FleetView {
     if (this.#part !== undefined) for (const kv of await readPart(connection, this.#keys, this.#part)) take(kv);
     this.#hosts.endRead();
     for (const key of this.#known.keys()) if (!seen.has(key)) this.#see(goneAt(key, revision), true);
+    this.#known.doubt();
     await this.#merge();
     this.#known.instancesUpTo = revision;
     this.#isThere = true;

@@ -17,6 +17,11 @@ export class KnownKeys {
     return [...this.#revisions.keys()];
   }
 
+  /** Everything is read anew, and may be of another history: whatever is read is news. */
+  doubt(): void {
+    for (const key of this.#revisions.keys()) this.#revisions.set(key, '0');
+  }
+
   /** @returns false: that, or something newer, is known already */
   put(key: string, revision: string): boolean {
     if (BigInt(revision) <= BigInt(this.revisionOf(key))) return false;

@@ -63,6 +63,8 @@ export async function editProfile(
 }
 
 const most = { waves: 1000, seconds: 7 * 86_400 } as const;
+/** No timer of Node is longer than 24 days. */
+const mostSeconds = 14 * 86_400;
 
 /** @throws Fault invalid-value, naming the field */
 export function checkedRollout(rollout: Rollout): Rollout {
@@ -71,6 +73,8 @@ export function checkedRollout(rollout: Rollout): Rollout {
     if (!Number.isInteger(value) || value < 1 || value > most[field])
       throw invalid(`rollout.${field}`, `takes a whole number from 1 to ${most[field]}`);
   }
+  if (rollout.waves * rollout.seconds > mostSeconds)
+    throw invalid('rollout.seconds', 'all waves together take at most 14 days');
   return rollout;
 }
 

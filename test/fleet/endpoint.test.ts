@@ -228,6 +228,24 @@ test('events of the fleet are told to operators', needsEtcd, async () => {
   await following;
 });
 
+test('after a backup is put back, what etcd has is shown, and changed', needsEtcd, async () => {
+  const { instances } = endpoint.client;
+  await instances.create({ name: 'old', config: { 'user.a': 'old' } }, 'h1');
+  const snapshot = etcd.snapshot();
+  await instances.create({ name: 'new' }, 'h1');
+  await instances.patch('old', { config: { 'user.a': 'new' } });
+  await etcd.restore(snapshot);
+  const config = async () => (await instances.get('old').catch(() => undefined))?.config['user.a'];
+  await eventually('the older value is shown', async () => (await config()) === 'old', 60);
+  await assert.rejects(instances.get('new'), /not found/);
+  await instances.patch('old', { config: { 'user.a': 'newest' } });
+  assert.match(etcd.get('host/h1/instance/default/old'), /newest/);
+  // Nothing is older for the others.
+  await host('h1').isHeld();
+  await host('h1').daemon.client.request('POST', '/1.0/source/accept');
+  await eventually('its host has it', async () => (await host('h1').config('old'))['user.a'] === 'newest');
+});
+
 test('while etcd is away nothing is answered; afterwards everything is', needsEtcd, async () => {
   await etcd.killAll();
   await eventually('it refuses', () =>

@@ -169,7 +169,12 @@ export class Etcd {
   /** A copy of all data, to be given to `restore`. */
   snapshot(): string {
     const file = join(this.directory, `snapshot-${Date.now()}`);
-    this.does('snapshot', 'save', file);
+    const { scheme = 'http', environment } = this.#options;
+    // Of one member, and of the one that has everything.
+    const [client] = this.#ports[this.leader() ?? 0] as [number, number];
+    const one = { ...environment, ETCDCTL_ENDPOINTS: `${scheme}://127.0.0.1:${client}` };
+    const { status, stderr } = this.runAs(one, 'snapshot', 'save', file);
+    if (status !== 0) throw new Error(stderr);
     return file;
   }
 
