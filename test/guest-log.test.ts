@@ -17,9 +17,7 @@ const operator = new Operator(() => daemon);
 before(async () => {
   guests = new Guests();
   // Its handler of /1.0/devices throws.
-  daemon = await TestDaemon.start(['--limit-image-exports', '8'], {
-    NODE_OPTIONS: `--import=${new URL('./support/throwing-handler.js', import.meta.url).href}`,
-  });
+  daemon = await TestDaemon.startChanged('throwing-handler.js', ['--limit-image-exports', '8']);
   guest = guests.one();
   await daemon.register('c1', guest.pid, { 'security.devlxd.images': 'true' });
 });

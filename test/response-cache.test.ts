@@ -13,8 +13,7 @@ let daemon: TestDaemon;
 let guests: Guests;
 
 before(async () => {
-  const module = new URL('./support/counting-handlers.js', import.meta.url).href;
-  daemon = await TestDaemon.start([], { NODE_OPTIONS: `--import=${module}` });
+  daemon = await TestDaemon.startChanged('counting-handlers.js');
   guests = new Guests();
 });
 

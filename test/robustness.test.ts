@@ -109,9 +109,7 @@ test('more pendingCallers than may wait are told so at once; the others wait on'
 });
 
 test('a handler that throws: 500 for the guest, the detail for the log, and the daemon lives', async () => {
-  const faulty = await TestDaemon.start([], {
-    NODE_OPTIONS: `--import=${new URL('./support/throwing-handler.js', import.meta.url).href}`,
-  });
+  const faulty = await TestDaemon.startChanged('throwing-handler.js');
   try {
     const one = guests.one();
     await faulty.register('c1', one.pid, { 'user.mark': 'here' });

@@ -1,4 +1,4 @@
-// Imported into a daemon by a test: each call of a handler becomes a line on standard error, which is the log.
+// A devlxd for tests: each call of a handler becomes a line on standard error, which is the log.
 import { endpoints } from '../../src/guest/guest-endpoints.js';
 
 for (const { path, methods } of endpoints) {
@@ -11,3 +11,5 @@ for (const { path, methods } of endpoints) {
     });
   }
 }
+
+await import('../../src/cli/main.js');

@@ -54,6 +54,11 @@ export class TestDaemon {
     return new TestDaemon(options, environment).#started();
   }
 
+  /** One of a module of test/support that changes the daemon before it runs it: of what tsc makes, not of the bundle. */
+  static async startChanged(module: string, options: readonly string[] = []): Promise<TestDaemon> {
+    return new TestDaemon(options, {}, join(packageRoot, 'dist/test/support', module)).#started();
+  }
+
   /** One that words start, such as `ip netns exec NAME`; they become the daemon. */
   static async startBy(prefix: readonly string[], options: readonly string[] = []): Promise<TestDaemon> {
     const daemon = new TestDaemon(options, {});

@@ -1,4 +1,4 @@
-// Imported into a daemon by a test: the handler of /1.0/devices throws.
+// A devlxd for tests: the handler of /1.0/devices throws.
 import { endpoints } from '../../src/guest/guest-endpoints.js';
 
 const devices = endpoints.find(({ path }) => path === '/1.0/devices');
@@ -7,3 +7,5 @@ Object.assign(devices?.methods ?? {}, {
     throw new Error('thrown on purpose');
   },
 });
+
+await import('../../src/cli/main.js');
