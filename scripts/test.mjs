@@ -3,6 +3,7 @@
 // and have scripts of their own in package.json.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
@@ -23,7 +24,9 @@ if (wanted.length === 0)
   process.stdout.write(
     '# Parts run by themselves, as .ci/run does: npm run test:clients, test:fleet, test:packages, test:servers, test:vm\n',
   );
-const options = ['--test', '--enable-source-maps', '--test-concurrency=2', '--test-timeout=300000'];
+// Most tests wait for processes a good part of their time.
+const lanes = availableParallelism() + 1;
+const options = ['--test', '--enable-source-maps', `--test-concurrency=${lanes}`, '--test-timeout=300000'];
 const given = words.filter((word) => word.startsWith('--'));
 const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
 process.exit(status ?? 1);
