@@ -18,6 +18,7 @@ export const faults = {
   'etag-mismatch': 412,
   'store-full': 507,
   'store-failed': 500,
+  'store-closed': 503,
   'store-locked': 500,
   'store-newer': 500,
   'store-damaged': 500,

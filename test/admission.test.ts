@@ -110,6 +110,25 @@ test('connections of a guest that was told that it is not registered leave other
   letGo();
 });
 
+test('a container that is not registered leaves others that are not their room to be told so', async () => {
+  const small = await TestDaemon.start(['--limit-hold-seconds', '0', '--limit-connections-unregistered', '160']);
+  try {
+    const [greedy, other] = guests.spawn(2) as [Guest, Guest];
+    const sockets = Array.from({ length: 200 }, () => greedy.connect(small.socket).on('error', () => undefined));
+    for (const socket of sockets) socket.resume();
+    await eventually(
+      'it has no more than an instance may',
+      async () => (await small.metric('devlxd_connections')) === 128,
+    );
+    assert.equal((await ask(other.connect(small.socket), path)).status, 500);
+    const limit = 'connections-unregistered';
+    assert.equal(await small.metric('devlxd_limit_hits_total', { limit }), 72);
+    for (const socket of sockets) socket.destroy();
+  } finally {
+    await small.remove();
+  }
+});
+
 test('a user of a guest who is not root leaves root its room', needsGuestUsers, async () => {
   const guest = guests.one();
   const name = `users${guest.pid}`;

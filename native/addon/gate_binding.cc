@@ -52,6 +52,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
                         InstanceMethod<&GateWrap::counters_of>("countersOf"),
                         InstanceMethod<&GateWrap::hits_of>("hitsOf"),
                         InstanceMethod<&GateWrap::measures>("measures"),
+                        InstanceMethod<&GateWrap::take_longest_turn>("takeLongestTurn"),
                         InstanceMethod<&GateWrap::take_slots_with_hits>("takeSlotsWithHits")});
   }
 
@@ -251,6 +252,12 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
   Napi::Value measures(const Napi::CallbackInfo& info) {
     return measures_object(info.Env(), *gate_);
+  }
+
+  Napi::Value take_longest_turn(const Napi::CallbackInfo& info) {
+    constexpr double kNanosecondsPerSecond = 1e9;
+    const auto longest = static_cast<double>(gate_->take_longest_turn());
+    return Napi::Number::New(info.Env(), longest / kNanosecondsPerSecond);
   }
 
   const Instance& instance_in(const Napi::CallbackInfo& info) {

@@ -53,8 +53,7 @@ bool Gate::has_room_for(const Caller& caller) {
     case CallerKind::kInstance:
       return has_room_in_instance(caller);
     case CallerKind::kUnregistered:
-      return !is_full(Limit::kConnectionsUnregistered, unregistered_) ||
-             refuse(Limit::kConnectionsUnregistered, caller);
+      return has_room_unregistered(caller);
     case CallerKind::kUnidentified:
       return has_room_unidentified(caller);
   }
@@ -72,13 +71,19 @@ bool Gate::has_room_in_instance(const Caller& caller) {
          refuse(Limit::kConnectionsNonroot, caller);
 }
 
+// An owner that has not registered what it runs has no more of them than an instance would.
+bool Gate::has_room_unregistered(const Caller& caller) {
+  const uint32_t of_owner = unregistered_by_owner_.of(caller.owner);
+  return (!is_full(Limit::kConnectionsUnregistered, unregistered_) &&
+          !is_full(Limit::kConnectionsPerInstance, of_owner)) ||
+         refuse(Limit::kConnectionsUnregistered, caller);
+}
+
 bool Gate::has_room_unidentified(const Caller& caller) {
   if (is_full(Limit::kConnectionsUnidentified, unidentified_)) {
     return refuse(Limit::kConnectionsUnidentified, caller);
   }
-  const auto found = unidentified_by_uid_.find(caller.uid);
-  const uint32_t connections = found == unidentified_by_uid_.end() ? 0 : found->second;
-  return !is_full(Limit::kConnectionsPerUid, connections) ||
+  return !is_full(Limit::kConnectionsPerUid, unidentified_by_uid_.of(caller.uid)) ||
          refuse(Limit::kConnectionsPerUid, caller);
 }
 
@@ -121,11 +126,12 @@ void Gate::count(const Caller& caller) {
       break;
     case CallerKind::kUnregistered:
       unregistered_++;
+      unregistered_by_owner_.add(caller.owner);
       break;
     case CallerKind::kUnidentified:
       counters_.unidentified++;
       unidentified_++;
-      unidentified_by_uid_[caller.uid]++;
+      unidentified_by_uid_.add(caller.uid);
       break;
   }
 }
@@ -137,11 +143,11 @@ void Gate::uncount(const Caller& caller) {
       return discharge(caller.slot);
     case CallerKind::kUnregistered:
       unregistered_--;
+      unregistered_by_owner_.remove(caller.owner);
       break;
     case CallerKind::kUnidentified:
       unidentified_--;
-      const auto found = unidentified_by_uid_.find(caller.uid);
-      if (--found->second == 0) unidentified_by_uid_.erase(found);
+      unidentified_by_uid_.remove(caller.uid);
       break;
   }
   connections_--;
@@ -154,9 +160,7 @@ ConnectionsUsed Gate::connections_used() const {
     if (!instance->serves_nonroot)
       used.most_nonroot = std::max(used.most_nonroot, instance->nonroot);
   }
-  for (const auto& [uid, connections] : unidentified_by_uid_) {
-    used.most_of_uid = std::max(used.most_of_uid, connections);
-  }
+  used.most_of_uid = unidentified_by_uid_.most().second;
   return used;
 }
 

@@ -27,11 +27,8 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events eve
       events_(std::move(events)),
       namespace_cache_(method),
       bridge_({.closed = [this](Connection& connection) { closed(connection); },
-               .data =
-                   [this](Connection& connection, char* data, size_t length) {
-                     charge_read(connection, length);
-                     reader_.take(connection, data, length);
-                   },
+               .data = [this](Connection& connection, char* data,
+                              size_t length) { read(connection, data, length); },
                .written = [this](Connection& connection) { reader_.written(connection); },
                .frames = [this](int fd, size_t bytes) { return take_frames(fd, bytes); }}),
       reader_(loop, bridge_, *this),
@@ -41,10 +38,12 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events eve
                 .held = events_.held,
                 .let_go = events_.let_go}),
       response_cache_(limits.response_cache_bytes),
-      request_counts_(loop),
+      clock_of_loop_(loop),
+      request_counts_(clock_of_loop_),
       rate_limiter_(limits.numbers[Limit::kRequestsPerSecond],
                     limits.numbers[Limit::kRequestBurst]),
-      throttle_timer_(loop, this) {
+      throttle_timer_(loop, this),
+      next_turn_(loop, this) {
   exits_poll_.open(this, [&](uv_poll_t* poll) { return uv_poll_init(loop, poll, exits_.get()); });
   uv_poll_start(exits_poll_.get(), UV_READABLE,
                 [](uv_poll_t* poll, int, int) { static_cast<Gate*>(poll->data)->reap_inits(); });

@@ -4,22 +4,24 @@
 #include <uv.h>
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "accept/listener.h"
+#include "gate/counts.h"
 #include "gate/limits.h"
+#include "gate/loop_clock.h"
 #include "gate/pending_callers.h"
 #include "gate/rate_limiter.h"
 #include "gate/request_counts.h"
 #include "gate/request_reader.h"
 #include "gate/response_cache.h"
+#include "gate/throttled_connections.h"
+#include "gate/turn_shares.h"
 #include "identity/caller.h"
 #include "identity/instance_table.h"
 #include "os/uv_handle.h"
@@ -149,6 +151,8 @@ class Gate : private RequestPolicy {
   GateCounters counters() const { return counters_; }
   // Since the gate was made.
   LimitHits hits() const;
+  // Nanoseconds of the longest turn of the event loop since the last call.
+  uint64_t take_longest_turn() { return clock_of_loop_.take_longest(); }
   uint32_t connections() const { return connections_ + pending_.size(); }
   const PendingCallers& pending_callers() const { return pending_; }
   const RequestCounts& request_counts() const { return request_counts_; }
@@ -177,6 +181,9 @@ class Gate : private RequestPolicy {
   };
 
   void admit(OwnFd fd, const PeerProof& proof, Ticket ticket = kNoTicket);
+  void read(Connection& connection, char* data, size_t length);
+  bool may_work(Payer payer);
+  void spend_turn(Payer payer);
   bool must_wait(const Connection& connection) override;
   void throttle(Connection& connection) override;
   void begun(Connection& connection) override { request_counts_.begun(connection); }
@@ -199,13 +206,18 @@ class Gate : private RequestPolicy {
   void reap_inits();
   bool is_full(Limit limit, uint32_t connections) const;
   bool has_room_in_instance(const Caller& caller);
+  bool has_room_unregistered(const Caller& caller);
   bool has_room_unidentified(const Caller& caller);
   bool refuse(Limit limit, const Caller& caller);
   void count_hit(Limit limit, Slot slot = kNoSlot);
   void count(const Caller& caller);
   void uncount(const Caller& caller);
+  void throttle_unread(Payer payer);
+  void wait_for_turn(Payer payer);
   void unthrottle(Connection& connection);
+  void resume(Connection& connection);
   void resume_throttled();
+  void resume_throttled(Payer payer);
   void answer_throttled();
 
   uv_loop_t* loop_;
@@ -226,14 +238,19 @@ class Gate : private RequestPolicy {
   uint32_t connections_ = 0;   // adopted or detached, of everyone
   uint32_t unregistered_ = 0;  // of these, by unregistered callers
   uint32_t unidentified_ = 0;  // of these, by unidentified callers
-  std::unordered_map<uid_t, uint32_t> unidentified_by_uid_;
+  Counts<uid_t> unidentified_by_uid_;
+  Counts<uint64_t> unregistered_by_owner_;
   std::vector<Slot> slots_with_hits_;   // each once
   Connection* drain_cursor_ = nullptr;  // where drain() goes on
   ResponseCache response_cache_;
+  LoopClock clock_of_loop_;
   RequestCounts request_counts_;
   RateLimiter rate_limiter_;
-  std::unordered_map<Payer, std::deque<Connection*>> throttled_;  // first come, first served
-  UvTimer throttle_timer_;
+  TurnShares turn_shares_;
+  uint64_t read_since_ = 0;  // nanoseconds of LoopClock; what its payer has not spent yet
+  ThrottledConnections throttled_;
+  UvTimer throttle_timer_;               // for rates
+  UvEachTurn next_turn_;                 // for shares of a turn
   std::vector<SentFrames> sent_frames_;  // by the descriptor of the WebSocket
   GateCounters counters_;
   LimitHits hits_;

@@ -62,7 +62,7 @@ void Gate::drain_list(Connection* first, bool keep, std::vector<HandoverConnecti
     if (parting) {
       connections.push_back(std::move(*parting));
       bridge_.close(connection);
-    } else if (!connection.is_throttled() && shut_quiet(bridge_.fd_of(connection))) {
+    } else if (!connection.holds_request() && shut_quiet(bridge_.fd_of(connection))) {
       bridge_.close(connection);
     }
   }

@@ -3,14 +3,17 @@
 
 #include <uv.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "os/uv_handle.h"
 
 namespace devlxd {
 
-// Since when what is read in this turn of the event loop can have been waiting to be read. A guest
-// waits while the loop does other work, which no clock that starts with the read would show.
+// The turns of the event loop. It knows since when what is read in this one can have been waiting
+// to be read: a guest waits while the loop does other work, which no clock that starts with the
+// read would show.
 class LoopClock {
  public:
   explicit LoopClock(uv_loop_t* loop) : loop_(loop) {
@@ -21,11 +24,18 @@ class LoopClock {
     prepare_.unref();
     before_poll();
     before_poll();
+    longest_ = 0;
   }
   LoopClock(const LoopClock&) = delete;
   LoopClock& operator=(const LoopClock&) = delete;
 
   static uint64_t now() { return uv_hrtime(); }
+
+  // The number of this turn; what the timers do belongs to the poll that follows.
+  uint64_t turn() const { return turn_; }
+
+  // Nanoseconds that the longest turn since the last call took, without what the loop slept in it.
+  uint64_t take_longest() { return std::exchange(longest_, 0); }
 
   // Nanoseconds of now(): not before it, and not later than it came by more than a turn takes.
   uint64_t arrival() {
@@ -47,6 +57,10 @@ class LoopClock {
     last_ = this_;
     this_ = {now(), uv_metrics_idle_time(loop_)};
     arrival_ = 0;
+    turn_++;
+    const uint64_t slept = this_.idle - last_.idle;
+    const uint64_t took = this_.at - last_.at;
+    if (took > slept) longest_ = std::max(longest_, took - slept);
   }
 
   // What wakes the loop has just come. What is there without a sleep may have come at any time
@@ -61,6 +75,8 @@ class LoopClock {
   UvHandle<uv_prepare_t> prepare_;
   Look last_;
   Look this_;
+  uint64_t turn_ = 0;
+  uint64_t longest_ = 0;
   uint64_t arrival_ = 0;  // 0: not found yet
 };
 

@@ -23,9 +23,9 @@ PendingCallers::PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout,
 bool PendingCallers::add(OwnFd& fd, Caller& caller, Ticket ticket) {
   if (timeout_ == 0 || most_ == 0) return false;
   const bool full = waiting_.size() >= most_;
-  const auto place = full ? place_of_another(caller.chain->owner) : std::nullopt;
+  const auto place = full ? place_of_another(caller.owner) : std::nullopt;
   if (full && !place) return false;
-  by_owner_[caller.chain->owner]++;
+  by_owner_.add(caller.owner);
   last_ticket_ = ticket == kNoTicket ? last_ticket_ + 1 : std::max(last_ticket_, ticket);
   waiting_.push_back({.fd = std::move(fd),
                       .caller = std::move(caller),
@@ -49,13 +49,10 @@ void PendingCallers::time_out(Place place) {
 
 // Only of an owner that has more even afterwards: two of them do not drive each other out.
 std::optional<PendingCallers::Place> PendingCallers::place_of_another(uint64_t owner) {
-  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
-  const auto most = std::max_element(by_owner_.begin(), by_owner_.end(), fewer);
-  const auto own = by_owner_.find(owner);
-  const uint32_t held = own == by_owner_.end() ? 0 : own->second;
-  if (most == by_owner_.end() || most->second < held + 2) return std::nullopt;
+  const auto [most, held] = by_owner_.most();
+  if (held < by_owner_.of(owner) + 2) return std::nullopt;
   const auto is_of_most = [most](const PendingCaller& waiting) {
-    return waiting.caller.chain->owner == most->first;
+    return waiting.caller.owner == most;
   };
   const auto newest = std::find_if(waiting_.rbegin(), waiting_.rend(), is_of_most);
   return std::prev(newest.base());
@@ -134,8 +131,7 @@ PendingCaller PendingCallers::take(Place place) {
     asking_--;
     held_.add((uv_now(loop_) - taken.since) * kNanosecondsPerMillisecond);
   }
-  const auto counted = by_owner_.find(taken.caller.chain->owner);
-  if (--counted->second == 0) by_owner_.erase(counted);
+  by_owner_.remove(taken.caller.owner);
   return taken;
 }
 

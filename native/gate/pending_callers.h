@@ -7,9 +7,9 @@
 #include <functional>
 #include <list>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
+#include "gate/counts.h"
 #include "gate/histogram.h"
 #include "identity/caller.h"
 #include "os/uv_handle.h"
@@ -91,7 +91,7 @@ class PendingCallers {
   uint32_t timeout_;
   Events events_;
   std::list<PendingCaller> waiting_;
-  std::unordered_map<uint64_t, uint32_t> by_owner_;  // how many wait
+  Counts<uint64_t> by_owner_;
   Ticket last_ticket_ = kNoTicket;
   uint32_t asking_ = 0;
   uint64_t asked_ = 0;

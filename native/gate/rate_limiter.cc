@@ -15,10 +15,4 @@ void RateLimiter::set(uint32_t per_second, uint32_t burst) {
   burst_ = std::max(burst, 1u);
 }
 
-// Also without a limit: there may be one before the slot is given to another instance.
-void RateLimiter::reset(Slot slot) {
-  if (slot >= instances_.size()) instances_.resize(slot + 1);
-  instances_[slot] = {.tokens = burst_};
-}
-
 }  // namespace devlxd

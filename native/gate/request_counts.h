@@ -17,7 +17,7 @@ namespace devlxd {
 // What becomes of guests' requests and how long they take, without a call of JavaScript.
 class RequestCounts {
  public:
-  explicit RequestCounts(uv_loop_t* loop) : clock_(loop) {}
+  explicit RequestCounts(LoopClock& clock) : clock_(clock) {}
 
   // Its answer is due from here on.
   void begun(Connection& connection) {
@@ -45,7 +45,7 @@ class RequestCounts {
   uint64_t refused_for(HeadOutcome why) const { return refused_.at(static_cast<size_t>(why)); }
 
  private:
-  LoopClock clock_;
+  LoopClock& clock_;
   Histogram took_;
   std::vector<uint64_t> cached_;
   std::array<uint64_t, static_cast<size_t>(HeadOutcome::kUnknownCoding) + 1> refused_ = {};

@@ -13,6 +13,9 @@ constexpr size_t kMostAhead = 64 * 1024;
 // Of one connection in one turn of the loop; what is left waits for the next turn.
 constexpr size_t kMostRequests = 128;
 
+// Of a body, between two looks whether its payer must wait.
+constexpr size_t kMostPiece = 64 * 1024;
+
 // So much of a body may come after its response was given.
 constexpr size_t kMostIgnored = 64 * 1024;
 
@@ -64,7 +67,7 @@ void RequestReader::run(Turn& turn) {
   while (step(turn)) {
   }
   turn_ = turn.outer;
-  if (turn.connection != nullptr && !turn.rest.empty()) hold(*turn.connection, turn.rest);
+  if (turn.connection != nullptr && !turn.rest.empty()) hold(turn);
 }
 
 // False: nothing more can be done now.
@@ -72,26 +75,21 @@ bool RequestReader::step(Turn& turn) {
   Connection& connection = *turn.connection;
   if (!bridge_.is_backed_up(connection)) connection.flushed();
   if (turn.rest.empty()) return false;
-  if (connection.reads_body()) return turn.requests > 0 ? pass_with_body(turn, {}) : read_on(turn);
+  if (connection.reads_body()) return !waits(turn) && pass_with_body(turn, {});
   return connection.is_between_requests() && turn.requests++ < kMostRequests && begin(turn);
 }
 
-// A further piece of a body: it waits like a request does.
-bool RequestReader::read_on(Turn& turn) {
-  return !waits(turn, kMostAhead) && pass_with_body(turn, {});
-}
-
-// What is more than may be held cannot wait: its payer goes into debt.
-bool RequestReader::waits(const Turn& turn, size_t most) {
+// For a request, or a piece of its body.
+bool RequestReader::waits(const Turn& turn) {
   Connection& connection = *turn.connection;
-  if (turn.rest.size() > most || !policy_.must_wait(connection)) return false;
+  if (!policy_.must_wait(connection)) return false;
   policy_.throttle(connection);
   return true;
 }
 
 bool RequestReader::begin(Turn& turn) {
   Connection& connection = *turn.connection;
-  if (turn.requests == 1 && waits(turn, kMostHeld)) {
+  if (waits(turn)) {
     if (!connection.has_part_of_head()) policy_.begun(connection);
     return false;
   }
@@ -149,12 +147,15 @@ bool RequestReader::pass_request(Turn& turn, std::string_view bytes, std::string
 // And as much of the body as is there.
 bool RequestReader::pass_with_body(Turn& turn, std::string bytes) {
   Connection& connection = *turn.connection;
-  const size_t before = turn.rest.size();
-  if (!connection.body.ended() && !connection.body.take(turn.rest, bytes)) {
+  std::string_view piece = turn.rest.substr(0, kMostPiece);
+  const size_t length = piece.size();
+  if (!connection.body.ended() && !connection.body.take(piece, bytes)) {
     return refuse(turn, HeadOutcome::kBadRequest);
   }
+  const size_t taken = length - piece.size();
+  turn.rest.remove_prefix(taken);
   if (connection.state() == ConnectionState::kIgnoredBody) {
-    connection.ignored += before - turn.rest.size();
+    connection.ignored += taken;
     if (connection.ignored > kMostIgnored) {
       bridge_.close(connection);
       return false;
@@ -162,9 +163,9 @@ bool RequestReader::pass_with_body(Turn& turn, std::string bytes) {
   }
   if (connection.body.ended()) connection.body_ended();
   if (bytes.empty()) return true;
-  const size_t length = bytes.size();
+  const size_t size = bytes.size();
   bytes.append(Bridge::kParserPadding, '\0');
-  return pass(turn, std::string_view(bytes.data(), length));
+  return pass(turn, std::string_view(bytes.data(), size));
 }
 
 bool RequestReader::pass(Turn& turn, std::string_view bytes) {
@@ -187,15 +188,16 @@ bool RequestReader::refuse(Turn& turn, HeadOutcome why) {
   return false;
 }
 
-void RequestReader::hold(Connection& connection, std::string_view rest) {
+void RequestReader::hold(const Turn& turn) {
+  Connection& connection = *turn.connection;
   const bool partial = connection.has_part_of_head();
-  const size_t most = connection.is_throttled_between_requests() ? kMostHeld : kMostAhead;
-  if (!partial && rest.size() > most) {
+  const size_t most = connection.is_throttled() && turn.requests <= 1 ? kMostHeld : kMostAhead;
+  if (!partial && turn.rest.size() > most) {
     policy_.sent_ahead(connection);
     bridge_.close(connection);
     return;
   }
-  connection.held = std::make_unique<std::string>(rest);
+  connection.held = std::make_unique<std::string>(turn.rest);
   if (partial || connection.is_throttled()) return;
   bridge_.stop_reading(connection);
   if (connection.is_between_requests()) queue(connection);
@@ -227,8 +229,7 @@ void RequestReader::queue(Connection& connection) {
   if (connection.is_queued) return;
   connection.is_queued = true;
   queued_.push_back(&connection);
-  timer_.start([](uv_timer_t* timer) { static_cast<RequestReader*>(timer->data)->run_queued(); },
-               0);
+  next_turn_.start([](uv_idle_t* idle) { static_cast<RequestReader*>(idle->data)->run_queued(); });
 }
 
 // What is run may queue itself again, for the next turn, and close any other.
@@ -244,6 +245,7 @@ void RequestReader::run_queued() {
     bridge_.start_reading(*connection);
     bridge_.go_on(*connection);
   }
+  if (queued_.empty()) next_turn_.stop();
 }
 
 void RequestReader::forget(Connection& connection) {

@@ -15,8 +15,8 @@ namespace devlxd {
 // What the reader leaves to the gate.
 class RequestPolicy {
  public:
-  // Has the connection's payer used up its rate? Then the connection waits: throttle() stops
-  // reading, until the gate lets Bridge::resume() go on.
+  // Has the connection's payer used up its rate, or its share of this turn of the event loop? Then
+  // the connection waits: throttle() stops reading, until the gate lets Bridge::resume() go on.
   virtual bool must_wait(const Connection& connection) = 0;
   virtual void throttle(Connection& connection) = 0;
   // A request begins that must be answered, now or when the connection need not wait any more.
@@ -43,14 +43,14 @@ struct RepeatableRequest {
 // unanswered or takes for something else never gets there: it is made plain, or refused here.
 //
 // Held for a connection are at most a head of kLongestHead, or kMostAhead bytes beyond the request
-// that is under way, or both when it waits for its rate; and then the connection is not read.
+// that is under way, or what one read brought when it has to wait; and then it is not read.
 class RequestReader {
  public:
-  // Of one connection, when its payer has used up its rate: a head, and what may be sent ahead.
-  static constexpr size_t kMostHeld = kLongestHead + 64 * 1024;
+  // Of one connection that has to wait: what uSockets reads at once (LIBUS_RECV_BUFFER_LENGTH).
+  static constexpr size_t kMostHeld = 512 * 1024;
 
   RequestReader(uv_loop_t* loop, Bridge& bridge, RequestPolicy& policy)
-      : bridge_(bridge), policy_(policy), timer_(loop, this) {}
+      : bridge_(bridge), policy_(policy), next_turn_(loop, this) {}
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;
 
@@ -87,8 +87,7 @@ class RequestReader {
 
   void run(Turn& turn);
   bool step(Turn& turn);
-  bool read_on(Turn& turn);
-  bool waits(const Turn& turn, size_t most);
+  bool waits(const Turn& turn);
   bool begin(Turn& turn);
   bool hold_partial_head(Turn& turn, size_t searched);
   bool begin(Turn& turn, std::string_view bytes, const RequestHead& head);
@@ -96,7 +95,7 @@ class RequestReader {
   bool pass_with_body(Turn& turn, std::string bytes);
   bool pass(Turn& turn, std::string_view bytes);
   bool refuse(Turn& turn, HeadOutcome why);
-  void hold(Connection& connection, std::string_view rest);
+  void hold(const Turn& turn);
   void queue(Connection& connection);
   void run_queued();
 
@@ -104,7 +103,7 @@ class RequestReader {
   RequestPolicy& policy_;
   Turn* turn_ = nullptr;
   std::deque<Connection*> queued_;  // go on in the next turn of the loop; null: has gone
-  UvTimer timer_;
+  UvEachTurn next_turn_;
 };
 
 }  // namespace devlxd

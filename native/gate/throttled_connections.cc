@@ -1,6 +1,8 @@
 // Connections whose payer has used up its rate, or its share of this turn of the event loop: they
 // are not read, and their requests wait, until there are tokens again. Nothing is refused:
 // cloud-init takes any error for "no data source".
+#include <utility>
+
 #include "gate/gate.h"
 
 namespace devlxd {
@@ -13,18 +15,41 @@ constexpr double kBytesPerToken = 4096;
 // Between two looks for payers that may go on; at 2,000 requests a second, ten tokens.
 constexpr uint64_t kTickMilliseconds = 5;
 
-// A copy: what is resumed changes the map.
-std::vector<Payer> payers_of(const std::unordered_map<Payer, std::deque<Connection*>>& throttled) {
-  std::vector<Payer> payers;
-  payers.reserve(throttled.size());
-  for (const auto& [payer, queue] : throttled) payers.push_back(payer);
-  return payers;
-}
+// What each connection may have in memory while its payer must wait. After a longer read nothing is
+// read from the others.
+constexpr size_t kShortRead = 64 * 1024;
+
+// Resumed at once, of one payer, of which nothing was read: there may be nothing to read.
+constexpr size_t kMostUnread = 16;
 
 }  // namespace
 
+// May it go on now?
+bool Gate::may_work(Payer payer) {
+  if (!rate_limiter_.limited()) return true;
+  return rate_limiter_.may_work(payer, uv_now(loop_)) &&
+         turn_shares_.has_left(payer, clock_of_loop_.turn());
+}
+
 bool Gate::must_wait(const Connection& connection) {
-  return !rate_limiter_.may_work(payer_of(connection.caller), uv_now(loop_));
+  const Payer payer = payer_of(connection.caller);
+  spend_turn(payer);
+  return !may_work(payer);
+}
+
+void Gate::spend_turn(Payer payer) {
+  if (!rate_limiter_.limited()) return;
+  const uint64_t now = LoopClock::now();
+  turn_shares_.spend(payer, clock_of_loop_.turn(), now - std::exchange(read_since_, now));
+}
+
+void Gate::read(Connection& connection, char* data, size_t length) {
+  const Payer payer = payer_of(connection.caller);  // the connection may be gone afterwards
+  if (rate_limiter_.limited()) read_since_ = LoopClock::now();
+  charge_read(connection, length);
+  reader_.take(connection, data, length);
+  spend_turn(payer);
+  if (length > kShortRead && !may_work(payer)) throttle_unread(payer);
 }
 
 void Gate::charge(Payer payer, double tokens) {
@@ -40,58 +65,76 @@ void Gate::charge_read(const Connection& connection, size_t bytes) {
 
 void Gate::throttle(Connection& connection) {
   const Payer payer = payer_of(connection.caller);
-  if (rate_limiter_.is_empty(payer, uv_now(loop_))) {
+  if (!rate_limiter_.may_work(payer, uv_now(loop_))) {
     count_hit(Limit::kRequestsPerSecond, connection.caller.slot);
   }
   connection.throttled();
   bridge_.pause(connection);
-  std::deque<Connection*>& queue = throttled_[payer];
-  queue.push_back(&connection);
-  throttle_timer_.start(
-      [](uv_timer_t* timer) { static_cast<Gate*>(timer->data)->resume_throttled(); },
-      kTickMilliseconds);
+  throttled_.add_read(payer, connection);
+  wait_for_turn(payer);
+}
+
+// Its payer has sent much and must wait: each of its other connections may have as much to read,
+// and what is read is in memory.
+void Gate::throttle_unread(Payer payer) {
+  const bool of_instance = payer < kFirstUserPayer;
+  Connection* next = of_instance ? instances_.at(payer)->first : without_instance_;
+  for (; next != nullptr; next = next->next) {
+    if (!next->may_be_paused() || payer_of(next->caller) != payer) continue;
+    next->throttled();
+    bridge_.pause(*next);
+    throttled_.add_unread(payer, *next);
+  }
+  wait_for_turn(payer);
+}
+
+// Until the next turn of the loop, when only the share of this one is spent; else for its rate.
+void Gate::wait_for_turn(Payer payer) {
+  if (rate_limiter_.may_work(payer, uv_now(loop_))) {
+    next_turn_.start([](uv_idle_t* idle) { static_cast<Gate*>(idle->data)->resume_throttled(); });
+  } else {
+    throttle_timer_.start(
+        [](uv_timer_t* timer) { static_cast<Gate*>(timer->data)->resume_throttled(); },
+        kTickMilliseconds);
+  }
 }
 
 void Gate::unthrottle(Connection& connection) {
   connection.unthrottled();
-  const auto found = throttled_.find(payer_of(connection.caller));
-  if (found == throttled_.end()) return;
-  std::erase(found->second, &connection);
-  if (found->second.empty()) throttled_.erase(found);
+  throttled_.remove(payer_of(connection.caller), connection);
 }
 
-// FIFO within a payer. Resuming runs JavaScript: it may close or throttle any connection.
+void Gate::resume(Connection& connection) {
+  unthrottle(connection);
+  bridge_.resume(connection);
+  if (connection.held != nullptr) bridge_.go_on(connection);
+}
+
 void Gate::resume_throttled() {
-  for (const Payer payer : payers_of(throttled_)) {
-    while (rate_limiter_.may_work(payer, uv_now(loop_))) {
-      const auto found = throttled_.find(payer);
-      if (found == throttled_.end()) break;
-      Connection& connection = *found->second.front();
-      unthrottle(connection);
-      bridge_.resume(connection);
-      bridge_.go_on(connection);
-    }
-  }
+  next_turn_.stop();
+  for (const Payer payer : throttled_.payers()) resume_throttled(payer);
   if (throttled_.empty()) throttle_timer_.stop();
+}
+
+// Resuming runs JavaScript: it may close or throttle any connection.
+void Gate::resume_throttled(Payer payer) {
+  size_t unread = 0;
+  while (Connection* connection = throttled_.next(payer)) {
+    const bool is_unread = connection->held == nullptr;
+    if (!may_work(payer) || (is_unread && unread++ == kMostUnread)) return wait_for_turn(payer);
+    resume(*connection);
+  }
 }
 
 // Before a handover: answers connections that wait with one request, so that the next process can
 // go on with them. Connections that have sent more ahead wait on: no guest can delay the handover.
 void Gate::answer_throttled() {
   rate_limiter_.lift(true);
-  for (const Payer payer : payers_of(throttled_)) {
-    auto found = throttled_.find(payer);
-    size_t left = found == throttled_.end() ? 0 : found->second.size();
-    for (; left > 0 && found != throttled_.end(); found = throttled_.find(payer), left--) {
-      Connection& connection = *found->second.front();
-      if (connection.is_throttled_between_requests() && connection.held != nullptr &&
-          RequestReader::is_single_request(*connection.held)) {
-        unthrottle(connection);
-        bridge_.resume(connection);
-        bridge_.go_on(connection);
-      } else {
-        found->second.pop_front();
-        found->second.push_back(&connection);
+  for (const Payer payer : throttled_.payers()) {
+    for (Connection* connection : throttled_.read_of(payer)) {
+      if (throttled_.has(payer, connection) && connection->is_throttled_between_requests() &&
+          connection->held != nullptr && RequestReader::is_single_request(*connection->held)) {
+        resume(*connection);
       }
     }
   }

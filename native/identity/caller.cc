@@ -96,9 +96,9 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
     assign_instance(caller, slot, instances);
   } else {
     caller.kind = CallerKind::kUnregistered;
-    const uint64_t owner = namespace_owner(space.fd.get(), ids.back(), caller.uid);
-    caller.chain = std::make_unique<NamespaceChain>(
-        NamespaceChain{std::move(space.fd), std::move(ids), owner});
+    caller.owner = namespace_owner(space.fd.get(), ids.back(), caller.uid);
+    caller.chain =
+        std::make_unique<NamespaceChain>(NamespaceChain{std::move(space.fd), std::move(ids)});
   }
   return caller;
 }

@@ -25,7 +25,6 @@ enum class CallerKind {
 struct NamespaceChain {
   OwnFd innermost;
   std::vector<uint64_t> ids;
-  uint64_t owner = 0;  // namespace_owner()
 };
 
 // The caller of a connection.
@@ -37,7 +36,8 @@ struct Caller {
   gid_t gid = 0;
   uint64_t start_ticks = 0;               // of that process; IdentityMethod::kProcfs only
   bool root = false;                      // uid 0 of the instance
-  std::unique_ptr<NamespaceChain> chain;  // of an unregistered caller
+  std::unique_ptr<NamespaceChain> chain;  // of an unregistered caller, while it may be registered
+  uint64_t owner = 0;                     // of an unregistered caller: namespace_owner()
 };
 
 // On IdentityMethod::kProcfs: proves that the process with the caller's pid is the caller.

@@ -67,6 +67,23 @@ class UvTimer {
   UvHandle<uv_timer_t> handle_;
 };
 
+// Runs once in each turn of the event loop, before it looks what there is to read, until it is
+// stopped; what starts it while it runs waits for the next turn. A timer of no time would not:
+// libuv runs one that is started again by itself in the same turn. It does not keep the loop alive.
+class UvEachTurn {
+ public:
+  UvEachTurn(uv_loop_t* loop, void* data) {
+    handle_.open(data, [loop](uv_idle_t* idle) { return uv_idle_init(loop, idle); });
+    handle_.unref();
+  }
+
+  void start(uv_idle_cb callback) { uv_idle_start(handle_.get(), callback); }
+  void stop() { uv_idle_stop(handle_.get()); }
+
+ private:
+  UvHandle<uv_idle_t> handle_;
+};
+
 }  // namespace devlxd
 
 #endif  // DEVLXD_OS_UV_HANDLE_H_

@@ -4,6 +4,7 @@
 #include "gate/rate_limiter.h"
 #include "gate/request_head.h"
 #include "gate/response_cache.h"
+#include "gate/turn_shares.h"
 #include "test/check.h"
 #include "test/native_test.h"
 
@@ -137,6 +138,37 @@ void test_rates() {
   CHECK(tokens(off, 3, now) == kAny);
   off.set(10, 20);
   CHECK(tokens(off, 3, now) == 20 && tokens(off, 2, now) == 20);
+}
+
+void test_turn_shares() {
+  TurnShares shares;
+  uint64_t turn = 7;
+  // One alone has all of a turn, and nothing of it is left over for the next.
+  shares.spend(0, turn, TurnShares::kOfAll - 1);
+  CHECK(shares.has_left(0, turn));
+  shares.spend(0, turn, 1);
+  CHECK(!shares.has_left(0, turn) && shares.has_left(1, turn));
+  CHECK(shares.has_left(0, ++turn));
+  // As many as used up theirs share the next one; others that ask have the same.
+  for (const Payer payer : {0u, 1u, kFirstUserPayer, kFirstUserPayer + 1}) {
+    shares.spend(payer, turn, TurnShares::kOfAll);
+    CHECK(!shares.has_left(payer, turn));
+  }
+  turn++;
+  shares.spend(0, turn, TurnShares::kOfAll / 4 - 1);
+  CHECK(shares.has_left(0, turn));
+  shares.spend(0, turn, 1);
+  CHECK(!shares.has_left(0, turn) && shares.has_left(2, turn));
+  // Nobody gets less than that, however many they are.
+  turn++;
+  for (Payer payer = 0; payer < 1000; payer++) shares.spend(payer, turn, TurnShares::kOfAll);
+  turn++;
+  shares.spend(0, turn, TurnShares::kLeast - 1);
+  CHECK(shares.has_left(0, turn));
+  // After a turn in which nobody did, one has all of it again.
+  turn += 2;
+  shares.spend(0, turn, TurnShares::kOfAll - 1);
+  CHECK(shares.has_left(0, turn));
 }
 
 }  // namespace devlxd

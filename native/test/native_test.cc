@@ -20,6 +20,7 @@ int run() {
   test_head_lengths();
   test_answers();
   test_rates();
+  test_turn_shares();
   test_hook_answers();
   test_hook_json();
   const int best = static_cast<int>(best_identity_method());

@@ -22,6 +22,7 @@ void test_repeatable_requests();
 void test_head_lengths();
 void test_answers();
 void test_rates();
+void test_turn_shares();
 void test_send_file();
 void test_handover();
 

@@ -69,6 +69,8 @@ class Connection {
     return is_throttled() && (before_throttle_ == ConnectionState::kBoundary ||
                               before_throttle_ == ConnectionState::kPartialHead);
   }
+  // Is more held than the first part of a head?
+  bool holds_request() const { return held != nullptr && state_ != ConnectionState::kPartialHead; }
   // Is a part of a head held?
   bool has_part_of_head() const {
     return state_ == ConnectionState::kPartialHead ||
@@ -84,6 +86,8 @@ class Connection {
     return is_between_requests() || is_throttled_between_requests() ||
            state_ == ConnectionState::kFlush;
   }
+  // May it be throttled when nothing was read from it?
+  bool may_be_paused() const { return (is_between_requests() || reads_body()) && !is_queued; }
   bool reads_body() const {
     return state_ == ConnectionState::kRequest || state_ == ConnectionState::kIgnoredBody;
   }

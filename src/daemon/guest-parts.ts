@@ -65,7 +65,7 @@ export async function buildGuests(
     log,
     () => gateLimitHits.poll(),
   );
-  const eventLoopDelay = new EventLoopDelay();
+  const eventLoopDelay = new EventLoopDelay(() => gate.takeLongestTurn());
   const counted = { limitHits, gateLimitHits, limitLog, eventLoopDelay };
   const parts = { gate, running, listeners, dispatcher, heldConnections, ...counted };
   Object.assign(built, parts);

@@ -60,6 +60,7 @@ export interface NativeGate {
   countersOf(slot: number): InstanceCounters;
   hitsOf(slot: number): number[];
   measures(): GateMeasures;
+  takeLongestTurn(): number;
   takeSlotsWithHits(): number[];
 }
 

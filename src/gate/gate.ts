@@ -275,6 +275,11 @@ export class Gate {
     return this.#native.measures();
   }
 
+  /** Seconds of the longest turn of the event loop since the last call. */
+  takeLongestTurn(): number {
+    return this.#native.takeLongestTurn();
+  }
+
   /** How often it has reached each limit since it was started, in the order of `gateLimitNames`. */
   hitsOf(slot: number): readonly number[] {
     return this.#native.hitsOf(slot);

@@ -1,5 +1,6 @@
 import { InFlight } from '../concurrency/in-flight.js';
 import { PacedQueue } from '../concurrency/paced-queue.js';
+import { Fault } from '../errors.js';
 import { type Caller, isRoot, slotOf, unregistered } from '../gate/gate.js';
 import { noEndpoint, RequestCounts } from '../http/request-counts.js';
 import type { IdentityIssuer } from '../identity/identity-issuer.js';
@@ -261,10 +262,11 @@ export class GuestDispatcher {
   #failed(exchange: GuestExchange, error: unknown): void {
     const request = ++this.#failures;
     const { method, path, query } = exchange.snapshot;
-    this.#guestLog.error({ err: error, request, method, path, query }, 'guest request failed');
+    const stopping = error instanceof Fault && error.code === 'store-closed';
+    if (!stopping) this.#guestLog.error({ err: error, request, method, path, query }, 'guest request failed');
     if (exchange.aborted) return;
     try {
-      this.#write(exchange, this.#errors.internal);
+      this.#write(exchange, stopping ? this.#errors.stopping : this.#errors.internal);
     } catch (second) {
       this.#guestLog.error({ err: second, request, method, path, query }, 'guest request not answered');
     }

@@ -51,6 +51,7 @@ function errorsIn(sentences: Sentences) {
     imageUnreadable: imageFailure('500 Internal Server Error', sentences.internal),
     imagesAway: imageFailure('503 Service Unavailable', 'Images cannot be had at the moment; try again later'),
     internal: failure('500 Internal Server Error', sentences.internal),
+    stopping: { ...failure('503 Service Unavailable', 'devlxd is stopping; ask again'), closes: true } as const,
     notImplemented: failure('501 Not Implemented', sentences.notImplemented),
   } as const;
 }

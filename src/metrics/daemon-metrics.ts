@@ -118,7 +118,7 @@ export const metricDeclarations: MetricDeclarations<Measured> = {
   },
   devlxd_event_loop_delay_seconds: {
     kind: 'gauge',
-    help: 'How late the event loop was at worst in the last minute',
+    help: 'The longest turn of the event loop in the last minute',
     read: (all) => [[all.eventLoopDelay.worstSeconds]],
   },
   devlxd_log_lines_lost_total: {

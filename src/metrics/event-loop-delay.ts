@@ -3,15 +3,20 @@ const lookMilliseconds = 1000;
 /** So many looks are remembered: a minute. */
 const remembered = 60;
 
-/** The longest delay of the event loop in the last minute; a request that came then waited as long. */
+/** The longest turn of the event loop in the last minute; a request that came when it began waited as long. */
 export class EventLoopDelay {
-  readonly #delays: number[] = [];
+  readonly #takeLongest: () => number;
+  /** of each second, in seconds; the last one is not over */
+  readonly #longest: number[] = [0];
   #timer: NodeJS.Timeout | undefined;
-  #expected = 0;
+
+  /** takeLongest: gives the seconds of the longest turn since it was called last */
+  constructor(takeLongest: () => number) {
+    this.#takeLongest = takeLongest;
+  }
 
   run(): void {
-    this.#expected = performance.now() + lookMilliseconds;
-    this.#timer = setInterval(() => this.#look(performance.now()), lookMilliseconds);
+    this.#timer = setInterval(() => this.#look(), lookMilliseconds);
     this.#timer.unref();
   }
 
@@ -20,12 +25,12 @@ export class EventLoopDelay {
   }
 
   get worstSeconds(): number {
-    return Math.max(0, ...this.#delays) / 1000;
+    this.#longest.push(Math.max(this.#longest.pop() ?? 0, this.#takeLongest()));
+    return Math.max(...this.#longest);
   }
 
-  #look(now: number): void {
-    this.#delays.push(now - this.#expected);
-    if (this.#delays.length > remembered) this.#delays.shift();
-    this.#expected = now + lookMilliseconds;
+  #look(): void {
+    this.#longest.push(this.#takeLongest());
+    if (this.#longest.length > remembered) this.#longest.shift();
   }
 }

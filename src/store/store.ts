@@ -27,6 +27,7 @@ export class Store {
   readonly #file: string;
   readonly #waiting: Waiting[] = [];
   #worker: Worker | undefined;
+  #closed = false;
   #commits = 0;
 
   /**
@@ -178,6 +179,7 @@ export class Store {
   /** Moves the log into the database file and closes it. */
   async close(): Promise<void> {
     const worker = this.#worker;
+    this.#closed = true;
     if (worker === undefined) return;
     this.#worker = undefined;
     const exit = once(worker, 'exit');
@@ -201,7 +203,8 @@ export class Store {
 
   #ask(request: Request | undefined): Promise<Answer> {
     const worker = this.#worker;
-    if (worker === undefined) return Promise.reject(new Fault('store-failed', 'The store is closed.'));
+    if (this.#closed) return Promise.reject(new Fault('store-closed', 'The daemon is stopping; ask again.'));
+    if (worker === undefined) return Promise.reject(new Fault('store-failed', 'The store has failed.'));
     return new Promise((resolve, reject) => {
       this.#waiting.push({
         resolve: (answer) => (answer.fault ? reject(this.#faultOf(answer.fault)) : resolve(answer)),

@@ -191,26 +191,38 @@ export const attacks: Readonly<Record<string, Attack>> = {
   ),
 };
 
-/** What an ordinary user of the host does, whom no instance knows. */
-const byHostUser: Readonly<Record<string, (socket: Socket) => void>> = {
-  chunks: pouring('', `PATCH /1.0 HTTP/1.1\r\nHost: l\r\nTransfer-Encoding: chunked\r\n\r\n${oneByteChunks}`, true),
-  'half heads': (socket) => void socket.write('GET /1.0 HTTP/1.1\r\nHos'),
-  listeners: (socket) => void socket.pause().write(upgrade),
-  'endless bodies': pouring(request('PATCH', '/1.0', `Host: l\r\nContent-Length: ${2 ** 40}\r\n`), megabyte, true),
-  'odd methods': (socket) => void socket.resume().write(inherited.map((name) => request(name, `/${name}`)).join('')),
-  nothing: () => undefined,
+/** Of guests that no operator has registered: each connection is held, and then told that it is of no instance. */
+export const byStrangers: Readonly<Record<string, Attack>> = {
+  'strangers-that-ask': holding(many, (socket) => void socket.resume().write(get)),
+  'silent-strangers': holding(many, () => undefined),
 };
 
-/** More than one user may have, of each kind in turn. @returns how many connections */
-export async function attackFromHost({ path, isOver }: Target): Promise<number> {
-  let done = 0;
-  while (!isOver()) {
-    const begins = Object.values(byHostUser).flatMap((begin) => Array.from({ length: 8 }, () => begin));
-    const open = begins.map((begin) => ({ begin, socket: connect(path).on('error', () => undefined) }));
-    for (const { begin, socket } of open) begin(socket);
-    done += open.length;
-    await pause(200);
-    for (const { socket } of open) socket.destroy();
-  }
-  return done;
+/** What a user of the host does, whom no instance knows: more connections than one may have. */
+function ofHost(begin: (socket: Socket) => void): (target: Target) => Promise<number> {
+  return async ({ path, isOver }) => {
+    let done = 0;
+    while (!isOver()) {
+      const open = Array.from({ length: 48 }, () => connect(path).on('error', () => undefined));
+      for (const socket of open) begin(socket);
+      done += open.length;
+      await pause(200);
+      for (const socket of open) socket.destroy();
+    }
+    return done;
+  };
 }
+
+export const byHostUser: Readonly<Record<string, (target: Target) => Promise<number>>> = {
+  'host-chunks': ofHost(
+    pouring('', `PATCH /1.0 HTTP/1.1\r\nHost: l\r\nTransfer-Encoding: chunked\r\n\r\n${oneByteChunks}`, true),
+  ),
+  'host-half-heads': ofHost((socket) => void socket.write('GET /1.0 HTTP/1.1\r\nHos')),
+  'host-listeners': ofHost((socket) => void socket.pause().write(upgrade)),
+  'host-endless-bodies': ofHost(
+    pouring(request('PATCH', '/1.0', `Host: l\r\nContent-Length: ${2 ** 40}\r\n`), megabyte, true),
+  ),
+  'host-odd-methods': ofHost(
+    (socket) => void socket.resume().write(inherited.map((name) => request(name, `/${name}`)).join('')),
+  ),
+  'host-silence': ofHost(() => undefined),
+};

@@ -23,8 +23,6 @@ export class HonestGuest {
   /** its connections are being cut on purpose: it is stopped, or its init killed; and how often they have been */
   isCut = false;
   cuts = 0;
-  /** of each answer, milliseconds */
-  readonly latencies: number[] = [];
 
   constructor(n: number, guest: Guest) {
     this.n = n;
@@ -57,6 +55,8 @@ export class HonestGuest {
 /** What came of all requests of honest guests. */
 export class Tally {
   answered = 0;
+  /** of each answer to a request of this phase, milliseconds */
+  latencies: number[] = [];
   /** the daemon was killed, or the guest, while they were under way: they are made again */
   interrupted = 0;
   readonly failures: string[] = [];
@@ -75,7 +75,7 @@ export async function boot(honest: HonestGuest, socket: string, tally: Tally): P
 /** False: it was interrupted, or failed. */
 async function request(honest: HonestGuest, socket: string, path: string, tally: Tally): Promise<boolean> {
   const { name, cuts } = honest;
-  const { kills } = tally;
+  const { kills, latencies } = tally;
   const oldest = honest.version.written;
   const began = performance.now();
   let reply: string;
@@ -87,7 +87,7 @@ async function request(honest: HonestGuest, socket: string, path: string, tally:
   }
   const [head = '', body = ''] = reply.split('\r\n\r\n', 2);
   if (head.startsWith('HTTP/1.1 200') && honest.isRight(path, body, name, oldest)) {
-    honest.latencies.push(performance.now() - began);
+    latencies.push(performance.now() - began);
     tally.answered++;
     return true;
   }

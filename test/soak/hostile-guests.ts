@@ -4,36 +4,45 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TestDaemon } from '../support/daemon.js';
+import { attacks, byHostUser, byStrangers } from './attacks.js';
 import { anchoredYaml, BadOperator } from './bad-operators.js';
 
 /** Of what listeners that do not read are told. */
 const bigValue = 16 * 1024;
 
-/** The guests of hostile.ts. */
-export class HostileGuests {
-  readonly #child: ChildProcess;
-  readonly #pids: Readonly<Record<string, number>>;
-  readonly #lines: AsyncIterator<string>;
-  #counts: Record<string, number> | undefined;
+type Counts = Readonly<Record<string, number>>;
 
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>, pids: Readonly<Record<string, number>>) {
+/**
+ * The guests of hostile.ts. They run when nobody else wants the processor: what they do to the daemon is of interest,
+ * not what they take of the processor's time from the clients of the daemon.
+ */
+export class HostileGuests {
+  readonly kinds: readonly string[];
+  readonly #child: ChildProcess;
+  readonly #pids: Counts;
+  readonly #lines: AsyncIterator<string>;
+  #attacking = false;
+
+  private constructor(child: ChildProcess, lines: AsyncIterator<string>, pids: Counts, kinds: readonly string[]) {
     this.#child = child;
     this.#pids = pids;
     this.#lines = lines;
+    this.kinds = kinds;
   }
 
-  /** Each a registered instance with a name that says what it does. */
+  /** Each a registered instance with a name that says what it does. hostUser: a user of the host as well */
   static async start(daemon: TestDaemon, hostUser: boolean): Promise<HostileGuests> {
     const program = new URL('hostile.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [program, daemon.socket, ...(hostUser ? ['host-user'] : [])], {
+    const child = spawn('chrt', ['--idle', '0', process.execPath, program, daemon.socket], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const lines = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]();
-    const pids = JSON.parse((await lines.next()).value) as Record<string, number>;
+    const pids = JSON.parse((await lines.next()).value) as Counts;
     const keys = Array.from({ length: 1000 }, (_, n) => [`user.key${n}`, `${n}`]);
     const config = { ...Object.fromEntries(keys), 'user.big': 'x'.repeat(100_000) };
     for (const [name, pid] of Object.entries(pids)) await daemon.register(name, pid, config);
-    return new HostileGuests(child, lines, pids);
+    const kinds = [...Object.keys(attacks), ...Object.keys(byStrangers), ...Object.keys(hostUser ? byHostUser : {})];
+    return new HostileGuests(child, lines, pids, kinds);
   }
 
   /** of their instances */
@@ -41,17 +50,27 @@ export class HostileGuests {
     return Object.keys(this.#pids);
   }
 
-  begin(): void {
+  begin(kinds: readonly string[]): void {
+    this.#attacking = true;
+    (this.#child.stdin as Writable).write(`${kinds.join(' ')}\n`);
+  }
+
+  /** @returns how often each of them has done it */
+  async pause(): Promise<Counts> {
+    this.#attacking = false;
     (this.#child.stdin as Writable).write('\n');
+    return JSON.parse((await this.#lines.next()).value) as Counts;
   }
 
   /**
-   * What operators do to them, twice a second: listeners that do not read get events; odd ones are forbidden to listen in
+   * What operators do to them while they attack, twice a second: listeners that do not read get events; odd ones are forbidden to listen in
    * the commit of a change, and stopped; and a bad operator sends what is refused.
    */
   async provoke(daemon: TestDaemon, isOver: () => boolean): Promise<void> {
     const bad = new BadOperator(daemon, 'connection-flood');
-    for (let n = 0; !isOver(); n++) {
+    for (let n = 0; !isOver(); await pause(500)) {
+      if (!this.#attacking) continue;
+      n++;
       const config = { 'user.big': String(n % 10).repeat(bigValue) };
       const forbidding = { 'security.devlxd': String(n % 2 === 0), 'user.n': `${n}` };
       const changes = [
@@ -66,7 +85,6 @@ export class HostileGuests {
       if (n % 4 === 0) await bad.again();
       if (bad.odd.length > 0) throw new Error(`a bad operator was answered ${bad.odd.join()}`);
       if (n % 20 === 10) await this.#again(daemon, 'odd-listeners').catch(() => undefined);
-      await pause(500);
     }
   }
 
@@ -75,13 +93,10 @@ export class HostileGuests {
     await daemon.startInstance(name, this.#pids[name] ?? 0);
   }
 
-  /** @returns how often each has done it */
-  async end(): Promise<Record<string, number>> {
-    if (this.#counts !== undefined) return this.#counts;
+  async end(): Promise<void> {
+    if (this.#child.exitCode !== null) return;
     const exit = once(this.#child, 'exit');
     (this.#child.stdin as Writable).end();
-    this.#counts = JSON.parse((await this.#lines.next()).value ?? '{}') as Record<string, number>;
     await exit;
-    return this.#counts;
   }
 }

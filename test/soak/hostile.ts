@@ -1,23 +1,41 @@
-// Guests that do harm, in a process of their own. Prints their pids, by what they do; begins when it is told anything;
-// ends with standard input, and prints how often each has done it.
-import { once } from 'node:events';
+// Guests that do harm, in a process of their own. Prints the pids of the registered ones, by what they do. Each line
+// of standard input names the kinds that begin; the next one, whatever it says, ends them, and how often each has done
+// it is printed. Ends with standard input.
+import { createInterface } from 'node:readline';
 import { Guests } from '../support/guest-processes.js';
-import { attackFromHost, attacks } from './attacks.js';
+import { type Attack, attacks, byHostUser, byStrangers } from './attacks.js';
 
-const [, , path = '', hostUser = ''] = process.argv;
-let over = false;
-const target = { path, isOver: () => over };
+const [, , path = ''] = process.argv;
 const guests = new Guests();
-const all = Object.entries(attacks).map(([name, attack]) => ({ name, attack, guest: guests.one() }));
-process.stdout.write(`${JSON.stringify(Object.fromEntries(all.map(({ name, guest }) => [name, guest.pid])))}\n`);
-process.stdin.on('end', () => {
-  over = true;
-});
-await Promise.race(['data', 'end'].map((event) => once(process.stdin, event)));
-const counting = all.map(async ({ name, attack, guest }): Promise<readonly [string, number]> => {
-  return [name, await attack(guest, target)];
-});
-if (hostUser !== '') counting.push(attackFromHost(target).then((count) => ['host-user', count] as const));
-const counts = await Promise.all(counting);
-process.stdout.write(`${JSON.stringify(Object.fromEntries(counts))}\n`);
+const runs = new Map<string, (isOver: () => boolean) => Promise<number>>();
+const pids: Record<string, number> = {};
+
+function add(all: Readonly<Record<string, Attack>>, isRegistered: boolean): void {
+  for (const [name, attack] of Object.entries(all)) {
+    const guest = guests.one();
+    if (isRegistered) pids[name] = guest.pid;
+    runs.set(name, (isOver) => attack(guest, { path, isOver }));
+  }
+}
+
+add(attacks, true);
+add(byStrangers, false);
+for (const [name, attack] of Object.entries(byHostUser)) runs.set(name, (isOver) => attack({ path, isOver }));
+process.stdout.write(`${JSON.stringify(pids)}\n`);
+
+let end: (() => Promise<void>) | undefined;
+for await (const line of createInterface({ input: process.stdin })) {
+  if (end !== undefined) {
+    await end();
+    end = undefined;
+    continue;
+  }
+  let over = false;
+  const counting = line.split(' ').map(async (name) => [name, await runs.get(name)?.(() => over)] as const);
+  end = async () => {
+    over = true;
+    process.stdout.write(`${JSON.stringify(Object.fromEntries(await Promise.all(counting)))}\n`);
+  };
+}
+await end?.();
 await guests.close();

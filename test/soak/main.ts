@@ -1,13 +1,15 @@
-// npm run soak: honest and hostile guests, while the daemon is ended again and again.
+// npm run soak: honest guests, and hostile ones of all kinds in turn, while the daemon is ended again and again.
 import { parseArgs } from 'node:util';
-import { type PartResult, parts, soak } from './soak.js';
-import { sumsOf } from './sums.js';
+import { type Bound, boundsOf, kindsOf, medianOf, p99Of, sidesOf } from './report.js';
+import { type Phase, type SoakResult, soak } from './soak.js';
 
 const { values } = parseArgs({
   options: {
     guests: { type: 'string', default: '2000' },
     seconds: { type: 'string', default: '60' },
-    every: { type: 'string', default: '3' },
+    every: { type: 'string', default: '5' },
+    'at-once': { type: 'string', default: '6' },
+    kinds: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     'max-memory': { type: 'string', default: '250' },
     'max-log': { type: 'string', default: '1024' },
@@ -20,147 +22,117 @@ const { values } = parseArgs({
   },
 });
 
-/** So many times slower may honest guests be served beside hostile ones; the two cores are theirs as well. */
-const slowest = 10;
-/** kB that a daemon may have grown: what its allocators keep of what was given back. */
-const growth = 64 * 1024;
-
 function print(text: string): void {
   if (!values.json) process.stdout.write(`${text}\n`);
 }
 
-function show({
-  name,
-  latency: { median, p99, worstMedian },
-  writes,
-  hostile,
-  figures,
-  before,
-  after,
-  answered,
-  interrupted,
-  ends,
-}: PartResult): void {
+const ms = (milliseconds: number): string => `${milliseconds.toFixed(1)} ms`;
+
+function showPhase({ kinds, way, latencies, figures }: Phase): void {
+  const { cpuSeconds, seconds, gapMilliseconds, memoryMegabytes } = figures;
   print(
-    `${name}: ${answered} right answers, ${interrupted} interrupted by a kill and asked again; ` +
-      `${ends.kill} kills, ${ends.restart} restarts, ${ends.takeover} takeovers`,
+    `${way.padEnd(8)} ${String(latencies.length).padStart(6)} answers, median ${ms(medianOf(latencies))}, ` +
+      `99 % ${ms(p99Of(latencies))}; longest turn ${gapMilliseconds} ms, ${memoryMegabytes} MB, ` +
+      `${((100 * cpuSeconds) / seconds).toFixed(0)} % of a processor${kinds.length > 0 ? `: ${kinds.join(', ')}` : ''}`,
   );
-  print(
-    `  writes: ${writes.changes} changes, ${writes.renames} renames, ${writes.restarts} restarts; ${writes.repeated} repeated`,
-  );
-  if (Object.keys(hostile).length > 0) print(`  hostile: ${JSON.stringify(hostile)}`);
-  print(
-    `  latency: median ${median.toFixed(2)} ms, 99 % ${p99.toFixed(1)} ms, median of the guest served worst ${worstMedian.toFixed(1)} ms`,
-  );
-  const { memoryMegabytes, logBytesPerMinute, diskBytesPerMinute, gapMilliseconds, loudest, surprises } = figures;
-  print(
-    `  at most: memory ${memoryMegabytes} MB, longest gap of the event loop ${gapMilliseconds} ms; a minute: log ${(logBytesPerMinute / 1024).toFixed(0)} kB, disk ${(diskBytesPerMinute / 2 ** 20).toFixed(1)} MB`,
-  );
-  print(`  most of the log, bytes a minute: ${JSON.stringify(loudest)}`);
-  for (const line of surprises) print(`  surprise: ${line}`);
-  print(`  descriptors ${before.descriptors} -> ${after.descriptors}, memory ${before.memory} -> ${after.memory} kB`);
 }
 
-/** What hostile guests took, and the bound of it. The disk is written for operators as well: without them it is the base. */
-function boundsOf(alone: PartResult, beside: PartResult): readonly [what: string, value: number, bound: number][] {
-  const { memoryMegabytes, logBytesPerMinute, diskBytesPerMinute, gapMilliseconds } = beside.figures;
-  const disk = Math.max(0, diskBytesPerMinute - alone.figures.diskBytesPerMinute) / 2 ** 20;
-  return [
-    [
-      'times that the p99 of honest guests is longer beside hostile ones',
-      beside.latency.p99 / alone.latency.p99,
-      Number(values['max-p99']),
-    ],
-    ['times that their median is longer', beside.latency.median / alone.latency.median, slowest],
-    ['ms, longest gap of the event loop', gapMilliseconds, Number(values['max-gap'])],
-    ['MB of memory', memoryMegabytes, Number(values['max-memory'])],
-    ['kB of log a minute', logBytesPerMinute / 1024, Number(values['max-log'])],
-    ['MB of disk a minute, beyond that of the first part', disk, Number(values['max-disk'])],
-  ];
-}
-
-/** What was taken beyond the first part, beside what the limits allow. */
-function sumsBeside(alone: PartResult, beside: PartResult): ReturnType<typeof boundsOf> {
-  const sums = sumsOf(Object.keys(beside.hostile).length);
-  const [taken, base] = [beside.figures, alone.figures];
-  return [
-    ['MB of memory more, of the sum of the limits', taken.memoryMegabytes - base.memoryMegabytes, sums.memoryMegabytes],
-    ['descriptors more, of the sum', taken.descriptors - base.descriptors, sums.descriptors],
-    ['kB of log a minute by guests, of the sum', taken.guestLogBytesPerMinute / 1024, sums.logBytesPerMinute / 1024],
-    [
-      'kB of disk a minute more, of the sum',
-      (taken.diskBytesPerMinute - base.diskBytesPerMinute) / 1024,
-      sums.diskBytesPerMinute / 1024,
-    ],
-  ];
+function show(result: SoakResult): void {
+  const { answered, interrupted, writes, before, after } = result;
+  print(`${answered} right answers, ${interrupted} interrupted by a kill and asked again`);
+  print(
+    `writes: ${writes.changes} changes, ${writes.renames} renames, ${writes.restarts} restarts; ${writes.repeated} repeated`,
+  );
+  for (const [n, side] of sidesOf(result).entries()) {
+    print(
+      `${n === 0 ? 'without' : 'beside '} hostile guests: median ${ms(side.median)}, 99 % ${ms(side.p99)}, ` +
+        `${side.memoryMegabytes} MB, longest turn ${side.gapMilliseconds} ms; ` +
+        `a minute: log ${(side.logBytes / 1024).toFixed(0)} kB, disk ${(side.diskBytes / 2 ** 20).toFixed(1)} MB`,
+    );
+  }
+  print('in whose phases honest guests were served worst:');
+  for (const { name, p99, median, gapMilliseconds, cpu, memoryMegabytes } of kindsOf(result)) {
+    print(
+      `  ${name.padEnd(24)} median ${ms(median).padStart(8)}, 99 % ${ms(p99).padStart(9)}, longest turn ` +
+        `${String(gapMilliseconds).padStart(4)} ms, ${memoryMegabytes} MB, ${(100 * cpu).toFixed(0)} % of a processor`,
+    );
+  }
+  print(`most of the log, bytes: ${JSON.stringify(Object.fromEntries(result.loudest))}`);
+  for (const line of result.surprises.slice(0, 5)) print(`surprise: ${line}`);
+  print(`descriptors ${before.descriptors} -> ${after.descriptors}, memory ${before.memory} -> ${after.memory} kB`);
 }
 
 /** Prints each bound and whether it is met. @returns the ones that are not */
-function judge(bounds: ReturnType<typeof boundsOf>): string[] {
+function judge(bounds: readonly Bound[]): string[] {
+  print('met      0 exits, 0 refused, 0 lost, 0 wrong'); // one of them would have ended it
   const problems: string[] = [];
-  for (const [what, value, bound] of bounds) {
-    const met = bound === 0 || value <= bound;
+  for (const { what, value, most } of bounds) {
+    const met = most === 0 || value <= most;
     print(
-      `${met ? 'met    ' : 'NOT MET'}  ${value.toFixed(1)} ${what} (at most ${bound === 0 ? 'any' : Math.round(bound)})`,
+      `${met ? 'met    ' : 'NOT MET'}  ${value.toFixed(1)} ${what} (at most ${most === 0 ? 'any' : Math.round(most)})`,
     );
-    if (!met) problems.push(`${value.toFixed(1)} ${what}, not ${bound}`);
+    if (!met) problems.push(`${value.toFixed(1)} ${what}, not ${most}`);
   }
   return problems;
 }
 
 async function run(): Promise<void> {
-  const [guests, seconds, every, seed] = [values.guests, values.seconds, values.every, values.seed].map(Number) as [
-    number,
-    number,
-    number,
-    number,
+  const number = (name: 'guests' | 'seconds' | 'every' | 'at-once' | 'seed'): number => Number(values[name]);
+  const most = (name: 'p99' | 'gap' | 'memory' | 'log' | 'disk'): number => Number(values[`max-${name}`]);
+  const [guests, seconds, every, atOnce, seed] = [
+    number('guests'),
+    number('seconds'),
+    number('every'),
+    number('at-once'),
+    number('seed'),
   ];
   print(
-    `soak: ${guests} guests, ${parts.length} parts of ${seconds} s, the daemon ended every ${every} s, seed ${seed}`,
+    `soak: ${guests} guests, ${seconds} s, half of them beside ${atOnce} hostile kinds at a time; each ${every} s the daemon is ended; seed ${seed}`,
   );
-  const progress = (part: string, answered: number): void => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${part}: ${answered} answers`);
-  };
-  const results: PartResult[] = [];
-  for (const part of parts) {
-    results.push(await soak(part, { guests, seconds, every, seed, progress, hostUser: values['host-user'] }));
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-    show(results.at(-1) as PartResult);
-  }
-  const [alone, beside] = results as [PartResult, PartResult];
-  print('met      0 exits, 0 refused, 0 lost, 0 wrong'); // one of them would have ended it
-  const bounds = [...boundsOf(alone, beside), ...sumsBeside(alone, beside)];
-  const problems = [
-    ...judge(bounds),
-    ...results
-      .filter(({ before, after }) => after.memory > before.memory + growth)
-      .map(({ name }) => `memory grew: ${name}`),
-  ];
+  const kinds = values.kinds?.split(',');
+  const hostUser = values['host-user'];
+  const result = await soak({ guests, seconds, every, atOnce, seed, kinds, hostUser, progress: showPhase });
+  show(result);
+  const bounds = boundsOf(result, {
+    p99: most('p99'),
+    gap: most('gap'),
+    memory: most('memory'),
+    log: most('log'),
+    disk: most('disk'),
+  });
+  const problems = judge(bounds);
   print(
     problems.length === 0
       ? 'soak: nothing was lost, wrong or refused, and every bound is met'
       : `soak: ${problems.join('; ')}`,
   );
-  if (values.json) process.stdout.write(`${JSON.stringify({ seed, results, bounds, problems })}\n`);
+  if (values.json) {
+    const [alone, beside] = sidesOf(result);
+    process.stdout.write(`${JSON.stringify({ seed, alone, beside, kinds: kindsOf(result), bounds, problems })}\n`);
+  }
   if (problems.length > 0) process.exitCode = 1;
 }
 
 if (values.help) {
-  process.stdout.write(`Guests that do what cloud-init does, changed, renamed, restarted and killed at random, beside hostile ones, while the
-daemon is killed with -9, restarted and taken over. Whatever is lost, wrong or refused ends it with exit code 1.
+  process.stdout.write(`Guests that do what cloud-init does, changed, renamed, restarted and killed at random, and every other phase beside
+some hostile kinds, each kind in its turn, while the daemon is killed with -9, restarted and taken over. Whatever is
+lost, wrong or refused ends it with exit code 1. Hostile processes run when nobody else wants the processor (SCHED_IDLE).
 
   --guests N    honest ones (2000)
-  --seconds S   of each of the ${parts.length} parts (60)
-  --every S     the daemon is ended (3)
+  --seconds S   in all; longer, until each hostile kind has attacked (60)
+  --every S     of a phase; the daemon is ended in each (5)
+  --at-once N   hostile kinds that attack together (6)
+  --kinds A,B   only these; --at-once 1 tells what each does
   --seed N      of what is done at random
   --max-memory MB, --max-log kB, --max-disk MB, --max-gap ms, --max-p99 TIMES
                 what the daemon may take beside hostile guests; log and disk a minute (250, 1024, 10, 250, 2); 0: any
-  --host-user   an ordinary user of the host attacks as well
+  --host-user   a user of the host attacks as well
   --json        the result for programs
 
 Examples:
   npm run soak
-  npm run soak -- --guests 100 --seconds 10
+  npm run soak -- --guests 100 --seconds 10 --every 1
+  npm run soak -- --kinds one-byte-chunks,unread-pongs --at-once 1
 `);
 } else {
   await run().catch((error: Error) => {

@@ -4,32 +4,27 @@ import { Random } from '../fuzz/random.js';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { Guests } from '../support/guest-processes.js';
-import { type Figures, Gauge } from './figures.js';
+import { type Figures, Gauge, loudest } from './figures.js';
 import { boot, HonestGuest, Tally } from './honest.js';
 import { HostileGuests } from './hostile-guests.js';
 import { Operators } from './operators.js';
+import { dealt } from './rounds.js';
 
 export interface SoakOptions {
   readonly seed: number;
   readonly guests: number;
-  /** of each part; longer, if the daemon has not ended in each way by then */
+  /** at least; longer, until every hostile kind has attacked, and the daemon has ended in each way */
   readonly seconds: number;
-  /** between two ends of the daemon */
+  /** of a phase; the daemon is ended once in each */
   readonly every: number;
-  /** an ordinary user of the host attacks as well */
+  /** how many hostile kinds attack at the same time */
+  readonly atOnce: number;
+  /** only these kinds */
+  readonly kinds?: readonly string[] | undefined;
+  /** a user of the host attacks as well */
   readonly hostUser?: boolean;
-  readonly progress?: (part: string, answered: number) => void;
+  readonly progress?: (phase: Phase) => void;
 }
-
-export interface Part {
-  readonly name: string;
-  readonly hostile: boolean;
-}
-
-export const parts: readonly Part[] = [
-  { name: 'honest guests alone', hostile: false },
-  { name: 'beside hostile guests', hostile: true },
-];
 
 /** How the daemon ends, and the next one begins: kill -9, in order, or while both are there. */
 const ways = ['kill', 'restart', 'takeover'] as const;
@@ -41,22 +36,33 @@ export interface Resources {
   readonly memory: number;
 }
 
-export interface PartResult {
-  readonly name: string;
+/** Some seconds with the same hostile kinds, or with none. */
+export interface Phase {
+  readonly kinds: readonly string[];
+  readonly way: Way;
+  /** ms, of each answer */
+  readonly latencies: readonly number[];
+  readonly figures: Figures;
+  /** how often each of the hostile has done what it does */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface SoakResult {
   readonly answered: number;
   readonly interrupted: number;
-  readonly ends: Readonly<Record<Way, number>>;
   readonly writes: {
     readonly changes: number;
     readonly renames: number;
     readonly restarts: number;
     readonly repeated: number;
   };
-  /** how often each of the hostile has done what it does */
-  readonly hostile: Readonly<Record<string, number>>;
-  /** ms: of all answers, and the median of the guest that was served worst */
-  readonly latency: { readonly median: number; readonly p99: number; readonly worstMedian: number };
-  readonly figures: Figures;
+  readonly phases: readonly Phase[];
+  /** the messages that take most of the log, in bytes */
+  readonly loudest: readonly (readonly [message: string, bytes: number])[];
+  /** the first lines about what the daemon did not expect */
+  readonly surprises: readonly string[];
+  /** instances of hostile guests */
+  readonly hostile: number;
   readonly before: Resources;
   readonly after: Resources;
 }
@@ -65,6 +71,8 @@ export interface PartResult {
 const [booting, operating] = [16, 4];
 /** Enough that a guest that is started anew is known before it is refused, also after a kill. */
 const options = ['--limit-hold-seconds', '30', '--limit-connections-per-instance', '128'];
+/** Of a phase, before the daemon is ended. */
+const beforeEnd = 0.1;
 
 /** Each way as often as the others, in an order that nobody knows. */
 function* endings(random: Random): Generator<Way, never> {
@@ -83,13 +91,13 @@ async function replace(daemon: TestDaemon, way: Way): Promise<void> {
   await daemon.run();
 }
 
-/** One part. @throws Error with what was lost, wrong or refused */
-export async function soak(part: Part, given: SoakOptions): Promise<PartResult> {
+/** Phases with and without hostile guests, in turn. @throws Error with what was lost, wrong or refused */
+export async function soak(given: SoakOptions): Promise<SoakResult> {
   const guests = new Guests();
   const daemon = await TestDaemon.startWithSockets(options);
   const hostile = await HostileGuests.start(daemon, given.hostUser ?? false);
   try {
-    return await run(part, given, guests, daemon, hostile);
+    return await run(given, guests, daemon, hostile);
   } finally {
     await hostile.end();
     await guests.close();
@@ -98,14 +106,13 @@ export async function soak(part: Part, given: SoakOptions): Promise<PartResult> 
 }
 
 async function run(
-  part: Part,
-  { seed, guests: count, seconds, every, progress }: SoakOptions,
+  given: SoakOptions,
   guests: Guests,
   daemon: TestDaemon,
   hostile: HostileGuests,
-): Promise<PartResult> {
-  const random = new Random(seed);
-  const all = guests.spawn(count).map((guest, n) => new HonestGuest(n, guest));
+): Promise<SoakResult> {
+  const random = new Random(given.seed);
+  const all = guests.spawn(given.guests).map((guest, n) => new HonestGuest(n, guest));
   const registering = [...all];
   await together(booting, async () => {
     for (let honest = registering.pop(); honest !== undefined; honest = registering.pop()) {
@@ -114,23 +121,18 @@ async function run(
   });
   const tally = new Tally();
   const before = resourcesOf(daemon.pid);
-  const ends = { kill: 0, restart: 0, takeover: 0 };
   const operators = new Operators(daemon.runDir, guests, all, random);
-  const end = performance.now() + seconds * 1000;
-  const isOver = (): boolean =>
-    (performance.now() > end && ways.every((way) => ends[way] > 0)) || tally.failures.length > 0;
-  if (part.hostile) hostile.begin();
-  const ending = (async () => {
-    for (const way of endings(new Random(seed))) {
-      await pause(every * 1000);
-      if (isOver()) return;
-      tally.isKilling = way === 'kill';
-      if (tally.isKilling) tally.kills++;
-      await replace(daemon, way);
-      ends[way]++;
-      tally.isKilling = false;
-      progress?.(part.name, tally.answered);
+  let over = false;
+  const isOver = (): boolean => over || tally.failures.length > 0;
+  const gauge = new Gauge(daemon);
+  const phases: Phase[] = [];
+  const attacking = (async () => {
+    for (const plan of planned(given, hostile.kinds)) {
+      if (isOver()) break;
+      phases.push(await phase(plan, given.every, daemon, hostile, tally, gauge));
+      given.progress?.(phases.at(-1) as Phase);
     }
+    over = true;
   })();
   const honest = together(booting, async () => {
     while (!isOver()) await boot(random.pick(all), daemon.socket, tally);
@@ -138,28 +140,73 @@ async function run(
   // Whoever fails makes it over for all, in order.
   const failed = (error: unknown): void => void tally.failures.push(String(error));
   const changing = together(operating, () => operators.run(isOver));
-  const gauge = new Gauge(daemon);
-  const measuring = gauge.run(isOver);
-  const everyone = [ending, measuring, honest, changing, hostile.provoke(daemon, isOver)];
-  await Promise.all(everyone.map((work) => work?.catch(failed)));
-  const attacks = await hostile.end();
+  const everyone = [attacking, gauge.run(isOver), honest, changing, hostile.provoke(daemon, isOver)];
+  await Promise.all(everyone.map((work) => work.catch(failed)));
+  await hostile.end();
   await operators.close();
-  if (tally.failures.length > 0) throw new Error(`${part.name}: ${tally.failures.slice(0, 5).join('\n')}`);
+  if (tally.failures.length > 0) {
+    const kinds = phases.at(-1)?.kinds.join(', ');
+    throw new Error(`${tally.failures.slice(0, 5).join('\n')}\nafter the phase of ${kinds || 'no hostile guests'}`);
+  }
   await checkRegistry(daemon, all, hostile.names);
   const after = await settled(daemon, before);
   const { changes, renames, restarts, repeated } = operators;
   return {
-    name: part.name,
     answered: tally.answered,
     interrupted: tally.interrupted,
-    ends,
     writes: { changes, renames, restarts, repeated },
-    hostile: part.hostile ? attacks : {},
-    latency: latencyOf(all),
-    figures: gauge.figures(),
+    phases,
+    loudest: loudest(daemon.log),
+    surprises: daemon.log.filter(({ level }) => Number(level) >= 50).map((line) => JSON.stringify(line)),
+    hostile: hostile.names.length,
     before,
     after,
   };
+}
+
+/** What happens in one phase. */
+interface Plan {
+  readonly kinds: readonly string[];
+  readonly way: Way;
+}
+
+/** With no hostile guests and with some, in turn; the daemon ends in the same way in both. */
+function* planned({ seed, seconds, every, atOnce, kinds }: SoakOptions, known: readonly string[]): Generator<Plan> {
+  const random = new Random(seed);
+  const wanted = kinds ?? known;
+  const way = endings(random);
+  const sets = dealt(wanted, atOnce, random);
+  const enough = Math.max(seconds / every / 2, wanted.length / atOnce, ways.length);
+  for (let n = 0; n < enough; n++) {
+    const next = way.next().value;
+    yield { kinds: [], way: next };
+    yield { kinds: sets.next().value, way: next };
+  }
+}
+
+async function phase(
+  { kinds, way }: Plan,
+  every: number,
+  daemon: TestDaemon,
+  hostile: HostileGuests,
+  tally: Tally,
+  gauge: Gauge,
+): Promise<Phase> {
+  const latencies: number[] = [];
+  tally.latencies = latencies;
+  await gauge.begin();
+  if (kinds.length > 0) hostile.begin(kinds);
+  await pause(every * 1000 * beforeEnd);
+  await gauge.readGap();
+  tally.isKilling = way === 'kill';
+  if (tally.isKilling) tally.kills++;
+  await replace(daemon, way);
+  tally.isKilling = false;
+  await pause(every * 1000 * (1 - beforeEnd));
+  await gauge.readGap();
+  const figures = gauge.figures();
+  const counts = kinds.length > 0 ? await hostile.pause() : {};
+  return { kinds, way, latencies, figures, counts };
 }
 
 /** Everything that was answered is there, and nothing else. */
@@ -210,23 +257,6 @@ function kindsOf(pid: number): Record<string, number> {
     kinds[kind] = (kinds[kind] ?? 0) + 1;
   }
   return kinds;
-}
-
-function latencyOf(all: readonly HonestGuest[]): PartResult['latency'] {
-  const sorted = all.flatMap(({ latencies }) => latencies).sort((a, b) => a - b);
-  const medians = all
-    .filter(({ latencies }) => latencies.length > 0)
-    .map(({ latencies }) =>
-      quantile(
-        [...latencies].sort((a, b) => a - b),
-        0.5,
-      ),
-    );
-  return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), worstMedian: Math.max(...medians) };
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
 async function together(count: number, work: () => Promise<void>): Promise<void> {
