@@ -1,10 +1,14 @@
 // npm run bench:fleet: simulated hosts follow three real members of etcd on this machine, each with the two watches of a
 // devlxd; and one real devlxd has many instances. What it prints is a table in Markdown.
-import { readFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command } from 'commander';
+import { HostClient } from '../src/client/host-client.js';
 import { EtcdConnection, type Watching } from '../src/etcd/etcd-connection.js';
 import { FleetKeys } from '../src/fleet/fleet-keys.js';
+import { binary } from '../test/support/command.js';
 import { TestDaemon } from '../test/support/daemon.js';
 import { Etcd } from '../test/support/etcd.js';
 import { eventually } from '../test/support/eventually.js';
@@ -131,7 +135,7 @@ async function simulate(etcd: Etcd): Promise<void> {
   await phase(etcd, `${options.hosts * options.instances} instances are put`, async () => {
     await of(0).write([{ put: profile, value: '{"config":{"user.version":"0"}}' }]);
     const all = hosts.flatMap(({ name }) =>
-      Array.from({ length: options.instances }, (_, index) => keys.instance(name, 'default', `i${index}`)),
+      Array.from({ length: options.instances }, (_, index) => keys.instance(name, 'default', `${name}-i${index}`)),
     );
     const parts = Array.from({ length: Math.ceil(all.length / 100) }, (_, part) =>
       all.slice(part * 100, part * 100 + 100),
@@ -165,7 +169,7 @@ async function simulate(etcd: Etcd): Promise<void> {
     heard = (_, key) => void times.push(performance.now() - (began.get(key) ?? 0));
     const chosen = Array.from({ length: 1000 }, (_, index) => hosts[(index * 7919) % hosts.length] as SimulatedHost);
     await each(chosen, 8, async ({ name }, index) => {
-      const put = keys.instance(name, 'default', `new${index}`);
+      const put = keys.instance(name, 'default', `${name}-new${index}`);
       began.set(put, performance.now());
       await of(index).write([{ put, value: instance('web', String(index)) }]);
     });
@@ -189,6 +193,42 @@ async function simulate(etcd: Etcd): Promise<void> {
   for (const connection of connections) connection.close();
 }
 
+/** What operators wait for, beside everything that was simulated. */
+async function operators(etcd: Etcd): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'devlxd-bench-fleet-'));
+  const began = performance.now();
+  const words = [binary, '--run-dir', directory, 'fleet', 'serve', '--fleet', etcd.endpoints];
+  const child = spawn(process.execPath, words, { stdio: 'ignore' });
+  const client = new HostClient(directory);
+  try {
+    const answers = () => client.info().then(Boolean, () => false);
+    await eventually('the endpoint answers', answers, 120);
+    const count = (await client.instances.list({ filter: 'project=default' })).length;
+    const took = ((performance.now() - began) / 1000).toFixed(1);
+    process.stdout.write(
+      `| fleet serve reads and lists ${count} instances | ${took} s | ${residentMegabytes(child.pid ?? 0)} MB |\n`,
+    );
+    const times: number[] = [];
+    for (let index = 0; index < 100; index++) {
+      const from = performance.now();
+      await client.instances.patch('only0', { config: { 'user.value': String(index) } });
+      times.push(performance.now() - from);
+    }
+    process.stdout.write(`| set, asked of it | p50 ${quantile(times, 0.5)}, p99 ${quantile(times, 0.99)} | |\n`);
+    const from = performance.now();
+    spawnSync(process.execPath, [binary, '--fleet', etcd.endpoints, 'set', 'only0', 'user.value=x'], {
+      stdio: 'inherit',
+    });
+    process.stdout.write(
+      `| devlxd --fleet set, as a process | ${((performance.now() - from) / 1000).toFixed(1)} s | |\n`,
+    );
+  } finally {
+    child.kill('SIGKILL');
+    await client.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 async function onOneHost(etcd: Etcd): Promise<void> {
   const connection = new EtcdConnection(etcd.endpoints.split(',')[0] as string, { ...setting, endpoints: [] });
   const names = Array.from({ length: options.onOne }, (_, index) => `i${index}`);
@@ -196,7 +236,11 @@ async function onOneHost(etcd: Etcd): Promise<void> {
     names.slice(part * 100, part * 100 + 100),
   );
   const users = names.length * 0.9;
-  await connection.write([{ put: keys.profile('default', 'some'), value: '{}' }]);
+  await connection.write([
+    { put: keys.profile('default', 'some'), value: '{}' },
+    { put: keys.instance('real', 'default', 'only0'), value: instance('some', '0') },
+    { put: keys.place('default', 'only0'), value: 'real' },
+  ]);
   await each(parts, 8, (part, index) =>
     connection.write(
       part.map((name, at) => ({
@@ -255,6 +299,7 @@ try {
   await simulate(etcd);
   process.stdout.write('\n| | until its guests would know | memory of devlxd |\n|---|---|---|\n');
   await onOneHost(etcd);
+  await operators(etcd);
 } finally {
   await etcd.remove();
 }

@@ -269,4 +269,11 @@ export interface FollowedFleet {
   /** the first of the values that cannot be read or applied */
   readonly refused: readonly { readonly name: string; readonly why: string }[];
   readonly refused_count: number;
+  /** changes of profiles that this host takes in a later wave */
+  readonly later: readonly {
+    readonly name: string;
+    readonly wave: number;
+    readonly waves: number;
+    readonly stopped: boolean;
+  }[];
 }

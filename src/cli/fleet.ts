@@ -26,6 +26,7 @@ export function addFleet(program: Command): void {
 const columns: readonly Column<HostShown>[] = [
   { heading: 'HOST', value: ({ host }) => host },
   { heading: 'STATE', value: ({ state }) => state },
+  { heading: 'AWAY FOR', value: ({ state, age }) => (state === 'away' ? ageText(age) : '') },
   { heading: 'INSTANCES', value: ({ instances }) => String(instances) },
   { heading: 'RUNNING', value: ({ running }) => String(running) },
   { heading: 'WAVES', value: ({ later }) => later.map(waveText).join(', ') },
@@ -60,6 +61,18 @@ function addMove(parent: Command): void {
   command.action((name: string, host: string) =>
     perform(command, (client) => client.instances.move(name, host), { instance: name, target: host }),
   );
+}
+
+/** A host notes every two minutes that it is there. */
+function ageText(seconds: number | null): string {
+  if (seconds === null) return '';
+  const units = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+  ] as const;
+  const unit = units.find(([, length]) => seconds >= length);
+  return unit === undefined ? `${seconds} s` : `${Math.floor(seconds / unit[1])} ${unit[0]}`;
 }
 
 /** default/web 2/4 */

@@ -11,6 +11,8 @@ export interface HostShown {
    * back: it waits for `devlxd source accept`; away: it tells nothing, and its guests are served from what it has
    */
   readonly state: 'in step' | 'behind' | 'in a later wave' | 'held back' | 'away';
+  /** how long ago it was there for certain, seconds; 0: it is there; null: that is not known */
+  readonly age: number | null;
   /** revision of the newest change that its guests were told; '': it is away */
   readonly applied: string;
   /** of the newest change that is meant for it */
@@ -28,7 +30,7 @@ export interface HostShown {
 }
 
 /** What a host tells of itself. */
-export type Told = Omit<HostShown, 'host' | 'state' | 'wanted'>;
+export type Told = Omit<HostShown, 'host' | 'state' | 'age' | 'wanted'>;
 
 const nothing: Told = { applied: '', instances: 0, running: 0, refused: [], later: [], held: '', version: '' };
 
@@ -41,21 +43,29 @@ export async function hostsOf(connection: EtcdConnection, keys: FleetKeys): Prom
   ]);
   const names = [...new Set([...described, ...telling])].sort();
   return each(names, async (host) => {
-    const [told, own] = await Promise.all([
+    const [told, seen, own] = await Promise.all([
       connection.get(keys.hostStatus(host)),
+      connection.get(keys.seen(host)),
       connection.newest(keys.instances(host)),
     ]);
-    return hostOf(host, told?.value, BigInt(own) > BigInt(shared) ? own : shared);
+    const wanted = BigInt(own) > BigInt(shared) ? own : shared;
+    return hostOf(host, told?.value, wanted, seen && ageOf(seen.value));
   });
 }
 
-function hostOf(host: string, value: Buffer | undefined, wanted: string): HostShown {
-  if (value === undefined) return { host, state: 'away', wanted, ...nothing };
+function hostOf(host: string, value: Buffer | undefined, wanted: string, age: number | null = null): HostShown {
+  if (value === undefined) return { host, state: 'away', age, wanted, ...nothing };
   const told = toldIn(value);
   const { applied, later, held } = told;
   const isInStep = hasApplied(applied, wanted);
   const state = held !== '' ? 'held back' : isInStep ? 'in step' : later.length > 0 ? 'in a later wave' : 'behind';
-  return { host, state, wanted, ...told };
+  return { host, state, age: 0, wanted, ...told };
+}
+
+/** By the clocks of the host and of this machine. */
+function ageOf(value: Buffer): number | null {
+  const at = Date.parse(String(objectIn(value)['at']));
+  return Number.isNaN(at) ? null : Math.max(1, Math.round((Date.now() - at) / 1000));
 }
 
 /** What a host has told may be of another version. */

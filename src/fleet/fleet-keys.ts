@@ -70,6 +70,11 @@ export class FleetKeys {
     return `${this.status(host)}host`;
   }
 
+  /** When a host was there last, about: it stays while the host is away. */
+  seen(host: string): string {
+    return `${this.status(host)}seen`;
+  }
+
   /** What verifies the identity documents of a host. */
   identityKeys(host: string): string {
     return `${this.status(host)}keys`;

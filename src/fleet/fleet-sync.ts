@@ -112,6 +112,7 @@ export class FleetSync {
       held: this.held === undefined ? '' : heldSentences[this.held],
       refused: this.#apply.refused(mostShown),
       refused_count: this.refused,
+      later: this.#apply.later.slice(0, mostShown),
     };
   }
 

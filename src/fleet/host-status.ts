@@ -7,6 +7,9 @@ import { version } from '../package-root.js';
 import type { FleetKeys } from './fleet-keys.js';
 import type { WaveShown } from './waves.js';
 
+/** Between two notes of when this host was there. */
+const seenMilliseconds = 120_000;
+
 /** A host that says nothing for this long is away. */
 const leaseSeconds = 30;
 
@@ -53,6 +56,8 @@ export class HostStatus {
   /** of the key of this host, as we have written it last */
   #revision = '0';
   #text = '';
+  /** when it was noted that this host is there, milliseconds of performance.now() */
+  #seen = Number.NEGATIVE_INFINITY;
   /** what was told of the keys of identity documents */
   #keysText = '';
 
@@ -96,12 +101,22 @@ export class HostStatus {
     if (this.#hostText() !== this.#text && !(await this.#putHost(connection))) await this.claim(connection);
     if (!this.#isCompared) await this.#compare(connection);
     await this.#tellKeys(connection);
+    if (performance.now() - this.#seen > seenMilliseconds) await this.#noteSeen(connection);
     while (this.#dirty.size > 0) await this.#tellSome(connection, [...this.#dirty].slice(0, mostOperations));
   }
 
   /** This host is not there any more. */
   async leave(connection: EtcdConnection): Promise<void> {
-    if (this.#lease !== '') await connection.revoke(this.#lease);
+    if (this.#lease === '') return;
+    await this.#noteSeen(connection);
+    await connection.revoke(this.#lease);
+  }
+
+  /** Without a lease, so that it is known for how long a host has been away. */
+  async #noteSeen(connection: EtcdConnection): Promise<void> {
+    const value = JSON.stringify({ at: new Date().toISOString() });
+    await connection.write([{ put: this.#keys.seen(this.#host), value }]);
+    this.#seen = performance.now();
   }
 
   async #renew(connection: EtcdConnection): Promise<void> {

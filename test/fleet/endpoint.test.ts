@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { HostEvent } from '../../src/api/types.js';
+import { HostClient } from '../../src/client/host-client.js';
 import { Etcd, needsEtcd } from '../support/etcd.js';
 import { eventually } from '../support/eventually.js';
 import { Endpoint, fleetCommand } from '../support/fleet-endpoint.js';
@@ -117,6 +118,31 @@ test('what is put with etcdctl is shown, what cannot be used is not, and is not 
     const shown = await endpoint.client.instances.get('byhand').catch(() => undefined);
     return shown?.location === 'h1';
   });
+});
+
+test('a project of the fleet is one of each host, and goes when it is empty', needsEtcd, async () => {
+  const { projects } = endpoint.client;
+  await projects.create({ name: 'blue', description: 'of all', config: { 'user.a': '1' } });
+  const blue = new HostClient(endpoint.runDir, { project: 'blue' });
+  try {
+    await blue.profiles.create({ name: 'web', config: { 'user.role': 'blue' } });
+    await blue.instances.create({ name: 'p1', profiles: ['default', 'web'] }, 'h1');
+    const here = `/1.0/instances/p1?project=blue`;
+    await eventually('its host has it', () =>
+      host('h1')
+        .daemon.client.request('GET', here)
+        .then(Boolean, () => false),
+    );
+    const { description, config } = await host('h1').daemon.client.projects.get('blue');
+    assert.deepEqual([description, config['user.a']], ['of all', '1']);
+    await assert.rejects(projects.delete('blue'), /Only empty projects/);
+    await blue.instances.delete('p1');
+    await blue.profiles.delete('web');
+    await projects.delete('blue');
+    assert.equal(etcd.does('get', '--prefix', '--keys-only', '/devlxd/shared/project/').trim(), '');
+  } finally {
+    await blue.close();
+  }
 });
 
 test('more than one transaction can take is refused, and nothing is written', needsEtcd, async () => {

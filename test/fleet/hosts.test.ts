@@ -67,6 +67,7 @@ test('each host is shown, and whether it has what is put for it', needsEtcd, asy
   await eventually('it holds that back', () => shown()['h2'] === 'held back 0/2');
   await first.daemon.end();
   assert.equal(shown()['h1'], 'away 0/0');
+  assert.match(run([]).stdout, /^h1 +away +\d+ (?:s|min) /m);
 });
 
 test('a member that is not there, and a wrong endpoint, are told in a sentence', needsEtcd, () => {
