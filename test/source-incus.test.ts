@@ -88,7 +88,7 @@ test("what it is told, and why it is refused, is said in Incus' words, also when
     assert.equal(await said('/1.0/config', 'POST'), `501 ${text} not implemented\n`);
     assert.match(
       await exported(),
-      /^404 application\/json \{.*"error_code":404,"error":"Image \\"f{64}\\" not found","metadata":null\}\n\n$/,
+      /^404 application\/json \{.*"error_code":404,"error":"Image \\"f{64}\\" not found","metadata":null\}\n$/,
     );
   }
   incus.change('words', { config: {} }, 'instance-updated');

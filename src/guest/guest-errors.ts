@@ -30,12 +30,6 @@ function imageFailure(status: Status, sentence: string): BodyReply {
   return { ...json({ ...envelope, metadata: null }), status };
 }
 
-/** Incus, which names the image, ends with one line more. */
-function noSuchImage({ notFound, noSuchImage: named }: Sentences, fingerprint: string): BodyReply {
-  const reply = imageFailure('404 Not Found', named?.(fingerprint) ?? notFound);
-  return named === undefined ? reply : { ...reply, body: `${reply.body}\n` };
-}
-
 function errorsIn(sentences: Sentences) {
   return {
     badRequest: badRequest(sentences.badRequest),
@@ -47,7 +41,8 @@ function errorsIn(sentences: Sentences) {
     notFound: failure('404 Not Found', sentences.notFound),
     unknownCaller: { ...failure('500 Internal Server Error', sentences.unknownCaller), closes: true } as const,
     imagesForbidden: imageFailure('403 Forbidden', sentences.forbidden),
-    noSuchImage: (fingerprint: string) => noSuchImage(sentences, fingerprint),
+    noSuchImage: (fingerprint: string) =>
+      imageFailure('404 Not Found', sentences.noSuchImage?.(fingerprint) ?? sentences.notFound),
     imageUnreadable: imageFailure('500 Internal Server Error', sentences.internal),
     imagesAway: imageFailure('503 Service Unavailable', 'Images cannot be had at the moment; try again later'),
     internal: failure('500 Internal Server Error', sentences.internal),

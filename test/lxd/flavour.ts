@@ -20,6 +20,8 @@ export interface Flavour {
   readonly waits?: readonly string[];
   /** what makes a mount namespace of its own for it and its client, given the rig's directory; left out: the host's */
   readonly inside?: readonly string[];
+  /** of the rig's directory: where the host's /usr is found in there, if it is another than its own */
+  readonly usr?: string;
   /** why it cannot be run here */
   missing(): string | undefined;
 }
@@ -65,7 +67,7 @@ export const snap: Flavour = {
 // Its programs are laid over the host's, in there only. It wants one range of ids, and unified cgroups.
 const unpackedInside = `set -e
 mount --make-rslave /
-mkdir -p "$1/over"; mount -t tmpfs tmpfs "$1/over"; mkdir "$1/over/upper" "$1/over/work"
+mkdir -p "$1/usr" "$1/over"; mount --bind /usr "$1/usr"; mount -t tmpfs tmpfs "$1/over"; mkdir "$1/over/upper" "$1/over/work"
 mount -t overlay overlay -o "lowerdir=$2/usr:/usr,upperdir=$1/over/upper,workdir=$1/over/work" /usr
 echo root:1000000:1000000000 > "$1/over/ids"
 for f in /etc/subuid /etc/subgid; do [ -e $f ] || : > $f; mount --bind "$1/over/ids" $f; done
@@ -84,6 +86,7 @@ export function incus(suite: string, packages: readonly string[]): Flavour {
     guestDirectory: 'guestapi',
     guestSocket: '/dev/incus/sock',
     client: 'incus',
+    usr: 'usr',
     daemon: ['/usr/libexec/incus/incusd', '--group', 'root'],
     get inside() {
       return [unpackedInside, found.directory];

@@ -1,6 +1,6 @@
 // The real LXD, of Debian, with real containers of it. npm run test:lxd
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, describe, type TestContext, test } from 'node:test';
 import type { InstanceWithState } from '../../src/api/types.js';
@@ -265,6 +265,46 @@ describe('the real LXD', { skip: problem ?? false }, () => {
     assert.match(await status(), /^503 /);
     await rig.startDaemon();
     await eventually('it can be had again', async () => (await status()).startsWith('200 '));
+  });
+
+  test('a privileged guest of a second LXD, with the directory of this one: it is told nothing and breaks nothing', async (t) => {
+    const daemon = await devlxd(t);
+    const second = new Rig();
+    const bait = join(second.directory, 'bait');
+    t.after(async () => {
+      await second.remove();
+      // Its root has put LXD's own socket away; LXD binds another one.
+      await rig.endDaemon('SIGTERM');
+      await rig.startDaemon();
+    });
+    await second.start();
+    writeFileSync(bait, 'of the host');
+    second.container('p1', { 'security.privileged': 'true' });
+    second.lxc([
+      'config',
+      'device',
+      'add',
+      'p1',
+      'theirs',
+      'disk',
+      `source=${rig.guestDirectory}`,
+      'path=/theirs',
+      '-q',
+    ]);
+    const inside = (...words: string[]) => second.lxc(['exec', 'p1', '--', ...words]);
+    const asked = inside('curl', '-s', '--unix-socket', '/theirs/sock', 'http://lxd/1.0/config/user.mark');
+    assert.equal(asked, 'Process ID not found in container\n');
+    for (const planting of [
+      'cd /theirs; mv sock .devlxd/new; ln -sfT "$1" sock',
+      'cd /theirs; rm -r .devlxd; ln -sfT "$2" .devlxd; ln -sfT "$1" sock',
+      'cd /theirs; rm -r sock .devlxd; mkdir sock; touch .devlxd',
+    ]) {
+      inside('sh', '-c', `${planting} || :`, 'sh', bait, second.directory); // devlxd may be quicker than it
+      inside('sh', '-c', '[ ! -d /theirs/sock ] || rmdir /theirs/sock');
+      await eventually('c1 is answered', async () => (await value(c1, 'user.mark').catch(() => '')) === 'mark of c1');
+    }
+    assert.equal(readFileSync(bait, 'utf8'), 'of the host');
+    assert.equal((await daemon.client.instances.list()).length, 2);
   });
 
   test('the guest that ends LXD: devlxd lives, and the other container is answered', async (t) => {

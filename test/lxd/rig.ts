@@ -17,6 +17,7 @@ import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeRootFileSystem, missingProgram } from '../clients/root-file-system.js';
+import { eventually } from '../support/eventually.js';
 import { type Flavour, lxd } from './flavour.js';
 
 /** All of its devices are its profile's; it stops when it is asked to, and waits for what loses its parent. */
@@ -97,8 +98,10 @@ export class Rig {
     mkdirSync(this.#lxdDir, { recursive: true, mode: 0o711 });
     await this.startDaemon();
     this.lxc(['profile', 'list']);
-    if (this.flavour.source === 'lxd') this.#must('lxd', ['init', '--preseed'], preseed);
-    else this.lxc(['admin', 'init', '--preseed'], preseed);
+    const { usr } = this.flavour;
+    const given = usr === undefined ? preseed : preseed.replace('source: /usr', `source: ${join(this.directory, usr)}`);
+    if (this.flavour.source === 'lxd') this.#must('lxd', ['init', '--preseed'], given);
+    else this.lxc(['admin', 'init', '--preseed'], given);
     this.lxc(['image', 'import', makeImage(join(this.directory, 'image')), '--alias', 'tiny']);
   }
 
@@ -304,7 +307,7 @@ export class Running {
 
   /** What it printed, when it has ended well. */
   async end(): Promise<string> {
-    while (this.read('code') === '') await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually('it ends', () => this.read('code') !== '', 300);
     if (this.read('code') !== '0\n') throw new Error(`exit ${this.read('code').trim()}: ${this.read('error')}`);
     return this.read('out');
   }
