@@ -201,12 +201,23 @@ test('rotated: documents of the old key go on verifying, and the next key was pu
     await jwtVerify(first, keys, { audience, ...late });
     await jwtVerify(second, keys, { audience, currentDate: new Date((decodeJwt(second).iat ?? 0) * 1000) });
     await assert.rejects(jwtVerify(first, keys, { audience, currentDate: new Date(Date.now() + 3600_000) }), /exp/);
+    // Once more: what either of the first two keys has signed goes on verifying.
+    const { kid: third } = await own.client.identity.rotate();
+    assert.equal(
+      third,
+      published.find((kid) => !before.includes(kid)),
+    );
+    while (decodeProtectedHeader(await token(one, path, own)).kid !== third);
+    const all = createLocalJWKSet({ keys: [...(await own.client.identity.keys()).keys] });
+    for (const document of [first, second])
+      await jwtVerify(document, all, { audience, currentDate: new Date((decodeJwt(document).iat ?? 0) * 1000) });
     // The keys are stored before they are used: kill -9 loses none.
+    const last = (await own.client.identity.keys()).keys.map(({ kid }) => kid);
     await own.end('SIGKILL');
     await own.run();
     const again = (await own.client.identity.keys()).keys.map(({ kid }) => kid);
-    assert.deepEqual(again, published);
-    assert.equal(decodeProtectedHeader(await token(one, path, own)).kid, rotation.kid);
+    assert.deepEqual(again, last);
+    assert.equal(decodeProtectedHeader(await token(one, path, own)).kid, third);
   } finally {
     await own.remove();
   }

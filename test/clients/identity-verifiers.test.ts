@@ -73,6 +73,15 @@ const verifiers: readonly Verifier[] = [
     },
   },
   { name: "Go's standard library", command: [goProgram], missing: buildGo },
+  {
+    name: 'openssl, in a shell',
+    command: ['sh', join(programs, 'verify-identity.sh')],
+    missing: () => {
+      const tried = ['openssl version', 'jq --version', 'basenc --version'].map((words) => words.split(' '));
+      const without = tried.filter(([program = '', word = '']) => spawnSync(program, [word]).status !== 0);
+      return without.length === 0 ? undefined : `there is no ${without.map(([program]) => program).join(', ')}`;
+    },
+  },
 ];
 
 for (const { name, command, missing } of verifiers) {
