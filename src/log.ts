@@ -20,8 +20,9 @@ export async function createLog(level: string, format: string, lines = new LogLi
   };
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite } };
   if (!readable) return pino(options, new LogOutput(lines, (line) => line));
-  const { prettyFactory } = await import('pino-pretty');
-  const pretty = prettyFactory({ colorize: process.stderr.isTTY === true });
+  // Of what it exports, the bundle of the program knows only the default.
+  const { default: pinoPretty } = await import('pino-pretty');
+  const pretty = pinoPretty.prettyFactory({ colorize: process.stderr.isTTY === true });
   return pino(options, new LogOutput(lines, (line) => pretty(JSON.parse(line, visibleValue))));
 }
 
