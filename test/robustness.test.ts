@@ -158,7 +158,8 @@ test('no descriptor is left open by connections that come and go', async () => {
   const descriptors = () => readdirSync(`/proc/${daemon.pid}/fd`).length;
   await lives();
   const before = descriptors();
-  for (let round = 0; round < 200; round++) {
+  // Fewer than an instance may have at once, should the daemon be slow to see them go.
+  for (let round = 0; round < 120; round++) {
     const socket = guest.connect(daemon.socket, {});
     if (round % 3 === 0) socket.write(head);
     if (round % 3 === 1) socket.write(`${head.replace('/1.0', '/1.0/events')}\r\n`);
