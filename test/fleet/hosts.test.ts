@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { binary } from '../support/command.js';
 import { Etcd, needsEtcd } from '../support/etcd.js';
 import { eventually } from '../support/eventually.js';
+import { fleetCommand } from '../support/fleet-endpoint.js';
 import { FleetHost } from '../support/fleet-host.js';
 
 let etcd: Etcd;
@@ -68,6 +69,10 @@ test('each host is shown, and whether it has what is put for it', needsEtcd, asy
   await first.daemon.end();
   assert.equal(shown()['h1'], 'away 0/0');
   assert.match(run([]).stdout, /^h1 +away +\d+ (?:s|min) /m);
+  etcd.does('del', '--prefix', '/devlxd/place/');
+  const set = fleetCommand(etcd, ['set', 'a', 'user.a=2', '--wait']);
+  assert.deepEqual([set.status, set.stderr], [0, '']);
+  assert.equal(set.stdout, 'Away, and will have it when they are back: h1\n');
 });
 
 test('a member that is not there, and a wrong endpoint, are told in a sentence', needsEtcd, () => {

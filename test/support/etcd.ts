@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { type Unpacked, unpackedFrom } from '../clients/unpacked.js';
 import { eventually } from './eventually.js';
 
-/** etcd of a release of Debian: 3.5.16 of trixie, 3.4.23 of bookworm. */
-export function etcdOf(suite: 'trixie' | 'bookworm'): Unpacked {
+/** etcd of a release of Debian: 3.5.16 of trixie, 3.4.23 of bookworm, and the newest of sid. */
+export function etcdOf(suite: 'trixie' | 'bookworm' | 'sid'): Unpacked {
   return unpackedFrom(suite, `etcd-${suite}`, ['etcd-server', 'etcd-client']);
 }
 
