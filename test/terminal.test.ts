@@ -61,6 +61,9 @@ test('10,000 instances from one file: a bar on a terminal, one transaction, and 
   assert.equal(table.length, 1 + many);
   assert.ok(table.every((line) => widthOf(line) <= 60));
   assert.match(table[1] ?? '', /^instance-\S*… +STOPPED .* \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);
+  const left = await new CommandLine(() => daemon, { PAGER: 'head -n 2' }).onTerminal(['list', '--columns', 'name']);
+  assert.equal(left.text, 'NAME\r\ninstance-with-a-long-name-0\r\n', 'a reader of the pager has seen enough');
+  assert.equal(left.status, 0);
   assert.match(commandLine.does('list'), /^NAME.*\ninstance-with-a-long-name-0 +STOPPED /);
   assert.equal(commandLine.does('list', '--format', 'csv').trimEnd().split('\n').length, many);
 
