@@ -32,6 +32,8 @@ ExecStart=$*
 StandardOutput=file:/root/output
 StandardError=file:/root/output
 UNIT
+# systemd of newer releases refuses the old hierarchy of cgroups, which this host may have.
+[ -z "${ROOT-}" ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 status=0
 timeout 320 systemd-nspawn --quiet --register=no --keep-unit --private-network -M "$name" -D "$root" --bind-ro="$project" \
   -b systemd.unit=devlxd-test.target </dev/null >"$scratch/console" 2>&1 || status=$?
