@@ -96,7 +96,7 @@ function installed(root, packages) {
   rmSync(join(root, 'root/packages'), { recursive: true, force: true });
   mkdirSync(join(root, 'root/packages'));
   cpSync(join(packages, older), join(root, 'root/packages', older));
-  const simulated = enter(root, ['apt-get', 'install', '-s', '-qq', `/root/packages/${older}`]);
+  const simulated = enter(root, ['apt-get', 'install', '-s', `/root/packages/${older}`]);
   rmSync(join(root, 'root/packages'), { recursive: true });
   if (simulated.status !== 0) return { apt: `refused: ${reason(simulated)}`, systemd: '', works: false };
   const scratch = mkdtempSync(join(tmpdir(), 'devlxd-booted-'));
@@ -114,9 +114,10 @@ function installed(root, packages) {
   return { apt: 'installs', systemd: works ? stdout.trim().split('\n').at(-1) : 'failed', works };
 }
 
+/** What is missing, in apt's words: "Depends: libc6 (>= 2.38) but ..." of 2.x, "Depends nodejs (< 21~)" of 3.x. */
 function reason({ stdout, stderr }) {
-  const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim());
-  return lines.filter((line) => /^(devlxd : )?Depends: /.test(line)).join('; ') || lines.filter(Boolean).at(-1);
+  const missing = [...`${stdout}\n${stderr}`.matchAll(/Depends:? (\S+ \([^)]*\))/g)].map(([, what]) => what);
+  return missing.length > 0 ? [...new Set(missing)].join(', ') : stderr.trim();
 }
 
 function done(ran) {
