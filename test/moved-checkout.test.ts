@@ -24,9 +24,13 @@ function pretending(versions: Readonly<Record<string, string>>): NodeJS.ProcessE
   return { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` };
 }
 
-/** The steps that set-up does in a directory. */
-function stepsIn(directory: string, env = process.env, prefix: readonly string[] = []): string {
-  const [command = '', ...words] = [...prefix, process.execPath, join(directory, 'scripts/setup.mjs')];
+/** The steps that set-up does in a directory, as it is for all commands and for npm start. */
+function stepsIn(directory: string, env: NodeJS.ProcessEnv, prefix: readonly string[] = []): string {
+  const setup = join(directory, 'scripts/setup.mjs');
+  return ['build', 'start'].map((purpose) => stepsFor([...prefix, process.execPath, setup, purpose], env)).join('');
+}
+
+function stepsFor([command = '', ...words]: readonly string[], env: NodeJS.ProcessEnv): string {
   const { status, stdout, stderr } = spawnSync(command, words, { encoding: 'utf8', env, timeout: 600_000 });
   assert.equal(status, 0, stdout + stderr);
   return stderr;

@@ -4,7 +4,7 @@ import { createRequire, isBuiltin } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { binariesOf } from '../../bin/supported-node.mjs';
-import { filesOf } from './stamp.mjs';
+import { digestOf, filesOf, isDone } from './stamp.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
 const require = createRequire(join(root, 'package.json'));
@@ -79,7 +79,14 @@ export function sqlite() {
   };
 }
 
+/** undefined: all of it is built, and this is a part. */
 export function addon(purpose) {
+  const whole = addonFor('build');
+  const isPart = purpose !== 'build' && isDone(root, whole, digestOf(root, whole));
+  return isPart ? undefined : addonFor(purpose);
+}
+
+function addonFor(purpose) {
   const targets = targetsFor[purpose];
   const all = purpose === 'build';
   const products = all ? [...inCore, 'bench_load'] : targets;
