@@ -35,6 +35,7 @@
         "native/gate/gate.cc",
         "native/os/tcp_socket.cc",
         "native/os/unix_socket.cc",
+        "native/os/vsock.cc",
         "native/identity/instance_table.cc",
         "native/identity/namespace_cache.cc",
         "native/identity/namespace_owner.cc",
@@ -89,6 +90,26 @@
       "cflags": ["-fPIE"],
       "ldflags": ["-static-pie"],
       "sources": ["native/tools/machine/machine.cc"],
+    },
+    {
+      "target_name": "machine_host",
+      "type": "executable",
+      "cflags": ["-fPIE"],
+      "ldflags": ["-static-pie"],
+      "sources": [
+        "native/tools/machine/host.cc",
+        "native/os/unix_socket.cc",
+        "native/os/vsock.cc",
+      ],
+    },
+    {
+      "target_name": "vmm",
+      "type": "executable",
+      "sources": [
+        "native/tools/vmm/vhost_vsock.cc",
+        "native/tools/vmm/vmm.cc",
+        "native/os/unix_socket.cc",
+      ],
     },
     {
       "target_name": "devlxd-hook",
@@ -174,6 +195,7 @@
         "native/identity/accept_clock.cc",
         "native/identity/caller.cc",
         "native/identity/procfs.cc",
+        "native/os/vsock.cc",
       ],
     },
     {

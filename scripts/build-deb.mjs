@@ -116,7 +116,13 @@ function find(name, from) {
 }
 
 function system() {
-  for (const unit of ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket', 'devlxd-metrics.socket'])
+  for (const unit of [
+    'devlxd.service',
+    'devlxd.socket',
+    'devlxd-control.socket',
+    'devlxd-metrics.socket',
+    'devlxd-vsock.socket',
+  ])
     put(`packaging/${unit}`, `usr/lib/systemd/system/${unit}`);
   put('packaging/devlxd.sysusers', 'usr/lib/sysusers.d/devlxd.conf');
   put('packaging/devlxd.tmpfiles', 'usr/lib/tmpfiles.d/devlxd.conf');

@@ -36,6 +36,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
     'limitNames',
     'listenTcp',
     'listenUnix',
+    'listenVsock',
     'listens',
     'nodeAbi',
     'notifyManager',
@@ -43,6 +44,7 @@ test('the addon has exactly the members that src/gate/addon.ts describes', () =>
     'sendFile',
     'sendMessage',
     'stopReading',
+    'vsockPort',
   ]);
   const members = (name: string) => Object.getOwnPropertyNames((addon[name] as { prototype: object }).prototype).sort();
   const source = readFileSync(join(packageRoot, 'src/gate/addon.ts'), 'utf8');

@@ -52,9 +52,10 @@ test('sockets that are none, or have another name, are refused with a sentence',
   const listening = listenUnix(join(daemon.directory, 'listening'), 0o600, 1);
   for (const [descriptors, count, names, sentence] of [
     [[file], 1, 'guest', /"guest" is no listening Unix stream socket/],
-    [[listening], 1, 'http', /passed a socket named "http"; name it guest, control or metrics/],
+    [[listening], 1, 'http', /passed a socket named "http"; name it guest, control, vsock or metrics/],
     [[listening], 3, 'guest', /passed 3 sockets, but 1 names/],
     [[listening, listening], 2, 'guest:guest', /two sockets named "guest"/],
+    [[listening], 1, 'vsock', /"vsock" is no listening stream socket of vsock/],
   ] as const) {
     assert.match(passed(daemon, descriptors, count, names), sentence);
   }

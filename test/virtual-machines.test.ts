@@ -56,9 +56,9 @@ for (const identity of identityMethods.slice(identityMethods.indexOf(bestIdentit
       return { name, vmm: started };
     }
 
-    async function refused(name: string, pid: number, sentence: RegExp): Promise<void> {
+    async function refused(name: string, pid: number, sentence: RegExp, cid?: number): Promise<void> {
       await assert.rejects(
-        daemon.client.instances.start(name, pid),
+        daemon.client.instances.start(name, pid, cid),
         (error) => error instanceof ApiError && sentence.test(error.message),
       );
       assert.equal(await daemon.status(name), 'Stopped');
@@ -143,7 +143,24 @@ for (const identity of identityMethods.slice(identityMethods.indexOf(bestIdentit
       await refused(odd, taken.pid, /belongs to another running instance/);
       await refused(odd, daemon.pid, /is the daemon/);
       await refused(odd, 4_000_000, /no process 4000000/);
+      const free = await vmm();
+      await refused(odd, free.pid, /3 or above/, 2);
+      await refused(odd, free.pid, /below 4294967295/, 2 ** 32 - 1);
+      await daemon.create(`plain${count}`);
+      await refused(`plain${count}`, guests.one().pid, /only a virtual machine/, 42);
       assert.equal((await ask(taken.connect(), markPath)).body, `mark of ${name}`);
+    });
+
+    test('a CID is one machine at a time, and free when that has ended', async () => {
+      const [first, second] = [await created(), await created()];
+      const [one, two] = [await vmm(), await vmm()];
+      await daemon.client.instances.start(first, one.pid, 1000 + count);
+      assert.equal((await daemon.client.instances.get(first)).config['volatile.vsock_id'], String(1000 + count));
+      await refused(second, two.pid, /CID belongs to another/, 1000 + count);
+      await one.end();
+      await eventually('the machine is stopped', async () => (await daemon.status(first)) === 'Stopped');
+      assert.equal((await daemon.client.instances.get(first)).config['volatile.vsock_id'], undefined);
+      await daemon.client.instances.start(second, two.pid, 1000 + count);
     });
 
     test('a machine stays what it is over a restart and a takeover', async () => {

@@ -32,6 +32,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["listenUnix"] = Napi::Function::New(env, listen_unix_js);
   exports["duplicate"] = Napi::Function::New(env, duplicate_js);
   exports["listenTcp"] = Napi::Function::New(env, listen_tcp_js);
+  exports["listenVsock"] = Napi::Function::New(env, listen_vsock_js);
+  exports["vsockPort"] = Napi::Function::New(env, vsock_port_js);
   exports["listens"] = Napi::Function::New(env, listens_js);
   exports["isConnection"] = Napi::Function::New(env, is_connection_js);
   exports["stopReading"] = Napi::Function::New(env, stop_reading_js);

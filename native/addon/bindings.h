@@ -14,6 +14,8 @@ Napi::Value control_listener_class(Napi::Env env);
 // unix_socket_binding.cc
 Napi::Value listen_unix_js(const Napi::CallbackInfo& info);
 Napi::Value listen_tcp_js(const Napi::CallbackInfo& info);
+Napi::Value listen_vsock_js(const Napi::CallbackInfo& info);
+Napi::Value vsock_port_js(const Napi::CallbackInfo& info);
 Napi::Value duplicate_js(const Napi::CallbackInfo& info);
 Napi::Value listens_js(const Napi::CallbackInfo& info);
 Napi::Value is_connection_js(const Napi::CallbackInfo& info);

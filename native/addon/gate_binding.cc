@@ -90,12 +90,12 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
 
   void stop_listening(const Napi::CallbackInfo&) { gate_->stop_listening(); }
 
-  // (pid, is a virtual machine)
+  // (pid), or (pid, CID or 0) of a virtual machine
   Napi::Value add(const Napi::CallbackInfo& info) {
     const int pid = fd_in(info, 0);
-    const bool is_vm = info[1].As<Napi::Boolean>();
-    const Registration made = is_vm ? gate_->add_vm(pid) : gate_->add(pid);
-    return registration_of(info.Env(), made);
+    if (info[1].IsUndefined()) return registration_of(info.Env(), gate_->add(pid));
+    const uint32_t cid = info[1].As<Napi::Number>().Uint32Value();
+    return registration_of(info.Env(), gate_->add_vm(pid, cid));
   }
 
   void activate(const Napi::CallbackInfo& info) {
@@ -135,6 +135,7 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     result["pid"] = connection->caller.pid;
     result["uid"] = connection->caller.uid;
     result["gid"] = connection->caller.gid;
+    if (connection->caller.cid != kNoCid) result["cid"] = connection->caller.cid;
     return result;
   }
 

@@ -10,9 +10,9 @@
 namespace devlxd {
 
 // In the order of RegisterOutcome.
-constexpr const char* kOutcomeNames[] = {"registered",  "gone",     "own-namespace",
-                                         "own-process", "not-init", "no-root",
-                                         "taken",       "denied",   "failed"};
+constexpr const char* kOutcomeNames[] = {"registered", "gone",    "own-namespace", "own-process",
+                                         "not-init",   "no-root", "taken",         "cid-taken",
+                                         "denied",     "failed"};
 
 // NativeRegistration of src/gate/addon.ts
 inline Napi::Value registration_of(const Napi::Env& env, const Registration& made) {

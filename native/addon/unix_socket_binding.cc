@@ -10,6 +10,7 @@
 #include "addon/values.h"
 #include "os/tcp_socket.h"
 #include "os/unix_socket.h"
+#include "os/vsock.h"
 
 namespace devlxd {
 namespace {
@@ -29,14 +30,15 @@ Napi::Value fd_or_failure(Napi::Env env, OwnFd fd, const Failure& failure) {
   return Napi::Number::New(env, fd.release());
 }
 
-bool is_stream(int fd, bool listening, bool unix_only) {
-  const auto option = [fd](int name) {
-    int value = -1;
-    socklen_t size = sizeof value;
-    return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
-  };
-  return (!unix_only || option(SO_DOMAIN) == AF_UNIX) && option(SO_TYPE) == SOCK_STREAM &&
-         option(SO_ACCEPTCONN) == (listening ? 1 : 0);
+int option_of(int fd, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+bool is_stream(int fd, bool listening) {
+  return option_of(fd, SO_TYPE) == SOCK_STREAM &&
+         option_of(fd, SO_ACCEPTCONN) == (listening ? 1 : 0);
 }
 
 // receive_message() on a thread of libuv's pool.
@@ -94,6 +96,13 @@ Napi::Value listen_tcp_js(const Napi::CallbackInfo& info) {
   return fd_or_failure(info.Env(), std::move(fd), failure);
 }
 
+Napi::Value listen_vsock_js(const Napi::CallbackInfo& info) {
+  Failure failure;
+  const auto port = info[0].As<Napi::Number>().Uint32Value();
+  OwnFd fd = listen_vsock(port, fd_in(info, 1), failure);
+  return fd_or_failure(info.Env(), std::move(fd), failure);
+}
+
 Napi::Value duplicate_js(const Napi::CallbackInfo& info) {
   OwnFd copy = OwnFd::duplicate(fd_in(info, 0));
   const Failure failure = copy.valid() ? Failure{} : Failure{"fcntl", errno};
@@ -102,13 +111,26 @@ Napi::Value duplicate_js(const Napi::CallbackInfo& info) {
 
 // (fd, unix only): is it a listening stream socket?
 Napi::Value listens_js(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(),
-                            is_stream(fd_in(info, 0), true, info[1].As<Napi::Boolean>()));
+  const int fd = fd_in(info, 0);
+  const bool unix_only = info[1].As<Napi::Boolean>();
+  const bool fits = !unix_only || option_of(fd, SO_DOMAIN) == AF_UNIX;
+  return Napi::Boolean::New(info.Env(), fits && is_stream(fd, true));
 }
 
-// Is it one end of a connection between two Unix stream sockets?
+// The port of a listening stream socket of vsock(7); undefined: it is none.
+Napi::Value vsock_port_js(const Napi::CallbackInfo& info) {
+  const int fd = fd_in(info, 0);
+  const auto port = vsock_port(fd);
+  if (!port || !is_stream(fd, true)) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), *port);
+}
+
+// Is it one end of a connection of a guest or an operator: of Unix stream sockets, or of vsock(7)?
 Napi::Value is_connection_js(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), is_stream(fd_in(info, 0), false, true));
+  const int fd = fd_in(info, 0);
+  const int domain = option_of(fd, SO_DOMAIN);
+  const bool fits = domain == AF_UNIX || domain == AF_VSOCK;
+  return Napi::Boolean::New(info.Env(), fits && is_stream(fd, false));
 }
 
 Napi::Value stop_reading_js(const Napi::CallbackInfo& info) {

@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "os/unix_address.h"
+#include "os/vsock.h"
 
 namespace devlxd::agent {
 namespace {
 
 constexpr unsigned kFirstRootPort = 512;
-constexpr unsigned kFirstUserPort = 1024;
 
 OwnFd stream_socket(int family) {
   return OwnFd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -33,7 +33,7 @@ Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events eve
                .frames = [this](int fd, size_t bytes) { return take_frames(fd, bytes); }}),
       reader_(loop, bridge_, *this),
       exits_(epoll_create1(EPOLL_CLOEXEC)),
-      pending_(loop, limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits),
+      pending_(loop, method, limits.numbers[Limit::kPendingCallers], hold_milliseconds(limits),
                {.timed_out = [this](PendingCaller waiting) { time_out(std::move(waiting)); },
                 .held = events_.held,
                 .let_go = events_.let_go}),
@@ -79,7 +79,9 @@ void Gate::stop_listening() {
 
 Registration Gate::add(pid_t pid) { return watched(instances_.add(method_, pid)); }
 
-Registration Gate::add_vm(pid_t pid) { return watched(instances_.add_vm(method_, pid)); }
+Registration Gate::add_vm(pid_t pid, uint32_t cid) {
+  return watched(instances_.add_vm(method_, pid, cid));
+}
 
 Registration Gate::watched(Registration result) {
   if (result.outcome != RegisterOutcome::kRegistered) return result;

@@ -89,7 +89,7 @@ class Gate : private RequestPolicy {
   // Holds a running init. No caller belongs to it before activate().
   Registration add(pid_t pid);
   // The same for a virtual machine; InstanceTable::add_vm
-  Registration add_vm(pid_t pid);
+  Registration add_vm(pid_t pid, uint32_t cid);
   void activate(Slot slot);
 
   // Closes the instance's connections, then forgets its namespace.

@@ -1,5 +1,4 @@
 // The end of a gate: which connections go to the next process, and which are closed, and when.
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "gate/gate.h"
@@ -9,13 +8,15 @@
 namespace devlxd {
 namespace {
 
+// By a look, since vsock(7) has no FIONREAD before Linux 6.17.
 bool has_unread(int fd) {
-  int bytes = 0;
-  return ioctl(fd, FIONREAD, &bytes) != 0 || bytes > 0;
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 // From the moment of SHUT_RD on the kernel refuses what the peer writes (EPIPE), and what it had
-// written before can still be read: so nothing that was sent is lost without a sign.
+// written before can still be read: so nothing that was sent is lost without a sign. Of vsock(7) it
+// cannot be read any more, but its sender is told as well: the connection is reset.
 bool shut_quiet(int fd) {
   if (has_unread(fd)) return false;
   shutdown(fd, SHUT_RD);

@@ -15,17 +15,29 @@ constexpr uint64_t kIdleMilliseconds = 10'000;
 
 constexpr uint64_t kNanosecondsPerMillisecond = 1'000'000;
 
+// The caller has closed, or its virtual machine has ended.
+constexpr short kGone = POLLHUP | POLLERR;
+
+bool is_cid(uint64_t owner) { return (owner & kOwnerIsCid) != 0; }
+
 }  // namespace
 
-PendingCallers::PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout, Events events)
-    : loop_(loop), most_(most), timeout_(timeout), events_(std::move(events)), tick_(loop, this) {}
+PendingCallers::PendingCallers(uv_loop_t* loop, IdentityMethod method, uint32_t most,
+                               uint32_t timeout, Events events)
+    : loop_(loop),
+      method_(method),
+      most_(most),
+      timeout_(timeout),
+      events_(std::move(events)),
+      tick_(loop, this) {}
 
 bool PendingCallers::add(OwnFd& fd, Caller& caller, Ticket ticket) {
   if (timeout_ == 0 || most_ == 0) return false;
-  const bool full = waiting_.size() >= most_;
+  const bool full = waiting_.size() >= most_ || is_full_of_cids(caller.owner);
   const auto place = full ? place_of_another(caller.owner) : std::nullopt;
   if (full && !place) return false;
-  by_owner_.add(caller.owner);
+  counts_of(caller.owner).add(caller.owner);
+  if (is_cid(caller.owner)) with_cid_++;
   last_ticket_ = ticket == kNoTicket ? last_ticket_ + 1 : std::max(last_ticket_, ticket);
   waiting_.push_back({.fd = std::move(fd),
                       .caller = std::move(caller),
@@ -47,11 +59,28 @@ void PendingCallers::time_out(Place place) {
   events_.timed_out(std::move(taken.front()));
 }
 
-// Only of an owner that has more even afterwards: two of them do not drive each other out.
+Counts<uint64_t>& PendingCallers::counts_of(uint64_t owner) {
+  return is_cid(owner) ? by_cid_ : by_namespace_owner_;
+}
+
+bool PendingCallers::is_full_of_cids(uint64_t owner) const {
+  const uint32_t most_with_cid = (most_ + 1) / 2;
+  return is_cid(owner) && with_cid_ >= most_with_cid;
+}
+
+// Only of an owner that has more even afterwards: two of them do not drive each other out. When it
+// is the machines' half that is full, only of a machine.
 std::optional<PendingCallers::Place> PendingCallers::place_of_another(uint64_t owner) {
-  const auto [most, held] = by_owner_.most();
-  if (held < by_owner_.of(owner) + 2) return std::nullopt;
-  const auto is_of_most = [most](const PendingCaller& waiting) {
+  auto [most, held] = by_cid_.most();
+  if (!is_full_of_cids(owner)) {
+    const auto [other, held_by_other] = by_namespace_owner_.most();
+    if (held_by_other > held) {
+      most = other;
+      held = held_by_other;
+    }
+  }
+  if (held < counts_of(owner).of(owner) + 2) return std::nullopt;
+  const auto is_of_most = [most = most](const PendingCaller& waiting) {
     return waiting.caller.owner == most;
   };
   const auto newest = std::find_if(waiting_.rbegin(), waiting_.rend(), is_of_most);
@@ -68,7 +97,7 @@ std::vector<PendingCaller> PendingCallers::take_known(const InstanceTable& insta
   std::vector<PendingCaller> known;
   for (Place at = waiting_.begin(); at != waiting_.end();) {
     const Place place = at++;
-    const Slot slot = owner_of(*place->caller.chain, instances);
+    const Slot slot = instance_of(place->fd.get(), place->caller, method_, instances);
     if (slot == kNoSlot) continue;
     known.push_back(take(place));
     assign_instance(known.back().caller, slot, instances);
@@ -103,7 +132,7 @@ void PendingCallers::poll() {
     const short events = polled[n++].revents;
     if (keeps_waiting(*place, events)) continue;
     ended.push_back(take(place));
-    if ((events & POLLHUP) != 0) ended.back().asked = false;
+    if ((events & kGone) != 0) ended.back().asked = false;
   }
   if (waiting_.empty()) tick_.stop();
   tell_let_go(ended);
@@ -113,7 +142,7 @@ void PendingCallers::poll() {
 }
 
 bool PendingCallers::keeps_waiting(PendingCaller& waiting, short events) {
-  if ((events & POLLHUP) != 0) return false;
+  if ((events & kGone) != 0) return false;
   if (!waiting.asked && (events & POLLIN) != 0) {
     waiting.asked = true;
     waiting.since = uv_now(loop_);
@@ -131,7 +160,8 @@ PendingCaller PendingCallers::take(Place place) {
     asking_--;
     held_.add((uv_now(loop_) - taken.since) * kNanosecondsPerMillisecond);
   }
-  by_owner_.remove(taken.caller.owner);
+  if (is_cid(taken.caller.owner)) with_cid_--;
+  counts_of(taken.caller.owner).remove(taken.caller.owner);
   return taken;
 }
 

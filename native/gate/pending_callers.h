@@ -21,7 +21,7 @@ namespace devlxd {
 using Ticket = uint64_t;
 constexpr Ticket kNoTicket = 0;
 
-// An accepted connection whose pid namespace is not registered yet.
+// An accepted connection whose pid namespace, or virtual machine, is not registered yet.
 struct PendingCaller {
   OwnFd fd;
   Caller caller;
@@ -31,12 +31,14 @@ struct PendingCaller {
   bool told = false;  // on_held was called for it
 };
 
-// Callers of unregistered pid namespaces, held until the namespace is registered or their time is
-// over. Their connections are not read: their requests stay in the socket, where the next process
-// finds them.
+// Callers of unregistered pid namespaces and virtual machines, held until these are registered or
+// their time is over. Their connections are not read: their requests stay in the socket, where the
+// next process finds them.
 //
 // When all places are taken, a caller gets the place of the newest of the owner that has the most,
-// if it has fewer itself: nobody can crowd out the guests of others.
+// if it has fewer itself: nobody can crowd out the guests of others. Machines that are known by
+// their CID have half of the places at most: a process that may open /dev/vhost-vsock can be any
+// number of machines.
 class PendingCallers {
  public:
   struct Events {
@@ -48,7 +50,8 @@ class PendingCallers {
   };
 
   // most: how many may wait, 0: none; timeout: milliseconds that a request waits, 0: none does
-  PendingCallers(uv_loop_t* loop, uint32_t most, uint32_t timeout, Events events);
+  PendingCallers(uv_loop_t* loop, IdentityMethod method, uint32_t most, uint32_t timeout,
+                 Events events);
   PendingCallers(const PendingCallers&) = delete;
   PendingCallers& operator=(const PendingCallers&) = delete;
 
@@ -80,6 +83,8 @@ class PendingCallers {
 
   void poll();
   bool keeps_waiting(PendingCaller& waiting, short events);
+  Counts<uint64_t>& counts_of(uint64_t owner);
+  bool is_full_of_cids(uint64_t owner) const;
   std::optional<Place> place_of_another(uint64_t owner);
   void time_out(Place place);
   PendingCaller take(Place place);
@@ -87,11 +92,14 @@ class PendingCallers {
   void tell_let_go(const std::vector<PendingCaller>& callers);
 
   uv_loop_t* loop_;
+  IdentityMethod method_;
   uint32_t most_;
   uint32_t timeout_;
   Events events_;
   std::list<PendingCaller> waiting_;
-  Counts<uint64_t> by_owner_;
+  Counts<uint64_t> by_namespace_owner_;
+  Counts<uint64_t> by_cid_;
+  uint32_t with_cid_ = 0;  // of all
   Ticket last_ticket_ = kNoTicket;
   uint32_t asking_ = 0;
   uint64_t asked_ = 0;

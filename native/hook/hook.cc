@@ -1,6 +1,6 @@
-// What container runtimes call when a container starts and stops. It hands over to the daemon what
-// it was given and says what the daemon says: the rest is in src/control/hook-handlers.ts. In C++,
-// because Node's start would take longer than all of it.
+// What runtimes call when a container or a virtual machine starts and stops. It hands over to the
+// daemon what it was given and says what the daemon says: the rest is in
+// src/control/hook-handlers.ts. In C++, because Node's start would take longer than all of it.
 #include <fcntl.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -28,10 +28,11 @@ constexpr const char* kHelp =
     "       devlxd-hook oci [--project PROJECT] [KEY=VALUE...]\n"
     "       devlxd-hook nspawn start|stop MACHINE [--name NAME] [--project PROJECT]\n"
     "                          [--supervisor PID] [KEY=VALUE...]\n"
+    "       devlxd-hook vm start|stop NAME [--pid PID] [--cid CID] [KEY=VALUE...]\n"
+    "       devlxd-hook libvirt [KEY=VALUE...] \"$@\"\n"
     "\n"
-    "Tells devlxd that a container starts or stops; for the configuration of its\n"
-    "runtime, see docs/runtimes.md. The instance is made when there is none of that\n"
-    "name.\n"
+    "Tells devlxd that a container or a virtual machine starts or stops: see\n"
+    "docs/runtimes.md and docs/vm.md. An instance of that name is made if need be.\n"
     "\n"
     "  --run-dir DIR           of the daemon (DEVLXD_RUN_DIR; /run/devlxd)\n"
     "  --on-error ignore|fail  what a container does that devlxd does not take: it\n"
@@ -41,8 +42,7 @@ constexpr const char* kHelp =
     "\n"
     "Examples:\n"
     "  lxc.hook.start-host = /usr/bin/devlxd-hook lxc user.role=web\n"
-    "  devlxd-hook oci < state.json\n"
-    "  devlxd-hook nspawn start web1 --supervisor 4711\n";
+    "  devlxd-hook vm start db1 --pid 4711\n";
 
 constexpr size_t kLongestInput = 4 << 20;
 
@@ -77,9 +77,24 @@ std::string read_all(int fd) {
 // To the end, which a runtime may wait for.
 std::string read_input(std::string& problem) {
   std::string text = read_all(0);
-  if (patience_is_over()) problem = "the runtime has not said all of the container's state";
-  if (text.size() > kLongestInput) problem = "the container's state is longer than 4 MiB";
+  if (patience_is_over()) problem = "the runtime has not said all of its input";
+  if (text.size() > kLongestInput) problem = "the runtime's input is longer than 4 MiB";
   return text;
+}
+
+// The pid of a domain of libvirt, which its hook is not told: in a file that libvirt writes before
+// the domain starts. words: the hook's, of which libvirt's four are the last
+std::string pid_of_domain(const std::vector<std::string>& words) {
+  constexpr size_t kWordsOfLibvirt = 4;
+  if (words.size() < kWordsOfLibvirt) return "";
+  const char* given = getenv("DEVLXD_LIBVIRT_DIR");
+  const std::string directory = given == nullptr ? "/run/libvirt/qemu" : given;
+  const std::string& domain = words[words.size() - kWordsOfLibvirt];
+  const int fd = open((directory + "/" + domain + ".pid").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string text = read_all(fd);
+  close(fd);
+  return text.substr(0, text.find_first_not_of("0123456789"));
 }
 
 // Runtimes tell in these what they do.
@@ -110,6 +125,10 @@ Order order_of(const Options& options, std::string& problem) {
     order.input = read_input(problem);
     const std::string bundle = bundle_behind(order.input);
     if (!bundle.empty()) order.environment.push_back("OCI_BUNDLE=" + bundle);
+  }
+  if (order.runtime == "libvirt") {
+    order.input = read_input(problem);
+    order.environment.push_back("LIBVIRT_PID=" + pid_of_domain(order.arguments));
   }
   return order;
 }
@@ -165,10 +184,11 @@ int parse_and_run(int argc, char** argv) {
     }
   }
   if (options.words.empty()) return usage("a runtime is missing");
-  for (const char* runtime : {"lxc", "oci", "nspawn"}) {
+  for (const char* runtime : {"lxc", "oci", "nspawn", "libvirt", "vm"}) {
     if (options.words[0] == runtime) return run(options);
   }
-  return usage("there is no hook for \"" + options.words[0] + "\", only for lxc, oci and nspawn");
+  return usage("there is no hook for \"" + options.words[0] +
+               "\", only for lxc, oci, nspawn, libvirt and vm");
 }
 
 }  // namespace

@@ -16,14 +16,16 @@ bool proves(const PeerProof& proof, uint64_t start_ticks) {
   return !proof.clock.may_be_another(start_ticks);
 }
 
+OwnFd pidfd_of_socket(int fd) {
+  int pidfd = -1;
+  socklen_t size = sizeof pidfd;
+  if (getsockopt(fd, SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) != 0) return OwnFd();
+  return OwnFd(pidfd);
+}
+
 // pidfd of the process that called connect(2); invalid when it cannot be known any more.
 OwnFd pidfd_of_peer(int fd, IdentityMethod method, Caller& caller, const PeerProof& proof) {
-  if (method != IdentityMethod::kProcfs) {
-    int pidfd = -1;
-    socklen_t size = sizeof pidfd;
-    if (getsockopt(fd, SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) != 0) return OwnFd();
-    return OwnFd(pidfd);
-  }
+  if (method != IdentityMethod::kProcfs) return pidfd_of_socket(fd);
   OwnFd pidfd(pidfd_open(caller.pid));
   if (!pidfd.valid()) return pidfd;
   // Read between pidfd_open and the later proof that the process was not reaped, so it is the
@@ -52,6 +54,36 @@ Slot climb(const PidNamespace& innermost, const InstanceTable& instances,
   return kNoSlot;
 }
 
+// The same once more, of a caller that was identified before.
+OwnFd pidfd_again(int fd, IdentityMethod method, const Caller& caller) {
+  if (method != IdentityMethod::kProcfs) return pidfd_of_socket(fd);
+  OwnFd pidfd(pidfd_open(caller.pid));
+  const bool same = pidfd.valid() && start_ticks(caller.pid) == caller.start_ticks;
+  return same ? std::move(pidfd) : OwnFd();
+}
+
+// By the CID, which the kernel lets no other machine send from.
+void identify_vsock(int fd, const InstanceTable& instances, Caller& caller) {
+  const auto peer = vsock_peer(fd);
+  // The machine of a connection that was reset has ended, and its CID may be another's by now.
+  if (!peer || was_reset(fd)) return;
+  caller.cid = peer->cid;
+  caller.privileged_port = peer->port < kFirstUserPort;
+  const Slot slot = instances.find_cid(peer->cid);
+  if (slot != kNoSlot) return assign_instance(caller, slot, instances);
+  caller.kind = CallerKind::kUnregistered;
+  caller.owner = kOwnerIsCid | peer->cid;
+}
+
+Slot instance_of_namespaces(const NamespaceChain& chain, const InstanceTable& instances) {
+  for (const uint64_t id : chain.ids) {
+    const Slot slot = instances.find(id);
+    if (slot == kNoSlot) continue;
+    return id == chain.ids.front() || instances.at(slot)->serves_nested ? slot : kNoSlot;
+  }
+  return kNoSlot;
+}
+
 }  // namespace
 
 Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
@@ -62,8 +94,10 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
   caller.pid = credentials->pid;
   caller.uid = credentials->uid;
   caller.gid = credentials->gid;
-  if (caller.pid <= 0) return caller;  // a process that our pid namespace does not contain
-
+  if (caller.pid <= 0) {  // a process that our pid namespace does not contain, or a machine
+    identify_vsock(fd, instances, caller);
+    return caller;
+  }
   const OwnFd pidfd = pidfd_of_peer(fd, method, caller, proof);
   if (!pidfd.valid()) return caller;
   Slot slot = instances.find_process(caller.pid, pidfd.get());
@@ -103,20 +137,22 @@ Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
   return caller;
 }
 
-Slot owner_of(const NamespaceChain& chain, const InstanceTable& instances) {
-  for (const uint64_t id : chain.ids) {
-    const Slot slot = instances.find(id);
-    if (slot == kNoSlot) continue;
-    return id == chain.ids.front() || instances.at(slot)->serves_nested ? slot : kNoSlot;
+Slot instance_of(int fd, const Caller& caller, IdentityMethod method,
+                 const InstanceTable& instances) {
+  if (caller.cid != kNoCid) return was_reset(fd) ? kNoSlot : instances.find_cid(caller.cid);
+  if (instances.has_process(caller.pid)) {
+    const OwnFd pidfd = pidfd_again(fd, method, caller);
+    const Slot slot = pidfd.valid() ? instances.find_process(caller.pid, pidfd.get()) : kNoSlot;
+    if (slot != kNoSlot) return slot;
   }
-  return kNoSlot;
+  return instance_of_namespaces(*caller.chain, instances);
 }
 
 void assign_instance(Caller& caller, Slot slot, const InstanceTable& instances) {
   caller.kind = CallerKind::kInstance;
   caller.slot = slot;
   const Instance& instance = *instances.at(slot);
-  caller.root = !instance.is_vm && caller.uid == instance.root_uid;
+  caller.root = instance.is_vm ? caller.privileged_port : caller.uid == instance.root_uid;
   caller.chain.reset();
 }
 

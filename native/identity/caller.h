@@ -11,13 +11,14 @@
 #include "identity/instance_table.h"
 #include "identity/namespace_cache.h"
 #include "identity/pid_namespace.h"
+#include "os/vsock.h"
 
 namespace devlxd {
 
 // The caller is identified once, when the connection is accepted.
 enum class CallerKind {
   kInstance,      // in a running instance, named by slot
-  kUnregistered,  // in a pid namespace that is not registered, or not yet
+  kUnregistered,  // of a pid namespace or context id that is not registered, or not yet
   kUnidentified,  // in the host's own pid namespace, or the kernel cannot tell
 };
 
@@ -35,10 +36,16 @@ struct Caller {
   uid_t uid = 0;
   gid_t gid = 0;
   uint64_t start_ticks = 0;               // of that process; IdentityMethod::kProcfs only
+  uint32_t cid = kNoCid;                  // of a virtual machine that is known by it, not by a pid
+  bool privileged_port = false;           // with a CID: only its root can have bound the port
   bool root = false;                      // uid 0 of the instance
-  std::unique_ptr<NamespaceChain> chain;  // of an unregistered caller, while it may be registered
-  uint64_t owner = 0;                     // of an unregistered caller: namespace_owner()
+  std::unique_ptr<NamespaceChain> chain;  // of an unregistered caller without a CID, while it may
+                                          // be registered
+  uint64_t owner = 0;                     // of an unregistered caller: namespace_owner(), or a CID
 };
+
+// An owner that is a virtual machine, by its CID.
+constexpr uint64_t kOwnerIsCid = uint64_t{1} << 62;
 
 // On IdentityMethod::kProcfs: proves that the process with the caller's pid is the caller.
 struct PeerProof {
@@ -50,8 +57,9 @@ struct PeerProof {
 Caller identify(int fd, IdentityMethod method, const InstanceTable& instances,
                 const PeerProof& proof, NamespaceCache& known);
 
-// The instance of an unregistered caller, if it is registered now; else kNoSlot.
-Slot owner_of(const NamespaceChain& chain, const InstanceTable& instances);
+// The instance of an unregistered caller, if it is registered now; else kNoSlot. fd: its connection
+Slot instance_of(int fd, const Caller& caller, IdentityMethod method,
+                 const InstanceTable& instances);
 
 // Makes the caller one of the instance in slot; closes its chain.
 void assign_instance(Caller& caller, Slot slot, const InstanceTable& instances);

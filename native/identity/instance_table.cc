@@ -27,6 +27,13 @@ bool has_exited(int pidfd) {
   return poll(&exited, 1, 0) != 0;
 }
 
+// The number may be another one's by now.
+template <typename Number>
+void erase_of(std::unordered_map<Number, Slot>& slots, Number number, Slot slot) {
+  const auto found = slots.find(number);
+  if (found != slots.end() && found->second == slot) slots.erase(found);
+}
+
 OwnFd open_process(pid_t pid, Registration& result) {
   OwnFd process(pidfd_open(pid));
   if (process.valid()) return process;
@@ -69,12 +76,22 @@ Registration InstanceTable::add(IdentityMethod method, pid_t pid) {
   return result;
 }
 
-Registration InstanceTable::add_vm(IdentityMethod method, pid_t pid) {
-  Registration result = add(method, pid);
+Registration InstanceTable::add_vm(IdentityMethod method, pid_t pid, uint32_t cid) {
+  Registration result;
+  const auto taken = by_cid_.find(cid);
+  if (taken != by_cid_.end() && !has_exited(slots_[taken->second].init.get())) {
+    result.slot = taken->second;
+    result.outcome = RegisterOutcome::kCidTaken;
+    return result;
+  }
+  result = add(method, pid);
   const bool shares = result.outcome == RegisterOutcome::kOwnNamespace ||
                       result.outcome == RegisterOutcome::kNotInit;
   if (shares) result = add_vm_process(pid);
-  if (result.outcome == RegisterOutcome::kRegistered) slots_[result.slot].is_vm = true;
+  if (result.outcome != RegisterOutcome::kRegistered) return result;
+  slots_[result.slot].is_vm = true;
+  slots_[result.slot].cid = cid;
+  if (cid != kNoCid) by_cid_.insert_or_assign(cid, result.slot);
   return result;
 }
 
@@ -108,6 +125,7 @@ void InstanceTable::enter(Registration& made, OwnFd init) {
   instance.init = std::move(init);
   instance.namespace_id = made.namespace_id;
   instance.process = 0;
+  instance.cid = kNoCid;
   instance.root_uid = made.root_uid;
   instance.is_vm = false;
   instance.running = true;
@@ -125,9 +143,8 @@ void InstanceTable::remove(Slot slot) {
   instance.active = false;
   running_--;
   if (instance.process == 0) by_namespace_.erase(instance.namespace_id);
-  // The number may be another one's by now.
-  const auto found = by_process_.find(instance.process);
-  if (found != by_process_.end() && found->second == slot) by_process_.erase(found);
+  erase_of(by_process_, instance.process, slot);
+  erase_of(by_cid_, instance.cid, slot);
   instance.init.reset();
   free_if_unused(slot);
 }
@@ -145,6 +162,13 @@ Slot InstanceTable::find_process(pid_t pid, int pidfd) const {
   if (found == by_process_.end()) return kNoSlot;
   const Slot slot = found->second;
   return has_exited(slots_[slot].init.get()) || has_exited(pidfd) ? kNoSlot : active(slot);
+}
+
+// Between the end of a VMM and its removal the kernel may have given its CID to another.
+Slot InstanceTable::find_cid(uint32_t cid) const {
+  const auto found = by_cid_.find(cid);
+  if (found == by_cid_.end() || has_exited(slots_[found->second].init.get())) return kNoSlot;
+  return active(found->second);
 }
 
 void InstanceTable::discharge(Slot slot) {

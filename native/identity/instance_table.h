@@ -12,6 +12,7 @@
 #include "identity/pid_namespace.h"
 #include "os/kernel.h"
 #include "os/own_fd.h"
+#include "os/vsock.h"
 
 namespace devlxd {
 
@@ -31,13 +32,14 @@ struct Instance {
   OwnFd init;
   uint64_t namespace_id = 0;    // 0: known by its process
   pid_t process = 0;            // of a virtual machine that is; 0: known by its namespace
+  uint32_t cid = kNoCid;        // of a virtual machine with vsock of the kernel
   uid_t root_uid = 0;           // host uid to which the instance's uid 0 maps
   uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
   uint32_t nonroot = 0;         // owned by uSockets, of users other than root
   Connection* first = nullptr;  // list of the connections that uSockets owns
   LimitHits hits;               // since the instance was started, as is cache_hits
   uint64_t cache_hits = 0;      // requests answered from the response cache
-  bool is_vm = false;           // its caller is its VMM, which does not name the user inside
+  bool is_vm = false;           // the uids of its callers are its VMM's, not those inside
   bool running = false;
   bool active = false;               // callers of its namespace are its guests
   bool serves_nonroot = false;       // other users than root are served, not refused
@@ -53,6 +55,7 @@ enum class RegisterOutcome {
   kNotInit,       // is not pid 1 of its namespace
   kNoRoot,        // nothing maps uid 0 of its user namespace (no uid_map written yet?)
   kTaken,         // its namespace or process belongs to a registered instance, named in slot
+  kCidTaken,      // so does its context id
   kDenied,        // we may not inspect it
   kFailed,        // a system call failed, in failure
 };
@@ -74,8 +77,9 @@ class InstanceTable {
   Registration add(IdentityMethod method, pid_t pid);
 
   // The same for a virtual machine; pid is the process that calls connect(2) for it. As init of a
-  // pid namespace it stands for all processes in there, else for itself alone.
-  Registration add_vm(IdentityMethod method, pid_t pid);
+  // pid namespace it stands for all processes in there, else for itself alone. cid: of the machine,
+  // as the operator says: no system call tells whose it is; kNoCid: none
+  Registration add_vm(IdentityMethod method, pid_t pid, uint32_t cid);
 
   // From here on it has guests: find() finds it.
   void activate(Slot slot) { slots_[slot].active = true; }
@@ -90,6 +94,10 @@ class InstanceTable {
   // The slot of the active virtual machine whose process this is, or kNoSlot. pidfd: of a process
   // that had this pid when it connected
   Slot find_process(pid_t pid, int pidfd) const;
+  bool has_process(pid_t pid) const { return by_process_.contains(pid); }
+
+  // The slot of the active virtual machine with this context id, or kNoSlot.
+  Slot find_cid(uint32_t cid) const;
 
   // Null for a slot that was never given out.
   Instance* at(Slot slot) { return slot < slots_.size() ? &slots_[slot] : nullptr; }
@@ -114,6 +122,7 @@ class InstanceTable {
   size_t running_ = 0;
   std::unordered_map<uint64_t, Slot> by_namespace_;
   std::unordered_map<pid_t, Slot> by_process_;
+  std::unordered_map<uint32_t, Slot> by_cid_;
 };
 
 }  // namespace devlxd

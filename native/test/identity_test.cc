@@ -79,15 +79,15 @@ void test_identity(IdentityMethod path, const std::string& socket_path) {
     Caller unregistered = identify(connection.get(), path, instances, {clock}, known);
     CHECK(unregistered.kind == CallerKind::kUnregistered);
     CHECK(unregistered.pid == guest);
-    CHECK(owner_of(*unregistered.chain, instances) == kNoSlot);
+    CHECK(instance_of(connection.get(), unregistered, path, instances) == kNoSlot);
 
     const Registration made = instances.add(path, guest);
     CHECK(made.outcome == RegisterOutcome::kRegistered);
     CHECK(instances.add(path, guest).outcome == RegisterOutcome::kTaken);
     CHECK(instances.add(path, getpid()).outcome == RegisterOutcome::kOwnNamespace);
-    CHECK(owner_of(*unregistered.chain, instances) == kNoSlot);
+    CHECK(instance_of(connection.get(), unregistered, path, instances) == kNoSlot);
     instances.activate(made.slot);
-    CHECK(owner_of(*unregistered.chain, instances) == made.slot);
+    CHECK(instance_of(connection.get(), unregistered, path, instances) == made.slot);
     assign_instance(unregistered, made.slot, instances);
     CHECK(unregistered.root);
 

@@ -7,9 +7,11 @@ import { packageRoot } from '../package-root.js';
 export function addHook(program: Command): void {
   const command = program
     .command('hook')
-    .description('what a container runtime calls, to register a container; "devlxd hook --help" has its options')
-    .addArgument(new Argument('<runtime>', 'which one calls').choices(['lxc', 'oci', 'nspawn']))
-    .argument('[word...]', 'key=value, or what the runtime is told to say; docs/runtimes.md')
+    .description(
+      'what runtimes call, to register containers and virtual machines; "devlxd hook --help" has its options',
+    )
+    .addArgument(new Argument('<runtime>', 'which one calls').choices(['lxc', 'oci', 'nspawn', 'libvirt', 'vm']))
+    .argument('[word...]', 'key=value, or what the runtime is told to say; docs/runtimes.md, docs/vm.md')
     .allowUnknownOption()
     .addHelpText('after', '\nExample:\n  lxc.hook.start-host = /usr/bin/devlxd-hook lxc');
   command.action((runtime: string, words: string[]) => {

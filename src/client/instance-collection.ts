@@ -49,10 +49,11 @@ export class Instances extends Collection<Instance, InstanceWritten> {
   /**
    * It runs: from here on its guests are answered.
    * @param pid of its init, or of the process that connects for a virtual machine, as the host sees it
+   * @param cid of a virtual machine: its context id, vsock(7)
    * @throws ApiError 400, when it runs already or the process is no init of a pid namespace; 404
    */
-  async start(name: string, pid: number): Promise<void> {
-    await this.requests.request('PUT', this.#statePath(name), { action: 'start', pid });
+  async start(name: string, pid: number, cid?: number): Promise<void> {
+    await this.requests.request('PUT', this.#statePath(name), { action: 'start', pid, cid });
   }
 
   /** It runs no longer; its processes are not touched. @throws ApiError 400, when it is stopped already; 404 */

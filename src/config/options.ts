@@ -79,6 +79,11 @@ export const optionDeclarations = {
     default: '',
     help: 'the bearer token that is wanted there, in a file; SIGHUP reads it again; none: everyone may read',
   },
+  'vsock-port': {
+    kind: 'count',
+    default: '0',
+    help: 'port of vsock(7) on which virtual machines with vhost-vsock ask, such as 1234; 0: none',
+  },
   backlog: { kind: 'count', default: '4096', help: 'connections that may wait to be accepted' },
   'handover-seconds': {
     kind: 'count',
@@ -124,6 +129,8 @@ export interface Settings {
   readonly metricsListen: string;
   /** '': no token is wanted */
   readonly metricsTokenFile: string;
+  /** 0: virtual machines are not served by vsock of the kernel */
+  readonly vsockPort: number;
   readonly backlog: number;
   readonly handoverSeconds: number;
   readonly responseCacheBytes: number;
@@ -177,6 +184,7 @@ export function readSettings(flags: Given, variables: Given = environment): Sett
     identitySeconds: identitySecondsOf(option('identity-seconds')),
     metricsListen: metricsListenOf(option('metrics-listen'), option('run-dir')),
     metricsTokenFile: option('metrics-token-file'),
+    vsockPort: Number(option('vsock-port')),
     backlog: Number(option('backlog')),
     handoverSeconds: Number(option('handover-seconds')),
     responseCacheBytes: Number(option('response-cache')),

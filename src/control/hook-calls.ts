@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { invalid } from '../errors.js';
 import { isInstanceName } from '../instances/validate.js';
-import { defaultProject } from '../model/instance.js';
+import { defaultProject, type InstanceType } from '../model/instance.js';
 import { instanceNameOf } from './container-name.js';
 import { pidOf, type Told, wordsOf } from './hook-words.js';
 
@@ -30,7 +30,11 @@ interface Named {
 
 export interface Start extends Named {
   readonly stage: 'start';
+  /** of an instance that this makes */
+  readonly type: InstanceType;
   readonly init: Init;
+  /** of a virtual machine with vsock of the kernel: its context id */
+  readonly cid?: number | undefined;
   /** keys to set before it starts */
   readonly config: Readonly<Record<string, string>>;
 }
@@ -43,6 +47,8 @@ export interface Stop extends Named {
 
 /** By its pid, as the daemon sees it; or as the init among the children of a process; or as systemd-machined knows it. */
 export type Init = { readonly pid: number } | { readonly supervisor: number } | { readonly machine: string };
+
+const containerStart = { stage: 'start', type: 'container' } as const;
 
 /** lxc.hook.start-host and lxc.hook.stop, in both of LXC's ways to call a hook (lxc.hook.version 0 and 1). */
 export function lxcHappening({ arguments: words, environment }: HookCall): Happening {
@@ -57,7 +63,7 @@ export function lxcHappening({ arguments: words, environment }: HookCall): Happe
     return { ...named, stage: 'stop', pid: pid === undefined ? undefined : pidOf('LXC_PID', pid) };
   }
   if (type !== 'start-host') throw invalid('hook', `"${type}" is not taken, only start-host and stop`);
-  return { ...named, stage: 'start', init: { pid: pidOf('LXC_PID', pid) }, config: told.config };
+  return { ...named, ...containerStart, init: { pid: pidOf('LXC_PID', pid) }, config: told.config };
 }
 
 /**
@@ -95,7 +101,7 @@ export function ociHappening({ arguments: words, environment, input }: HookCall)
     key.startsWith(configAnnotation) ? [[key.slice(configAnnotation.length), value]] : [],
   );
   const keys = { ...told.config, ...Object.fromEntries(config) };
-  return { ...named, stage: 'start', init: { pid: pidOf('pid', pid) }, config: keys };
+  return { ...named, ...containerStart, init: { pid: pidOf('pid', pid) }, config: keys };
 }
 
 /** As they stand in the configuration of the bundle, where the runtime may have replaced bytes that are no UTF-8. */
@@ -128,11 +134,11 @@ export function nspawnHappening({ arguments: words, environment }: HookCall): Ha
   if (stage === 'stop') return { ...named, stage, pid: undefined };
   const supervisor = told.options['--supervisor'] ?? environment['MAINPID'];
   const init = supervisor === undefined ? { machine } : { supervisor: pidOf('--supervisor', supervisor) };
-  return { ...named, stage, init, config: told.config };
+  return { ...named, ...containerStart, init, config: told.config };
 }
 
 /** A name that an operator gives is taken as it is, where it is one. */
-function namedBy({ options }: Told, container: string, temporary: boolean): Named {
+export function namedBy({ options }: Told, container: string, temporary: boolean): Named {
   const given = options['--name'];
   const name = given !== undefined && isInstanceName(given) ? given : instanceNameOf(given ?? container);
   return { project: options['--project'] ?? defaultProject, name, container: given ?? container, temporary };

@@ -28,6 +28,7 @@ import {
 } from './hook-calls.js';
 import { parseBody } from './request-body.js';
 import { mapOf } from './request-project.js';
+import { libvirtHappening, vmHappening } from './vm-hook-calls.js';
 
 /** POST /1.0/hooks/{runtime} */
 const hookCall = v.strictObject({
@@ -40,6 +41,8 @@ const runtimes: ReadonlyMap<string, (call: HookCall) => Happening | undefined> =
   ['lxc', lxcHappening],
   ['oci', ociHappening],
   ['nspawn', nspawnHappening],
+  ['libvirt', libvirtHappening],
+  ['vm', vmHappening],
 ]);
 
 /** How long the end of the container before may take to be noticed. */
@@ -85,14 +88,17 @@ export class HookHandlers {
   }
 
   async #start(start: Start, requestor: Requestor): Promise<void> {
-    const { project, name, container } = start;
+    const { project, name, container, type, cid } = start;
     this.#registry.needProject(project);
     const pid = await findInit(start.init);
     await this.#untilEnded(start);
-    if (this.#registry.get(project, name)?.run?.pid === pid) return;
+    const known = this.#registry.get(project, name);
+    if (known?.run?.pid === pid) return;
+    if (known !== undefined && known.type !== type)
+      throw new Fault('cannot-register', `The instance "${name}" is a ${known.type}, and what starts is a ${type}.`);
     try {
       const describe = (transaction: Transaction): Instance => this.#describe(transaction, start);
-      await this.#running.start(project, name, pid, requestor, { describe });
+      await this.#running.start(project, name, { pid, cid, type }, requestor, { describe });
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== 'shares-namespace') throw error;
       const reason = error.message;
@@ -114,18 +120,19 @@ export class HookHandlers {
   }
 
   /** Makes the instance, or sets its keys. What belongs to a source is what the source says. */
-  #describe(transaction: Transaction, { project, name, config: given, temporary }: Start): Instance {
+  #describe(transaction: Transaction, start: Start): Instance {
+    const { project, name, config: given } = start;
     const before = transaction.get(project, name);
     if (before?.source !== undefined) return before;
-    const after =
-      before === undefined ? this.#made(transaction, project, name, given, temporary) : this.#keyed(before, given);
+    const after = before === undefined ? this.#made(transaction, start) : this.#keyed(before, given);
     if (before === undefined) transaction.create(after);
     else transaction.replace(before, after);
     return after;
   }
 
-  #made(transaction: Transaction, project: string, name: string, given: Start['config'], temporary: boolean): Instance {
+  #made(transaction: Transaction, { project, name, type, config: given, temporary }: Start): Instance {
     const wanted = {
+      type,
       config: withoutEmpty(mapOf(given)),
       devices: new Map(),
       profiles: profilesNamed(transaction, project, [defaultProfile]),

@@ -5,7 +5,7 @@ import { profilesNamed } from '../instances/profile-table.js';
 import type { Registry, Transaction } from '../instances/registry.js';
 import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
-import { defaultProfile, type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
+import { cidKey, defaultProfile, type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
 import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
 import { filterOf } from './filter.js';
@@ -148,7 +148,7 @@ export class InstanceHandlers {
   readonly getState: ControlHandler = (request) => sync(renderState(this.#need(request)));
 
   readonly putState: ControlHandler = (request) => {
-    const { action, pid } = parseBody(statePut, request.body);
+    const { action, pid, cid } = parseBody(statePut, request.body);
     const { name, project } = own(this.#need(request), 'run');
     const { requestor } = request;
     if (action === 'stop') {
@@ -157,7 +157,11 @@ export class InstanceHandlers {
     if (pid === undefined) {
       throw invalid('pid', missingPid);
     }
-    return this.#operation('Starting instance', { name, project }, this.#running.start(project, name, pid, requestor));
+    return this.#operation(
+      'Starting instance',
+      { name, project },
+      this.#running.start(project, name, { pid, cid }, requestor),
+    );
   };
 
   #changeOf(method: string, body: unknown): Change {
@@ -232,6 +236,7 @@ function writtenBack(config: InstancePut['config']): Map<string, string> {
   const given = mapOf(config);
   if (['true', 'false'].includes(given.get(readyKey) ?? '')) given.delete(readyKey);
   if (given.get(powerKey) === 'RUNNING') given.delete(powerKey);
+  if (/^\d+$/.test(given.get(cidKey) ?? '')) given.delete(cidKey);
   return given;
 }
 

@@ -1,4 +1,4 @@
-import { type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
+import { cidKey, type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
 import { type Reader, readerOf } from './filter.js';
 import { renderInstance } from './render.js';
 
@@ -20,7 +20,7 @@ export function instanceReader(instance: Instance): Reader {
   return (path) => {
     if (Object.hasOwn(fields, path)) return fields[path]?.(instance);
     const key = path.startsWith(configPrefix) ? path.slice(configPrefix.length) : undefined;
-    const isRendered = key === undefined || key === readyKey || key === powerKey;
+    const isRendered = key === undefined || key === readyKey || key === powerKey || key === cidKey;
     return isRendered ? readerOf(renderInstance(instance))(path) : instance.config.get(key);
   };
 }

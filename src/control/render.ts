@@ -3,6 +3,7 @@ import { projectFeatures } from '../instances/project-table.js';
 import {
   byName,
   type Config,
+  cidKey,
   type Devices,
   defaultProject,
   expandedConfig,
@@ -124,7 +125,9 @@ function codedStatus(instance: Instance): { status: InstanceStatus; status_code:
 function withRun(instance: Instance, config: Config): Config {
   const status = statusOf(instance);
   if (status === 'Stopped' || status === 'Error') return config;
-  return new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(status === 'Ready')]]);
+  const shown = new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(status === 'Ready')]]);
+  const cid = instance.run?.cid;
+  return cid === undefined ? shown : shown.set(cidKey, String(cid));
 }
 
 function renderDevices(devices: Devices): Shown.Devices {

@@ -84,11 +84,21 @@ export const projectPut = v.object(project);
 /** POST /1.0/profiles/{name} and /1.0/projects/{name} */
 export const rename = v.object({ name: v.string('a name is needed') });
 
-/** PUT /1.0/instances/{name}/state; pid is devlxd's own extension. */
+const firstGuestCid = 3;
+
+/** PUT /1.0/instances/{name}/state; pid and cid are devlxd's own extension. */
 export const statePut = v.object({
   action: v.picklist(['start', 'stop'], 'must be "start" (with "pid") or "stop"; devlxd runs no containers'),
   pid: given(
     v.pipe(v.number('must be a number'), v.integer('must be a whole number'), v.minValue(1), v.maxValue(2 ** 22)),
+  ),
+  cid: given(
+    v.pipe(
+      v.number('must be a number'),
+      v.integer('must be a whole number'),
+      v.minValue(firstGuestCid, 'must be 3 or above: vsock(7) keeps the others'),
+      v.maxValue(2 ** 32 - 2, 'must be below 4294967295'),
+    ),
   ),
 });
 

@@ -119,13 +119,16 @@ export class Daemon {
     control.run(sockets.listening('control'));
     admitOperators(control, connections);
     guests.gate.listen(sockets.listening('guest'));
+    const vsock = sockets.listeningVsock();
+    if (vsock !== undefined) guests.gate.listen(vsock);
     this.#watchSockets(guests, control);
     if (settings.source !== undefined)
       this.#parts.followedSource = await FollowedSource.follow(settings.source, this.#context, stored, guests);
     if (settings.fleet !== undefined)
       this.#parts.fleet = await followFleet(settings.fleet, this.#context, stored, guests);
     const identity = settings.identity === 'auto' ? bestIdentityMethod() : settings.identity;
-    log.info({ guest: sockets.path('guest'), control: sockets.path('control'), metrics, identity }, 'listening');
+    const listening = { guest: sockets.path('guest'), control: sockets.path('control') };
+    log.info({ ...listening, vsock: sockets.vsockPort || undefined, metrics, identity }, 'listening');
   }
 
   #control(stored: StoreParts, guests: GuestParts): ControlParts {

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { Fault } from '../errors.js';
 import { duplicate, listens, notifyManager, tryNotifyManager } from '../gate/unix-socket.js';
+import { vsockPortOf } from '../gate/vsock.js';
 import {
   byConnectionName,
   connectionsNamed,
@@ -86,10 +87,13 @@ function nameOf(name: string, fd: number, others: ReadonlyMap<SocketName, number
   if (known === undefined)
     throw new Fault(
       'bad-socket',
-      `The service manager passed a socket named "${name}"; name it guest, control or metrics.`,
+      `The service manager passed a socket named "${name}"; name it guest, control, vsock or metrics.`,
     );
-  if (!listens(fd))
-    throw new Fault('bad-socket', `What the service manager passed as "${name}" is no listening Unix stream socket.`);
+  const isVsock = known === 'vsock' || known === 'own-vsock';
+  if (isVsock ? vsockPortOf(fd) === 0 : !listens(fd)) {
+    const kind = isVsock ? 'stream socket of vsock(7)' : 'Unix stream socket';
+    throw new Fault('bad-socket', `What the service manager passed as "${name}" is no listening ${kind}.`);
+  }
   if (others.has(known)) throw new Fault('bad-socket', `The service manager passed two sockets named "${name}".`);
   return known;
 }

@@ -20,6 +20,7 @@ export type RegisterOutcome =
   | 'not-init'
   | 'no-root'
   | 'taken'
+  | 'cid-taken'
   | 'denied'
   | 'failed';
 
@@ -38,7 +39,7 @@ export interface NativeGate {
   setServesNonroot(slot: number, serves: boolean): void;
   listen(fd: number): Failure;
   stopListening(): void;
-  register(pid: number, isVm: boolean): NativeRegistration;
+  register(pid: number, cid?: number): NativeRegistration;
   activate(slot: number): void;
   unregister(slot: number): void;
   beginRequest(response: HttpResponse): number;
@@ -94,6 +95,8 @@ interface Addon {
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
   duplicate(fd: number): number | Failure;
   listenTcp(address: string, port: number, backlog: number): number | Failure;
+  listenVsock(port: number, backlog: number): number | Failure;
+  vsockPort(fd: number): number | undefined;
   listens(fd: number, unixOnly: boolean): boolean;
   isConnection(fd: number): boolean;
   stopReading(fd: number): void;
@@ -138,6 +141,8 @@ export interface Credentials {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /** of a virtual machine that is known by its context id, vsock(7), and then by no process */
+  readonly cid?: number;
 }
 
 /** Of one instance since it was started, except connections, which are now. */

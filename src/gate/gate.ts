@@ -136,16 +136,17 @@ export class Gate {
    * @throws Fault cannot-register or shares-namespace, with the reason
    */
   register(pid: number): Registration {
-    return registrationOf(pid, this.#native.register(pid, false));
+    return registrationOf(pid, this.#native.register(pid));
   }
 
   /**
    * The same for a virtual machine.
    * @param pid the process that calls connect(2) for it; the init of a pid namespace stands for all processes in there
+   * @param cid its context id of vsock(7), from 3 on; 0: none
    * @throws Fault cannot-register, with the reason
    */
-  registerVm(pid: number): Registration {
-    return registrationOf(pid, this.#native.register(pid, true));
+  registerVm(pid: number, cid: number): Registration {
+    return registrationOf(pid, this.#native.register(pid, cid));
   }
 
   /** Callers of its namespace belong to it from here on, pending ones as well. */

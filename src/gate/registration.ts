@@ -29,6 +29,7 @@ function registerSentence(pid: number, made: NativeRegistration): string {
     'no-root': `Nothing is mapped to uid 0 in the user namespace of process ${pid}; register it after its uid_map is written.`,
     'own-process': `Process ${pid} is the daemon; give the pid of the process that connects for the virtual machine.`,
     taken: `Process ${pid}, or its pid namespace, belongs to another running instance.`,
+    'cid-taken': 'The CID belongs to another running instance; each virtual machine needs one of its own.',
     denied: `The daemon may not inspect process ${pid}; run it as root, or as the user that started the instance.`,
     failed: `Cannot register process ${pid}: ${describe(made)}`,
   };

@@ -33,7 +33,7 @@ export function duplicate(fd: number): number {
   return descriptorOf(addon.duplicate(fd), 'copying a descriptor');
 }
 
-/** Is it one end of a connection between two Unix sockets? */
+/** Is it one end of a connection of a guest or an operator: between two Unix sockets, or of vsock(7)? */
 export function isConnection(fd: number): boolean {
   return addon.isConnection(fd);
 }

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync } from 'node:fs';
 import type { Settings } from '../config/options.js';
 import { socketPaths } from '../config/paths.js';
 import { duplicate, listenUnix } from '../gate/unix-socket.js';
+import { listenVsock, vsockPortOf } from '../gate/vsock.js';
 import { GuestSocket } from '../sources/guest-socket.js';
 import { type Counts, noCounts } from './counts.js';
 import { giveToGroup } from './group.js';
@@ -51,7 +52,8 @@ export class ListeningSockets {
     this.counts = received.counts ?? noCounts;
     this.metrics = new MetricsSocket(settings, received.metrics);
     this.source = settings.source === undefined ? undefined : new GuestSocket(settings.source);
-    if (this.source === undefined) this.#forgetSource();
+    if (this.source === undefined) this.#forget('source');
+    if (this.#descriptors.has('vsock') || this.vsockPort !== settings.vsockPort) this.#forget('own-vsock');
   }
 
   path(name: 'guest' | 'control'): string {
@@ -67,6 +69,21 @@ export class ListeningSockets {
     if (fd !== undefined) return duplicate(fd);
     this.#owner.check();
     return duplicate(this.#bind(name));
+  }
+
+  /** The port of vsock(7) that is listened on; 0: none. A service manager's goes before --vsock-port. */
+  get vsockPort(): number {
+    const fd = this.#descriptors.get('vsock') ?? this.#descriptors.get('own-vsock');
+    return fd === undefined ? 0 : vsockPortOf(fd);
+  }
+
+  /**
+   * As `listening`, for virtual machines; undefined: there is to be none.
+   * @throws Fault socket-in-use or bad-socket
+   */
+  listeningVsock(): number | undefined {
+    const fd = this.#descriptors.get('vsock') ?? this.#descriptors.get('own-vsock') ?? this.#bindVsock();
+    return fd === undefined ? undefined : duplicate(fd);
   }
 
   /** Both sockets are accepted on. */
@@ -155,7 +172,8 @@ export class ListeningSockets {
   close(handedOver = false): void {
     if (!handedOver) {
       this.giveBack();
-      for (const [name, id] of this.#bound) if (name !== 'source') removeFile(this.path(name), id);
+      for (const name of ['guest', 'control'] as const)
+        if (this.#bound.has(name)) removeFile(this.path(name), this.#bound.get(name));
       if (this.#bound.size > 0) this.#owner.release();
     }
     this.metrics.close(handedOver);
@@ -164,13 +182,22 @@ export class ListeningSockets {
     closeAll(this.takeConnections());
   }
 
-  /** Closes the socket of a source that is not followed any more: nothing would accept on it. */
-  #forgetSource(): void {
-    const fd = this.#descriptors.get('source');
+  /** Closes a socket that the settings do not want any more: nothing would accept on it. */
+  #forget(name: 'source' | 'own-vsock'): void {
+    const fd = this.#descriptors.get(name);
     if (fd === undefined) return;
     closeSync(fd);
-    this.#descriptors.delete('source');
-    this.#socketStore?.dropSocket('source');
+    this.#descriptors.delete(name);
+    this.#socketStore?.dropSocket(name);
+  }
+
+  #bindVsock(): number | undefined {
+    const { vsockPort, backlog } = this.#settings;
+    if (vsockPort === 0) return undefined;
+    const fd = listenVsock(vsockPort, backlog);
+    this.#descriptors.set('own-vsock', fd);
+    this.#socketStore?.storeSocket('own-vsock', fd);
+    return fd;
   }
 
   #bindAt(source: GuestSocket): number {

@@ -3,8 +3,11 @@ import type { Counts } from './counts.js';
 import type { HandedMetricsSocket } from './metrics-socket.js';
 import type { FileId } from './run-directory.js';
 
-/** The listening sockets; source: the guest socket of --source. They outlive the process that accepts on them. */
-export const socketNames = ['guest', 'control', 'source'] as const;
+/**
+ * The listening sockets; source: the guest socket of --source; vsock: of virtual machines, bound by a service manager;
+ * own-vsock: the one of --vsock-port. They outlive the process that accepts on them.
+ */
+export const socketNames = ['guest', 'control', 'source', 'vsock', 'own-vsock'] as const;
 /** The one of the metrics, which need not be a Unix socket. */
 export const metricsName = 'metrics';
 export type SocketName = (typeof socketNames)[number];

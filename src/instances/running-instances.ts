@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
-import { Fault } from '../errors.js';
+import { Fault, invalid } from '../errors.js';
 import type { Gate, Registration } from '../gate/gate.js';
 import type { Log } from '../log.js';
 import type { Change, Requestor } from '../model/changes.js';
@@ -14,8 +14,8 @@ import {
   servesNested,
   servesNonroot,
 } from '../model/instance.js';
-import { ofType } from './of-type.js';
 import type { Registry, Transaction } from './registry.js';
+import { checkOneMachine, ofType, type StartedProcess } from './started-process.js';
 
 interface Events {
   /** The instance is registered and stored as running. */
@@ -93,15 +93,16 @@ export class RunningInstances extends EventEmitter<Events> {
   async start(
     project: string,
     name: string,
-    pid: number,
+    { pid, cid, type: made = 'container' }: StartedProcess,
     requestor?: Requestor,
     { confirm, describe = (transaction) => transaction.need(project, name) }: StartSteps = {},
   ): Promise<void> {
     const known = this.#registry.get(project, name);
     if (known !== undefined && this.#slots.has(known.id)) alreadyRunning(name);
-    const type = known?.type ?? 'container';
-    const { slot, startTicks } = this.#register(type, pid);
-    const run: Run = { pid, startTicks, bootId: this.#bootId };
+    const type = known?.type ?? made;
+    if (type === 'virtual-machine') checkOneMachine(pid);
+    const { slot, startTicks } = this.#register(type, pid, cid);
+    const run: Run = { pid, startTicks, bootId: this.#bootId, ...(cid === undefined ? {} : { cid }) };
     const starting: Starting = { exited: false };
     this.#starting.set(slot, starting);
     try {
@@ -212,14 +213,17 @@ export class RunningInstances extends EventEmitter<Events> {
     this.#gate.setServesNested(slot, servesNested(instance));
   }
 
-  #register(type: InstanceType, pid: number): Registration {
-    return type === 'virtual-machine' ? this.#gate.registerVm(pid) : this.#gate.register(pid);
+  /** @throws Fault cannot-register, shares-namespace or invalid-value */
+  #register(type: InstanceType, pid: number, cid: number | undefined): Registration {
+    if (type === 'virtual-machine') return this.#gate.registerVm(pid, cid ?? 0);
+    if (cid !== undefined) throw invalid('cid', 'only a virtual machine has one, and this instance is a container');
+    return this.#gate.register(pid);
   }
 
   #reattachOne(instance: Instance, run: Run): boolean {
     if (run.bootId !== this.#bootId) return false;
     try {
-      const { slot, startTicks } = this.#register(instance.type, run.pid);
+      const { slot, startTicks } = this.#register(instance.type, run.pid, run.cid);
       if (startTicks === run.startTicks) {
         this.#enter(slot, instance, 'debug'); // thousands, of which one line tells
         return true;

@@ -14,6 +14,8 @@ export interface Run {
   readonly startTicks: number;
   /** /proc/sys/kernel/random/boot_id at that time */
   readonly bootId: string;
+  /** of a virtual machine that the kernel knows by its context id, vsock(7) */
+  readonly cid?: number;
 }
 
 /** What an instance is; it stays what it is made as. */
@@ -213,6 +215,9 @@ export const readyKey = 'volatile.last_state.ready';
 
 /** Where LXD keeps whether it runs, by which clients choose (Ansible's inventory). */
 export const powerKey = 'volatile.last_state.power';
+
+/** Where LXD keeps the context id of a virtual machine. */
+export const cidKey = 'volatile.vsock_id';
 
 /** How far the guest of an instance is that starts: where it runs already, it has told its source. */
 export function firstGuestState(instance: Instance): GuestState {

@@ -54,7 +54,7 @@ export class Inits {
     if (run !== undefined) await this.#running.stop(project, name);
     try {
       const confirm = async (): Promise<boolean> => (await again(found)) === pid;
-      await this.#running.start(project, name, pid, undefined, { confirm });
+      await this.#running.start(project, name, { pid }, undefined, { confirm });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       this.#log.warn({ project, instance: name, pid, reason: error.message }, 'cannot be served');

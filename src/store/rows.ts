@@ -7,6 +7,7 @@ import type {
   InstanceType,
   Profile,
   Project,
+  Run,
   SourceName,
 } from '../model/instance.js';
 import type { Rows } from './store-worker.js';
@@ -53,7 +54,8 @@ export class Loading {
   }
 
   #instance(row: InstanceRows['instances'][number], config: Map<string, string>, devices: Devices): Instance {
-    const [id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type] = row;
+    const [id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type, cid] =
+      row;
     return {
       id,
       project: this.#shared(project),
@@ -65,7 +67,7 @@ export class Loading {
       guestState: guestState as GuestState,
       config,
       devices,
-      run: pid === null ? undefined : { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '' },
+      run: pid === null ? undefined : runOf(pid, startTicks, bootId, cid),
       ...(source === '' ? {} : { source: source as SourceName }),
     };
   }
@@ -94,6 +96,10 @@ export class Loading {
 /** Has each instance a value of its own? */
 function isOfOne(key: string): boolean {
   return key.startsWith('volatile.');
+}
+
+function runOf(pid: number, startTicks: number | null, bootId: string | null, cid: number | null): Run {
+  return { pid, startTicks: startTicks ?? 0, bootId: bootId ?? '', ...(cid === null ? {} : { cid }) };
 }
 
 function profileOf([

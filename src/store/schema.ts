@@ -94,4 +94,6 @@ export const migrations: readonly string[] = [
      name  TEXT PRIMARY KEY,
      state TEXT NOT NULL -- JSON
    ) STRICT, WITHOUT ROWID;`,
+  // Of a running virtual machine: its context id, vsock(7).
+  'ALTER TABLE instances ADD COLUMN cid INTEGER;',
 ];

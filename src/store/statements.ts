@@ -59,7 +59,7 @@ function instanceRow(instance: Instance): Statement[1] {
   const { id, project, name, description, createdAt, profiles, guestState, run, source = '', type } = instance;
   const used = JSON.stringify(profiles.map((profile) => profile.id));
   const ran = run === undefined ? [null, null, null] : [run.pid, run.startTicks, run.bootId];
-  return [id, project, name, description, createdAt, used, guestState, ...ran, source, type];
+  return [id, project, name, description, createdAt, used, guestState, ...ran, source, type, run?.cid ?? null];
 }
 
 function profileStatements({ before, after }: ProfileChange): Statement[] {

@@ -30,17 +30,17 @@ export class Vmm {
     this.#directory = directory;
   }
 
-  /** socket: the guests' socket, to which PATH_PORT is a symbolic link */
-  static spawn(socket: string): Vmm {
+  /** socket: the guests' socket, to which PATH_PORT is a symbolic link; more: words of its command line */
+  static spawn(socket: string, more: readonly string[] = []): Vmm {
     const directory = mkdtempSync(join(tmpdir(), 'devlxd-vmm-'));
     symlinkSync(socket, join(directory, 'v_1234'));
-    const words = ['--input-type=module', '-e', relay, join(directory, 'machine'), join(directory, 'v_1234')];
+    const words = ['--input-type=module', '-e', relay, join(directory, 'machine'), join(directory, 'v_1234'), ...more];
     const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
     return new Vmm(child, directory);
   }
 
-  static async start(socket: string): Promise<Vmm> {
-    const started = Vmm.spawn(socket);
+  static async start(socket: string, more: readonly string[] = []): Promise<Vmm> {
+    const started = Vmm.spawn(socket, more);
     await started.ready();
     return started;
   }

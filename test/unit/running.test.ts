@@ -64,14 +64,14 @@ function setUp(): { gate: FakeGate; running: RunningInstances } {
 test('an init that exits while its start is being stored does not stay running', async () => {
   const { gate, running } = setUp();
   await create('brief');
-  const start = running.start('default', 'brief', 100);
+  const start = running.start('default', 'brief', { pid: 100 });
   running.initsExited([0]);
   await assert.rejects(start, (error) => error instanceof Fault && error.code === 'cannot-register');
   assert.equal(registry.need('default', 'brief').run, undefined);
   assert.equal(running.at(0), undefined);
   assert.deepEqual(gate.honoured, []);
   assert.deepEqual(gate.unregistered, []); // the slot is the gate's again, and may be another's
-  await running.start('default', 'brief', 101);
+  await running.start('default', 'brief', { pid: 101 });
   assert.equal(running.at(1)?.name, 'brief');
   assert.deepEqual(gate.honoured, [1]);
 });
@@ -79,7 +79,7 @@ test('an init that exits while its start is being stored does not stay running',
 test('a change in the same commit as the start is what the guest sees', async () => {
   const { running } = setUp();
   await create('changed');
-  const start = running.start('default', 'changed', 100);
+  const start = running.start('default', 'changed', { pid: 100 });
   const change = registry.transact((transaction) => {
     const before = transaction.need('default', 'changed');
     transaction.replace(before, { ...before, config: new Map([['user.a', 'new']]) });
@@ -91,7 +91,7 @@ test('a change in the same commit as the start is what the guest sees', async ()
 test('an instance that is stored as stopped is answered no more, whoever stored it', async () => {
   const { gate, running } = setUp();
   await create('ended');
-  await running.start('default', 'ended', 100);
+  await running.start('default', 'ended', { pid: 100 });
   await registry.transact((transaction) => {
     const before = transaction.need('default', 'ended');
     transaction.replace(before, { ...before, run: undefined });
@@ -103,7 +103,7 @@ test('an instance that is stored as stopped is answered no more, whoever stored 
 test('of two starts at once one wins, and the other gives its slot back', async () => {
   const { gate, running } = setUp();
   await create('twice');
-  const results = await Promise.allSettled([1, 2].map((pid) => running.start('default', 'twice', pid)));
+  const results = await Promise.allSettled([1, 2].map((pid) => running.start('default', 'twice', { pid: pid })));
   assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
   assert.equal(gate.unregistered.length, 1);
   const [lost] = gate.unregistered;
