@@ -18,7 +18,7 @@ export function kernelIn(directory: string): Kernel {
 
 /** Files by their paths in the machine; those that the kernel has built in are no modules. */
 export function initramfs({ modules }: Kernel, wanted: readonly string[], programs: Record<string, string>): Buffer {
-  const entries: Buffer[] = [directory('modules'), directory('dev'), directory('proc')];
+  const entries: Buffer[] = [directory('modules'), directory('dev'), directory('proc'), directory('root')];
   const loaded = withDependencies(modules, wanted);
   for (const [name, bytes] of loaded) entries.push(file(`modules/${name}.ko`, bytes));
   const order = [...loaded.keys()].map((name) => `/modules/${name}.ko\n`).join('');

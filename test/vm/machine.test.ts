@@ -9,7 +9,8 @@ import { EventStream } from '../support/event-stream.js';
 import { eventually } from '../support/eventually.js';
 import { Guests } from '../support/guest-processes.js';
 import { ask, Session } from '../support/http.js';
-import { Machine, parts } from './machine.js';
+import { Machine } from './machine.js';
+import { parts } from './packages.js';
 
 const found = parts();
 const problem = found instanceof Error ? `${found.message}` : false;

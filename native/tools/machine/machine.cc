@@ -1,13 +1,11 @@
 // The first and only program of a virtual machine in tests: loads the modules in /modules, starts
 // /devlxd-agent, and lets tests on the host connect to its socket, from inside, as root (vsock port
 // 5000) or as user 1000 (port 5001). Connections of the host come from the VMM's own socket.
-#include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include <cstdio>
 
 #include "os/unix_address.h"
+#include "tools/machine/modules.h"
 
 using devlxd::UnixAddress;
 
@@ -25,16 +24,6 @@ constexpr const char* kSocket = "/dev/lxd/sock";
 constexpr unsigned kRootPort = 5000;
 constexpr unsigned kUserPort = 5001;
 constexpr uid_t kUser = 1000;
-
-void load_modules() {
-  FILE* order = fopen("/modules/order", "r");
-  char name[256];
-  while (order != nullptr && fscanf(order, "%255s", name) == 1) {
-    const int fd = open(name, O_RDONLY | O_CLOEXEC);
-    if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST) perror(name);
-    close(fd);
-  }
-}
 
 void start_agent() {
   if (fork() != 0) return;
