@@ -12,7 +12,7 @@ import { contentType, render } from './render.js';
 const compress: (bytes: Buffer, options: { level: number }) => Promise<Buffer> = promisify(gzip);
 
 /** How long one slice of a scrape may keep the event loop: guests wait no longer for it. */
-const sliceMilliseconds = 2;
+const sliceMilliseconds = 0.25;
 
 /** After a scrape none begins for this many times as long as it took: scrapes take at most a fifth of the loop's time. */
 const rests = 4;
