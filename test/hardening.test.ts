@@ -55,7 +55,7 @@ function cannot(t: TestContext, ...programs: string[]): boolean {
 
 /** The units where systemd-analyze may look at them, with a program that is here. */
 function unitFiles(): string[] {
-  return ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket'].map((name) => {
+  return ['devlxd.service', 'devlxd.socket', 'devlxd-control.socket', 'devlxd-vsock.socket'].map((name) => {
     const copy = join(scratch, name);
     const text = readFileSync(join(packaging, name), 'utf8');
     writeFileSync(copy, text.replace('/usr/bin/node ', `${process.execPath} `));
