@@ -77,6 +77,19 @@ for (const [what, users] of [
   );
 }
 
+test('connections that have ended before they are accepted take no room', async () => {
+  const guest = guests.one();
+  const name = `ended${guest.pid}`;
+  await daemon.register(name, guest.pid, { 'user.mark': 'mine' });
+  process.kill(daemon.pid, 'SIGSTOP'); // until they have ended
+  for (let n = 0; n < 300; n++) guest.connect(daemon.socket).destroy();
+  const last = ask(guest.connect(daemon.socket), path);
+  process.kill(daemon.pid, 'SIGCONT');
+  assert.equal((await last).body, 'mine');
+  const label = { instance: name, limit: 'connections-per-instance' };
+  assert.equal(await daemon.metric('devlxd_instance_limit_hits_total', label), 0);
+});
+
 test('connections of a user of the host leave other users of the host, and guests, their room', async () => {
   const { connect } = await import('node:net');
   const sockets = Array.from({ length: 100 }, () =>

@@ -5,9 +5,9 @@
 namespace devlxd {
 namespace {
 
-// Large enough to take a boot storm in a few turns of the loop, small enough to serve requests in
-// between.
-constexpr int kAcceptBatch = 256;
+// In one turn of the loop: small enough to serve requests in between, and large beside what a turn
+// costs.
+constexpr int kAcceptBatch = 64;
 
 OwnFd open_spare() { return OwnFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 

@@ -1,4 +1,6 @@
 // Which connections are let in, and how they are counted.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -6,9 +8,20 @@
 #include "gate/gate.h"
 
 namespace devlxd {
+namespace {
+
+// Nothing was sent, and nothing will be.
+bool has_ended(int fd) {
+  char byte = 0;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+}  // namespace
 
 void Gate::admit(OwnFd fd, const PeerProof& proof, Ticket ticket) {
   counters_.accepted++;
+  // Cheap: a flood of them costs the one that makes it more than it costs us.
+  if (has_ended(fd.get())) return pending_.not_held(ticket);
   Caller caller = identify(fd.get(), method_, instances_, proof, namespace_cache_);
   if (caller.kind == CallerKind::kUnregistered && connections() < room() &&
       pending_.add(fd, caller, ticket)) {

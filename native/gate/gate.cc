@@ -112,6 +112,7 @@ Connection*& Gate::head_for(const Connection& connection) {
 
 void Gate::link(Connection& connection) {
   count(connection.caller);
+  charge(payer_of(connection.caller));
   Connection*& head = head_for(connection);
   connection.previous = nullptr;
   connection.next = head;

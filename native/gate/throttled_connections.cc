@@ -77,8 +77,8 @@ void Gate::throttle(Connection& connection) {
 // Its payer has sent much and must wait: each of its other connections may have as much to read,
 // and what is read is in memory.
 void Gate::throttle_unread(Payer payer) {
-  const bool of_instance = payer < kFirstUserPayer;
-  Connection* next = of_instance ? instances_.at(payer)->first : without_instance_;
+  const Instance* instance = instances_.at(payer);  // null: a user of the host
+  Connection* next = instance == nullptr ? without_instance_ : instance->first;
   for (; next != nullptr; next = next->next) {
     if (!next->may_be_paused() || payer_of(next->caller) != payer) continue;
     next->throttled();

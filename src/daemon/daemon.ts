@@ -50,6 +50,7 @@ export class Daemon {
     const began = performance.now();
     try {
       await this.#start();
+      this.#parts.eventLoopDelay?.run();
     } catch (error) {
       await this.stop();
       await this.linger();

@@ -70,7 +70,6 @@ export async function buildGuests(
   const parts = { gate, running, listeners, dispatcher, heldConnections, ...counted };
   Object.assign(built, parts);
   limitLog.run();
-  eventLoopDelay.run();
   const uwsServer = new UwsServer(gate, dispatcher, running, listeners, limits);
   await uwsServer.run();
   built.uwsServer = uwsServer;

@@ -17,7 +17,7 @@ import type { MemoryShares } from './memory-shares.js';
 import { RequestBody } from './request-body.js';
 import { hasConditions, type RequestSnapshot } from './route.js';
 import type { UnreadAnswers } from './unread-answers.js';
-import { tokensOfResponse } from './work.js';
+import { tokens, tokensOfResponse } from './work.js';
 
 /** A WebSocket upgrade as its client asks for it: copied out of the request, which is gone after the handler returns. */
 interface Upgrade {
@@ -164,6 +164,7 @@ export class UwsExchange implements GuestExchange {
   }
 
   stream({ instanceId, slot, types, missed }: Opening): void {
+    this.charge(tokens.listener);
     const upgrade = this.#upgrade;
     if (upgrade !== undefined) {
       if (upgrade.version !== webSocketVersion) {

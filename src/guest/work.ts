@@ -4,6 +4,8 @@ export const tokens = {
   stateChange: 10,
   /** an identity document, which is signed */
   signature: 5,
+  /** a listener that begins */
+  listener: 5,
   /** a frame on a WebSocket */
   frame: 0.25,
 } as const;

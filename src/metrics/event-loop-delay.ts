@@ -15,7 +15,9 @@ export class EventLoopDelay {
     this.#takeLongest = takeLongest;
   }
 
+  /** What was before is of no interest: nobody was served. */
   run(): void {
+    this.#takeLongest();
     this.#timer = setInterval(() => this.#look(), lookMilliseconds);
     this.#timer.unref();
   }
