@@ -69,11 +69,6 @@ export class FleetView {
     throw new Fault('fleet-away', `No member of the fleet's etcd answers: ${this.#away}`);
   }
 
-  /** What cannot be used of what etcd has. */
-  get refused(): { name: string; why: string }[] {
-    return [...this.#refused].map(([key, { why }]) => ({ name: key, why }));
-  }
-
   /** '0': nothing is known of it */
   revisionOf(key: string): string {
     return this.#known.revisionOf(key);
@@ -147,7 +142,7 @@ export class FleetView {
     return this.#connection;
   }
 
-  /** Until it is stopped. After a failure everything is read again: an endpoint is few, and keeps no history. */
+  /** Until it is stopped. After a failure everything is read again: endpoints are few, and keep no history. */
   async #follow(first: bigint): Promise<void> {
     const { signal } = this.#stopping;
     let from: bigint | undefined = first;
@@ -262,11 +257,17 @@ export class FleetView {
       for (const [seen, described] of some) {
         const isAgain = this.#refused.get(seen.key)?.seen === seen;
         if (!this.#isNews(seen) && !isAgain) continue;
-        const why = described && (await merge.merge(described, seen));
+        const why = described && (await merge.merge(described, seen).catch((error: unknown) => this.#failed(error)));
         if (described !== undefined) this.#note(seen, described, why);
         await turn.end();
       }
     });
+  }
+
+  /** One key that cannot be merged keeps no other from it. */
+  #failed(error: unknown): string {
+    this.#log.error({ err: error }, 'a key of the fleet could not be taken in');
+    return (error as Error).message;
   }
 
   /** Our own changes are known already when etcd tells of them. */
