@@ -110,7 +110,7 @@ void VhostVsock::send(const Packet& packet) {
   const auto entry = static_cast<uint16_t>(ring.next % kEntries);
   char* buffer = ring.buffers + entry * kEntryBytes;
   memcpy(buffer, &packet.head, sizeof packet.head);
-  memcpy(buffer + sizeof packet.head, packet.data.data(), packet.data.size());
+  packet.data.copy(buffer + sizeof packet.head, packet.data.size());
   give(ring, entry, sizeof packet.head + packet.data.size(), 0);
   while (!has_returned(ring)) usleep(100);
   ring.seen++;
