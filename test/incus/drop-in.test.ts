@@ -3,7 +3,7 @@ import { packageRoot } from '../../src/package-root.js';
 import { dropIn } from '../lxd/drop-in.js';
 import { incus } from '../lxd/flavour.js';
 
-const unpacked = join(packageRoot, 'build/unpacked/incus-bookworm-backports');
+const unpacked = join(packageRoot, 'build/unpacked/incusd-bookworm-backports');
 
 if (process.env['DEVLXD_ROUNDS'] !== undefined)
   dropIn(incus('bookworm-backports', ['libcowsql0', 'libraft0']), unpacked);

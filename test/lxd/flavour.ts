@@ -77,7 +77,7 @@ echo ready; exec sleep infinity`;
 
 /** Incus of a release of Debian, downloaded and unpacked, never installed. */
 export function incus(suite: string, packages: readonly string[]): Flavour {
-  const name = `incus-${suite}`;
+  const name = `incusd-${suite}`; // its client alone is another
   const found = { directory: '' };
   return {
     source: 'incus',

@@ -61,6 +61,7 @@ export class Rig {
   readonly #lxdDir = join(this.directory, 'lxd');
   readonly #environment: NodeJS.ProcessEnv;
   #daemon: ChildProcess | undefined;
+  #hasRun = false;
   /** holds the mount namespace */
   #namespace: ChildProcess | undefined;
   readonly #containers = new Set<string>();
@@ -110,7 +111,10 @@ export class Rig {
     const log = openSync(join(this.directory, 'lxd.log'), 'a');
     const [program = '', ...words] = [...(await this.#entering()), ...this.flavour.daemon];
     this.#daemon = spawn(program, words, { env: this.#environment, stdio: ['ignore', log, log] });
-    if (await this.#hasStarted()) return;
+    if (await this.#hasStarted()) {
+      this.#hasRun = true;
+      return;
+    }
     throw new Error(`LXD does not start: ${readFileSync(join(this.directory, 'lxd.log'), 'utf8')}`);
   }
 
@@ -195,19 +199,26 @@ export class Rig {
     return (JSON.parse(this.lxc(['query', `/1.0/instances/${name}/state`])) as { pid: number }).pid;
   }
 
+  /** Whatever of it has started. */
   async remove(): Promise<void> {
-    if (this.#daemon !== undefined) {
-      if (this.#daemon.exitCode !== null || this.#daemon.signalCode !== null) await this.startDaemon();
-      const names = this.lxc(['list', '--all-projects', '-f', 'csv', '-c', 'en'])
-        .split('\n')
-        .filter((name) => name !== '');
-      for (const [project = '', name = ''] of names.map((line) => line.split(',')))
-        this.lxc(['delete', '--force', '--project', project, name]);
-      await this.endDaemon('SIGTERM');
+    try {
+      if (this.#hasRun) await this.#removeContainers();
+    } finally {
+      this.#daemon?.kill('SIGKILL');
+      this.#namespace?.kill('SIGKILL');
+      for (const name of ['devlxd', 'shmounts', 'guestapi']) spawnSync('umount', ['-l', join(this.#lxdDir, name)]);
+      rmSync(this.directory, { recursive: true, force: true });
     }
-    if (this.#namespace !== undefined) this.#namespace.kill('SIGKILL');
-    for (const name of ['devlxd', 'shmounts', 'guestapi']) spawnSync('umount', ['-l', join(this.#lxdDir, name)]);
-    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #removeContainers(): Promise<void> {
+    if (this.#daemon?.exitCode !== null || this.#daemon.signalCode !== null) await this.startDaemon();
+    const names = this.lxc(['list', '--all-projects', '-f', 'csv', '-c', 'en'])
+      .split('\n')
+      .filter((name) => name !== '');
+    for (const [project = '', name = ''] of names.map((line) => line.split(',')))
+      this.lxc(['delete', '--force', '--project', project, name]);
+    await this.endDaemon('SIGTERM');
   }
 
   /** One inside a mount namespace of its own is spoken to by what is in there. */
