@@ -56,7 +56,7 @@ test('what may stand where: commands, options, their values, names that the daem
   assert.deepEqual(candidates('monitor', '--type', 'li'), ['lifecycle']);
   assert.deepEqual(candidates('monitor', '--instance', 'web1', 'd'), ['db1']);
   assert.deepEqual(candidates('completion', ''), ['bash', 'zsh', 'fish']);
-  assert.deepEqual(candidates('hook', ''), ['lxc', 'oci', 'nspawn']);
+  assert.deepEqual(candidates('hook', ''), ['lxc', 'oci', 'nspawn', 'libvirt', 'vm']);
   assert.deepEqual(candidates('apply', '-f', ''), [':files']);
   assert.deepEqual(candidates('image', 'import', ''), [':files']);
   assert.deepEqual(candidates('create', ''), []);
