@@ -525,9 +525,9 @@ test('a runtime that does not end what it says, or closes its pipes, still gets 
   let stderr = '';
   endless.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
   const [code] = (await once(endless, 'close')) as [number | null];
-  assert.deepEqual([code, stderr], [0, "devlxd-hook: the runtime has not said all of the container's state\n"]);
+  assert.deepEqual([code, stderr], [0, "devlxd-hook: the runtime has not said all of its input\n"]);
   const long = { input: `{"id":"${'x'.repeat(5 << 20)}` };
-  await fails(hook(['oci'], long), /state is longer than 4 MiB/);
+  await fails(hook(['oci'], long), /input is longer than 4 MiB/);
   const shell = (script: string): Promise<Called> => ran('/bin/sh', ['-c', script, program]);
   await fails(shell('exec "$0" oci <&-'), /is not of an OCI state/);
   const mute = await shell('"$0" oci <&- >&- 2>&-');
