@@ -42,6 +42,7 @@ const programs = {
       'identity/procfs',
       'os/send_file',
       'os/unix_socket',
+      'os/vsock',
       'tools/guests/message',
       'tools/guests/spawn',
     ].map((name) => `native/${name}.cc`),
