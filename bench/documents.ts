@@ -4,7 +4,7 @@ import { samplesOf } from '../src/metrics/exposition.js';
 import { devlxd } from './daemon.js';
 import { GuestLoad } from './guest-load.js';
 import { requestColumns, tailLatency } from './requests.js';
-import type { Server, Side, Trial } from './trial.js';
+import { type Side, stoppedBy, type Trial } from './trial.js';
 
 const guests = 10;
 const perSecond = 1000;
@@ -39,18 +39,12 @@ function signing(name: string): Side {
       for (let n = 0; n < guests; n++) loads.push(await GuestLoad.prepare(bench, daemon, words));
       const began = performance.now();
       for (const load of loads) load.go();
-      return {
-        socket: daemon.socket,
-        pid: daemon.pid,
-        admit: (pids) => daemon.admit(pids),
-        announce: () => daemon.announce(),
-        stop: async () => {
-          const signed = (await documents(daemon.control)) / ((performance.now() - began) / 1000);
-          for (const load of loads) await load.end();
-          const few = signed < perSecond * 0.9 ? [`only ${Math.round(signed)} documents a second were signed`] : [];
-          return [...few, ...(await daemon.stop())];
-        },
-      } satisfies Server;
+      return stoppedBy(daemon, async () => {
+        const signed = (await documents(daemon.control)) / ((performance.now() - began) / 1000);
+        for (const load of loads) await load.end();
+        const few = signed < perSecond * 0.9 ? [`only ${Math.round(signed)} documents a second were signed`] : [];
+        return [...few, ...(await daemon.stop())];
+      });
     },
   };
 }

@@ -1,7 +1,7 @@
 import { devlxd } from './daemon.js';
 import { GuestLoad } from './guest-load.js';
 import { requestColumns, tailLatency } from './requests.js';
-import type { Server, Side, Trial } from './trial.js';
+import { type Side, stoppedBy, type Trial } from './trial.js';
 
 /** Longer than any trial; the flood is ended when its server is. */
 const floodSeconds = '100000';
@@ -33,16 +33,10 @@ function besideFlood(name: string, options: readonly string[] = []): Side {
       const words = ['--path', '/1.0', '--connections', '64', '--seconds', floodSeconds, '--warmup', '0'];
       const flood = await GuestLoad.prepare(bench, daemon, words);
       flood.go();
-      return {
-        socket: daemon.socket,
-        pid: daemon.pid,
-        admit: (pids) => daemon.admit(pids),
-        announce: () => daemon.announce(),
-        stop: async () => {
-          await flood.end();
-          return daemon.stop();
-        },
-      } satisfies Server;
+      return stoppedBy(daemon, async () => {
+        await flood.end();
+        return daemon.stop();
+      });
     },
   };
 }

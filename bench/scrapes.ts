@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { HostClient } from '../src/client/host-client.js';
 import { devlxd } from './daemon.js';
 import { requestColumns, tailLatency } from './requests.js';
-import type { Server, Side, Trial } from './trial.js';
+import { type Side, stoppedBy, type Trial } from './trial.js';
 
 const everyMilliseconds = 1000;
 
@@ -32,17 +32,11 @@ function scraped(name: string, running: number): Side {
         client.metrics({ perInstance: true }).catch((error: Error) => faults.push(`a scrape failed: ${error.message}`));
       };
       const timer = setInterval(scrape, everyMilliseconds);
-      return {
-        socket: daemon.socket,
-        pid: daemon.pid,
-        admit: (pids) => daemon.admit(pids),
-        announce: () => daemon.announce(),
-        stop: async () => {
-          clearInterval(timer);
-          await client.close();
-          return [...faults, ...(await daemon.stop())];
-        },
-      } satisfies Server;
+      return stoppedBy(daemon, async () => {
+        clearInterval(timer);
+        await client.close();
+        return [...faults, ...(await daemon.stop())];
+      });
     },
   };
 }

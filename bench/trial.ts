@@ -97,3 +97,14 @@ export interface Trial<Kind extends Running = Server> {
   /** A method, so that trials of all kinds of sides fit into one list. */
   measure(bench: Bench, server: Kind): Promise<Sample>;
 }
+
+/** A server that stops otherwise, as where something runs beside it. */
+export function stoppedBy(server: Server, stop: Server['stop']): Server {
+  return {
+    socket: server.socket,
+    pid: server.pid,
+    admit: (pids) => server.admit(pids),
+    announce: () => server.announce(),
+    stop,
+  };
+}

@@ -23,7 +23,7 @@ An authority of etcd's --trusted-ca-file signs HOST.csr; the private key is made
 there already stays as it is.
 
 Example:
-  devlxd fleet add-host host4 --output /root/fleet`,
+  devlxd fleet add-host host4 --output ./host4`,
     );
   command.action(async (host: string, { output }: { output: string }) => {
     hostNameOf(host, (_, sentence) => new OptionError(`The name of a host ${sentence}.`));

@@ -17,7 +17,7 @@ export class KnownKeys {
     return [...this.#revisions.keys()];
   }
 
-  /** Everything is read anew, and may be of another history: whatever is read is news. */
+  /** All keys are read anew, and may be of another history: each that is read is news. */
   doubt(): void {
     for (const key of this.#revisions.keys()) this.#revisions.set(key, '0');
   }

@@ -96,7 +96,7 @@ export class SeenHosts {
     for (const look of [...this.#waiting]) look();
   }
 
-  /** Everything is read anew. */
+  /** All hosts are read anew. */
   beginRead(): void {
     this.#read = new Set();
   }

@@ -14,7 +14,7 @@ export interface CountedInstance {
   readonly limitHits: Readonly<Record<string, number>>;
 }
 
-/** What a daemon has counted, for the one that goes on in its place: to those who scrape them it is one. */
+/** What a daemon has counted, for the daemon that goes on in its place: Prometheus sees one daemon. */
 export interface Counts {
   readonly series: readonly CountedSeries[];
   readonly instances: readonly CountedInstance[];

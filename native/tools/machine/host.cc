@@ -16,6 +16,7 @@
 
 #include "os/unix_socket.h"
 #include "os/vsock.h"
+#include "tools/machine/copy.h"
 #include "tools/machine/modules.h"
 
 namespace devlxd {
@@ -42,18 +43,6 @@ void enter_root() {
   setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
   setenv("HOME", "/run", 1);
   setenv("TMPDIR", "/run", 1);
-}
-
-bool copy(int from, int to) {
-  char bytes[65536];
-  const ssize_t count = read(from, bytes, sizeof bytes);
-  if (count <= 0) return false;
-  for (ssize_t at = 0; at < count;) {
-    const ssize_t written = write(to, bytes + at, static_cast<size_t>(count - at));
-    if (written <= 0) return false;
-    at += written;
-  }
-  return true;
 }
 
 void relay(int outside, int inside) {

@@ -14,6 +14,7 @@
 #include <cstdio>
 
 #include "os/unix_address.h"
+#include "tools/machine/copy.h"
 #include "tools/machine/modules.h"
 
 using devlxd::UnixAddress;
@@ -41,18 +42,6 @@ int listen_vsock(unsigned port) {
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(fd, 64) != 0)
     perror("listen");
   return fd;
-}
-
-bool copy(int from, int to) {
-  char bytes[65536];
-  const ssize_t count = read(from, bytes, sizeof bytes);
-  if (count <= 0) return false;
-  for (ssize_t at = 0; at < count;) {
-    const ssize_t written = write(to, bytes + at, static_cast<size_t>(count - at));
-    if (written <= 0) return false;
-    at += written;
-  }
-  return true;
 }
 
 void relay(int outside, uid_t uid) {
