@@ -525,7 +525,7 @@ test('a runtime that does not end what it says, or closes its pipes, still gets 
   let stderr = '';
   endless.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
   const [code] = (await once(endless, 'close')) as [number | null];
-  assert.deepEqual([code, stderr], [0, "devlxd-hook: the runtime has not said all of its input\n"]);
+  assert.deepEqual([code, stderr], [0, 'devlxd-hook: the runtime has not said all of its input\n']);
   const long = { input: `{"id":"${'x'.repeat(5 << 20)}` };
   await fails(hook(['oci'], long), /input is longer than 4 MiB/);
   const shell = (script: string): Promise<Called> => ran('/bin/sh', ['-c', script, program]);
