@@ -16,6 +16,9 @@ const mostDescriptors = 256;
 const measuredMilliseconds = 1500;
 const path = '/1.0/config/user.mark';
 
+/** Node raises its own to the hard one. */
+const limitAtStart = Number(/^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
+
 let daemon: TestDaemon;
 let guests: Guests;
 let guest: Guest;
@@ -63,6 +66,11 @@ function processorSeconds(): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
+
+test('the table of descriptors is as large from the start as it may become', () => {
+  const [, size] = /^FDSize:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8')) ?? [];
+  assert.ok(Number(size) >= Math.min(limitAtStart, 131_072), `${size} entries, of ${limitAtStart}`);
+});
 
 test('full: those inside are answered, newcomers are dropped at once, and the log says why', async () => {
   await fill();

@@ -104,7 +104,7 @@ Napi::Value listen_vsock_js(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value duplicate_js(const Napi::CallbackInfo& info) {
-  OwnFd copy = OwnFd::duplicate(fd_in(info, 0));
+  OwnFd copy = OwnFd::duplicate(fd_in(info, 0), info[1].As<Napi::Number>().Int32Value());
   const Failure failure = copy.valid() ? Failure{} : Failure{"fcntl", errno};
   return fd_or_failure(info.Env(), std::move(copy), failure);
 }

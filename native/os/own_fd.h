@@ -25,8 +25,9 @@ class OwnFd {
   OwnFd& operator=(const OwnFd&) = delete;
   ~OwnFd() { reset(); }
 
-  // Another descriptor of the same open file; invalid, with errno, when none is left.
-  static OwnFd duplicate(int fd) { return OwnFd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+  // Another descriptor of the same open file, with the first free number from `least` on; invalid,
+  // with errno, when none is left.
+  static OwnFd duplicate(int fd, int least = 0) { return OwnFd(fcntl(fd, F_DUPFD_CLOEXEC, least)); }
 
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }

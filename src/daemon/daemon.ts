@@ -1,6 +1,6 @@
 import type { Settings } from '../config/options.js';
 import type { ControlServer } from '../control/control-server.js';
-import { SpareDescriptors } from '../gate/file-descriptors.js';
+import { growDescriptorTable, SpareDescriptors } from '../gate/file-descriptors.js';
 import { bestIdentityMethod } from '../gate/gate.js';
 import { testBridge } from '../gate/self-test.js';
 import { admitGuests, admitOperators } from '../handover/connections.js';
@@ -106,6 +106,7 @@ export class Daemon {
   async #start(): Promise<void> {
     const { settings, log, sockets } = this.#context;
     log.info({ version, node: process.version, pid: process.pid }, 'devlxd starts');
+    growDescriptorTable();
     await testBridge();
     const stored = await buildStore(this.#context, this.#parts);
     await forgetSources(this.#context, stored.registry);

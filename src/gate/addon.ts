@@ -93,7 +93,7 @@ interface Addon {
   readonly limitNames: readonly string[];
   bestIdentityMethod(): number;
   listenUnix(path: string, mode: number, backlog: number): number | Failure;
-  duplicate(fd: number): number | Failure;
+  duplicate(fd: number, least: number): number | Failure;
   listenTcp(address: string, port: number, backlog: number): number | Failure;
   listenVsock(port: number, backlog: number): number | Failure;
   vsockPort(fd: number): number | undefined;

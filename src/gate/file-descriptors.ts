@@ -1,4 +1,5 @@
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { duplicate } from './unix-socket.js';
 
 /** For the store, the log, operators, images, and the next few instances: an eighth of all, within these. */
 const [leastReserve, mostReserve] = [64, 512];
@@ -7,6 +8,25 @@ const [leastReserve, mostReserve] = [64, 512];
 export function descriptorLimit(): number {
   const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
   return Number(soft);
+}
+
+/** Entries of the kernel's table of descriptors, of 8 bytes each. */
+const largestTable = 131_072;
+
+/**
+ * Makes the kernel's table of this process's descriptors as large as it may become, up to a megabyte. Otherwise it
+ * doubles while guests connect, and each time the system call that needs it waits until every processor has done with
+ * the old one (`expand_fdtable` in Linux's fs/file.c): no guest is answered meanwhile.
+ */
+export function growDescriptorTable(): void {
+  const any = openSync('/dev/null', 'r');
+  try {
+    closeSync(duplicate(any, Math.min(descriptorLimit(), largestTable) - 1));
+  } catch {
+    // It grows later.
+  } finally {
+    closeSync(any);
+  }
 }
 
 /** Guests' connections and running instances that fit in beside what the daemon needs itself. */

@@ -28,9 +28,9 @@ export async function sendFile(socket: number, file: number, offset: number, len
   return sent.bytes;
 }
 
-/** Another descriptor of the same open socket. */
-export function duplicate(fd: number): number {
-  return descriptorOf(addon.duplicate(fd), 'copying a descriptor');
+/** Another descriptor of the same open file; least: its number is the first one from there on that is free */
+export function duplicate(fd: number, least = 0): number {
+  return descriptorOf(addon.duplicate(fd, least), 'copying a descriptor');
 }
 
 /** Is it one end of a connection of a guest or an operator: between two Unix sockets, or of vsock(7)? */
