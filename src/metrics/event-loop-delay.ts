@@ -15,9 +15,9 @@ export class EventLoopDelay {
     this.#takeLongest = takeLongest;
   }
 
-  /** What was before is of no interest: nobody was served. */
+  /** What was before is of no interest: nobody was served. The turn that this is called in is part of it. */
   run(): void {
-    this.#takeLongest();
+    setImmediate(() => setImmediate(() => this.#takeLongest())); // it is over in the next turn
     this.#timer = setInterval(() => this.#look(), lookMilliseconds);
     this.#timer.unref();
   }

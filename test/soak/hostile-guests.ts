@@ -21,7 +21,6 @@ export class HostileGuests {
   readonly #child: ChildProcess;
   readonly #pids: Counts;
   readonly #lines: AsyncIterator<string>;
-  #attacking = false;
 
   private constructor(child: ChildProcess, lines: AsyncIterator<string>, pids: Counts, kinds: readonly string[]) {
     this.#child = child;
@@ -51,13 +50,11 @@ export class HostileGuests {
   }
 
   begin(kinds: readonly string[]): void {
-    this.#attacking = true;
     (this.#child.stdin as Writable).write(`${kinds.join(' ')}\n`);
   }
 
   /** @returns how often each of them has done it */
   async pause(): Promise<Counts> {
-    this.#attacking = false;
     (this.#child.stdin as Writable).write('\n');
     return JSON.parse((await this.#lines.next()).value) as Counts;
   }
@@ -69,7 +66,6 @@ export class HostileGuests {
   async provoke(daemon: TestDaemon, isOver: () => boolean): Promise<void> {
     const bad = new BadOperator(daemon, 'connection-flood');
     for (let n = 0; !isOver(); await pause(500)) {
-      if (!this.#attacking) continue;
       n++;
       const config = { 'user.big': String(n % 10).repeat(bigValue) };
       const forbidding = { 'security.devlxd': String(n % 2 === 0), 'user.n': `${n}` };

@@ -51,10 +51,11 @@ function show(result: SoakResult): void {
     );
   }
   print('in whose phases honest guests were served worst:');
-  for (const { name, p99, median, gapMilliseconds, cpu, memoryMegabytes } of kindsOf(result)) {
+  for (const { name, p99, median, gapMilliseconds, cpu, memoryMegabytes, disk } of kindsOf(result)) {
     print(
       `  ${name.padEnd(24)} median ${ms(median).padStart(8)}, 99 % ${ms(p99).padStart(9)}, longest turn ` +
-        `${String(gapMilliseconds).padStart(4)} ms, ${memoryMegabytes} MB, ${(100 * cpu).toFixed(0)} % of a processor`,
+        `${String(gapMilliseconds).padStart(4)} ms, ${memoryMegabytes} MB, ${(100 * cpu).toFixed(0)} % of a processor, ` +
+        `${disk.toFixed(1)} MB of disk a minute`,
     );
   }
   print(`most of the log, bytes: ${JSON.stringify(Object.fromEntries(result.loudest))}`);

@@ -118,6 +118,8 @@ export interface Kind {
   /** of the daemon, of each second */
   readonly cpu: number;
   readonly memoryMegabytes: number;
+  /** MB a minute */
+  readonly disk: number;
 }
 
 /** The kinds, those in whose phases honest guests were served worst first. */
@@ -125,10 +127,10 @@ export function kindsOf({ phases }: SoakResult): Kind[] {
   const names = [...new Set(phases.flatMap(({ kinds }) => kinds))];
   const rows = names.map((name) => {
     const own = phases.filter(({ kinds }) => kinds.includes(name));
-    const { median, p99, gapMilliseconds, memoryMegabytes } = sideOf(own);
+    const { median, p99, gapMilliseconds, memoryMegabytes, diskBytes } = sideOf(own);
     const cpu = own.reduce((sum, { figures }) => sum + figures.cpuSeconds, 0);
     const seconds = own.reduce((sum, { figures }) => sum + figures.seconds, 0);
-    return { name, p99, median, gapMilliseconds, cpu: cpu / seconds, memoryMegabytes };
+    return { name, p99, median, gapMilliseconds, cpu: cpu / seconds, memoryMegabytes, disk: diskBytes / 2 ** 20 };
   });
   return rows.sort((a, b) => b.p99 - a.p99);
 }
