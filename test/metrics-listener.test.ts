@@ -191,7 +191,7 @@ test('on a Unix socket that is the daemon user, or a group, alone', () => {
     socket.close(false);
     assert.ok(!existsSync(path));
     writeFileSync(path, 'a file of somebody');
-    assert.throws(() => other.listening(), /or another file is there/);
+    assert.throws(() => other.listening(), /is a file, not a socket; remove it, or choose another --metrics-listen/);
   }
 });
 

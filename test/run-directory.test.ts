@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -108,4 +108,32 @@ test('files of sockets that were passed are not made again, but missed', async (
     [],
     (options) => TestDaemon.startWithSockets(options),
   );
+});
+
+test('what is no socket in the place of one is left there, named at the start, and answered beside', async () => {
+  const make: Readonly<Record<string, (path: string) => void>> = {
+    'a directory': (path) => mkdirSync(join(path, 'inside'), { recursive: true }),
+    'a symbolic link': (path) => symlinkSync('/nonexistent/socket', path),
+    'a file': (path) => writeFileSync(path, 'kept'),
+    'a FIFO or a device': (path) => assert.equal(spawnSync('mkfifo', [path]).status, 0),
+  };
+  await withDaemon(async (daemon) => {
+    await daemon.register('c1', guests.one().pid, {});
+    for (const [n, [kind, put]] of Object.entries(make).entries()) {
+      const path = n % 2 === 0 ? daemon.socket : control(daemon);
+      process.kill(daemon.pid, 'SIGSTOP'); // so that it cannot be bound again in between
+      rmSync(path);
+      put(path);
+      process.kill(daemon.pid, 'SIGCONT');
+      await eventually('it is said', () => said(daemon, 'another process has put its own file'));
+      assert.equal(await daemon.end(), 0);
+      const sentence = `${path} is ${kind}, not a socket`;
+      await assert.rejects(daemon.run(), new RegExp(`${sentence}; remove it, or choose another --run-dir`));
+      assert.match(check(daemon), new RegExp(`BAD +run directory[^]*${sentence}`));
+      rmSync(path, { recursive: true });
+      await daemon.run();
+      assert.equal(await daemon.status('c1'), 'Running');
+      daemon.log.length = 0;
+    }
+  });
 });

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { socketPaths } from '../config/paths.js';
+import { inPlaceOf } from '../gate/unix-socket.js';
 import { directoryProblem } from './directory-health.js';
 import type { Finding } from './finding.js';
 
@@ -14,8 +15,19 @@ export function runDirectoryHealth(runDir: string): Finding {
   const longest = Math.max(...[guest, control].map((path) => Buffer.byteLength(path)));
   const tooLong = `the paths of its sockets have up to ${longest} bytes, and the kernel takes ${longestSocketPath}: choose a shorter ${option}`;
   const problem =
-    longest > longestSocketPath ? tooLong : (directoryProblem(runDir, option) ?? directoryProblem(guestDir, option));
+    longest > longestSocketPath
+      ? tooLong
+      : (directoryProblem(runDir, option) ?? directoryProblem(guestDir, option) ?? otherFile([guest, control]));
   if (problem !== undefined) return { what, value: runDir, meaning: problem, state: 'bad' };
   const meaning = existsSync(runDir) ? 'sockets can be made in it' : 'is made when the daemon starts';
   return { what, value: runDir, meaning, state: 'ok' };
+}
+
+/** A socket that nothing listens on is replaced by a daemon that starts, another file is not. */
+function otherFile(paths: readonly string[]): string | undefined {
+  for (const path of paths) {
+    const other = inPlaceOf(path);
+    if (other !== undefined) return `${path} is ${other}, not a socket: remove it, or choose another ${option}`;
+  }
+  return undefined;
 }

@@ -1,8 +1,21 @@
+import { lstatSync, type Stats } from 'node:fs';
 import { constants } from 'node:os';
 import { Fault } from '../errors.js';
 import { addon, type Failure } from './addon.js';
 import { check, describe, descriptorOf } from './failure.js';
 import { getSystemErrorName } from './system-error.js';
+
+/** What is in the place of a socket that is to be made, where it is none and so is not replaced; undefined: nothing is. */
+export function inPlaceOf(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found === undefined || found.isSocket() ? undefined : kindOf(found);
+}
+
+function kindOf(found: Stats): string {
+  if (found.isDirectory()) return 'a directory';
+  if (found.isSymbolicLink()) return 'a symbolic link';
+  return found.isFile() ? 'a file' : 'a FIFO or a device';
+}
 
 /**
  * A listening Unix socket with exactly this mode. A socket file without a listener is replaced.
@@ -12,7 +25,12 @@ export function listenUnix(path: string, mode: number, backlog: number): number 
   const result = addon.listenUnix(path, mode, backlog);
   if (typeof result === 'number') return result;
   if (getSystemErrorName(result.errno) === 'EADDRINUSE') {
-    throw new Fault('socket-in-use', `Another process listens on ${path}; stop it, or choose another --run-dir.`);
+    const other = inPlaceOf(path);
+    const why =
+      other === undefined
+        ? `Another process listens on ${path}; stop it`
+        : `${path} is ${other}, not a socket; remove it`;
+    throw new Fault('socket-in-use', `${why}, or choose another --run-dir.`);
   }
   throw new Error(`Cannot listen on ${path}: ${describe(result)}`);
 }

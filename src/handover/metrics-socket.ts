@@ -80,11 +80,7 @@ function listenUnixFor(path: string, mode: number): number {
     return listenUnix(path, mode, backlog);
   } catch (error) {
     const { message } = error as Error;
-    if (error instanceof Fault)
-      throw new Fault(
-        'socket-in-use',
-        `Another process listens on ${path}, or another file is there; choose another --metrics-listen.`,
-      );
+    if (error instanceof Fault) throw new Fault('socket-in-use', message.replace('--run-dir', '--metrics-listen'));
     throw new Fault('bad-socket', `--metrics-listen unix:${path} cannot be used: ${message}`);
   }
 }

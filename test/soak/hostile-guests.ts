@@ -60,8 +60,9 @@ export class HostileGuests {
   }
 
   /**
-   * What operators do to them while they attack, twice a second: listeners that do not read get events; odd ones are forbidden to listen in
-   * the commit of a change, and stopped; and a bad operator sends what is refused.
+   * What operators do to them, twice a second: listeners that do not read get events; odd ones are forbidden to listen
+   * in the commit of a change, and stopped; and a bad operator sends what is refused. Between the attacks as well, so
+   * that what the disk takes for operators is the same.
    */
   async provoke(daemon: TestDaemon, isOver: () => boolean): Promise<void> {
     const bad = new BadOperator(daemon, 'connection-flood');

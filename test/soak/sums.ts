@@ -10,6 +10,8 @@ export interface Taken {
 
 /** Of one connection, whether it is the first part of a head, or what was sent ahead: native/gate/request_reader.cc. */
 const heldBytes = 128 * 1024;
+/** One long read of each instance, and of each budget of users of the host. */
+const [longRead, budgetsOfUsers] = [512 * 1024, 256];
 /** Of one change of a guest's state, with the log of the store. */
 const bytesOfState = 13 * 1024;
 /** Lines about limits in a minute, and other lines that guests cause, with the bytes of one: docs/limits.md. */
@@ -20,7 +22,9 @@ export function sumsOf(instances: number): Taken {
   const limit = (name: keyof typeof limitDeclarations): number => limitDeclarations[name].default;
   const ofNone = limit('connections-unregistered') + limit('connections-unidentified') + limit('pending-callers');
   const connections = instances * limit('connections-per-instance') + ofNone;
-  const memory = connections * heldBytes + limit('event-backlog-total') + limit('guest-body-total');
+  const unread = limit('event-backlog-total') + limit('unread-answers-total');
+  const longReads = (instances + budgetsOfUsers) * longRead;
+  const memory = connections * heldBytes + longReads + unread + limit('guest-body-total');
   // A minute's worth of states may come at once.
   const states = instances * 2 * limit('state-writes-per-minute');
   return {
