@@ -112,6 +112,22 @@
       ],
     },
     {
+      "target_name": "vsock_test",
+      "type": "executable",
+      "sources": [
+        "native/test/vsock_test.cc",
+        "native/identity/accept_clock.cc",
+        "native/identity/caller.cc",
+        "native/identity/instance_table.cc",
+        "native/identity/namespace_cache.cc",
+        "native/identity/namespace_owner.cc",
+        "native/identity/pid_namespace.cc",
+        "native/identity/procfs.cc",
+        "native/os/vsock.cc",
+        "native/tools/vmm/vhost_vsock.cc",
+      ],
+    },
+    {
       "target_name": "devlxd-hook",
       "type": "executable",
       "cflags": ["-fPIE"],

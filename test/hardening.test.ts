@@ -16,7 +16,7 @@ import { after, before, type TestContext, test } from 'node:test';
 import type { FollowedFleet } from '../src/api/types.js';
 import { identityMethods } from '../src/gate/gate.js';
 import { packageRoot } from '../src/package-root.js';
-import type { TestDaemon } from './support/daemon.js';
+import { TestDaemon } from './support/daemon.js';
 import { Etcd, needsEtcd } from './support/etcd.js';
 import { EventStream } from './support/event-stream.js';
 import { eventually } from './support/eventually.js';
@@ -221,6 +221,18 @@ test('the restrictions are there', becomesAnotherUser, async (t) => {
   } finally {
     await managed.remove();
   }
+});
+
+test('where it can have no socket of vsock it says so, and what to do', becomesAnotherUser, async (t) => {
+  if (cannot(t, 'systemd-analyze', 'setpriv')) return;
+  const daemon = TestDaemon.prepared(['--vsock-port', '1234']);
+  chownSync(daemon.directory, uid, uid);
+  const sandbox = join(packageRoot, 'test/support/sandbox.py');
+  const words = [sandbox, unit, String(uid), daemon.directory, '--', ...daemon.command()];
+  const { status, stderr } = spawnSync('python3', words, { encoding: 'utf8', timeout: 60_000 });
+  await daemon.remove();
+  assert.deepEqual([status, stderr.includes('this kernel has no vsock(7)')], [1, true], stderr);
+  assert.match(stderr, /Cannot listen on vsock port 1234 \(--vsock-port\): .*enable devlxd-vsock\.socket instead\./);
 });
 
 test('without its one capability it can register nobody', becomesAnotherUser, async (t) => {

@@ -97,6 +97,10 @@ export class DaemonInside {
     throw new Error(`The daemon in the machine has ended:\n${said.join('\n')}`);
   }
 
+  get guestSocket(): string {
+    return socketPaths(DaemonInside.#runDir).guest;
+  }
+
   /** Requests that are held for their machine to be registered. */
   async held(): Promise<number> {
     return metricValue(samplesOf(await this.client.metrics()), 'devlxd_guest_requests_held', {}) ?? 0;

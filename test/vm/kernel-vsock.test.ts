@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiError } from '../../src/client/client-errors.js';
+import { packageRoot } from '../../src/package-root.js';
 import { eventually } from '../support/eventually.js';
 import { ask, exchange, Session } from '../support/http.js';
 import { DaemonInside, HostMachine, MadeUpVm } from './host-machine.js';
@@ -12,6 +14,8 @@ const problem = found instanceof Error ? `${found.message}` : false;
 const markPath = '/1.0/config/user.mark';
 const port = 1234;
 const firstCid = 42;
+/** Of all places for callers that are held, machines that are known by their CID have half. */
+const heldOfMachines = 4;
 /** A machine without KVM on a busy host is slow. */
 const patience = 300;
 const stepMilliseconds = 200;
@@ -25,7 +29,10 @@ describe('virtual machines by vsock of the kernel, on a host that is a machine',
   before(async () => {
     if (found instanceof Error) throw found;
     host = await HostMachine.boot(found, firstCid);
-    daemon = new DaemonInside(host, `--vsock-port ${port} --limit-hold-seconds 600`);
+    daemon = new DaemonInside(
+      host,
+      `--vsock-port ${port} --limit-hold-seconds 600 --limit-pending-callers ${2 * heldOfMachines}`,
+    );
     await daemon.run();
   });
 
@@ -96,6 +103,38 @@ describe('virtual machines by vsock of the kernel, on a host that is a machine',
     const reborn = await MadeUpVm.boot(host, cid);
     await daemon.client.instances.start(next.name, reborn.pid, cid);
     assert.equal(await mark(reborn), `mark of ${next.name}`);
+  });
+
+  test('nothing that a dead machine has sent is the next one’s, which is registered already', async () => {
+    const program = join(packageRoot, 'build/Release/vsock_test');
+    assert.match(await host.run(`${program} 2>&1`), /^vsock: \d+ checks passed\n$/);
+  });
+
+  test('machines that nobody registers share half of the places for held callers', async () => {
+    const [greedy, modest] = [await created(), await created()];
+    const vms = [await MadeUpVm.boot(host, greedy.cid), await MadeUpVm.boot(host, modest.cid)] as const;
+    const asks = async (vm: MadeUpVm) => (await ask(vm.as('root'), markPath)).body;
+    const places: Promise<string>[] = [];
+    while (places.length < heldOfMachines) {
+      places.push(asks(vms[0]));
+      await held(places.length);
+    }
+    assert.equal(await asks(vms[0]), unknown.body, 'the half is full, and it has more than any other');
+    const first = asks(vms[1]);
+    assert.equal(await places.pop(), unknown.body, 'the newest of the greedy one has made room');
+    const second = asks(vms[1]);
+    assert.equal(await places.pop(), unknown.body);
+    assert.equal(await asks(vms[1]), unknown.body, 'now it has as many as the other');
+    const container = host.run(`unshare -pf curl -s --unix-socket ${daemon.guestSocket} http://lxd${markPath}`);
+    await held(heldOfMachines + 1);
+    await daemon.client.instances.start(greedy.name, vms[0].pid, greedy.cid);
+    for (const answer of places) assert.equal(await answer, `mark of ${greedy.name}`);
+    await daemon.client.instances.start(modest.name, vms[1].pid, modest.cid);
+    for (const answer of [first, second]) assert.equal(await answer, `mark of ${modest.name}`);
+    await held(1);
+    await host.run('pkill -9 -x curl');
+    await container;
+    await held(0);
   });
 
   test('what waits to be accepted when its machine dies is not the next one’s with its CID', async () => {
