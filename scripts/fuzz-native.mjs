@@ -2,9 +2,9 @@
 // AddressSanitizer and UndefinedBehaviorSanitizer. Each target is native/fuzz/TARGET.cc; its seeds lie beside it.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { inParallel } from './in-parallel.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const work = 'build-fuzz';
@@ -86,16 +86,6 @@ function compilerFor() {
   if (values.required) fail(reason);
   process.stdout.write(`SKIPPED fuzz:native: ${reason}\n`);
   process.exit(0);
-}
-
-async function inParallel(names, run) {
-  const left = [...names];
-  const results = [];
-  const worker = async () => {
-    for (let name = left.shift(); name !== undefined; name = left.shift()) results.push(await run(name));
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
-  return results;
 }
 
 async function build(compiler, name) {

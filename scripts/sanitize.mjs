@@ -1,10 +1,12 @@
-// Builds native/ with AddressSanitizer and UndefinedBehaviorSanitizer, then with ThreadSanitizer, and runs it two ways
-// each: the parts that need no Node as programs of their own (leaks are reported too), and the whole addon inside Node
-// and real daemons under test.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+// Builds native/ with AddressSanitizer and UndefinedBehaviorSanitizer, and with ThreadSanitizer, and runs each two ways:
+// the parts that need no Node as programs of their own (leaks are reported too), and the whole addon inside Node and
+// real daemons under test. Each source is compiled once for each; the tests of the first run while the second compiles.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { inParallel } from './in-parallel.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const out = join(root, 'build-sanitized');
@@ -15,14 +17,25 @@ if (!existsSync(join(headers, 'node_api.h'))) {
   process.exit(0);
 }
 
-const flags = ['-Inative', '-std=c++20', '-g', '-O1', '-Wall', '-fno-exceptions', '-fno-omit-frame-pointer'];
-const memory = '-fsanitize=address,undefined';
-const threads = '-fsanitize=thread';
-const addonFolders = ['accept', 'addon', 'gate', 'identity', 'os', 'uws'];
-const sources = (folder) =>
-  readdirSync(join(root, folder))
+const flags = [
+  '-Inative',
+  '-isystem',
+  headers,
+  '-isystem',
+  require('node-addon-api').include_dir.replaceAll('"', ''),
+  ...['-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=devlxd'],
+  ...['-std=c++20', '-Wall', '-fPIC', '-fno-exceptions', '-fno-omit-frame-pointer'],
+  // Half of the compile time of -g -O1: a report says functions and lines, and inlining shows the sanitizers nothing.
+  ...['-g1', '-Og'],
+];
+// Undefined behaviour ends a program as what the others find does, instead of a line that nobody reads.
+const memory = { name: 'memory', flags: ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'] };
+const threads = { name: 'threads', flags: ['-fsanitize=thread'] };
+const addon = ['accept', 'addon', 'gate', 'identity', 'os', 'uws'].flatMap((folder) =>
+  readdirSync(join(root, 'native', folder))
     .filter((name) => name.endsWith('.cc'))
-    .map((name) => join(folder, name));
+    .map((name) => `native/${folder}/${name}`),
+);
 const programs = {
   native_test: [
     ...['native', 'gate', 'hook', 'identity', 'os', 'procfs'].map((name) => `native/test/${name}_test.cc`),
@@ -54,91 +67,125 @@ const programs = {
   ],
 };
 
-mkdirSync(out, { recursive: true });
-runPrograms(memory, ['native_test', 'threads_test', 'bench_test']);
-runTests(
-  buildAddon(memory),
-  [
-    'identity',
-    'rates',
-    'robustness',
-    'guest-events',
-    'odd-requests',
-    'images',
-    'response-cache',
-    'restarts',
-    'native-threads',
-    'fuzz',
-  ],
-  {
+const tests = [
+  'identity',
+  'rates',
+  'robustness',
+  'guest-events',
+  'odd-requests',
+  'images',
+  'response-cache',
+  'restarts',
+  'native-threads',
+  'fuzz',
+];
+
+let failed = false;
+await compile(memory, ['native_test', 'threads_test', 'bench_test']);
+const results = await Promise.allSettled([testMemory(), testThreads()]);
+for (const { reason } of results.filter(({ status }) => status === 'rejected')) process.stderr.write(`${reason}\n`);
+if (failed || results.some(({ status }) => status === 'rejected')) process.exit(1);
+rmSync(out, { recursive: true });
+
+async function testMemory() {
+  await runPrograms(memory, ['native_test', 'threads_test', 'bench_test']);
+  await runTests(memory, tests, {
     LD_PRELOAD: runtime('libasan.so'),
     // V8 leaks by design when it ends; leaks of native/ are the programs' to find.
     ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
-    UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
-  },
-);
+    UBSAN_OPTIONS: 'print_stacktrace=1',
+  });
+}
 
-// GCC 12's ThreadSanitizer cannot live with the address randomness of some kernels (vm.mmap_rnd_bits above 28).
-const orderly = spawnSync('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
-if (orderly.length === 0 && Number(readFileSync('/proc/sys/vm/mmap_rnd_bits', 'utf8')) > 28) {
-  process.stdout.write('SKIPPED ThreadSanitizer: needs "setarch -R", or sysctl vm.mmap_rnd_bits=28\n');
-} else {
-  runPrograms(threads, ['native_test', 'threads_test'], orderly);
+async function testThreads() {
+  // GCC 12's ThreadSanitizer cannot live with the address randomness of some kernels (vm.mmap_rnd_bits above 28).
+  const orderly = spawnSync('setarch', ['-R', 'true']).status === 0 ? ['setarch', '-R'] : [];
+  if (orderly.length === 0 && Number(readFileSync('/proc/sys/vm/mmap_rnd_bits', 'utf8')) > 28) {
+    process.stdout.write('SKIPPED ThreadSanitizer: needs "setarch -R", or sysctl vm.mmap_rnd_bits=28\n');
+    return;
+  }
+  await compile(threads, ['native_test', 'threads_test']);
+  await runPrograms(threads, ['native_test', 'threads_test'], orderly);
   const environment = {
     LD_PRELOAD: runtime('libtsan.so'),
     // V8 is not built for it, and looks full of races.
     TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:halt_on_error=1',
   };
   // What the daemon does on other threads than the event loop's: it sends images, and receives descriptors.
-  const addon = buildAddon(threads);
-  runTests(addon, ['native-threads', 'images'], environment, orderly);
+  await runTests(threads, ['native-threads', 'images'], environment, orderly);
   // The service-manager tests need Python, which exits at once with this library preloaded.
-  runTests(addon, ['restarts'], environment, orderly, ['--test-name-pattern=^a takeover: ']);
-}
-rmSync(out, { recursive: true });
-
-function runPrograms(sanitizer, names, prefix = []) {
-  for (const name of names) {
-    const program = join(out, name);
-    run('g++', [...flags, sanitizer, '-o', program, ...programs[name]]);
-    const [command, ...args] = [...prefix, program];
-    run(command, args);
-  }
+  await runTests(threads, ['restarts'], environment, orderly, ['--test-name-pattern=^a takeover: ']);
 }
 
-function buildAddon(sanitizer) {
-  const addon = join(out, 'devlxd.node');
-  const defines = ['-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=devlxd'];
-  const includes = ['-I', headers, '-I', require('node-addon-api').include_dir.replaceAll('"', '')];
-  run('g++', [
-    ...flags,
-    sanitizer,
-    '-shared',
-    '-fPIC',
-    ...defines,
-    ...includes,
-    '-o',
-    addon,
-    ...addonFolders.flatMap((folder) => sources(`native/${folder}`)),
-  ]);
-  return addon;
+/** All that these programs and the addon are linked from, the longest sources first. */
+async function compile(sanitizer, names) {
+  const sources = [...new Set([...names.flatMap((name) => programs[name]), ...addon])];
+  const size = (source) => statSync(join(root, source)).size;
+  sources.sort((a, b) => size(b) - size(a));
+  process.stdout.write(`sanitize: compile ${sources.length} sources for ${sanitizer.name}\n`);
+  await inParallel(sources, async (source) => {
+    const object = objectOf(sanitizer, source);
+    mkdirSync(dirname(object), { recursive: true });
+    await build([...flags, ...sanitizer.flags, '-c', '-o', object, source]);
+  });
+  for (const name of names) await link(sanitizer, name, programs[name]);
+  await link(sanitizer, 'devlxd.node', addon, ['-shared']);
 }
 
-function runTests(addon, names, environment, prefix = [], more = []) {
+function objectOf(sanitizer, source) {
+  return join(out, sanitizer.name, source.replace(/\.cc$/, '.o'));
+}
+
+function link(sanitizer, name, sources, more = []) {
+  const objects = sources.map((source) => objectOf(sanitizer, source));
+  return build([...sanitizer.flags, ...more, '-o', join(out, sanitizer.name, name), ...objects]);
+}
+
+async function build(args) {
+  const { status, output } = await run(['g++', ...args]);
+  process.stdout.write(output);
+  if (status !== 0) throw new Error(`sanitize: g++ ${args.join(' ')} failed`);
+}
+
+async function runPrograms(sanitizer, names, prefix = []) {
+  for (const name of names)
+    report(`${name} for ${sanitizer.name}`, await run([...prefix, join(out, sanitizer.name, name)]));
+}
+
+async function runTests(sanitizer, names, environment, prefix = [], more = []) {
   const files = names.map((name) => `dist/test/${name}.test.js`);
-  const options = ['--test', '--test-concurrency=1', '--test-timeout=170000', ...more];
-  const [command, ...args] = [...prefix, process.execPath, ...options, ...files];
-  run(command, args, { DEVLXD_ADDON: addon, ...environment });
+  const lanes = `--test-concurrency=${availableParallelism()}`;
+  const words = [...prefix, process.execPath, '--test', lanes, '--test-timeout=170000', ...more, ...files];
+  const addon = join(out, sanitizer.name, 'devlxd.node');
+  report(`${names.join(', ')} for ${sanitizer.name}`, await run(words, { DEVLXD_ADDON: addon, ...environment }));
 }
 
 function runtime(library) {
   return spawnSync('g++', [`-print-file-name=${library}`], { encoding: 'utf8' }).stdout.trim();
 }
 
-function run(command, args, environment = {}) {
-  process.stdout.write(
-    `sanitize: ${command.replace(`${root}/`, '')} ${args.filter((word) => !word.startsWith('-')).length} inputs\n`,
-  );
-  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...environment } });
-  if (status !== 0) process.exit(status ?? 1);
+/** Whole, since others report meanwhile. */
+function report(what, { status, output }) {
+  process.stdout.write(`sanitize: ${what}: ${status === 0 ? 'ok' : 'FAILED'}\n${output}`);
+  if (status !== 0) failed = true;
+}
+
+/** status and output, of both streams */
+function run([command, ...args], environment = {}) {
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text) => {
+      output += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, output }));
+  });
 }
