@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http';
+import { Turn } from '../concurrency/turn.js';
 import { Fault } from '../errors.js';
 import { LimitFault } from '../limits/limit-fault.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import { checkUtf8, JsonScan } from './json-scan.js';
 import { Lines, linesType } from './ndjson.js';
+
+/** Bytes that take no time. */
+const small = 16 * 1024;
 
 /**
  * What a request carries: JSON as its value, NDJSON as Lines, nothing as undefined.
@@ -24,10 +28,12 @@ function receive(request: IncomingMessage, limits: Limits, scan: JsonScan): Prom
     let length = 0;
     request.on('data', (chunk: Buffer) => {
       length += chunk.length;
+      const turn = length > small ? new Turn() : undefined;
       try {
         checkLength(length, limits['control-body']);
         scan.add(chunk);
         chunks.push(chunk);
+        if (turn !== undefined) inTurns(request, turn);
       } catch (error) {
         request.removeAllListeners('data').pause();
         reject(error);
@@ -36,6 +42,14 @@ function receive(request: IncomingMessage, limits: Limits, scan: JsonScan): Prom
     request.on('end', () => resolve(Buffer.concat(chunks)));
     request.on('error', reject);
   });
+}
+
+/** Of a long body megabytes come in one turn of the event loop, unless they are kept from coming. */
+function inTurns(request: IncomingMessage, turn: Turn): void {
+  const pause = turn.end();
+  if (pause === undefined) return;
+  request.pause();
+  void pause.then(() => request.resume());
 }
 
 function checkLength(length: number, most: number): void {

@@ -1,10 +1,10 @@
 import { Fault } from '../errors.js';
 import type { AnyChange, Change } from '../model/changes.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
-import type { InstanceTable } from './instance-table.js';
 import { Layer } from './layer.js';
 import { ProfileVersions } from './profile-versions.js';
 import { type Keyed, keyOf, list, need, type Table } from './record-table.js';
+import type { Layers, Tables } from './tables.js';
 
 /** What a transaction can do with one kind of records: it sees them as they will be once all before it is durable. */
 export interface Drafted<R extends Keyed> {
@@ -38,18 +38,6 @@ export interface Transaction extends Drafted<Instance> {
   timestamp(): string;
 }
 
-export interface Tables {
-  readonly instances: InstanceTable;
-  readonly profiles: Table<Profile>;
-  readonly projects: Table<Project>;
-}
-
-interface Layers {
-  readonly instances: Layer<Instance>;
-  readonly profiles: Layer<Profile>;
-  readonly projects: Layer<Project>;
-}
-
 /** What a transaction gave, and what it wants written. */
 export interface Drawn<Result> {
   readonly value: Result;
@@ -69,6 +57,11 @@ export class Draft {
     this.#tables = tables;
     this.#timestamp = timestamp;
     this.#base = layersOn(tables);
+  }
+
+  /** What the transactions have changed, over the tables. */
+  get layers(): Layers {
+    return this.#base;
   }
 
   /**

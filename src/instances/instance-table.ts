@@ -1,3 +1,4 @@
+import type { Change } from '../model/changes.js';
 import type { Instance, Profile } from '../model/instance.js';
 import { ProfileVersions } from './profile-versions.js';
 import { Table } from './record-table.js';
@@ -7,6 +8,7 @@ export class InstanceTable extends Table<Instance> {
   readonly #profiles: Table<Profile>;
   readonly #versions: ProfileVersions;
   readonly #running = new Set<Instance['id']>();
+  #size = 0;
 
   constructor(profiles: Table<Profile>) {
     super('Instance');
@@ -26,15 +28,28 @@ export class InstanceTable extends Table<Instance> {
     for (const kept of super.values()) yield this.#shown(kept) as Instance;
   }
 
+  get size(): number {
+    return this.#size;
+  }
+
   /** The ids of those that run. */
   running(): Iterable<Instance['id']> {
     return this.#running.values();
   }
 
-  override apply(before: Instance | undefined, after: Instance | undefined): void {
-    super.apply(before, after);
-    if (after?.run !== undefined) this.#running.add(after.id);
-    else if (before !== undefined) this.#running.delete(before.id);
+  override load(instance: Instance): void {
+    super.load(instance);
+    this.#size++;
+    if (instance.run !== undefined) this.#running.add(instance.id);
+  }
+
+  /** Takes note of what has entered. runs: what has started or ended; growth: by how many there are more */
+  count(runs: readonly Change[], growth: number): void {
+    this.#size += growth;
+    for (const { before, after } of runs) {
+      if (after?.run !== undefined) this.#running.add(after.id);
+      else if (before !== undefined) this.#running.delete(before.id);
+    }
   }
 
   /**

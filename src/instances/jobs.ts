@@ -1,4 +1,4 @@
-import type { Requestor, Written } from '../model/changes.js';
+import type { Requestor } from '../model/changes.js';
 import type { Store } from '../store/store.js';
 import type { Drawn, Transaction } from './draft.js';
 
@@ -23,10 +23,4 @@ export interface Job {
 /** A job that did not throw, and what it wants written. */
 export interface Done extends Drawn<unknown> {
   readonly job: Job;
-}
-
-/** A change, and the caller that asked for it. */
-export interface Attributed {
-  readonly change: Written;
-  readonly requestor: Requestor | undefined;
 }

@@ -18,6 +18,16 @@ export class Layer<R extends Keyed> implements Records<R> {
     return this.#over.has(key) ? this.#over.get(key) : this.#below.get(key);
   }
 
+  /** Is what has this key changed, here or in a layer below? Then `get` does not look below the layers. */
+  has(key: string): boolean {
+    return this.#over.has(key) || (this.#below instanceof Layer && this.#below.has(key));
+  }
+
+  /** The same of an id and `byId`. */
+  hasId(id: R['id']): boolean {
+    return this.#overById.has(id) || (this.#below instanceof Layer && this.#below.hasId(id));
+  }
+
   byId(id: R['id']): R | undefined {
     return this.#overById.has(id) ? this.#overById.get(id) : this.#below.byId(id);
   }
@@ -27,7 +37,7 @@ export class Layer<R extends Keyed> implements Records<R> {
     for (const record of this.#overById.values()) if (record !== undefined) yield record;
   }
 
-  /** The ids of what is put or removed, here or in a layer below. */
+  /** The ids of what is put or removed, here or in a layer below; one may come more than once. */
   *changed(): Iterable<R['id']> {
     if (this.#below instanceof Layer) yield* this.#below.changed();
     yield* this.#overById.keys();

@@ -1,4 +1,6 @@
+import type { Turn } from '../concurrency/turn.js';
 import { Fault } from '../errors.js';
+import type { Layer } from './layer.js';
 
 /** What is known by its project and its name, and by a number that stays when it is renamed. */
 export interface Keyed {
@@ -17,11 +19,15 @@ export interface Records<R extends Keyed> {
   values(): Iterable<R>;
 }
 
-/** All records of one kind, in memory. */
+/**
+ * All records of one kind, in memory. What a commit has changed lies over the maps at first, so that all of it is seen
+ * at once, and is then moved into them in slices.
+ */
 export class Table<R extends Keyed> implements Records<R> {
   readonly noun: string;
   readonly #ids = new Map<string, R['id']>();
   readonly #byId = new Map<number, R>();
+  #over: Layer<R> | undefined;
   #lastId = 0;
 
   constructor(noun: string) {
@@ -29,20 +35,17 @@ export class Table<R extends Keyed> implements Records<R> {
   }
 
   get(key: string): R | undefined {
+    if (this.#over?.has(key)) return this.#over.get(key);
     const id = this.#ids.get(key);
     return id === undefined ? undefined : this.#byId.get(id);
   }
 
   byId(id: number): R | undefined {
-    return this.#byId.get(id);
+    return this.#over?.hasId(id) ? this.#over.byId(id) : this.#byId.get(id);
   }
 
   values(): Iterable<R> {
-    return this.#byId.values();
-  }
-
-  get size(): number {
-    return this.#byId.size;
+    return this.#over === undefined ? this.#byId.values() : this.#valuesUnder(this.#over);
   }
 
   /** A number that no record has had since the start. */
@@ -50,21 +53,52 @@ export class Table<R extends Keyed> implements Records<R> {
     return ++this.#lastId;
   }
 
-  apply(before: R | undefined, after: R | undefined): void {
-    const staysThere = before !== undefined && after !== undefined && hasSameKey(before, after);
-    if (before !== undefined && !staysThere) this.#ids.delete(keyOf(before.project, before.name));
-    if (after !== undefined) {
-      if (!staysThere) this.#ids.set(keyOf(after.project, after.name), after.id);
-      this.keep(after);
-      this.#lastId = Math.max(this.#lastId, after.id);
-    } else if (before !== undefined) {
-      this.#byId.delete(before.id);
-    }
+  /** Takes in what is stored. */
+  load(record: R): void {
+    this.#put(record.id, record);
+    this.#lastId = Math.max(this.#lastId, record.id);
   }
 
-  /** Puts another version in the place of one. */
+  /** From here on this is what there is. Before the next one, `settle` is waited for. */
+  enter(over: Layer<R>): void {
+    this.#over = over;
+  }
+
+  /** Moves what has entered into the maps, which nobody notices. */
+  async settle(turn: Pick<Turn, 'end'>): Promise<void> {
+    const over = this.#over;
+    if (over === undefined) return;
+    for (const id of over.changed()) {
+      this.#put(id, over.byId(id));
+      const pause = turn.end();
+      if (pause !== undefined) await pause;
+    }
+    this.#over = undefined;
+  }
+
+  /** Puts another version in the place of one, unless that is about to be moved. */
   protected keep(record: R): void {
-    this.#byId.set(record.id, record);
+    if (!this.#over?.hasId(record.id)) this.#byId.set(record.id, record);
+  }
+
+  #put(id: R['id'], after: R | undefined): void {
+    const before = this.#byId.get(id);
+    if (before === undefined || after === undefined || !hasSameKey(before, after)) {
+      // The old name may be another record's already.
+      const key = before && keyOf(before.project, before.name);
+      if (key !== undefined && this.#ids.get(key) === id) this.#ids.delete(key);
+      if (after !== undefined) this.#ids.set(keyOf(after.project, after.name), id);
+    }
+    if (after === undefined) this.#byId.delete(id);
+    else this.#byId.set(id, after);
+  }
+
+  *#valuesUnder(over: Layer<R>): Generator<R, void, void> {
+    for (const record of this.#byId.values()) if (!over.hasId(record.id)) yield record;
+    for (const id of new Set(over.changed())) {
+      const record = over.byId(id);
+      if (record !== undefined) yield record;
+    }
   }
 }
 

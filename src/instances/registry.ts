@@ -3,15 +3,17 @@ import { Turn } from '../concurrency/turn.js';
 import type { AnyChange, Requestor, Written, WrittenChange } from '../model/changes.js';
 import { EventClock, eventsOf, type GuestEvent } from '../model/guest-events.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
+import { Commit } from './commit.js';
 import { Draft } from './draft.js';
-import { InstanceTable } from './instance-table.js';
-import type { Attributed, Done, Job, RecordStore, Work } from './jobs.js';
-import { keyOf, list, need, Table } from './record-table.js';
+import type { InstanceTable } from './instance-table.js';
+import type { Done, Job, RecordStore, Work } from './jobs.js';
+import { keyOf, list, need } from './record-table.js';
+import { type Layers, Tables } from './tables.js';
 
 export type { Transaction } from './draft.js';
 
 interface Events {
-  /** changes of instances that run or are deleted, in one commit, in order: others have nobody that notices */
+  /** changes of instances that run or are deleted, in order, a commit in pieces: others have nobody that notices */
   changes: [readonly WrittenChange[]];
   /** every change, one by one, with its requestor; after `changes` */
   written: [Written, Requestor | undefined];
@@ -25,6 +27,9 @@ interface Events {
   readyAgain: [Instance];
 }
 
+/** So many changes are told to listeners at once. */
+const piece = 64;
+
 /** Between two attempts to store facts. */
 const retryMilliseconds = 1000;
 
@@ -36,12 +41,7 @@ const retryMilliseconds = 1000;
 export class Registry extends EventEmitter<Events> {
   readonly #store: RecordStore;
   readonly #clock: EventClock;
-  readonly #profiles = new Table<Profile>('Profile');
-  readonly #tables = {
-    instances: new InstanceTable(this.#profiles),
-    profiles: this.#profiles,
-    projects: new Table<Project>('Project'),
-  };
+  readonly #tables = new Tables();
   /** for the metrics */
   readonly commits = { done: 0, failed: 0, changes: 0, milliseconds: 0, lastDone: 0, lastFailed: 0 };
   readonly #queue: Job[] = [];
@@ -49,6 +49,8 @@ export class Registry extends EventEmitter<Events> {
   readonly #unstored: Written[] = [];
   #retry: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
+  /** done when all of the last commit is told */
+  #telling: Promise<void> | undefined;
 
   constructor(store: RecordStore, clock = new EventClock()) {
     super();
@@ -58,11 +60,9 @@ export class Registry extends EventEmitter<Events> {
 
   /** Reads everything from the store. */
   async load(): Promise<void> {
-    const { instances, profiles, projects, lastEvent } = await this.#store.load();
-    for (const project of projects) this.#tables.projects.apply(undefined, project);
-    for (const profile of profiles) this.#tables.profiles.apply(undefined, profile);
-    for (const instance of instances) this.#tables.instances.apply(undefined, instance);
-    if (lastEvent !== undefined) this.#clock.startAfter(lastEvent);
+    const loaded = await this.#store.load();
+    this.#tables.load(loaded);
+    if (loaded.lastEvent !== undefined) this.#clock.startAfter(loaded.lastEvent);
   }
 
   /** Transactions that wait for the one that is being written. */
@@ -127,9 +127,14 @@ export class Registry extends EventEmitter<Events> {
     return list(this.#tables.projects);
   }
 
-  /** Events of an instance after a timestamp; undefined when some are no longer stored, or they exceed the limit. */
-  eventsAfter(instanceId: number, timestamp: string, mostBytes: number): Promise<GuestEvent[] | undefined> {
-    return this.#store.eventsAfter(instanceId, timestamp, mostBytes);
+  /**
+   * Events of an instance after a timestamp, all of which have been told; undefined when some are no longer stored, or they
+   * exceed the limit.
+   */
+  async eventsAfter(instanceId: number, timestamp: string, mostBytes: number): Promise<GuestEvent[] | undefined> {
+    const events = await this.#store.eventsAfter(instanceId, timestamp, mostBytes);
+    await this.#telling;
+    return events;
   }
 
   /**
@@ -181,8 +186,9 @@ export class Registry extends EventEmitter<Events> {
   }
 
   async #write(jobs: Job[]): Promise<void> {
-    const done = await this.#draft(jobs);
-    const written = await this.#written(done);
+    const { done, layers } = await this.#draft(jobs);
+    const commit = await this.#committed(done, layers);
+    const { written } = commit;
     const facts = this.#unstored.length;
     try {
       if (facts + written.length > 0) await this.#commit([...this.#unstored, ...written.map(({ change }) => change)]);
@@ -192,17 +198,17 @@ export class Registry extends EventEmitter<Events> {
     }
     this.#unstored.splice(0, facts);
     if (facts > 0) this.emit('storedAfterAll', facts);
-    await this.#hold(done, written);
+    await this.#hold(done, commit);
   }
 
   /** The wishes are refused; the facts are drafted again, without what the wishes would have changed. */
   async #failed(done: readonly Done[], error: unknown): Promise<void> {
     for (const { job } of done) if (!job.isFact) job.reject(error);
     const facts = await this.#draft(done.flatMap(({ job }) => (job.isFact ? [job] : [])));
-    const written = await this.#written(facts);
-    this.#unstored.push(...written.map(({ change }) => change));
-    await this.#hold(facts, written);
-    if (written.length > 0) this.emit('notStored', error);
+    const commit = await this.#committed(facts.done, facts.layers);
+    this.#unstored.push(...commit.written.map(({ change }) => change));
+    await this.#hold(facts.done, commit);
+    if (commit.written.length > 0) this.emit('notStored', error);
     if (this.#unstored.length > 0) this.#retryLater();
   }
 
@@ -213,40 +219,43 @@ export class Registry extends EventEmitter<Events> {
     }, retryMilliseconds).unref();
   }
 
-  async #written(done: readonly Done[]): Promise<Attributed[]> {
+  async #committed(done: readonly Done[], layers: Layers): Promise<Commit> {
     const turn = new Turn();
-    const written: Attributed[] = [];
+    const commit = new Commit(layers);
     for (const { job, changes } of done) {
       for (const change of changes) {
-        written.push({ change: this.#withEvents(change), requestor: job.requestor });
+        commit.add(this.#withEvents(change), job.requestor);
         const pause = turn.end();
         if (pause !== undefined) await pause;
       }
     }
-    return written;
+    return commit;
   }
 
   /** They hold from here on: in memory, told to the listeners, answered. */
-  async #hold(done: readonly Done[], written: readonly Attributed[]): Promise<void> {
-    for (const { change } of written) this.#apply(change);
-    try {
-      this.emit(
-        'changes',
-        written.flatMap(({ change }) => (change.kind === 'instance' && isNoticed(change) ? [change] : [])),
-      );
-      await this.#tell(written);
-    } catch (error) {
-      this.emit('notTold', error);
-    }
+  async #hold(done: readonly Done[], commit: Commit): Promise<void> {
+    this.#tables.enter(commit);
+    this.#telling = this.#tell(commit);
+    await this.#telling;
     for (const { job, value } of done) job.resolve(value as never);
+    await this.#tables.settle();
   }
 
-  async #tell(written: readonly Attributed[]): Promise<void> {
+  async #tell({ noticed, written }: Commit): Promise<void> {
     const turn = new Turn();
-    for (const { change, requestor } of written) {
-      this.emit('written', change, requestor);
-      const pause = turn.end();
-      if (pause !== undefined) await pause;
+    try {
+      for (let from = 0; from < noticed.length; from += piece) {
+        this.emit('changes', noticed.slice(from, from + piece));
+        const pause = turn.end();
+        if (pause !== undefined) await pause;
+      }
+      for (const { change, requestor } of written) {
+        this.emit('written', change, requestor);
+        const pause = turn.end();
+        if (pause !== undefined) await pause;
+      }
+    } catch (error) {
+      this.emit('notTold', error);
     }
   }
 
@@ -266,7 +275,7 @@ export class Registry extends EventEmitter<Events> {
     }
   }
 
-  async #draft(jobs: readonly Job[]): Promise<Done[]> {
+  async #draft(jobs: readonly Job[]): Promise<{ readonly done: Done[]; readonly layers: Layers }> {
     const draft = new Draft(this.#tables, () => this.#clock.next());
     const turn = new Turn();
     const done: Done[] = [];
@@ -278,20 +287,10 @@ export class Registry extends EventEmitter<Events> {
       }
       await turn.end();
     }
-    return done;
+    return { done, layers: draft.layers };
   }
 
   #withEvents(change: AnyChange): Written {
     return change.kind === 'instance' ? { ...change, events: eventsOf(change, this.#clock) } : change;
   }
-
-  #apply(change: Written): void {
-    if (change.kind === 'instance') this.#tables.instances.apply(change.before, change.after);
-    else if (change.kind === 'profile') this.#tables.profiles.apply(change.before, change.after);
-    else this.#tables.projects.apply(change.before, change.after);
-  }
-}
-
-function isNoticed({ before, after }: WrittenChange): boolean {
-  return after === undefined || after.run !== undefined || before?.run !== undefined;
 }

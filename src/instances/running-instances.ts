@@ -151,11 +151,12 @@ export class RunningInstances extends EventEmitter<Events> {
     for (const slot of this.#slots.values()) this.#gate.unregister(slot);
   }
 
-  /** From here on requests are answered by these versions. */
+  /** From here on requests are answered by the versions that hold, and not by one within a commit. */
   changed(changes: readonly Change[]): void {
     for (const { after } of changes) {
-      const slot = after?.run && this.#slots.get(after.id);
-      if (slot !== undefined) this.#show(slot, after);
+      if (after?.run === undefined) continue;
+      const [slot, held] = [this.#slots.get(after.id), this.#registry.byId(after.id)];
+      if (slot !== undefined && held?.run !== undefined) this.#show(slot, held);
     }
   }
 

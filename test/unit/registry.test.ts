@@ -92,6 +92,30 @@ test('changes are told after they are durable, in their order, before they are a
   assert.deepEqual(told, ['e1', 'e2', 'e3']);
 });
 
+test('what is missed is told of a commit only when all of it has been told, in pieces', async () => {
+  const stored = {
+    load: async () => ({ instances: [], profiles: [], projects: [], lastEvent: undefined }),
+    commit: async () => undefined,
+    eventsAfter: async () => [],
+  };
+  const many = new Registry(stored as unknown as Store);
+  const told: string[] = [];
+  const asked: Promise<number>[] = [];
+  many.on('changes', (changes) => {
+    const began = performance.now();
+    asked.push(many.eventsAfter(1, '', 0).then(() => told.length));
+    told.push(...changes.map(({ after }) => after?.name ?? ''));
+    while (performance.now() - began < 10); // longer than a turn: the next piece comes in another
+  });
+  const names = Array.from({ length: 200 }, (_, index) => `many-${index}`);
+  await many.transact((transaction) => {
+    for (const name of names) transaction.create(instance(transaction.newId(), name));
+  });
+  assert.deepEqual(told, names);
+  assert.ok(asked.length > 1, 'it was told in one piece');
+  assert.deepEqual(new Set(await Promise.all(asked)), new Set([names.length]));
+});
+
 test('a name is given once; a rename frees the old one', async () => {
   const first = await create('first');
   await assert.rejects(create('first'), (error) => error instanceof Fault && error.code === 'already-exists');
