@@ -90,7 +90,7 @@ export class FleetStore implements RecordStore {
     };
     const described = { description: 'Default devlxd profile', config, devices, changedAt: '' };
     const profile: Profile = { id: 1, project: defaultProject, name: defaultProfile, ...described };
-    return { instances: [], profiles: [profile], projects: [project], lastEvent: undefined };
+    return { instances: [], profiles: [profile], projects: [project], seedless: new Set(), lastEvent: undefined };
   }
 
   /** Events are those of guests, which are on their hosts. */

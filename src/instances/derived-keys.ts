@@ -1,19 +1,16 @@
 import { createHash } from 'node:crypto';
-import { type Device, expandedConfig, expandedDevices, type Instance } from '../model/instance.js';
+import { type Config, expandedConfig, expandedDevices, type Instance } from '../model/instance.js';
+import { cloudInitKey, isNic, seedOf } from '../model/seed.js';
 
 /** Where cloud-init's name of an instance is kept, by which it knows that it has run for it. */
 export const instanceIdKey = 'volatile.cloud-init.instance-id';
 export const uuidKey = 'volatile.uuid';
-/** What cloud-init reads: when one of them changes, it is to run again. */
-export const cloudInitKey = /^(?:cloud-init|user)\.(?:vendor-data|user-data|network-config)$|^cloud-init\.ssh-keys\./;
+
+const hwaddrKey = /^volatile\..+\.hwaddr$/;
 
 /** The key of the address of a nic that is given none. */
 export function hwaddrKeyOf(nic: string): string {
   return `volatile.${nic}.hwaddr`;
-}
-
-export function isNic(device: Device): boolean {
-  return device.get('type') === 'nic';
 }
 
 /**
@@ -30,6 +27,47 @@ export function withDerivedKeys(instance: Instance, uuid: string): Instance {
   result.set(instanceIdKey, uuidFrom(JSON.stringify([uuid, instance.name, read, names])));
   for (const [name, device] of nics) if (!device.get('hwaddr')) result.set(hwaddrKeyOf(name), hwaddrFrom(uuid, name));
   return { ...instance, config: result };
+}
+
+/**
+ * The configuration of an instance with other versions of its profiles than it was written with. Its own keys follow
+ * from what is written and from those versions, so that they are the same whenever somebody looks, and nothing has to be
+ * written for it.
+ */
+export function configWith(stored: Instance, profiles: Instance['profiles']): Config {
+  const uuid = stored.config.get(uuidKey) ?? '';
+  const now: Instance = { ...stored, profiles, config: new Map(stored.config) };
+  const config = stored.source === 'etcd' ? withDerivedKeys(now, uuid).config : renewedConfig(stored, now, uuid);
+  const same =
+    config.size === stored.config.size && [...config].every(([key, value]) => stored.config.get(key) === value);
+  return same ? stored.config : config;
+}
+
+function renewedConfig(stored: Instance, now: Instance, uuid: string): Config {
+  const config = new Map([...stored.config].filter(([key]) => !hwaddrKey.test(key)));
+  const [known, seed] = [stored.config.get(instanceIdKey) ?? '', seedOf(now)];
+  if (seedOf(stored) !== seed) config.set(instanceIdKey, uuidFrom(JSON.stringify([known, seed])));
+  for (const name of nicsWithoutAddress(now)) {
+    const key = hwaddrKeyOf(name);
+    config.set(key, stored.config.get(key) ?? hostHwaddrFrom(uuid, name));
+  }
+  return config;
+}
+
+/** The names of those of its nics that are given no address. */
+export function nicsWithoutAddress(instance: Instance): string[] {
+  return [...expandedDevices(instance)].flatMap(([name, device]) =>
+    isNic(device) && !device.get('hwaddr') ? [name] : [],
+  );
+}
+
+/** In the range of the Xen project, as LXD's are (lxd/instance/instance_utils.go), and not likely to be another's on a host. */
+function hostHwaddrFrom(uuid: string, nic: string): string {
+  const bytes = createHash('sha256')
+    .update(JSON.stringify([uuid, nic]))
+    .digest()
+    .subarray(0, 3);
+  return `00:16:3e:${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
 }
 
 /** A UUID that is always the same for a text: version 8 (RFC 9562). */

@@ -1,6 +1,7 @@
 import { Fault } from '../errors.js';
 import type { AnyChange, Change } from '../model/changes.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
+import { storedVersionOf } from '../model/seed.js';
 import { Layer } from './layer.js';
 import { ProfileVersions } from './profile-versions.js';
 import { type Keyed, keyOf, list, need, type Table } from './record-table.js';
@@ -34,6 +35,8 @@ export interface Transaction extends Drafted<Instance> {
   readonly projects: Drafted<Project>;
   /** Those that run, in no order. */
   running(): Instance[];
+  /** Those whose own keys do not follow from their profiles by themselves, in no order. */
+  seedless(): Instance[];
   /** Of now, and before that of every event that the transaction makes. */
   timestamp(): string;
 }
@@ -97,10 +100,12 @@ export class Draft {
       tables.instances,
       (change) => changes.push({ kind: 'instance', ...change }),
       shown,
+      storedVersionOf,
     );
     return {
       ...drafts,
       running: () => this.#running(instances).map(shown),
+      seedless: () => [...tables.instances.seedless()].flatMap((id) => instances.byId(id) ?? []).map(shown),
       timestamp: this.#timestamp,
       profiles: drafted(profiles, tables.profiles, (change) => changes.push({ kind: 'profile', ...change })),
       projects: drafted(projects, tables.projects, (change) => changes.push({ kind: 'project', ...change })),
@@ -117,16 +122,17 @@ function layersOn({ instances, profiles, projects }: Tables | Layers): Layers {
   return { instances: new Layer(instances), profiles: new Layer(profiles), projects: new Layer(projects) };
 }
 
-/** shown: gives what a transaction sees of a record */
+/** shown: gives what a transaction sees of a record; stored: what is written of that */
 function drafted<R extends Keyed>(
   layer: Layer<R>,
   table: Table<R>,
   changed: (change: Change<R>) => void,
   shown: (record: R) => R = (record) => record,
+  stored: (record: R) => R = (record) => record,
 ): Drafted<R> {
   const seen = (record: R | undefined): R | undefined => record && shown(record);
   const leave = (before: R): void => {
-    if (!isSameVersion(layer.get(keyOf(before.project, before.name)), before))
+    if (!isSameVersion(layer.get(keyOf(before.project, before.name)), before, stored))
       throw new Error(`${before.name} is not the latest version`);
     layer.remove(before);
   };
@@ -161,9 +167,10 @@ function drafted<R extends Keyed>(
 }
 
 /** One may have been seen with other versions of its profiles; what is its own has to be the same. */
-function isSameVersion<R extends Keyed>(latest: R | undefined, before: R): boolean {
+function isSameVersion<R extends Keyed>(latest: R | undefined, before: R, stored: (record: R) => R): boolean {
   if (latest === undefined || latest === before) return latest === before;
-  return (Object.keys(before) as (keyof R | 'profiles')[]).every(
-    (field) => field === 'profiles' || latest[field] === before[field],
+  const [one, other] = [stored(latest), stored(before)];
+  return (Object.keys(one) as (keyof R | 'profiles')[]).every(
+    (field) => field === 'profiles' || one[field] === other[field],
   );
 }

@@ -12,7 +12,8 @@ import {
   type Placement,
   type Profile,
 } from '../model/instance.js';
-import { cloudInitKey, hwaddrKeyOf, instanceIdKey, isNic, uuidKey, withDerivedKeys } from './derived-keys.js';
+import { cloudInitKey, isNic } from '../model/seed.js';
+import { hwaddrKeyOf, instanceIdKey, nicsWithoutAddress, uuidKey, withDerivedKeys } from './derived-keys.js';
 import { checkOther } from './record-table.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
 
@@ -83,7 +84,7 @@ export function withProfile(instance: Instance, profile: Profile, changes: boole
   return set.length + removed.length === 0 ? after : { ...after, config };
 }
 
-/** Can the change of a profile change what `settled` sets? Asked once, and not for each of the instances. */
+/** Can the change of a profile change keys that are the daemon's own? Asked once, and not for each of the instances. */
 export function changesVolatile(before: Profile, after: Profile): boolean {
   const keys = differenceOf(before.config, after.config);
   const devices = differenceOf(before.devices, after.devices, sameDevice);
@@ -116,8 +117,7 @@ function settled(before: Instance | undefined, after: Instance, givenId?: string
   const result = new Map(config);
   result.set(instanceIdKey, (renewed ? givenId : known.get(instanceIdKey)) || randomUUID());
   result.set(uuidKey, known.get(uuidKey) ?? randomUUID());
-  for (const [name, device] of expandedDevices(own)) {
-    if (!isNic(device) || device.get('hwaddr')) continue;
+  for (const name of nicsWithoutAddress(own)) {
     const key = hwaddrKeyOf(name);
     result.set(key, known.get(key) ?? randomHwaddr());
   }

@@ -1,5 +1,6 @@
 import type { Change } from '../model/changes.js';
 import type { Instance, Profile } from '../model/instance.js';
+import { storedVersionOf } from '../model/seed.js';
 import { ProfileVersions } from './profile-versions.js';
 import { Table } from './record-table.js';
 
@@ -8,6 +9,8 @@ export class InstanceTable extends Table<Instance> {
   readonly #profiles: Table<Profile>;
   readonly #versions: ProfileVersions;
   readonly #running = new Set<Instance['id']>();
+  /** ids of those that an older version of devlxd has written: their keys stand for no seed yet */
+  readonly #seedless = new Set<Instance['id']>();
   #size = 0;
 
   constructor(profiles: Table<Profile>) {
@@ -37,10 +40,21 @@ export class InstanceTable extends Table<Instance> {
     return this.#running.values();
   }
 
-  override load(instance: Instance): void {
+  override load(instance: Instance, hasSeed = true): void {
     super.load(instance);
+    if (!hasSeed) this.#seedless.add(instance.id);
     this.#size++;
     if (instance.run !== undefined) this.#running.add(instance.id);
+  }
+
+  /** Those whose own keys do not follow from their profiles by themselves. */
+  seedless(): Iterable<Instance['id']> {
+    return this.#seedless.values();
+  }
+
+  protected override put(id: Instance['id'], after: Instance | undefined): void {
+    super.put(id, after);
+    this.#seedless.delete(id);
   }
 
   /** Takes note of what has entered. runs: what has started or ended; growth: by how many there are more */
@@ -67,7 +81,7 @@ export class InstanceTable extends Table<Instance> {
   #shown(kept: Instance | undefined): Instance | undefined {
     if (kept === undefined) return undefined;
     const shown = this.#versions.shown(kept);
-    if (shown !== kept) this.keep(shown);
+    if (shown !== kept && storedVersionOf(shown) === shown) this.keep(shown);
     return shown;
   }
 }

@@ -123,13 +123,13 @@ export function profilesNamed(transaction: Transaction, project: string, names: 
 
 /**
  * Instances that run have the new version at once, with the events that it makes; others have it when somebody looks at
- * them, and are changed here only where their own keys change with it.
+ * them. Those that an older version of devlxd has written are changed here where their own keys change with it.
  */
 export async function replaceProfile(transaction: Transaction, before: Profile, after: Profile): Promise<void> {
   const touchesVolatile = changesVolatile(before, after);
   const turn = new Turn();
   const users: Instance[] = [];
-  for (const instance of touchesVolatile ? transaction.values() : transaction.running()) {
+  for (const instance of [...transaction.running(), ...(touchesVolatile ? transaction.seedless() : [])]) {
     if (uses(instance, before)) users.push(instance);
     await turn.end();
   }

@@ -1,4 +1,13 @@
 import type { Instance, Profile } from '../model/instance.js';
+import { isSeedRead, shownWith, storedVersionOf } from '../model/seed.js';
+import { configWith } from './derived-keys.js';
+import { changesVolatile } from './edit.js';
+
+interface Latest {
+  readonly profiles: readonly Profile[];
+  /** keys that are the daemon's own may follow from it */
+  readonly touchesVolatile: boolean;
+}
 
 /**
  * Which version of each profile holds. A change of a profile that a hundred thousand instances use is one change: an
@@ -7,7 +16,7 @@ import type { Instance, Profile } from '../model/instance.js';
 export class ProfileVersions {
   readonly #latest: (id: Profile['id']) => Profile | undefined;
   /** by the profiles that an instance was last seen with, so that many have one list */
-  readonly #known = new WeakMap<readonly Profile[], readonly Profile[]>();
+  readonly #known = new WeakMap<readonly Profile[], Latest>();
 
   constructor(latest: (id: Profile['id']) => Profile | undefined) {
     this.#latest = latest;
@@ -15,15 +24,21 @@ export class ProfileVersions {
 
   /** The instance with the versions that hold; the same object where it has them. */
   shown(instance: Instance): Instance {
-    const profiles = this.#latestOf(instance.profiles);
-    return profiles === instance.profiles ? instance : { ...instance, profiles };
+    if (this.#areLatest(instance.profiles)) return instance;
+    const stored = storedVersionOf(instance);
+    const { profiles, touchesVolatile } = this.#latestOf(stored.profiles);
+    if (touchesVolatile || isSeedRead(stored)) return shownWith(stored, profiles, configWith);
+    return { ...stored, profiles };
   }
 
-  #latestOf(used: readonly Profile[]): readonly Profile[] {
-    if (this.#areLatest(used)) return used;
+  #latestOf(used: readonly Profile[]): Latest {
     const known = this.#known.get(used);
-    if (known !== undefined && this.#areLatest(known)) return known;
-    const made = used.map((profile) => this.#latest(profile.id) ?? profile);
+    if (known !== undefined && this.#areLatest(known.profiles)) return known;
+    const pairs = used.map((profile) => [profile, this.#latest(profile.id) ?? profile] as const);
+    const made = {
+      profiles: pairs.map(([, latest]) => latest),
+      touchesVolatile: pairs.some(([before, after]) => changesVolatile(before, after)),
+    };
     this.#known.set(used, made);
     return made;
   }

@@ -55,7 +55,7 @@ export class Table<R extends Keyed> implements Records<R> {
 
   /** Takes in what is stored. */
   load(record: R): void {
-    this.#put(record.id, record);
+    this.put(record.id, record);
     this.#lastId = Math.max(this.#lastId, record.id);
   }
 
@@ -69,7 +69,7 @@ export class Table<R extends Keyed> implements Records<R> {
     const over = this.#over;
     if (over === undefined) return;
     for (const id of over.changed()) {
-      this.#put(id, over.byId(id));
+      this.put(id, over.byId(id));
       const pause = turn.end();
       if (pause !== undefined) await pause;
     }
@@ -81,7 +81,7 @@ export class Table<R extends Keyed> implements Records<R> {
     if (!this.#over?.hasId(record.id)) this.#byId.set(record.id, record);
   }
 
-  #put(id: R['id'], after: R | undefined): void {
+  protected put(id: R['id'], after: R | undefined): void {
     const before = this.#byId.get(id);
     if (before === undefined || after === undefined || !hasSameKey(before, after)) {
       // The old name may be another record's already.

@@ -19,10 +19,10 @@ export class Tables {
   readonly projects = new Table<Project>('Project');
   readonly instances = new InstanceTable(this.profiles);
 
-  load({ instances, profiles, projects }: Loaded): void {
+  load({ instances, profiles, projects, seedless }: Loaded): void {
     for (const project of projects) this.projects.load(project);
     for (const profile of profiles) this.profiles.load(profile);
-    for (const instance of instances) this.instances.load(instance);
+    for (const instance of instances) this.instances.load(instance, !seedless.has(instance.id));
   }
 
   /** A commit holds from here on: whoever looks sees all of it. */

@@ -10,6 +10,7 @@ import type {
   Run,
   SourceName,
 } from '../model/instance.js';
+import { keepSeed } from '../model/seed.js';
 import type { Rows } from './store-worker.js';
 import type { InstanceRows } from './stored-instances.js';
 
@@ -18,6 +19,8 @@ export interface Loaded {
   readonly instances: Instance[];
   readonly profiles: Profile[];
   readonly projects: Project[];
+  /** ids of instances that an older version of devlxd has written, which knew no seeds */
+  readonly seedless: Set<number>;
   /** timestamp of the last event of all; undefined when there was none */
   readonly lastEvent: string | undefined;
 }
@@ -36,6 +39,7 @@ export class Loading {
       instances: [],
       profiles: profiles.map(profileOf),
       projects: projects.map(projectOf),
+      seedless: new Set(),
       lastEvent: lastOf([lastEvent ?? '', ...profiles.map(([, , , , , , changedAt]) => changedAt)]),
     };
     this.#profiles = new Map(this.loaded.profiles.map((profile) => [profile.id, profile]));
@@ -54,8 +58,25 @@ export class Loading {
   }
 
   #instance(row: InstanceRows['instances'][number], config: Map<string, string>, devices: Devices): Instance {
-    const [id, project, name, description, createdAt, used, guestState, pid, startTicks, bootId, source, type, cid] =
-      row;
+    const [
+      id,
+      project,
+      name,
+      description,
+      createdAt,
+      used,
+      guestState,
+      pid,
+      startTicks,
+      bootId,
+      source,
+      type,
+      cid,
+      seed,
+    ] = row;
+    const profiles = this.#profilesOf(used, name);
+    if (seed === '' && profiles.length > 0) this.loaded.seedless.add(id);
+    else if (profiles.some(isChanged)) keepSeed(config, this.#shared(seed));
     return {
       id,
       project: this.#shared(project),
@@ -63,7 +84,7 @@ export class Loading {
       type: type as InstanceType,
       description: this.#shared(description),
       createdAt,
-      profiles: this.#profilesOf(used, name),
+      profiles,
       guestState: guestState as GuestState,
       config,
       devices,
@@ -75,7 +96,9 @@ export class Loading {
   #profilesOf(ids: string, instance: string): readonly Profile[] {
     const known = this.#profileLists.get(ids);
     if (known !== undefined) return known;
-    const list = (JSON.parse(ids) as number[]).map((id) => this.#profiles.get(id) ?? missing(id, instance));
+    const latest = (JSON.parse(ids) as number[]).map((id) => this.#profiles.get(id) ?? missing(id, instance));
+    // Which versions the instance was written with is not stored: these are none that hold.
+    const list = latest.some(isChanged) ? latest.map((profile) => ({ ...profile })) : latest;
     this.#profileLists.set(ids, list);
     return list;
   }
@@ -91,6 +114,11 @@ export class Loading {
     this.#texts.set(text, text);
     return text;
   }
+}
+
+/** May it be another version than the one that an instance was written with? */
+function isChanged({ changedAt }: Profile): boolean {
+  return changedAt !== '';
 }
 
 /** Has each instance a value of its own? */

@@ -96,4 +96,6 @@ export const migrations: readonly string[] = [
    ) STRICT, WITHOUT ROWID;`,
   // Of a running virtual machine: its context id, vsock(7).
   'ALTER TABLE instances ADD COLUMN cid INTEGER;',
+  // What its cloud-init instance id stands for (src/model/seed.ts); empty: not known, or nothing follows from profiles.
+  "ALTER TABLE instances ADD COLUMN seed TEXT NOT NULL DEFAULT '';",
 ];

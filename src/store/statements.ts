@@ -8,6 +8,7 @@ import {
 } from '../model/changes.js';
 import { lastOf } from '../model/guest-events.js';
 import type { Config, Device, Devices, Instance } from '../model/instance.js';
+import { seedOf, storedVersionOf } from '../model/seed.js';
 import type { Statement } from './store-worker.js';
 
 /** What is to be written for one change. */
@@ -20,10 +21,11 @@ export function statementsOf(change: Written): Statement[] {
 function instanceStatements({ before, after, events }: WrittenChange): Statement[] {
   if (after === undefined) return before === undefined ? [] : [['deleteInstance', [before.id]]];
   const { id } = after;
-  const keys = differenceOf(before?.config ?? new Map(), after.config);
+  const stored = before && storedVersionOf(before);
+  const keys = differenceOf(stored?.config ?? new Map(), after.config);
   const devices = differenceOf(before?.devices ?? new Map<string, Device>(), after.devices, sameDevice);
   return [
-    ...(before !== undefined && isSameRow(before, after)
+    ...(stored !== undefined && isSameRow(stored, after)
       ? []
       : [['putInstance', instanceRow(after)] satisfies Statement]),
     ...keys.removed.map((key): Statement => ['deleteKey', [id, key]]),
@@ -52,14 +54,34 @@ const columns = ['project', 'name', 'description', 'guestState', 'run', 'source'
 function isSameRow(before: Instance, after: Instance): boolean {
   if (columns.some((column) => before[column] !== after[column])) return false;
   const ids = after.profiles.map(({ id }) => id);
-  return before.profiles.length === ids.length && before.profiles.every(({ id }, index) => id === ids[index]);
+  if (before.profiles.length !== ids.length || before.profiles.some(({ id }, index) => id !== ids[index])) return false;
+  const isSame = before.config === after.config && before.profiles === after.profiles;
+  return isSame || seedIn(before) === seedIn(after);
+}
+
+/** Nothing of its own follows from profiles where it has none. */
+function seedIn(instance: Instance): string {
+  return instance.profiles.length === 0 ? '' : seedOf(instance);
 }
 
 function instanceRow(instance: Instance): Statement[1] {
   const { id, project, name, description, createdAt, profiles, guestState, run, source = '', type } = instance;
   const used = JSON.stringify(profiles.map((profile) => profile.id));
   const ran = run === undefined ? [null, null, null] : [run.pid, run.startTicks, run.bootId];
-  return [id, project, name, description, createdAt, used, guestState, ...ran, source, type, run?.cid ?? null];
+  return [
+    id,
+    project,
+    name,
+    description,
+    createdAt,
+    used,
+    guestState,
+    ...ran,
+    source,
+    type,
+    run?.cid ?? null,
+    seedIn(instance),
+  ];
 }
 
 function profileStatements({ before, after }: ProfileChange): Statement[] {

@@ -10,12 +10,12 @@ import { type InstanceRows, instancesIn } from './stored-instances.js';
 const statements = {
   putInstance: `INSERT INTO instances
       (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source,
-      type, cid)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      type, cid, seed)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
       description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
       pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id, cid = excluded.cid,
-      source = excluded.source`,
+      source = excluded.source, seed = excluded.seed`,
   deleteInstance: 'DELETE FROM instances WHERE id = ?',
   putProfile: `INSERT INTO profiles (id, project, name, description, config, devices, changed_at, source)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)

@@ -16,6 +16,7 @@ export interface InstanceRows {
     source: string,
     type: string,
     cid: number | null,
+    seed: string,
   ][];
   readonly keys: [id: number, key: string, value: string][];
   readonly devices: [id: number, name: string, options: string][];
@@ -27,7 +28,7 @@ const instancesAtOnce = 500;
 /** Reads instances by id, some after those up to this one; none: there are no more. */
 export function instancesIn(opened: Database): (after: number) => InstanceRows {
   const columns = `id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source,
-    type, cid`;
+    type, cid, seed`;
   const next = opened.prepare(`SELECT ${columns} FROM instances WHERE id > ? ORDER BY id LIMIT ${instancesAtOnce}`);
   const keys = opened.prepare('SELECT instance_id, key, value FROM config WHERE instance_id > ? AND instance_id <= ?');
   const devices = opened.prepare(

@@ -30,6 +30,7 @@ const step = fc.oneof(
   }),
   fc.record({ kind: fc.constant('instance' as const), name: fc.constantFrom(...instanceNames), config }),
   fc.record({ kind: fc.constant('run' as const), name: fc.constantFrom(...instanceNames) }),
+  fc.record({ kind: fc.constant('restart' as const) }),
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -71,8 +72,15 @@ async function begin(): Promise<void> {
   });
 }
 
-function take(one: Step): Promise<void> {
-  return registry.transact(async (transaction) => {
+async function take(one: Step): Promise<void> {
+  if (one.kind === 'restart') {
+    const known = registry.list().map(shownOf);
+    await close();
+    await open();
+    assert.deepEqual(registry.list().map(shownOf), known);
+    return;
+  }
+  await registry.transact(async (transaction) => {
     if (one.kind === 'profile') {
       const wanted = {
         description: '',
@@ -101,13 +109,17 @@ function told(instance: Instance): object {
     name: instance.name,
     keys,
     devices: new Map(own.flatMap((profile) => [...profile.devices])),
-    id: idOf(instance),
+    own: ownKeys(registry.need(project, instance.name)),
   };
 }
 
 function shownOf(instance: Instance): object {
   const [keys, devices] = [expandedConfig(instance), expandedDevices(instance)];
-  return { name: instance.name, keys, devices, id: idOf(instance) };
+  return { name: instance.name, keys, devices, own: ownKeys(instance) };
+}
+
+function ownKeys({ config }: Instance): Map<string, string> {
+  return new Map([...config].filter(([key]) => key.startsWith('volatile.')));
 }
 
 function idOf(instance: Instance): string | undefined {
@@ -145,6 +157,20 @@ test('an instance has the version of its profiles that holds, and so has every s
   await close();
   await open();
   assert.deepEqual(registry.list().map(shownOf), known);
+});
+
+test("a change of cloud-init's data in a profile writes the profile and what runs, and each instance has its keys", async () => {
+  await begin();
+  await take({ kind: 'run', name: 'b' });
+  const known = new Map(registry.list().map((instance) => [instance.name, idOf(instance)]));
+  const { changes } = registry.commits;
+  await take({ kind: 'profile', name: 'web', config: { 'cloud-init.user-data': '1' }, nic: true });
+  assert.equal(registry.commits.changes - changes, 2);
+  for (const instance of registry.list()) {
+    const uses = instance.profiles.some(({ name }) => name === 'web');
+    assert.equal(idOf(instance) !== known.get(instance.name), uses);
+    assert.equal(/^00:16:3e(:[0-9a-f]{2}){3}$/.test(instance.config.get('volatile.eth0.hwaddr') ?? ''), uses);
+  }
 });
 
 test('a change of a profile writes the profile and what runs, and who was stopped learns that events are missing', async () => {
