@@ -126,7 +126,7 @@ export class FollowedSource {
 export async function forgetSources({ settings, log }: DaemonContext, registry: Registry): Promise<void> {
   const followed = settings.fleet === undefined ? settings.source?.name : 'etcd';
   const isLeft = ({ source }: { readonly source?: string }): boolean => source !== undefined && source !== followed;
-  const left = registry.list().filter(isLeft);
+  const left = registry.snapshot().kept.filter(isLeft);
   const profiles = registry.profiles().filter(isLeft);
   if (left.length + profiles.length === 0) return;
   await registry.record(async (transaction) => {

@@ -1,5 +1,5 @@
 import type { Instance, Profile } from '../model/instance.js';
-import { isSeedRead, shownWith, storedVersionOf } from '../model/seed.js';
+import { areRead, shownWith, storedVersionOf } from '../model/seed.js';
 import { configWith } from './derived-keys.js';
 import { changesVolatile } from './edit.js';
 
@@ -27,7 +27,7 @@ export class ProfileVersions {
     if (this.#areLatest(instance.profiles)) return instance;
     const stored = storedVersionOf(instance);
     const { profiles, touchesVolatile } = this.#latestOf(stored.profiles);
-    if (touchesVolatile || isSeedRead(stored)) return shownWith(stored, profiles, configWith);
+    if (touchesVolatile || areRead(stored.profiles)) return shownWith(stored, profiles, configWith);
     return { ...stored, profiles };
   }
 

@@ -269,8 +269,9 @@ export class RunningInstances extends EventEmitter<Events> {
   /** Containers of an earlier boot are gone, whether their runtime could say so or not. */
   async #forgetEarlierBoots(): Promise<void> {
     const booted = Date.now() - uptime() * 1000;
-    const left = [...this.#registry.instances()]
-      .filter((instance) => instance.run === undefined && isTemporary(instance))
+    const left = this.#registry
+      .snapshot()
+      .kept.filter((instance) => instance.run === undefined && isTemporary(instance))
       .filter(({ createdAt }) => Date.parse(createdAt) < booted);
     if (left.length === 0) return;
     await this.#registry.record((transaction) => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Config, type Device, expandedConfig, expandedDevices, type Instance } from './instance.js';
+import { type Config, type Device, expandedConfig, expandedDevices, type Instance, type Profile } from './instance.js';
 
 /** What cloud-init reads: when one of them changes, it is to run again. */
 export const cloudInitKey = /^(?:cloud-init|user)\.(?:vendor-data|user-data|network-config)$|^cloud-init\.ssh-keys\./;
@@ -8,8 +8,10 @@ export function isNic(device: Device): boolean {
   return device.get('type') === 'nic';
 }
 
-// By the configuration that an instance is read with: its profiles may have changed since that was written.
-const readSeeds = new WeakMap<Config, string>();
+/** Of an instance that is read: its profiles may have changed since it was written. They are versions that never hold. */
+export interface ReadProfiles extends ReadonlyArray<Profile> {
+  readonly seed: string;
+}
 
 /** Of the last texts: most instances have the same, before and after a change of their profile. */
 const seeds = new Map<string, string>();
@@ -17,8 +19,7 @@ const mostSeeds = 4;
 
 /** What of an instance, as it is written, an instance id of cloud-init stands for: another seed, another id. */
 export function seedOf(instance: Instance): string {
-  const read = readSeeds.get(instance.config);
-  if (read !== undefined) return read;
+  if (areRead(instance.profiles)) return instance.profiles.seed;
   const text = seedText(instance);
   const known = seeds.get(text);
   if (known !== undefined) return known;
@@ -28,14 +29,12 @@ export function seedOf(instance: Instance): string {
   return seed;
 }
 
-/** Of an instance that is read. */
-export function keepSeed(config: Config, seed: string): void {
-  readSeeds.set(config, seed);
+export function readWith(seed: string, profiles: readonly Profile[]): ReadProfiles {
+  return Object.assign([...profiles], { seed });
 }
 
-/** May its profiles have changed since it was written, before they were read? */
-export function isSeedRead(instance: Instance): boolean {
-  return readSeeds.has(instance.config);
+export function areRead(profiles: readonly Profile[]): profiles is ReadProfiles {
+  return 'seed' in profiles;
 }
 
 /** Its own name is not in it: a rename writes the instance. */

@@ -10,7 +10,7 @@ import type {
   Run,
   SourceName,
 } from '../model/instance.js';
-import { keepSeed } from '../model/seed.js';
+import { readWith } from '../model/seed.js';
 import type { Rows } from './store-worker.js';
 import type { InstanceRows } from './stored-instances.js';
 
@@ -29,9 +29,10 @@ export interface Loaded {
 export class Loading {
   readonly loaded: Loaded;
   readonly #profiles: ReadonlyMap<number, Profile>;
+  readonly #anyVersions = new Map<number, Profile>();
   /** by themselves: what many instances have they have once */
   readonly #texts = new Map<string, string>();
-  /** by their ids as the store has them */
+  /** by their ids, as the store has them, and the seed */
   readonly #profileLists = new Map<string, readonly Profile[]>();
 
   constructor({ profiles, projects, lastEvent }: Rows) {
@@ -74,9 +75,8 @@ export class Loading {
       cid,
       seed,
     ] = row;
-    const profiles = this.#profilesOf(used, name);
+    const profiles = this.#profilesOf(used, seed, name);
     if (seed === '' && profiles.length > 0) this.loaded.seedless.add(id);
-    else if (profiles.some(isChanged)) keepSeed(config, this.#shared(seed));
     return {
       id,
       project: this.#shared(project),
@@ -93,13 +93,14 @@ export class Loading {
     };
   }
 
-  #profilesOf(ids: string, instance: string): readonly Profile[] {
-    const known = this.#profileLists.get(ids);
+  #profilesOf(ids: string, seed: string, instance: string): readonly Profile[] {
+    const key = `${ids}${seed}`;
+    const known = this.#profileLists.get(key);
     if (known !== undefined) return known;
     const latest = (JSON.parse(ids) as number[]).map((id) => this.#profiles.get(id) ?? missing(id, instance));
-    // Which versions the instance was written with is not stored: these are none that hold.
-    const list = latest.some(isChanged) ? latest.map((profile) => ({ ...profile })) : latest;
-    this.#profileLists.set(ids, list);
+    // Which versions the instance was written with is not stored: the seed says whether it makes a difference.
+    const list = seed !== '' && latest.some(isChanged) ? readWith(seed, latest.map(this.#anyVersionOf)) : latest;
+    this.#profileLists.set(key, list);
     return list;
   }
 
@@ -107,6 +108,13 @@ export class Loading {
     const entries = JSON.parse(options) as [string, string][];
     return new Map(entries.map(([name, value]) => [this.#shared(name), this.#shared(value)]));
   }
+
+  /** A version that never holds, so that what is shown has another. */
+  readonly #anyVersionOf = (profile: Profile): Profile => {
+    const known = this.#anyVersions.get(profile.id) ?? { ...profile };
+    this.#anyVersions.set(profile.id, known);
+    return known;
+  };
 
   #shared(text: string): string {
     const known = this.#texts.get(text);

@@ -5,7 +5,7 @@ import { CommitParts } from './commit-parts.js';
 import { keptEvents, migrations } from './schema.js';
 import { Database, type Statement as Prepared, sqliteCodeOf, type Value } from './sqlite.js';
 import { type EventRow, type EventsRequest, eventsIn, gap } from './stored-events.js';
-import { type InstanceRows, instancesIn } from './stored-instances.js';
+import { type InstancesText, instancesIn } from './stored-instances.js';
 
 const statements = {
   putInstance: `INSERT INTO instances
@@ -118,7 +118,7 @@ function isRead(request: ReadRequest | WorkRequest): request is ReadRequest {
 
 export interface Answer {
   readonly rows?: Rows;
-  readonly instances?: InstanceRows;
+  readonly instances?: InstancesText;
   readonly images?: ImageRow[];
   readonly identityKeys?: IdentityKeyRow[];
   readonly sourceState?: string;

@@ -70,11 +70,10 @@ export class Store {
     let next = this.#ask({ kind: 'instances', after: 0 });
     for (;;) {
       const { instances } = await next;
-      const last = instances?.instances.at(-1)?.[0];
-      if (instances === undefined || last === undefined) return loading.loaded;
-      next = this.#ask({ kind: 'instances', after: last }); // is read while these are taken in
+      if (instances?.last === undefined) return loading.loaded;
+      next = this.#ask({ kind: 'instances', after: instances.last }); // is read while these are taken in
       next.catch(() => undefined); // it is awaited, unless these are damaged
-      this.#read(() => loading.add(instances));
+      this.#read(() => loading.add(JSON.parse(instances.rows)));
     }
   }
 

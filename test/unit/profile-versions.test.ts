@@ -159,6 +159,19 @@ test('an instance has the version of its profiles that holds, and so has every s
   assert.deepEqual(registry.list().map(shownOf), known);
 });
 
+test('what is read has one list of profiles for all that were written with the same', async () => {
+  await begin();
+  await take({ kind: 'profile', name: 'web', config: { 'user.x': '1' }, nic: false });
+  await take({ kind: 'instance', name: 'd', config: { 'cloud-init.user-data': '1' } });
+  await close();
+  await open();
+  const listOf = new Map(registry.snapshot(project).kept.map(({ name, profiles }) => [name, profiles]));
+  assert.equal(new Set(listOf.values()).size, 4); // both; web alone; none; both, with data of its own
+  assert.equal(listOf.get('a') === listOf.get('d'), false);
+  for (const { profiles } of registry.list())
+    for (const profile of profiles) assert.equal(profile, registry.needProfile(project, profile.name));
+});
+
 test("a change of cloud-init's data in a profile writes the profile and what runs, and each instance has its keys", async () => {
   await begin();
   await take({ kind: 'run', name: 'b' });
