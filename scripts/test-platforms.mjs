@@ -1,11 +1,12 @@
 // Runs the core of the tests where people run devlxd: Debian 13 with its own Node 20 and with 22 and 24, sid with its
 // own Node. Each in a root directory made with debootstrap, which stays for the next run. Node 22 and 24 are Node's own
-// binaries, from the registry of npm.
+// binaries, from the registry of npm. Last comes a table; the whole output of each is left beside the roots.
 //   npm run test:platforms -- [--roots DIR] [--only WORD] [TEST...]
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { enter, missingForRoots, nodeIn, projectIn, rootOf, usualRoots } from './platforms/roots.mjs';
+import { enterWithin, missingForRoots, nodeIn, projectIn, rootOf, usualRoots } from './platforms/roots.mjs';
+import { Tally } from './platforms/tally.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,19 +18,20 @@ const { values, positionals } = parseArgs({
 
 /** Identity, answers, durability: each depends on Node, on the kernel's face or on SQLite. */
 const core = [
-  'identity',
-  'golden',
-  'guest-api',
-  'characters',
-  'guest-events',
-  'bridge',
-  'restarts',
-  'durability',
-  'backup',
-  'store',
-  'registry',
-  'property',
-  'client.test',
+  './identity',
+  './golden',
+  './guest-api',
+  './characters',
+  './guest-events',
+  './bridge',
+  './restarts',
+  './durability',
+  './backup',
+  './check-store',
+  './unit/registry',
+  './unit/property',
+  './property',
+  './client.test',
 ];
 const tests = positionals.length > 0 ? positionals : core;
 
@@ -42,35 +44,48 @@ const platforms = [
 ].filter(({ name }) => name.includes(values.only));
 
 const packages = ['nodejs', 'libnode-dev', 'g++', 'make', 'python3', 'ca-certificates', 'curl', 'procps', 'strace'];
+const setupMinutes = 10;
+const testMinutes = 20;
 
 const missing = missingForRoots();
 if (missing !== undefined) {
   process.stdout.write(`SKIPPED test:platforms: ${missing}\n`);
-} else {
-  const results = platforms.map((platform) => ({ platform, ...run(platform) }));
-  process.stdout.write(`\n| where | Node | tests | passed | failed | skipped |\n|---|---|---|---|---|---|\n`);
-  for (const { platform, node, counts } of results)
-    process.stdout.write(`| ${platform.name} | ${node} | ${counts.join(' | ')} |\n`);
-  process.exit(results.every(({ passed }) => passed) ? 0 : 1);
+  process.exit(0);
 }
-
-function run(platform) {
-  const directory = rootOf(values.roots, platform.release, packages);
-  if (directory === undefined) return { passed: false, node: '-', counts: ['no root: debootstrap failed', '', '', ''] };
-  const node = platform.node === undefined ? '/usr/bin/node' : nodeIn(directory, platform.node);
-  const project = projectIn(directory, platform.node ?? 'own');
-  const inside = (...words) => enter(directory, ['sh', '-c', 'cd "$0" && exec "$@"', project, node, ...words]);
-  const version = inside('--version').stdout.trim();
-  const setup = inside('scripts/setup.mjs', 'core');
-  if (setup.status !== 0)
-    return { passed: false, node: version, counts: [`set-up: ${setup.stderr.trim()}`, '', '', ''] };
-  // Which reporter is the default depends on Node.
-  const { status, stdout } = inside('scripts/test.mjs', '--test-reporter=tap', ...tests);
-  writeFileSync(join(resolve(values.roots), `${platform.name.replaceAll(/\W+/g, '-')}.log`), stdout);
-  const counts = ['tests', 'pass', 'fail', 'skipped'].map(
-    (what) => new RegExp(`^# ${what} (\\d+)$`, 'm').exec(stdout)?.[1],
+const results = [];
+for (const platform of platforms) results.push({ platform, ...(await run(platform)) });
+process.stdout.write(
+  '\n| where | Node | tests | passed | failed | skipped | seconds |\n|---|---|---|---|---|---|---|\n',
+);
+for (const { platform, node = '-', counts, seconds, problem } of results)
+  process.stdout.write(
+    `| ${platform.name} | ${node} | ${problem ?? [...counts, seconds].join(' | ')} |${problem ? ' | | | |' : ''}\n`,
   );
-  process.stdout.write(`${platform.name}, Node ${version}: ${counts.join(', ')}\n`);
-  for (const [line] of stdout.matchAll(/^ *not ok .*$/gm)) process.stdout.write(`  ${line.trim()}\n`);
-  return { passed: status === 0, node: version, counts };
+process.exit(results.length > 0 && results.every(({ passed }) => passed) ? 0 : 1);
+
+async function run({ name, release, node: major }) {
+  const directory = rootOf(values.roots, release, packages);
+  if (directory === undefined) return { passed: false, problem: 'no root directory; debootstrap or apt-get failed' };
+  const node = major === undefined ? '/usr/bin/node' : nodeIn(directory, major);
+  const project = projectIn(directory, major ?? 'own');
+  const inside = (minutes, words, line) =>
+    enterWithin(minutes, directory, ['sh', '-c', 'cd "$0" && exec "$@"', project, node, ...words], line);
+  const {
+    lines: [version],
+  } = await inside(1, ['--version']);
+  const label = `${name}, ${version}`;
+  process.stdout.write(`${label}: set-up ...\n`);
+
+  const setup = await inside(setupMinutes, ['scripts/setup.mjs', 'core']);
+  if (setup.status !== 0) {
+    process.stdout.write(`${label}: set-up: ${setup.ended}\n${setup.lines.slice(-30).join('\n')}\n`);
+    return { passed: false, node: version, problem: `set-up: ${setup.ended}` };
+  }
+  const tally = new Tally(label);
+  // Which reporter is the default depends on Node.
+  const words = ['scripts/test.mjs', '--test-reporter=tap', ...tests];
+  const { status, lines, ended } = await inside(testMinutes, words, (line) => tally.take(line));
+  writeFileSync(join(resolve(values.roots), `${name.replaceAll(/\W+/g, '-')}.log`), `${lines.join('\n')}\n`);
+  const { counts, seconds } = tally.end(ended);
+  return { passed: status === 0, node: version, counts, seconds, problem: status === null ? ended : undefined };
 }

@@ -1,5 +1,5 @@
 // Runs tests with node:test: test/**/*.test.ts, compiled. Words on the command line choose files whose name contains
-// one of them; options are Node's. Without words: all but the parts, which bring up real servers, machines and systems,
+// one of them, where names begin with "./"; options are Node's. Without words: all but the parts, which bring up real servers, machines and systems,
 // and have scripts of their own in package.json.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -13,7 +13,7 @@ const parts = ['clients', 'fleet', 'incus', 'lxd', 'operators', 'packages', 'vm'
 const isOfPart = (name) => parts.some((part) => name.startsWith(`${part}/`));
 const files = readdirSync(join(root, 'dist/test'), { recursive: true })
   .filter((name) => name.endsWith('.test.js'))
-  .filter((name) => (wanted.length === 0 ? !isOfPart(name) : wanted.some((word) => name.includes(word))))
+  .filter((name) => (wanted.length === 0 ? !isOfPart(name) : wanted.some((word) => `./${name}`.includes(word))))
   .map((name) => join('dist/test', name))
   .sort();
 if (files.length === 0) {

@@ -1,7 +1,9 @@
 // Root directories of other releases of Debian, made with debootstrap, which stay for the next run.
-import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 
 const project = resolve(import.meta.dirname, '../..');
 const nodePackage = `node-linux-${process.arch}`;
@@ -49,29 +51,60 @@ export function nodeIn(directory, major) {
   return `/opt/${major}/node_modules/${nodePackage}/bin/node`;
 }
 
-/** A copy of the project, with its dependencies; what is compiled there stays there. Its path in the root. */
+/**
+ * A copy of the project, with its dependencies and what TypeScript has become, which is the same everywhere; what is
+ * compiled of C and C++ there stays there. Its path in the root.
+ */
 export function projectIn(directory, name) {
   const path = `/srv/devlxd-${name}`;
   const copy = join(directory, path);
-  const built = ['build', 'dist', 'node_modules/better-sqlite3/build'];
   const parts = spawnSync('git', ['ls-files', '-z'], { cwd: project, encoding: 'utf8' })
     .stdout.split('\0')
     .filter((part) => part !== '' && existsSync(join(project, part)));
   // Whole directories, so that a source that is gone here is gone there.
-  for (const top of new Set(parts.map((part) => part.split('/')[0])))
+  for (const top of new Set(['dist', ...parts.map((part) => part.split('/')[0])]))
     rmSync(join(copy, top), { recursive: true, force: true });
-  for (const part of parts)
-    cpSync(join(project, part), join(copy, part), { verbatimSymlinks: true, preserveTimestamps: true });
-  if (!existsSync(join(copy, 'node_modules')))
-    cpSync(join(project, 'node_modules'), join(copy, 'node_modules'), {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: (from) => !built.some((part) => from === join(project, part)),
-    });
+  for (const part of [...parts, 'dist']) copied(part, copy);
+  const stamp = 'node_modules/.devlxd-stamp';
+  if (textOf(join(copy, stamp)) !== textOf(join(project, stamp))) {
+    rmSync(join(copy, 'node_modules'), { recursive: true, force: true });
+    copied('node_modules', copy, 'node_modules/better-sqlite3/build');
+  }
   return path;
 }
 
+function copied(part, copy, except) {
+  const filter = (from) => except === undefined || from !== join(project, except);
+  const options = { recursive: true, verbatimSymlinks: true, preserveTimestamps: true, filter };
+  cpSync(join(project, part), join(copy, part), options);
+}
+
+function textOf(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+}
+
+const script = join(project, 'scripts/enter-root.sh');
+
 export function enter(directory, words) {
-  const script = join(project, 'scripts/enter-root.sh');
   return spawnSync(script, [directory, ...words], { encoding: 'utf8', maxBuffer: 1 << 28 });
+}
+
+/** As enter, but for so many minutes at most. line: called with each line, as it comes; ended: how it has ended */
+export async function enterWithin(minutes, directory, words, line = () => undefined) {
+  const child = spawn(script, [directory, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const lines = [];
+  for (const stream of [child.stdout, child.stderr])
+    createInterface({ input: stream }).on('line', (text) => {
+      lines.push(text);
+      line(text);
+    });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill('SIGKILL'); // unshare, with which all in there ends
+  }, minutes * 60_000);
+  const [status, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  const ended = late ? `had not ended after ${minutes} minutes` : `ended with ${signal ?? status}`;
+  return { status, lines, ended };
 }
