@@ -97,6 +97,19 @@ test('at most four files lie at the root of src/, and none in src/ and native/ h
   assert.deepEqual(long, []);
 });
 
+test('every source of the rooms of native/ is in the units that are compiled', () => {
+  const included = filesOf('native/units', /\.cc$/).flatMap((unit) =>
+    [...readFileSync(join(packageRoot, unit), 'utf8').matchAll(/^#include "(.+)"$/gm)].map(
+      ([, name]) => `native/${name}`,
+    ),
+  );
+  const rooms = ['accept', 'addon', 'agent', 'gate', 'hook', 'identity', 'os', 'uws'];
+  assert.deepEqual(
+    rooms.flatMap((room) => filesOf(`native/${room}`, /\.cc$/)).filter((name) => !included.includes(name)),
+    [],
+  );
+});
+
 test('every path that the documentation names exists', () => {
   const pages = ['README.md', 'SECURITY.md', ...filesOf('docs', /^[^/]+\.md$/)];
   const named = pages.flatMap((page) =>

@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint64_t kControl = UINT64_MAX;  // the key of standard input in the epoll set
 constexpr int kRetryMilliseconds = 1;      // until a full backlog is tried again
-constexpr size_t kBufferSize = 64 * 1024;
-constexpr int kMaxEvents = 512;
+constexpr size_t kHolderBufferSize = 64 * 1024;
+constexpr int kHolderMaxEvents = 512;
 
 // Otherwise something was said.
 bool input_ended() {
@@ -39,7 +39,7 @@ Holder::Holder(const LoadOptions& options, Connect connect, Tally& tally)
       request_(options.request()),
       tally_(tally),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      buffer_(kBufferSize) {
+      buffer_(kHolderBufferSize) {
   for (uint64_t i = 0; i < options.hold; i++) {
     connections_.push_back({OwnFd(), AnswerParser(options.body()), FrameReader(), false});
   }
@@ -108,9 +108,10 @@ bool Holder::open(uint64_t index) {
 }
 
 void Holder::wait() {
-  epoll_event events[kMaxEvents];
+  epoll_event events[kHolderMaxEvents];
   const bool retries = opened_ < connections_.size() && under_way_ < options_.connections;
-  const int count = epoll_wait(epoll_.get(), events, kMaxEvents, retries ? kRetryMilliseconds : -1);
+  const int count =
+      epoll_wait(epoll_.get(), events, kHolderMaxEvents, retries ? kRetryMilliseconds : -1);
   for (int i = 0; i < count; i++) {
     if (events[i].data.u64 != kControl) {
       receive(connections_[events[i].data.u64]);

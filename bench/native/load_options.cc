@@ -13,7 +13,7 @@
 namespace devlxd::bench {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kLoadHelp =
     "Usage: bench_load --socket PATH [options]\n"
     "\n"
     "Asks an HTTP server on a Unix socket, checks every answer, prints one JSON object. The exit\n"
@@ -178,7 +178,7 @@ ParsedOptions parse_load_options(int argc, char** argv) {
   ParsedOptions parsed;
   for (int name; (name = getopt_long(argc, argv, "", names, nullptr)) != -1;) {
     if (name == 'h') {
-      fputs(kHelp, stdout);
+      fputs(kLoadHelp, stdout);
       return {{}, 0};
     }
     const char* problem = read_option(name, optarg, parsed.options);

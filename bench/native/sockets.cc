@@ -12,7 +12,7 @@
 namespace devlxd::bench {
 namespace {
 
-constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr uint64_t kNanoseconds = 1'000'000'000;
 
 OwnFd unix_socket() {
   return OwnFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -21,7 +21,7 @@ OwnFd unix_socket() {
 uint64_t read_clock(clockid_t clock) {
   timespec time;
   clock_gettime(clock, &time);
-  return static_cast<uint64_t>(time.tv_sec) * kNanosecondsPerSecond + time.tv_nsec;
+  return static_cast<uint64_t>(time.tv_sec) * kNanoseconds + time.tv_nsec;
 }
 
 const sockaddr* generic(const sockaddr_un& address) {

@@ -8,7 +8,7 @@
 namespace devlxd {
 namespace {
 
-constexpr uint64_t kTickMilliseconds = 50;
+constexpr uint64_t kPendingTickMilliseconds = 50;
 
 // A connection without a request is closed after this; the same as uWebSockets' own.
 constexpr uint64_t kIdleMilliseconds = 10'000;
@@ -45,7 +45,7 @@ bool PendingCallers::add(OwnFd& fd, Caller& caller, Ticket ticket) {
                       .since = uv_now(loop_),
                       .told = ticket != kNoTicket});
   tick_.start([](uv_timer_t* timer) { static_cast<PendingCallers*>(timer->data)->poll(); },
-              kTickMilliseconds);
+              kPendingTickMilliseconds);
   // Last, since JavaScript may run and take any of them. At once: this process may be killed.
   if (place) time_out(*place);
   tell_held();

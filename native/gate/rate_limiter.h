@@ -7,6 +7,9 @@
 
 namespace devlxd {
 
+// What bytes sent cost: a token for as many.
+constexpr double kBytesPerToken = 4096;
+
 // A token bucket for each payer. A token pays for one request; other work costs as much as requests
 // that take the same time (docs/limits.md). Work is charged when it is done, and may take the
 // bucket below zero; a payer whose bucket is empty waits.

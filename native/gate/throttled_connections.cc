@@ -10,10 +10,9 @@ namespace {
 
 // A read up to this is paid for by the request that it brings.
 constexpr size_t kFreeBytes = 4096;
-constexpr double kBytesPerToken = 4096;
 
 // Between two looks for payers that may go on; at 2,000 requests a second, ten tokens.
-constexpr uint64_t kTickMilliseconds = 5;
+constexpr uint64_t kThrottleTickMilliseconds = 5;
 
 // What each connection may have in memory while its payer must wait. After a longer read nothing is
 // read from the others.
@@ -95,7 +94,7 @@ void Gate::wait_for_turn(Payer payer) {
   } else {
     throttle_timer_.start(
         [](uv_timer_t* timer) { static_cast<Gate*>(timer->data)->resume_throttled(); },
-        kTickMilliseconds);
+        kThrottleTickMilliseconds);
   }
 }
 

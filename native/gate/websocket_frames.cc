@@ -11,8 +11,6 @@ constexpr uint64_t kWindowMilliseconds = 1000;
 // A ping with the longest payload, and its mask (RFC 6455, 5.2 and 5.5).
 constexpr size_t kLongestPing = 131;
 
-constexpr double kBytesPerToken = 4096;
-
 }  // namespace
 
 void Gate::watch_frames(void* socket, Slot slot) {

@@ -1,0 +1,10 @@
+// One translation unit: most of the time of compiling these goes to the headers that they share
+// (docs/architecture.md).
+#include "accept/listener.cc"
+#include "identity/accept_clock.cc"
+#include "identity/caller.cc"
+#include "identity/instance_table.cc"
+#include "identity/namespace_cache.cc"
+#include "identity/namespace_owner.cc"
+#include "identity/pid_namespace.cc"
+#include "identity/procfs.cc"
