@@ -39,6 +39,21 @@ test('the envelope and the keys of LXD', async () => {
   assert.equal(JSON.parse(answer.body).metadata.environment.server, 'devlxd');
 });
 
+test('what is no list is sent with its length, so that head and body are one write', async () => {
+  for (const [method, path, body] of [
+    ['GET', '/1.0', undefined],
+    ['GET', '/1.0/metrics', undefined],
+    ['PATCH', '/1.0/profiles/default', { config: { 'user.ä': '€' } }],
+    ['GET', '/1.0/instances/nobody', undefined],
+  ] as const) {
+    const answer = await request(method, path, body);
+    assert.equal(answer.headers['content-length'], String(Buffer.byteLength(answer.body)), path);
+    assert.equal(answer.headers['transfer-encoding'], undefined, path);
+  }
+  const { headers, body } = await request('HEAD', '/1.0');
+  assert.deepEqual([Number(headers['content-length']) > 0, body], [true, '']);
+});
+
 test('create, wait, read, change, delete', async () => {
   const created = await request('POST', '/1.0/instances', {
     name: 'life',

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -106,13 +105,17 @@ export class ControlServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     (request.socket as ControlSocket).asked(response);
-    this.#inFlight.add(once(response, 'close')); // its answer is with the kernel then
+    response.once('close', this.#inFlight.begin()); // its answer is with the kernel then
+    let endpoint = noEndpoint;
     try {
-      await send(response, await this.#answer(request));
+      const url = askedOf(request);
+      const match = this.#routes.find(withoutTrailingSlash(url.pathname));
+      endpoint = match?.endpoint.path ?? noEndpoint;
+      await send(response, await this.#answer(request, url, match));
     } catch (error) {
       this.#sendError(request, response, error);
     } finally {
-      this.#count(request, response);
+      this.requests.add(endpoint, String(response.statusCode));
     }
   }
 
@@ -133,9 +136,11 @@ export class ControlServer {
     }
   }
 
-  async #answer(request: IncomingMessage): Promise<ControlReply> {
-    const url = urlOf(request);
-    const match = this.#find(url.pathname);
+  async #answer(
+    request: IncomingMessage,
+    url: Pick<URL, 'pathname' | 'searchParams'>,
+    match: Match<ControlEndpoint> | undefined,
+  ): Promise<ControlReply> {
     if (match === undefined)
       throw new Fault('not-found', `devlxd has no "${url.pathname}"; its part of LXD's API is in docs/host-api.md`);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
@@ -156,15 +161,6 @@ export class ControlServer {
     return handler(asked);
   }
 
-  #count({ url = '' }: IncomingMessage, { statusCode }: ServerResponse): void {
-    const [path = ''] = url.split('?', 1);
-    this.requests.add(this.#find(path)?.endpoint.path ?? noEndpoint, String(statusCode));
-  }
-
-  #find(path: string): Match<ControlEndpoint> | undefined {
-    return this.#routes.find(withoutTrailingSlash(path));
-  }
-
   #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     const expected = error instanceof Fault;
     if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
@@ -180,10 +176,20 @@ export class ControlServer {
   }
 }
 
+/** Of these nothing has to be understood: what most ask is looked up as it is. */
+const plainPath = /^\/1\.0(?:\/[\w-]+)*$/;
+
+function askedOf(request: IncomingMessage): Pick<URL, 'pathname' | 'searchParams'> {
+  const { url = '/' } = request;
+  return plainPath.test(url) ? { pathname: url, searchParams: new URLSearchParams() } : urlOf(request);
+}
+
 function urlOf({ url = '/' }: IncomingMessage): URL {
-  const base = 'http://devlxd';
-  if (!URL.canParse(url, base)) throw new Fault('invalid-value', `"${url}" is no path`);
-  return new URL(url, base);
+  try {
+    return new URL(url, 'http://devlxd');
+  } catch {
+    throw new Fault('invalid-value', `"${url}" is no path`);
+  }
 }
 
 function withoutTrailingSlash(path: string): string {
@@ -191,9 +197,8 @@ function withoutTrailingSlash(path: string): string {
 }
 
 /** The segment of the path that stands for {name}. */
-function parametersOf({ endpoint, parameter }: Match<ControlEndpoint>): Record<string, string> {
-  const name = /\{(\w+)\}/.exec(endpoint.path)?.[1];
-  if (name === undefined) return {};
+function parametersOf({ name, parameter }: Match<ControlEndpoint>): Record<string, string> {
+  if (name === '') return {};
   const value = percentDecode(parameter);
   if (value === undefined) throw new Fault('invalid-value', `"${parameter}" in the path is not percent-encoded text`);
   return { [name]: value };

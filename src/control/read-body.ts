@@ -39,7 +39,10 @@ function receive(request: IncomingMessage, limits: Limits, scan: JsonScan): Prom
         reject(error);
       }
     });
-    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('end', () => {
+      const [first = Buffer.alloc(0), ...others] = chunks;
+      resolve(others.length === 0 ? first : Buffer.concat(chunks));
+    });
     request.on('error', reject);
   });
 }

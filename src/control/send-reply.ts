@@ -14,8 +14,7 @@ export async function send(response: ServerResponse, reply: ControlReply): Promi
     return;
   }
   if (reply.kind === 'text') {
-    response.writeHead(200, { 'Content-Type': reply.type });
-    response.end(reply.text);
+    writeText(response, 200, reply.type, reply.text);
     return;
   }
   if (reply.kind === 'stream') {
@@ -53,8 +52,13 @@ async function sendDownload(
 
 /** Writes an envelope. */
 export function write(response: ServerResponse, status: number, envelope: object): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(`${JSON.stringify(envelope)}\n`);
+  writeText(response, status, 'application/json', `${JSON.stringify(envelope)}\n`);
+}
+
+/** With its length, so that head and body are one write, and no chunks. */
+function writeText(response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
+  response.end(text);
 }
 
 /** How long what is refused may go on coming. */

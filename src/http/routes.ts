@@ -5,6 +5,8 @@ export interface Routed {
 
 export interface Match<Endpoint> {
   readonly endpoint: Endpoint;
+  /** what the path of the endpoint calls it: the "name" of {name} */
+  readonly name: string;
   /** the segment that stands for {name}, still percent-encoded; '' where the path has none */
   readonly parameter: string;
 }
@@ -12,6 +14,7 @@ export interface Match<Endpoint> {
 interface Pattern<Endpoint> {
   readonly prefix: string;
   readonly suffix: string;
+  readonly name: string;
   readonly endpoint: Endpoint;
 }
 
@@ -27,19 +30,19 @@ export class Routes<Endpoint extends Routed> {
     this.#patterns = endpoints
       .filter((endpoint) => !isFixed(endpoint))
       .map((endpoint) => {
-        const [prefix = '', suffix = ''] = endpoint.path.split(/\{\w+\}/);
-        return { prefix, suffix, endpoint };
+        const [prefix = '', name = '', suffix = ''] = endpoint.path.split(/\{(\w+)\}/);
+        return { prefix, suffix, name, endpoint };
       });
   }
 
   /** path: as it was sent, without the query; undefined: no endpoint has it */
   find(path: string): Match<Endpoint> | undefined {
     const endpoint = this.#fixed.get(path);
-    if (endpoint !== undefined) return { endpoint, parameter: '' };
-    for (const { prefix, suffix, endpoint } of this.#patterns) {
+    if (endpoint !== undefined) return { endpoint, name: '', parameter: '' };
+    for (const { prefix, suffix, name, endpoint } of this.#patterns) {
       if (!path.startsWith(prefix) || !path.endsWith(suffix)) continue;
       const parameter = path.slice(prefix.length, path.length - suffix.length);
-      if (parameter !== '' && !parameter.includes('/')) return { endpoint, parameter };
+      if (parameter !== '' && !parameter.includes('/')) return { endpoint, name, parameter };
     }
     return undefined;
   }

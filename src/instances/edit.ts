@@ -2,17 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { invalid } from '../errors.js';
 import type { Limits } from '../limits/limits.js';
 import { differenceOf, sameDevice } from '../model/changes.js';
-import {
-  type Config,
-  type Devices,
-  expandedConfig,
-  expandedDevices,
-  type Instance,
-  type InstanceType,
-  type Placement,
-  type Profile,
-} from '../model/instance.js';
-import { cloudInitKey, isNic } from '../model/seed.js';
+import type { Config, Devices, Instance, InstanceType, Placement, Profile } from '../model/instance.js';
+import { cloudInitKey, haveSameSeed } from '../model/seed.js';
 import { hwaddrKeyOf, instanceIdKey, nicsWithoutAddress, uuidKey, withDerivedKeys } from './derived-keys.js';
 import { checkOther } from './record-table.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
@@ -110,7 +101,8 @@ export function withoutEmpty(config: Config): Config {
 /** after with the keys that are the daemon's: the instance id, the lasting identity and the addresses of its nics. */
 function settled(before: Instance | undefined, after: Instance, givenId?: string): Instance {
   if (after.source === 'etcd') return withDerivedKeys(after, before?.config.get(uuidKey) ?? randomUUID());
-  const config = new Map([...withoutEmpty(after.config)].filter(([key]) => !isVolatile(key)));
+  const config = new Map<string, string>();
+  for (const [key, value] of after.config) if (value !== '' && !isVolatile(key)) config.set(key, value);
   const own: Instance = { ...after, config };
   const known: Config = before?.config ?? new Map();
   const renewed = before === undefined || restartsCloudInit(before, own);
@@ -126,23 +118,12 @@ function settled(before: Instance | undefined, after: Instance, givenId?: string
 
 /** A new instance id makes cloud-init run again, as it should when its data, the name or a nic changes. */
 function restartsCloudInit(before: Instance, after: Instance): boolean {
-  if (before.name !== after.name) return true;
-  const { set, removed } = differenceOf(expandedConfig(before), expandedConfig(after));
-  if ([...set.map(([key]) => key), ...removed].some((key) => cloudInitKey.test(key))) return true;
-  return nicNames(expandedDevices(before)) !== nicNames(expandedDevices(after));
+  return before.name !== after.name || !haveSameSeed(before, after);
 }
 
 /** Keys that are the daemon's own. */
 export function isVolatile(key: string): boolean {
   return key.startsWith('volatile.');
-}
-
-function nicNames(devices: Devices): string {
-  return [...devices]
-    .filter(([, device]) => isNic(device))
-    .map(([name]) => name)
-    .sort()
-    .join();
 }
 
 /** In the range of the Xen project, as LXD's are (lxd/instance/instance_utils.go). */

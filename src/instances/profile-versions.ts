@@ -16,7 +16,7 @@ interface Latest {
 export class ProfileVersions {
   readonly #latest: (id: Profile['id']) => Profile | undefined;
   /** by the profiles that an instance was last seen with, so that many have one list */
-  readonly #known = new WeakMap<readonly Profile[], Latest>();
+  #known: WeakMap<readonly Profile[], Latest> | undefined;
 
   constructor(latest: (id: Profile['id']) => Profile | undefined) {
     this.#latest = latest;
@@ -32,18 +32,20 @@ export class ProfileVersions {
   }
 
   #latestOf(used: readonly Profile[]): Latest {
-    const known = this.#known.get(used);
+    const known = this.#known?.get(used);
     if (known !== undefined && this.#areLatest(known.profiles)) return known;
     const pairs = used.map((profile) => [profile, this.#latest(profile.id) ?? profile] as const);
     const made = {
       profiles: pairs.map(([, latest]) => latest),
       touchesVolatile: pairs.some(([before, after]) => changesVolatile(before, after)),
     };
+    this.#known ??= new WeakMap();
     this.#known.set(used, made);
     return made;
   }
 
   #areLatest(used: readonly Profile[]): boolean {
-    return used.every((profile) => (this.#latest(profile.id) ?? profile) === profile);
+    for (const profile of used) if ((this.#latest(profile.id) ?? profile) !== profile) return false;
+    return true;
   }
 }

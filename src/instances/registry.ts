@@ -285,7 +285,8 @@ export class Registry extends EventEmitter<Events> {
       } catch (error) {
         job.reject(error);
       }
-      await turn.end();
+      const pause = turn.end();
+      if (pause !== undefined) await pause;
     }
     return { done, layers: draft.layers };
   }

@@ -40,11 +40,12 @@ export function differenceOf<Value>(
   same: (a: Value, b: Value) => boolean = Object.is,
 ): MapDifference<Value> {
   if (before === after) return { set: [], removed: [] };
-  const set = [...after].filter(([name, value]) => {
+  const [set, removed]: [[string, Value][], string[]] = [[], []];
+  for (const [name, value] of after) {
     const old = before.get(name);
-    return old === undefined || !same(old, value);
-  });
-  const removed = [...before.keys()].filter((name) => !after.has(name));
+    if (old === undefined || !same(old, value)) set.push([name, value]);
+  }
+  for (const name of before.keys()) if (!after.has(name)) removed.push(name);
   return { set, removed };
 }
 

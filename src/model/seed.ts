@@ -29,6 +29,11 @@ export function seedOf(instance: Instance): string {
   return seed;
 }
 
+export function haveSameSeed(one: Instance, other: Instance): boolean {
+  if (areRead(one.profiles) || areRead(other.profiles)) return seedOf(one) === seedOf(other);
+  return seedText(one) === seedText(other);
+}
+
 export function readWith(seed: string, profiles: readonly Profile[]): ReadProfiles {
   return Object.assign([...profiles], { seed });
 }
@@ -39,9 +44,11 @@ export function areRead(profiles: readonly Profile[]): profiles is ReadProfiles 
 
 /** Its own name is not in it: a rename writes the instance. */
 function seedText(instance: Instance): string {
-  const read = [...expandedConfig(instance)].filter(([key]) => cloudInitKey.test(key)).sort();
-  const nics = [...expandedDevices(instance)].flatMap(([name, device]) => (isNic(device) ? [name] : [])).sort();
-  return JSON.stringify([read, nics]);
+  const read: [string, string][] = [];
+  for (const [key, value] of expandedConfig(instance)) if (cloudInitKey.test(key)) read.push([key, value]);
+  const nics: string[] = [];
+  for (const [name, device] of expandedDevices(instance)) if (isNic(device)) nics.push(name);
+  return JSON.stringify([read.sort(), nics.sort()]);
 }
 
 // By what is shown of it.

@@ -8,7 +8,7 @@ import {
 } from '../model/changes.js';
 import { lastOf } from '../model/guest-events.js';
 import type { Config, Device, Devices, Instance } from '../model/instance.js';
-import { seedOf, storedVersionOf } from '../model/seed.js';
+import { haveSameSeed, seedOf, storedVersionOf } from '../model/seed.js';
 import type { Statement } from './store-worker.js';
 
 /** What is to be written for one change. */
@@ -56,7 +56,7 @@ function isSameRow(before: Instance, after: Instance): boolean {
   const ids = after.profiles.map(({ id }) => id);
   if (before.profiles.length !== ids.length || before.profiles.some(({ id }, index) => id !== ids[index])) return false;
   const isSame = before.config === after.config && before.profiles === after.profiles;
-  return isSame || seedIn(before) === seedIn(after);
+  return isSame || after.profiles.length === 0 || haveSameSeed(before, after);
 }
 
 /** Nothing of its own follows from profiles where it has none. */
