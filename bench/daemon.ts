@@ -20,10 +20,12 @@ const operatorsAtOnce = 64;
 const storedAtOnce = 5_000;
 
 const errorLevel = 50; // pino's
-let daemons = 0;
+let started = 0;
 
 interface Daemons {
   readonly name?: string;
+  /** another devlxd than that of this project */
+  readonly program?: string;
   /** of `devlxd serve`, which is told not to limit the rate of requests */
   readonly options?: readonly string[];
   /** of each guest's instance */
@@ -57,14 +59,15 @@ class Daemon implements Restartable {
   #events = 0;
   #crowd: Crowd | undefined;
 
-  private constructor({ workplace, pins }: Bench, { options = [], config = {}, announcesToAll = false }: Daemons) {
+  private constructor({ workplace, pins }: Bench, daemons: Daemons) {
+    const { program = join(packageRoot, 'bin/devlxd'), options = [], config = {}, announcesToAll = false } = daemons;
     this.#config = config;
     this.#announcesToAll = announcesToAll;
-    const number = ++daemons;
+    const number = ++started;
     this.#runDir = workplace.path(`run-${number}`);
     this.#stateDir = workplace.path(`state-${number}`);
     const directories = ['--run-dir', this.#runDir, '--state-dir', this.#stateDir];
-    const serve = [join(packageRoot, 'bin/devlxd'), 'serve', ...directories];
+    const serve = [program, 'serve', ...directories];
     const unlimited = ['--limit-requests-per-second', '0'];
     this.#command = [...pins.server, ...serve, '--log-format', 'json', '--log-level', 'info', ...unlimited, ...options];
     this.#child = new Child('devlxd', this.#command);

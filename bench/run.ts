@@ -11,7 +11,8 @@ import { runTrial, type TrialResult } from './measure.js';
 import { machineLine, planLine, trialLines } from './print.js';
 import { writeReport } from './report/write.js';
 import type { Bench, Plan, Running, Trial } from './trial.js';
-import { trials } from './trials.js';
+import { trials, withSide } from './trials.js';
+import { machineTrials } from './vm.js';
 import { Workplace } from './workplace.js';
 
 interface Options {
@@ -23,13 +24,18 @@ interface Options {
   readonly report?: string;
   readonly from?: string;
   readonly lxd?: string;
+  readonly vm?: boolean;
+  readonly beside?: string;
 }
 
 const fullPlan: Plan = { rounds: 5, seconds: 3, warmup: 1, scale: 1 };
 const quickPlan: Plan = { rounds: 2, seconds: 0.25, warmup: 0.1, scale: 0.1 };
 
 const program = new Command('npm run bench --')
-  .argument('[name...]', `trials to run: ${trials.map(({ name }) => name).join(', ')} (all)`)
+  .argument(
+    '[name...]',
+    `trials to run: ${[...trials, ...machineTrials(false)].map(({ name }) => name).join(', ')} (all)`,
+  )
   .option('--quick', 'fewer and shorter rounds: to see whether it works, not for figures')
   .option('--rounds <n>', `how often each side has its turn (${fullPlan.rounds})`, positive)
   .option('--seconds <s>', `of one load, after a third of it as warm-up (${fullPlan.seconds})`, positive)
@@ -38,6 +44,8 @@ const program = new Command('npm run bench --')
   .option('--report <directory>', 'write report.html, with plots, and report.md')
   .option('--from <file>', 'measure nothing: make the report of an earlier run, from its --json')
   .option('--lxd <container>', 'measure the real LXD as well, from inside this running container of it')
+  .option('--vm', 'measure the trials of virtual machines inside one as well, which boots under QEMU without KVM')
+  .option('--beside <directory>', 'measure devlxd of this other checkout, built, as well: in connect and keepalive-*')
   .addHelpText(
     'after',
     `
@@ -47,6 +55,8 @@ Examples:
   npm run bench -- keepalive-64 connect --json base.json
   npm run bench -- keepalive-64 connect --compare base.json
   npm run bench -- --json run.json --report report
+  npm run bench -- vm-connect vm-keepalive-8 --vm
+  npm run bench -- keepalive-64 connect --beside ../devlxd-before
   npm run bench -- --from run.json --report report`,
   )
   .action(run);
@@ -55,12 +65,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 await program.parseAsync();
 
 async function run(names: string[], options: Options): Promise<void> {
-  const { json, compare, report, from, lxd } = options;
+  const { json, compare, report, from, lxd, vm, beside } = options;
   if (from !== undefined) {
     writeReport(report ?? '.', earlierRun('--from', from));
     return;
   }
-  const chosen = choose(names, [...trials, ...withLxd(lxd)]);
+  const chosen = choose(names, [...withSide(beside), ...machineTrials(vm === true), ...withLxd(lxd)]);
   const base = compare === undefined ? undefined : earlierRun('--compare', compare);
   const plan = planOf(options);
   const pins = findPins();

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { charging } from './charging.js';
 import { devlxd } from './daemon.js';
 import { signedDocuments } from './documents.js';
@@ -128,6 +129,13 @@ export const trials: readonly Trial<Running>[] = [
   exports({ readers: 1, megabytes: 64, downloads: 16 }),
   exports({ readers: 16, megabytes: 64, downloads: 64 }),
 ];
+
+/** The same, and devlxd of another checkout where requests are counted; directory: its, or undefined. */
+export function withSide(directory: string | undefined): readonly Trial<Running>[] {
+  if (directory === undefined) return trials;
+  const other = devlxd({ name: 'beside', program: resolve(directory, 'bin/devlxd'), options, config });
+  return trials.map((trial) => (trial.sides === everyone ? { ...trial, sides: [...everyone, other] } : trial));
+}
 
 function heldListeners(count: number): Trial {
   return {

@@ -21,6 +21,7 @@ import { requests } from '../bench/requests.js';
 import { startup } from '../bench/startup.js';
 import { storm, stormConfig } from '../bench/storm.js';
 import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
+import { machineTrials } from '../bench/vm.js';
 import { tools, Workplace } from '../bench/workplace.js';
 import { batches, writes } from '../bench/writes.js';
 
@@ -66,6 +67,10 @@ async function faultOf(side: Side): Promise<string> {
 
 test('everyone answers on kept connections, with as many bytes', () =>
   succeeds({ ...asking, sides: [devlxd(), floorPlain, floorIdentify, uws, http] }));
+
+for (const trial of machineTrials(false)) {
+  test(`${trial.name}: a virtual machine is answered through its agent`, () => succeeds(trial));
+}
 
 test('everyone answers on new connections', () =>
   succeeds({

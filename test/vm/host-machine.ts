@@ -14,7 +14,7 @@ import type { Parts } from './packages.js';
 const port = 5000;
 const modules = [
   ...['virtio_pci', 'vmw_vsock_virtio_transport', '9pnet_virtio', '9p'],
-  ...['vhost_vsock', 'vsock_loopback'],
+  ...['vhost_vsock', 'vsock_loopback', 'overlay'],
 ];
 
 /**
@@ -28,10 +28,27 @@ export class HostMachine {
     this.#booted = booted;
   }
 
-  static async boot(parts: Parts, cid: number): Promise<HostMachine> {
+  /**
+   * @param socket where its connections to port 1234 of the host go
+   * @param beforeBoot told the pid of the process that connects for it
+   */
+  static async boot(
+    parts: Parts,
+    cid: number,
+    socket?: string,
+    beforeBoot?: (pid: number) => Promise<void>,
+  ): Promise<HostMachine> {
     const programs = { init: 'machine_host' };
     const root = ['-virtfs', 'local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap'];
-    return new HostMachine(await Booted.boot(parts, { cid, megabytes: 768, modules, programs, options: root }));
+    const entry = socket === undefined || beforeBoot === undefined ? {} : { socket, beforeBoot };
+    return new HostMachine(
+      await Booted.boot(parts, { cid, megabytes: 768, modules, programs, options: root, ...entry }),
+    );
+  }
+
+  /** The VMM's socket, and the port inside that takes commands. */
+  get entrance(): readonly string[] {
+    return [join(this.#booted.directory, 'v'), String(port)];
   }
 
   /** The standard streams of a command. */
