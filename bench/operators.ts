@@ -15,9 +15,9 @@ interface Measured extends Running {
 }
 
 /** Something that an operator does, over and over; time: another one each time */
-type Work = (bench: Bench, daemon: Restartable, time: number) => Promise<unknown>;
+export type Work = (bench: Bench, daemon: Restartable, time: number) => Promise<unknown>;
 
-const works = {
+export const works = {
   list: (_, daemon) => ask(daemon, 'GET', '/1.0/instances?recursion=1'),
   'list-full': (_, daemon) => ask(daemon, 'GET', '/1.0/instances?recursion=2'),
   profiles: (_, daemon) => ask(daemon, 'GET', '/1.0/profiles?recursion=1'),
@@ -27,7 +27,7 @@ const works = {
   apply: (bench, daemon, time) => apply(bench, daemon, 10_000, String(time)),
 } as const satisfies Record<string, Work>;
 
-const config = { 'user.role': 'web', 'cloud-init.user-data': '#cloud-config\npackages: [nginx]\n' };
+export const config = { 'user.role': 'web', 'cloud-init.user-data': '#cloud-config\npackages: [nginx]\n' };
 const allSizes: readonly number[] = [100, 1_000, 10_000, 100_000];
 
 /** A few connections that ask now and then: what they wait is what the loop is kept for. */
@@ -134,7 +134,7 @@ function measured(
   };
 }
 
-async function waits(bench: Bench, daemon: Restartable, work?: Work): Promise<Sample> {
+export async function waits(bench: Bench, daemon: Restartable, work?: Work): Promise<Sample> {
   const guest = await GuestLoad.prepare(bench, daemon, [...guestWords, '--seconds', String(bench.plan.seconds)]);
   let ended = false;
   const asked = askedBy(daemon.pid, () => guest.finish()).finally(() => {
@@ -147,7 +147,7 @@ async function waits(bench: Bench, daemon: Restartable, work?: Work): Promise<Sa
   return { ...sample, value: (sample.also['max us'] ?? 0) / 1000, also: { ...sample.also, ...worked } };
 }
 
-async function seconds(work: () => Promise<unknown>): Promise<number> {
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
   await work();
   return (performance.now() - began) / 1000;
@@ -167,15 +167,17 @@ async function ask({ control }: Restartable, method: 'GET' | 'PATCH', path: stri
   if (answer.statusCode !== 200) throw new Error(`${method} ${path}: ${answer.statusCode}`);
 }
 
-async function apply(
+/** names: what those of the instances begin with, before their numbers */
+export async function apply(
   { workplace, pins, plan }: Bench,
   daemon: Restartable,
   count: number,
   value: string,
+  names = 'bench',
 ): Promise<void> {
   const file = workplace.path('apply.ndjson');
   const lines = Array.from({ length: Math.ceil(count * plan.scale) }, (_, index) =>
-    JSON.stringify({ name: `bench-${index + 1}`, config: { ...config, 'user.value': value } }),
+    JSON.stringify({ name: `${names}-${index + 1}`, config: { ...config, 'user.value': value } }),
   );
   writeFileSync(file, lines.join('\n'));
   const words = ['--run-dir', daemon.runDir, 'apply', '--quiet', '-f', file];

@@ -14,6 +14,7 @@ import { listeners } from '../bench/listeners.js';
 import { describeMachine, findPins } from '../bench/machine.js';
 import { runTrial } from '../bench/measure.js';
 import { noisyNeighbour } from '../bench/neighbour.js';
+import { costsOf, costsText } from '../bench/operator-costs.js';
 import { applies, beside, lists, starts, storedMemory } from '../bench/operators.js';
 import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
 import { writeReport } from '../bench/report/write.js';
@@ -169,6 +170,16 @@ test('a daemon that starts again answers those who ran before', async () => {
   const { faults, sides: started } = await runTrial({ ...asking, sides, measure: startup }, bench);
   assert.deepEqual(faults, []);
   assert.equal(started.length, 2);
+});
+
+test('what operators cost is one table, from one daemon for each number of instances', async () => {
+  const few = { ...bench, plan: { ...bench.plan, seconds: 0.1, scale: 0.001 } };
+  const costs = await costsOf(few, 10_000, () => undefined);
+  assert.deepEqual(costs.faults, []);
+  for (const name of ['nobody', 'apply, from nothing', 'list', 'profile-cloud-init', 'apply'])
+    assert.ok((costs.waits.get(name)?.longestMilliseconds ?? 0) > 0, name);
+  assert.ok(costs.appliedPerSecond > 0 && costs.startSeconds > 0);
+  assert.match(costsText([costs]), /^ {2}start to first answer of a guest, s +[\d.]+/m);
 });
 
 test('a guest asks beside an operator, and what an operator does is measured by size', async () => {
