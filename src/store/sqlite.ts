@@ -76,6 +76,7 @@ export function sqliteCodeOf(error: unknown): string | undefined {
 // The types of node:sqlite belong to a newer Node than the oldest that is supported.
 interface NodeStatement extends Statement {
   setReturnArrays(enabled: boolean): void;
+  columns(): readonly unknown[];
 }
 
 interface NodeDatabase {
@@ -101,16 +102,15 @@ const primaryCodes: Readonly<Record<number, string>> = {
 };
 
 function nodeEngine({ DatabaseSync }: NodeSqlite): Engine {
+  const memory = new DatabaseSync(':memory:', { readOnly: false });
+  const cutsTexts = prepared(memory, 'SELECT char(0)').get()?.[0] !== '\0';
+  memory.close();
   return {
     open: (file, readonly) => {
       const database = new DatabaseSync(file, { readOnly: readonly });
       return {
         exec: (sql) => database.exec(sql),
-        prepare: (sql) => {
-          const statement = database.prepare(sql);
-          statement.setReturnArrays(true);
-          return statement;
-        },
+        prepare: (sql) => (cutsTexts && sql.startsWith('SELECT') ? readAsJson(database, sql) : prepared(database, sql)),
         inTransaction: () => database.isTransaction,
         close: () => database.close(),
       };
@@ -118,6 +118,28 @@ function nodeEngine({ DatabaseSync }: NodeSqlite): Engine {
     codeOf: (error) => {
       if (!(error instanceof Error) || !('errcode' in error)) return undefined;
       return primaryCodes[Number(error.errcode) & 0xff] ?? 'SQLITE_ERROR';
+    },
+  };
+}
+
+function prepared(database: NodeDatabase, sql: string): NodeStatement {
+  const statement = database.prepare(sql);
+  statement.setReturnArrays(true);
+  return statement;
+}
+
+/** Node 22 ends a text that it reads at its first NUL, which JSON has as six other characters. */
+function readAsJson(database: NodeDatabase, sql: string): Statement {
+  const columns = prepared(database, sql).columns();
+  const names = columns.map((_, index) => `c${index}`).join(', ');
+  const statement = prepared(database, `WITH rows (${names}) AS (${sql}) SELECT json_array(${names}) FROM rows`);
+  const parsed = ([text]: Value[]): Value[] => JSON.parse(String(text));
+  return {
+    run: (...parameters) => statement.run(...parameters),
+    all: (...parameters) => statement.all(...parameters).map(parsed),
+    get: (...parameters) => {
+      const row = statement.get(...parameters);
+      return row && parsed(row);
     },
   };
 }
