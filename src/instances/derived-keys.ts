@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { type Config, expandedConfig, expandedDevices, type Instance } from '../model/instance.js';
-import { cloudInitKey, isNic, seedOf } from '../model/seed.js';
+import { cloudInitKey, haveSameSeed, isNic, seedOf } from '../model/seed.js';
 
 /** Where cloud-init's name of an instance is kept, by which it knows that it has run for it. */
 export const instanceIdKey = 'volatile.cloud-init.instance-id';
@@ -35,18 +35,21 @@ export function withDerivedKeys(instance: Instance, uuid: string): Instance {
  * written for it.
  */
 export function configWith(stored: Instance, profiles: Instance['profiles']): Config {
+  const now: Instance = { ...stored, profiles };
   const uuid = stored.config.get(uuidKey) ?? '';
-  const now: Instance = { ...stored, profiles, config: new Map(stored.config) };
   const config = stored.source === 'etcd' ? withDerivedKeys(now, uuid).config : renewedConfig(stored, now, uuid);
-  const same =
-    config.size === stored.config.size && [...config].every(([key, value]) => stored.config.get(key) === value);
-  return same ? stored.config : config;
+  if (config.size !== stored.config.size) return config;
+  for (const [key, value] of config) if (stored.config.get(key) !== value) return config;
+  return stored.config;
 }
 
 function renewedConfig(stored: Instance, now: Instance, uuid: string): Config {
-  const config = new Map([...stored.config].filter(([key]) => !hwaddrKey.test(key)));
-  const [known, seed] = [stored.config.get(instanceIdKey) ?? '', seedOf(now)];
-  if (seedOf(stored) !== seed) config.set(instanceIdKey, uuidFrom(JSON.stringify([known, seed])));
+  const config = new Map<string, string>();
+  for (const [key, value] of stored.config) if (!hwaddrKey.test(key)) config.set(key, value);
+  if (!haveSameSeed(stored, now)) {
+    const known = stored.config.get(instanceIdKey) ?? '';
+    config.set(instanceIdKey, uuidFrom(JSON.stringify([known, seedOf(now)])));
+  }
   for (const name of nicsWithoutAddress(now)) {
     const key = hwaddrKeyOf(name);
     config.set(key, stored.config.get(key) ?? hostHwaddrFrom(uuid, name));
@@ -63,16 +66,13 @@ export function nicsWithoutAddress(instance: Instance): string[] {
 
 /** In the range of the Xen project, as LXD's are (lxd/instance/instance_utils.go), and not likely to be another's on a host. */
 function hostHwaddrFrom(uuid: string, nic: string): string {
-  const bytes = createHash('sha256')
-    .update(JSON.stringify([uuid, nic]))
-    .digest()
-    .subarray(0, 3);
-  return `00:16:3e:${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
+  const hex = hash('sha256', JSON.stringify([uuid, nic]), 'hex');
+  return `00:16:3e:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}`;
 }
 
 /** A UUID that is always the same for a text: version 8 (RFC 9562). */
 export function uuidFrom(text: string): string {
-  const hex = createHash('sha256').update(text).digest('hex');
+  const hex = hash('sha256', text, 'hex');
   const variant = '89ab'.charAt(Number.parseInt(hex.charAt(16), 16) & 3);
   const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `${variant}${hex.slice(17, 20)}`];
   return [...parts, hex.slice(20, 32)].join('-');

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Config, type Device, expandedConfig, expandedDevices, type Instance, type Profile } from './instance.js';
 
 /** What cloud-init reads: when one of them changes, it is to run again. */
@@ -24,7 +24,7 @@ export function seedOf(instance: Instance): string {
   const known = seeds.get(text);
   if (known !== undefined) return known;
   if (seeds.size === mostSeeds) seeds.clear();
-  const seed = createHash('sha256').update(text).digest('base64url').slice(0, 22);
+  const seed = hash('sha256', text, 'base64').slice(0, 22);
   seeds.set(text, seed);
   return seed;
 }

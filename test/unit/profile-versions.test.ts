@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
+import { knownUnmergedKeys } from '../../src/instances/cloud-init/guest-value.js';
 import { edited, newInstance } from '../../src/instances/edit.js';
 import { createProfile, editProfile } from '../../src/instances/profile-table.js';
 import { Registry } from '../../src/instances/registry.js';
 import { type Limits, limitDeclarations } from '../../src/limits/limits.js';
 import { expandedConfig, expandedDevices, type Instance } from '../../src/model/instance.js';
+import { shownWith } from '../../src/model/seed.js';
 import { Store } from '../../src/store/store.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'devlxd-versions-'));
@@ -157,6 +159,14 @@ test('an instance has the version of its profiles that holds, and so has every s
   await close();
   await open();
   assert.deepEqual(registry.list().map(shownOf), known);
+});
+
+test('a scrape works out nothing of an instance that does not run and whose profiles have changed', async () => {
+  await begin();
+  const stored = registry.need(project, 'a');
+  const shown = shownWith(stored, stored.profiles, () => assert.fail('its configuration is worked out'));
+  assert.equal(knownUnmergedKeys(shown).size, 0);
+  assert.throws(() => shown.config, /worked out/);
 });
 
 test('what is read has one list of profiles for all that were written with the same', async () => {

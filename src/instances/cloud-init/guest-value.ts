@@ -1,4 +1,5 @@
 import { type Config, expandedConfig, type Instance, knownExpandedConfig } from '../../model/instance.js';
+import { storedVersionOf } from '../../model/seed.js';
 import { isScript } from './cloud-config.js';
 import { longestDocument } from './read-yaml.js';
 import { type Reason, Refusal } from './refusal.js';
@@ -34,6 +35,8 @@ export function unmergedKeys(instance: Instance): ReadonlyMap<string, Reason> {
 
 /** The same as far as it is known: nothing is looked at for the question. */
 export function knownUnmergedKeys(instance: Instance): ReadonlyMap<string, Reason> {
+  // Its profiles have changed since it ran: its configuration would have to be worked out first.
+  if (instance.run === undefined && storedVersionOf(instance) !== instance) return nothingMerged.unmerged;
   const config = knownExpandedConfig(instance);
   return ((config && mergedOf.get(config)) ?? nothingMerged).unmerged;
 }
