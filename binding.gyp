@@ -51,6 +51,13 @@
       "sources": ["native/tools/machine/machine.cc"],
     },
     {
+      "target_name": "machine_system",
+      "type": "executable",
+      "cflags": ["-fPIE"],
+      "ldflags": ["-static-pie"],
+      "sources": ["native/tools/machine/system.cc"],
+    },
+    {
       "target_name": "machine_host",
       "type": "executable",
       "cflags": ["-fPIE"],

@@ -19,6 +19,8 @@ export interface Booting {
   readonly programs: Readonly<Record<string, string>>;
   /** of QEMU */
   readonly options?: readonly string[];
+  /** to the kernel */
+  readonly parameters?: string;
   /** where its connections to port 1234 of the host go */
   readonly socket?: string;
   /** told the pid of the process that connects for the machine */
@@ -31,6 +33,8 @@ export class Booted {
   readonly #device: ChildProcess;
   readonly #qemu: ChildProcess;
   readonly #entrances: Server[] = [];
+  /** What its console has said until it was up. */
+  readonly said: string[] = [];
 
   private constructor(directory: string, device: ChildProcess, qemu: ChildProcess) {
     this.directory = directory;
@@ -39,7 +43,7 @@ export class Booted {
   }
 
   static async boot({ kernel, vsock }: Parts, booting: Booting): Promise<Booted> {
-    const { cid, megabytes, modules, programs, options = [], socket, beforeBoot } = booting;
+    const { cid, megabytes, modules, programs, options = [], parameters = '', socket, beforeBoot } = booting;
     const directory = mkdtempSync(join(tmpdir(), 'devlxd-vm-'));
     const [uds, vhost, archive] = [join(directory, 'v'), join(directory, 'vhost'), join(directory, 'initramfs')];
     if (socket !== undefined) symlinkSync(socket, `${uds}_1234`);
@@ -49,11 +53,16 @@ export class Booted {
     const device = spawn(vsock, ['--vm', `guest-cid=${cid},socket=${vhost},uds-path=${uds}`], { stdio: 'ignore' });
     await eventually('vhost-device-vsock listens', () => existsSync(vhost));
     await beforeBoot?.(device.pid as number);
-    const words = [...qemuOptions(image.image, archive, vhost, megabytes), ...options];
+    const words = [...qemuOptions(image.image, archive, vhost, megabytes, parameters), ...options];
     const qemu = spawn('qemu-system-x86_64', words, { stdio: ['ignore', 'pipe', 'inherit'] });
     const booted = new Booted(directory, device, qemu);
-    await booted.#up();
-    return booted;
+    try {
+      await booted.#up();
+      return booted;
+    } catch (error) {
+      await booted.end();
+      throw error;
+    }
   }
 
   /** Connects to a port of the machine. line: said first */
@@ -74,13 +83,12 @@ export class Booted {
   }
 
   async #up(): Promise<void> {
-    const said: string[] = [];
     const lines = createInterface({ input: this.#qemu.stdout as Readable });
     for await (const line of lines) {
-      said.push(line);
+      this.said.push(line);
       if (line.includes('machine is up')) return;
     }
-    throw new Error(`The machine did not come up:\n${said.join('\n')}`);
+    throw new Error(`The machine did not come up:\n${this.said.join('\n')}`);
   }
 }
 
@@ -107,13 +115,13 @@ function entrance(path: string, machine: string, port: number, line: string): Se
 
 // Without cx16: QEMU 7.2 damages the flags after cmpxchg16b now and then, without KVM. A busy host is late with the first
 // ticks of the timer, which the kernel would take for a broken one.
-function qemuOptions(kernel: string, archive: string, vhost: string, megabytes: number): string[] {
+function qemuOptions(kernel: string, archive: string, vhost: string, megabytes: number, parameters: string): string[] {
   const memory = `memory-backend-memfd,id=memory,size=${megabytes}M,share=on`;
   return [
     ...['-accel', 'tcg', '-cpu', 'qemu64,-cx16', '-smp', '1', '-m', String(megabytes)],
     ...['-M', 'q35,memory-backend=memory', '-object', memory],
     ...['-nographic', '-nodefaults', '-no-reboot', '-serial', 'stdio', '-kernel', kernel, '-initrd', archive],
-    ...['-append', 'console=ttyS0 quiet panic=-1 no_timer_check'],
+    ...['-append', `console=ttyS0 quiet panic=-1 no_timer_check ${parameters}`],
     ...['-chardev', `socket,id=vsock,path=${vhost}`, '-device', 'vhost-user-vsock-pci,chardev=vsock'],
   ];
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiError } from '../../src/client/client-errors.js';
@@ -7,9 +9,10 @@ import { packageRoot } from '../../src/package-root.js';
 import { eventually } from '../support/eventually.js';
 import { ask, exchange, Session } from '../support/http.js';
 import { DaemonInside, HostMachine, MadeUpVm } from './host-machine.js';
-import { parts } from './packages.js';
+import { libvirt, parts } from './packages.js';
 
 const found = parts();
+const realLibvirt = libvirt();
 const problem = found instanceof Error ? `${found.message}` : false;
 const markPath = '/1.0/config/user.mark';
 const port = 1234;
@@ -135,6 +138,23 @@ describe('virtual machines by vsock of the kernel, on a host that is a machine',
     await host.run('pkill -9 -x curl');
     await container;
     await held(0);
+  });
+
+  test('libvirt itself registers a domain with vsock by the hook', { skip: realLibvirt.problem ?? false }, async () => {
+    const script = join(packageRoot, 'test/vm/programs/with-libvirt.sh');
+    const hook = join(packageRoot, 'bin/devlxd-hook');
+    const streams = host.spawn(`exec unshare -m ${script} ${realLibvirt.directory} ${hook} 2>&1`);
+    const said: string[] = [];
+    const lines = createInterface({ input: streams }).on('line', (line) => said.push(line));
+    await eventually('it has created it, or ended', () => said.includes('created') || streams.closed, patience);
+    assert.deepEqual(said, ['created']);
+    const { type, status, config } = await daemon.client.instances.get('of-libvirt');
+    assert.deepEqual([type, status, config['user.mark']], ['virtual-machine', 'Running', 'libvirt']);
+    assert.match(config['volatile.vsock_id'] ?? '', /^\d+$/);
+    streams.write('\n');
+    await stopped('of-libvirt');
+    await once(lines, 'close');
+    assert.deepEqual(said, ['created']);
   });
 
   test('what waits to be accepted when its machine dies is not the next one’s with its CID', async () => {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { unpacked, unpackedFrom } from '../clients/unpacked.js';
+import { type Unpacked, unpacked, unpackedFrom } from '../clients/unpacked.js';
 
 export interface Parts {
   readonly kernel: string;
@@ -18,6 +18,15 @@ export function parts(): Parts | Error {
   const problem = kernel.problem ?? device.problem;
   if (problem !== undefined) return new Error(problem);
   return { kernel: kernel.directory, vsock: join(device.directory, 'usr/bin/vhost-device-vsock') };
+}
+
+/** libvirt, with all that this host lacks for it. */
+export function libvirt(): Unpacked {
+  const wanted = ['libvirt-clients', 'libvirt-daemon', 'libvirt-daemon-driver-qemu', 'libvirt-daemon-system'];
+  const words = ['--simulate', '--no-install-recommends', 'install', ...wanted];
+  const { stdout } = spawnSync('apt-get', words, { encoding: 'utf8' });
+  const lacking = [...(stdout ?? '').matchAll(/^Inst (\S+)/gm)].flatMap(([, name = '']) => name);
+  return unpacked('libvirt', lacking.length === 0 ? wanted : lacking);
 }
 
 /** The package that the name without a version depends on. Not the one for clouds, which has no 9p. */

@@ -3,6 +3,10 @@
 # Usage: prepare-root.sh ROOT    as root
 set -eu
 root=$1
+# What py3compile does when packages are configured.
+[ -e "$root/usr/lib/python3/dist-packages/cloudinit/__pycache__" ] || for directory in "$root"/usr/lib/python3*; do
+  chroot "$root" python3 -m compileall -qq "${directory#"$root"}" || :
+done
 [ ! -e "$root/etc/devlxd-prepared" ] || exit 0
 for table in passwd group; do
   sed 's/^\([^:]*\):\*:/\1:x:/' "$root/usr/share/base-passwd/$table.master" >"$root/etc/$table"
