@@ -76,6 +76,8 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
   readonly #layers: Layers;
   readonly #changes: AnyChange[];
   readonly #versions: ProfileVersions;
+  /** by what is written of them */
+  #derived: Map<Instance, Instance> | undefined;
   #profiles: Drafted<Profile> | undefined;
   #projects: Drafted<Project> | undefined;
 
@@ -115,8 +117,14 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
     return [...this.#tables.instances.seedless()].flatMap((id) => this.byId(id) ?? []);
   }
 
+  /** What is looked at several times is worked out once. */
   protected override shown(instance: Instance): Instance {
-    return this.#versions.shown(instance);
+    const stored = storedVersionOf(instance);
+    const shown = this.#versions.shown(this.#derived?.get(stored) ?? instance);
+    if (storedVersionOf(shown) === shown) return shown;
+    this.#derived ??= new Map();
+    this.#derived.set(stored, shown);
+    return shown;
   }
 
   protected override stored(shown: Instance): Instance {

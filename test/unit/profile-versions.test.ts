@@ -169,6 +169,19 @@ test('a scrape works out nothing of an instance that does not run and whose prof
   assert.throws(() => shown.config, /worked out/);
 });
 
+test('a transaction works out once what an instance has of a later version of its profile', async () => {
+  await begin();
+  await take({ kind: 'profile', name: 'web', config: { 'cloud-init.user-data': '1' }, nic: true });
+  await registry.transact(async (transaction) => {
+    const [first, second] = [transaction.need(project, 'a'), transaction.need(project, 'a')];
+    assert.equal(first.config, second.config);
+    assert.deepEqual(first.config, registry.need(project, 'a').config);
+    const wanted = { description: '', config: new Map([['cloud-init.user-data', '2']]), devices: new Map() };
+    await editProfile(transaction, transaction.profiles.need(project, 'web'), wanted, limits);
+    assert.notEqual(idOf(transaction.need(project, 'a')), idOf(first));
+  });
+});
+
 test('what is read has one list of profiles for all that were written with the same', async () => {
   await begin();
   await take({ kind: 'profile', name: 'web', config: { 'user.x': '1' }, nic: false });
