@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { enter, missingForRoots, nodeIn, projectIn, rootOf, usualRoots } from './platforms/roots.mjs';
+import { bounds, enter, missingForRoots, nodeIn, projectIn, rootOf, usualRoots } from './platforms/roots.mjs';
 
 const project = resolve(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -45,7 +45,10 @@ function main() {
   const rows = releases.flatMap((from) =>
     releases
       .filter((release) => release.includes(values.only))
-      .map((release) => ({ from, release, ...installed(roots[release], built[from]) })),
+      .map((release) => {
+        process.stdout.write(`installing what ${from} has built on ${release} ...\n`);
+        return { from, release, ...installed(roots[release], built[from]) };
+      }),
   );
   process.stdout.write('\n| built on | installed on | apt | under systemd |\n|---|---|---|---|\n');
   for (const { from, release, apt, systemd } of rows)
@@ -80,7 +83,7 @@ function builtOn(release, root) {
   const inside = (...words) =>
     done(
       isHost
-        ? spawnSync(process.execPath, words, { cwd: project, encoding: 'utf8' })
+        ? spawnSync(process.execPath, words, { cwd: project, encoding: 'utf8', ...bounds })
         : enter(root, ['sh', '-c', 'cd "$0" && exec "$@"', at, '/usr/bin/node', ...words]),
     );
   rmSync(join(root, 'srv/packages'), { recursive: true, force: true });
@@ -107,6 +110,7 @@ function installed(root, packages) {
   const { stdout, stderr } = spawnSync('unshare', ['--mount', 'sh', script, ...words], {
     encoding: 'utf8',
     env: { ...process.env, ROOT: root },
+    ...bounds,
   });
   rmSync(scratch, { recursive: true });
   const works = /^\d+ answers, all is well$/m.test(stdout);

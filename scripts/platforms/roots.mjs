@@ -24,13 +24,17 @@ export function rootOf(roots, release, packages) {
   if (!existsSync(join(directory, 'etc/debian_version'))) {
     mkdirSync(directory, { recursive: true });
     process.stdout.write(`debootstrap ${release} ...\n`);
-    const made = spawnSync('debootstrap', ['--variant=minbase', release, directory], { encoding: 'utf8' });
+    const made = spawnSync('debootstrap', ['--variant=minbase', release, directory], {
+      encoding: 'utf8',
+      ...bounds,
+    });
     // Some of sid's packages are left unconfigured; apt mends that.
     if (made.status !== 0) process.stdout.write(`${made.stdout.split('\n').slice(-5).join('\n')}\n`);
   }
   const wanted = packages.join(' ');
   const done = join(directory, 'root', `devlxd-${wanted.replaceAll(/\W+/g, '-')}`.slice(0, 200));
   if (existsSync(done)) return directory;
+  process.stdout.write(`apt-get install on ${release} ...\n`);
   // A mirror's copy of sid may be older than sid allows.
   const install = `dpkg --configure -a; apt-get -o Acquire::Check-Valid-Until=false update -qq && apt-get install -y -qq --no-install-recommends ${wanted}`;
   const { status, stderr } = enter(directory, ['sh', '-c', `export DEBIAN_FRONTEND=noninteractive; ${install}`]);
@@ -85,8 +89,11 @@ function textOf(file) {
 
 const script = join(project, 'scripts/enter-root.sh');
 
+/** The most that anything there may take. */
+export const bounds = { timeout: 20 * 60_000, killSignal: 'SIGKILL' };
+
 export function enter(directory, words) {
-  return spawnSync(script, [directory, ...words], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  return spawnSync(script, [directory, ...words], { encoding: 'utf8', maxBuffer: 1 << 28, ...bounds });
 }
 
 /** As enter, but for so many minutes at most. line: called with each line, as it comes; ended: how it has ended */
