@@ -25,7 +25,7 @@ if (wanted.length === 0)
     '# Parts run by themselves, as .ci/run does: npm run test:clients, test:fleet, test:packages, test:servers, test:vm\n',
   );
 // Most tests wait for processes a good part of their time.
-const lanes = availableParallelism() + 1;
+const lanes = availableParallelism() + 2;
 const options = ['--test', '--enable-source-maps', `--test-concurrency=${lanes}`, '--test-timeout=300000'];
 const given = words.filter((word) => word.startsWith('--'));
 const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });

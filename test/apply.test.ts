@@ -148,24 +148,28 @@ test('a profile and those who use it at once, by NDJSON, in a project', async ()
   assert.equal(unchanged.stdout, '0 to create, 0 to change, 3 as they should be.\n');
 });
 
-test('a file that is wrong is refused with the place, one that the daemon refuses changes nothing', async () => {
+test('a file that is wrong is refused with the place', () => {
+  const table: [string, RegExp][] = [
+    ['instances: [{nam: x}]', /instances\[0\]\.(name: is missing|nam: Unknown field; do you mean name\?)\.$/],
+    ['instances: [{name: x, confg: {}}]', /instances\[0\]\.confg: Unknown field; do you mean config\?\.$/],
+    ['instance: []', /standard input: instance: Unknown field; do you mean instances\?\.$/],
+    ['instances: {name: x}', /instances: must be a list of objects with a name\.$/],
+    ['profiles: [{name: x, config: {user.a: [1]}}]', /profiles\[0\]\.config\.user\.a: must be text\.$/],
+    ['instances: [{name: x}, {name: x}]', /has the instance "x" twice\.$/],
+    ['a: [', /standard input is no YAML: /],
+    ['just text', /has neither "profiles:" nor "instances:"/],
+    ['{"name":"x"}\n{"name":"y","config":{"user.a":1}}', /line 2: config\.user\.a: must be text\.$/],
+    ['{"name":"x"}\n{"name":', /line 2 is no JSON: /],
+    ['{"name":"x"}\n{"kind":"image","name":"y"}', /line 2: kind is instance or profile, not "image"\.$/],
+  ];
+  for (const [text, sentence] of table)
+    assert.throws(() => readWanted(text, 'standard input'), { name: 'OptionError', message: sentence }, text);
+});
+
+test('by the command: a wrong file ends with 2, one that the daemon refuses with 1, and both change nothing', async () => {
   const before = await operator.metadata('GET', '/1.0/instances?recursion=1');
   const table: [string, number, RegExp][] = [
-    [
-      'instances: [{nam: x}]',
-      2,
-      /^devlxd: standard input: instances\[0\]\.(name: is missing|nam: Unknown field; do you mean name\?)\.\n$/,
-    ],
-    ['instances: [{name: x, confg: {}}]', 2, /instances\[0\]\.confg: Unknown field; do you mean config\?\.\n$/],
-    ['instance: []', 2, /standard input: instance: Unknown field; do you mean instances\?\.\n$/],
-    ['instances: {name: x}', 2, /instances: must be a list of objects with a name\.\n$/],
-    ['profiles: [{name: x, config: {user.a: [1]}}]', 2, /profiles\[0\]\.config\.user\.a: must be text\.\n$/],
-    ['instances: [{name: x}, {name: x}]', 2, /has the instance "x" twice\.\n$/],
-    ['a: [', 2, /^devlxd: standard input is no YAML: /],
-    ['just text', 2, /has neither "profiles:" nor "instances:"/],
-    ['{"name":"x"}\n{"name":"y","config":{"user.a":1}}', 2, /line 2: config\.user\.a: must be text\.\n$/],
-    ['{"name":"x"}\n{"name":', 2, /line 2 is no JSON: /],
-    ['{"name":"x"}\n{"kind":"image","name":"y"}', 2, /line 2: kind is instance or profile, not "image"\.\n$/],
+    ['instances: {name: x}', 2, /^devlxd: standard input: instances: must be a list of objects with a name\.\n$/],
     ['instances: [{name: good}, {name: 1bad}]', 1, /^devlxd: instance 1bad: name: "1bad" is not an instance name/],
     [
       'instances: [{name: good, config: {usr.a: 1}}]',

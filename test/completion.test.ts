@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { completionScripts } from '../src/cli/completion-scripts.js';
+import { completions, files } from '../src/cli/completions.js';
 import { manualPage } from '../src/cli/man.js';
 import { programFor } from '../src/cli/program.js';
 import { binary, CommandLine } from './support/command.js';
@@ -37,29 +38,41 @@ function candidates(...words: string[]): string[] {
   return lines.map((line) => line.split('\t')[0] ?? '').filter((word) => word !== '');
 }
 
-test('what may stand where: commands, options, their values, names that the daemon knows, keys, files', async () => {
-  assert.deepEqual(candidates('pro'), ['profile']);
-  assert.deepEqual(candidates('profile', ''), ['list', 'show', 'create', 'set', 'unset', 'assign', 'delete']);
-  assert.ok(candidates('').includes('serve') && !candidates('').includes('complete'));
+test('by the command: names that the daemon knows, files, and no names without a daemon', () => {
   assert.deepEqual(candidates('show', 'we'), ['web1', 'web2']);
   assert.deepEqual(candidates('--run-dir', daemon.runDir, 'delete', 'd'), ['db1']);
   assert.deepEqual(candidates('--run-dir', '/none', 'delete', 'd'), []);
-  assert.deepEqual(candidates('set', 'web1', 'security.devlxd.'), [
+  assert.deepEqual(candidates('apply', '-f', ''), [':files']);
+  assert.ok(!candidates('').includes('complete'));
+});
+
+test('what may stand where: commands, options, their values, names, keys, files', async () => {
+  const names = { instance: ['web1', 'web2', 'db1'], profile: ['default'], image: [] };
+  const given = async (...words: string[]) => completions(await programFor([]), words, async (kind) => names[kind]);
+  const found = async (...words: string[]): Promise<string[]> => {
+    const candidates = await given(...words);
+    assert.ok(candidates !== files, 'names of files');
+    return candidates.map(({ word }) => word);
+  };
+  assert.deepEqual(await found('pro'), ['profile']);
+  assert.deepEqual(await found('profile', ''), ['list', 'show', 'create', 'set', 'unset', 'assign', 'delete']);
+  assert.deepEqual(await found('show', 'we'), ['web1', 'web2']);
+  assert.deepEqual(await found('set', 'web1', 'security.devlxd.'), [
     'security.devlxd.images=',
     'security.devlxd.nested=',
     'security.devlxd.nonroot=',
   ]);
-  assert.deepEqual(candidates('unset', 'web1', 'user.a', 'user'), ['user.']);
-  assert.deepEqual(candidates('profile', 'assign', 'web1', 'default', ''), ['default']);
-  assert.deepEqual(candidates('list', '--format', ''), ['table', 'json', 'yaml', 'csv']);
-  assert.deepEqual(candidates('list', '--fo'), ['--format']);
-  assert.deepEqual(candidates('monitor', '--type', 'li'), ['lifecycle']);
-  assert.deepEqual(candidates('monitor', '--instance', 'web1', 'd'), ['db1']);
-  assert.deepEqual(candidates('completion', ''), ['bash', 'zsh', 'fish']);
-  assert.deepEqual(candidates('hook', ''), ['lxc', 'oci', 'nspawn', 'libvirt', 'vm']);
-  assert.deepEqual(candidates('apply', '-f', ''), [':files']);
-  assert.deepEqual(candidates('image', 'import', ''), [':files']);
-  assert.deepEqual(candidates('create', ''), []);
+  assert.deepEqual(await found('unset', 'web1', 'user.a', 'user'), ['user.']);
+  assert.deepEqual(await found('profile', 'assign', 'web1', 'default', ''), ['default']);
+  assert.deepEqual(await found('list', '--format', ''), ['table', 'json', 'yaml', 'csv']);
+  assert.deepEqual(await found('list', '--fo'), ['--format']);
+  assert.deepEqual(await found('monitor', '--type', 'li'), ['lifecycle']);
+  assert.deepEqual(await found('monitor', '--instance', 'web1', 'd'), ['db1']);
+  assert.deepEqual(await found('completion', ''), ['bash', 'zsh', 'fish']);
+  assert.deepEqual(await found('hook', ''), ['lxc', 'oci', 'nspawn', 'libvirt', 'vm']);
+  assert.equal(await given('image', 'import', ''), files);
+  assert.deepEqual(await found('create', ''), []);
+  assert.ok((await found('')).includes('serve'));
 });
 
 function runs(shell: string, ...words: string[]) {

@@ -125,17 +125,17 @@ test('a change is seen by the next request; what was answered was durable', asyn
   assert.equal((await ask(guest.connect(daemon.socket), '/1.0/config/user.new')).body, 'n');
 });
 
-test('200 guests at once, 50 requests each: every answer is the asker’s own', async () => {
+test('200 guests at once, 10 requests each: every answer is the asker’s own', async () => {
   const crowd = guests.spawn(200);
   await Promise.all(crowd.map(({ pid }, i) => daemon.register(`crowd${i}`, pid, { 'user.mark': `mark ${i}` })));
   let answered = 0;
-  const askFifty = async (one: Guest, i: number): Promise<void> => {
-    for (let n = 0; n < 50; n++) {
+  const askTen = async (one: Guest, i: number): Promise<void> => {
+    for (let n = 0; n < 10; n++) {
       const { body } = await ask(one.connect(daemon.socket), '/1.0/config/user.mark');
       assert.equal(body, `mark ${i}`);
       answered++;
     }
   };
-  await Promise.all(crowd.map(askFifty));
-  assert.equal(answered, 10_000);
+  await Promise.all(crowd.map(askTen));
+  assert.equal(answered, 2_000);
 });
