@@ -17,7 +17,7 @@ class SendFileWorker : public Napi::AsyncWorker {
   static Napi::Value queue(const Napi::CallbackInfo& info) {
     auto* worker = new SendFileWorker(info);  // deletes itself when it is done
     worker->Queue();
-    return worker->deferred_.Promise();
+    return worker->deferred_.Promise();  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
   }
 
  private:

@@ -62,7 +62,7 @@ struct HandoverConnection {
 
 // From accept(2) to uWebSockets: takes guests' connections in, identifies their callers, and keeps
 // count until they close.
-class Gate : private RequestPolicy {
+class Gate final : private RequestPolicy {
  public:
   struct Events {
     std::function<void(const std::vector<Slot>&)> init_exited;
