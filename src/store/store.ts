@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -27,6 +26,7 @@ export class Store {
   readonly #file: string;
   readonly #waiting: Waiting[] = [];
   #worker: Worker | undefined;
+  #exit: Promise<void> = Promise.resolve();
   #closed = false;
   #commits = 0;
 
@@ -48,6 +48,7 @@ export class Store {
     const worker = new Worker(new URL('./store-worker.js', import.meta.url), { workerData: this.#file });
     worker.on('message', (answer: Answer) => this.#waiting.shift()?.resolve(answer));
     worker.on('error', (error) => this.#fail(error));
+    this.#exit = new Promise((resolve) => worker.once('exit', () => resolve())); // one that cannot open it ends at once
     this.#worker = worker;
     await this.#ask(undefined);
   }
@@ -181,9 +182,8 @@ export class Store {
     this.#closed = true;
     if (worker === undefined) return;
     this.#worker = undefined;
-    const exit = once(worker, 'exit');
     worker.postMessage({ kind: 'close' } satisfies Request);
-    await exit;
+    await this.#exit;
   }
 
   /** What cannot be read was not written by us. */

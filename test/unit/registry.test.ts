@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { Fault } from '../../src/errors.js';
 import { Registry } from '../../src/instances/registry.js';
 import type { Change } from '../../src/model/changes.js';
@@ -143,6 +145,9 @@ test('a commit that fails is an error for everyone in it, and nothing of it is s
 
 test('a second daemon on the same store is told so', async () => {
   const second = new Store(directory);
+  const made = once(process, 'worker');
   await assert.rejects(second.open(), (error) => error instanceof Fault && error.code === 'store-locked');
+  const [worker] = await made;
+  while (worker.threadId !== -1) await setImmediate(); // it ends by itself, also before it is asked to
   await second.close();
 });
