@@ -5,7 +5,7 @@ import { soak } from './soak/soak.js';
 
 // npm run soak is the same with two thousand guests, for minutes.
 test('beside hostile guests nothing is lost, wrong or refused while the daemon is killed, restarted and taken over', async (t) => {
-  const result = await soak({ seed: 1, guests: 40, seconds: 0, every: 1, atOnce: 6, hostUser: true });
+  const result = await soak({ seed: 1, guests: 40, seconds: 0, every: 1, atOnce: 12, hostUser: true });
   const { answered, interrupted, writes, phases } = result;
   t.diagnostic(JSON.stringify({ answered, interrupted, writes, sides: sidesOf(result), kinds: kindsOf(result) }));
   assert.ok(answered > 0 && writes.changes > 0);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { socketPaths } from '../../src/config/paths.js';
 import type { TestDaemon } from './daemon.js';
 
-const version = spawnSync('lxc', ['--version'], { encoding: 'utf8', timeout: 10_000 });
+const version = spawnSync('lxc', ['--version'], { encoding: 'utf8', timeout: 60_000 });
 
 /** For tests that run LXD's own client. */
 export const needsLxc = { skip: version.status === 0 ? false : 'needs lxc: apt-get install lxd-client' };
@@ -39,7 +39,7 @@ export class Lxc {
 
   /** Standard output and error, as they come; a client that hangs is ended, and then code is null. input: standard input */
   async run(words: readonly string[], input = ''): Promise<Printed> {
-    const child = spawn('lxc', words, { env: this.#environment, timeout: 20_000, killSignal: 'SIGKILL' });
+    const child = spawn('lxc', words, { env: this.#environment, timeout: 60_000, killSignal: 'SIGKILL' });
     let out = '';
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (out += text));
     child.stdin.on('error', () => undefined).end(input);
@@ -51,7 +51,7 @@ export class Lxc {
   async edit(words: readonly string[], sed: string): Promise<Printed> {
     const command = `lxc ${words.map((word) => `'${word}'`).join(' ')}`;
     const env = { ...this.#environment, SED: sed, TERM: 'dumb' };
-    const child = spawn('script', ['-qec', command, '/dev/null'], { env, timeout: 20_000, killSignal: 'SIGKILL' });
+    const child = spawn('script', ['-qec', command, '/dev/null'], { env, timeout: 60_000, killSignal: 'SIGKILL' });
     let out = '';
     child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
     const [code] = (await once(child, 'close')) as [number | null];
