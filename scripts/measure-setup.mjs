@@ -21,6 +21,7 @@ const { values } = parseArgs({
 const inRoot = values.root !== '/';
 const enter = inRoot ? [join(project, 'scripts/enter-root.sh'), values.root] : [];
 const minutes = 20;
+const certificates = process.env.NODE_EXTRA_CA_CERTS; // a proxy's, in front of the registry
 
 if (inRoot) bringNpm();
 const sides = ['HEAD', ...(values.against === undefined ? [] : [values.against])];
@@ -63,6 +64,7 @@ async function started(clone) {
   const environment = [
     'CCACHE_DISABLE=1',
     `PATH=${dirname(values.node)}:${inRoot ? '/opt/npm-bin:/usr/bin:/bin' : process.env.PATH}`,
+    ...(certificates === undefined ? [] : [`NODE_EXTRA_CA_CERTS=${inRoot ? '/opt/certificates.pem' : certificates}`]),
     ...(values['empty-cache'] ? [`npm_config_cache=${at}/.npm`] : []),
   ];
   const script = 'cd "$0" && trap : INT && npm start; times';
@@ -89,6 +91,7 @@ async function started(clone) {
 /** That of this host: it is JavaScript, and Debian's would bring 400 packages. */
 function bringNpm() {
   const [npm, bin] = ['opt/npm', 'opt/npm-bin'].map((name) => join(values.root, name));
+  if (certificates !== undefined) cpSync(certificates, join(values.root, 'opt/certificates.pem'));
   if (existsSync(bin)) return;
   const { stdout } = done(spawnSync('npm', ['root', '--global'], { encoding: 'utf8' }));
   cpSync(join(stdout.trim(), 'npm'), npm, { recursive: true });
