@@ -48,6 +48,14 @@ class Request {
   }
 }
 
+/** What a commit depends on that only the view of the fleet knows. */
+interface Shown {
+  /** Has any instance this profile? */
+  uses(profile: Profile): boolean;
+  /** Why is what etcd has under this key not shown? undefined: it is */
+  whyNot(key: string): string | undefined;
+}
+
 /**
  * The records of a whole fleet: a commit is one transaction of etcd, which holds only if every key is still as it was
  * seen here.
@@ -57,20 +65,15 @@ export class FleetStore implements RecordStore {
   readonly #keys: FleetKeys;
   readonly #known: KnownKeys;
   readonly #connection: () => EtcdConnection;
-  readonly #uses: (profile: Profile) => boolean;
+  readonly #shown: Shown;
   #isTaken = false;
 
-  /** connection: @throws Fault fleet-away; uses: has any instance this profile? */
-  constructor(
-    keys: FleetKeys,
-    known: KnownKeys,
-    connection: () => EtcdConnection,
-    uses: (profile: Profile) => boolean,
-  ) {
+  /** connection: @throws Fault fleet-away */
+  constructor(keys: FleetKeys, known: KnownKeys, connection: () => EtcdConnection, shown: Shown) {
     this.#keys = keys;
     this.#known = known;
     this.#connection = connection;
-    this.#uses = uses;
+    this.#shown = shown;
   }
 
   /** The next commit has come from etcd, and is not to be written there; or else it is. */
@@ -163,7 +166,7 @@ export class FleetStore implements RecordStore {
     const key = (profile: Profile): string => this.#keys.profile(profile.project, profile.name);
     const isMoved = before !== undefined && (after === undefined || key(before) !== key(after));
     if (isMoved) {
-      if (this.#uses(before))
+      if (this.#shown.uses(before))
         throw new Fault('in-use', `The profile "${before.name}" is in use; make another one, and assign that`);
       request.quiet(this.#keys.hosts, this.#known.instancesUpTo);
       if (this.#known.has(key(before))) this.#change(request, key(before));
@@ -191,9 +194,10 @@ export class FleetStore implements RecordStore {
     request.change(key, this.#known.revisionOf(key), value);
   }
 
-  /** A value that could not be read is nobody's to overwrite. */
+  /** What is not shown, since it cannot be read or lacks something for now, is nobody's to overwrite. */
   #checkFree(key: string): void {
     if (!this.#known.has(key)) return;
-    throw new Fault('already-exists', `etcd has ${key} already, with a value that cannot be used; mend or delete it`);
+    const why = this.#shown.whyNot(key) ?? 'it has just come';
+    throw new Fault('already-exists', `${key} already exists in etcd, and is not shown: ${why}; mend or delete it`);
   }
 }

@@ -57,8 +57,10 @@ export class FleetView {
     this.#limits = limits;
     this.#log = log;
     this.#turn = Math.floor(Math.random() * setting.endpoints.length);
-    const uses = (profile: Parameters<FleetRegistry['uses']>[0]): boolean => this.registry.uses(profile);
-    const store = new FleetStore(keys, this.#known, () => this.connection, uses);
+    const store = new FleetStore(keys, this.#known, () => this.connection, {
+      uses: (profile) => this.registry.uses(profile),
+      whyNot: (key) => this.#refused.get(key)?.why,
+    });
     this.registry = new FleetRegistry(store, (error) => this.#overtaken(error));
     registered(this.registry, log);
   }

@@ -108,7 +108,7 @@ test('what is put with etcdctl is shown, what cannot be used is not, and is not 
   etcd.put('host/h3/instance/default/late', { profiles: ['later'] });
   await assert.rejects(
     endpoint.client.instances.create({ name: 'odd' }, 'h3'),
-    /already, with a value that cannot be used/,
+    /already exists in etcd, and is not shown: it is no JSON/,
   );
   assert.equal((await endpoint.client.instances.get('byhand')).location, 'h3');
   etcd.put('shared/profile/default/later', {});
