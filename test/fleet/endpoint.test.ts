@@ -110,6 +110,10 @@ test('what is put with etcdctl is shown, what cannot be used is not, and is not 
     endpoint.client.instances.create({ name: 'odd' }, 'h3'),
     /already exists in etcd, and is not shown: it is no JSON/,
   );
+  await assert.rejects(
+    endpoint.client.instances.create({ name: 'late' }, 'h3'),
+    /already exists in etcd, and is not shown: there is no profile "later"/,
+  );
   assert.equal((await endpoint.client.instances.get('byhand')).location, 'h3');
   etcd.put('shared/profile/default/later', {});
   await eventually('it has its profile', () => endpoint.client.instances.get('late').then(Boolean, () => false));
