@@ -108,7 +108,7 @@ function entrance(path: string, machine: string, port: number, line: string): Se
       [inside, client],
     ] as const) {
       end.on('error', () => other.destroy());
-      end.on('close', () => other.destroy());
+      end.on('close', () => other.destroySoon()); // what it was written before has yet to be read
     }
   }).listen(path);
 }
