@@ -15,7 +15,7 @@ createServer((inside) => {
   for (const [from, to] of [[inside, outside], [outside, inside]]) {
     from.pipe(to);
     from.on('error', () => to.destroy());
-    from.on('close', () => to.destroy());
+    from.on('close', () => to.destroySoon());
   }
 }).listen(machine, () => console.log('ready'));
 `;
