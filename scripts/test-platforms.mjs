@@ -13,8 +13,24 @@ const { values, positionals } = parseArgs({
   options: {
     roots: { type: 'string', default: usualRoots },
     only: { type: 'string', default: '' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  process.stdout.write(`Usage: npm run test:platforms -- [--roots DIR] [--only WORD] [TEST...]
+
+Runs the core of the tests in Debian 13 with its own Node 20, 22 and 24, and in sid with its own Node.
+
+  --roots DIR  where their root directories are, and stay (${usualRoots})
+  --only WORD  of the names of the platforms
+  TEST         words of test files instead of the core
+
+Examples:
+  npm run test:platforms
+  npm run test:platforms -- --only "Node 24" ./golden
+`);
+  process.exit();
+}
 
 /** Identity, answers, durability: each depends on Node, on the kernel's face or on SQLite. */
 const core = [
