@@ -27,7 +27,7 @@ export function runDirectoryHealth(runDir: string): Finding {
 function otherFile(paths: readonly string[]): string | undefined {
   for (const path of paths) {
     const other = inPlaceOf(path);
-    if (other !== undefined) return `${path} is ${other}, not a socket: remove it, or choose another ${option}`;
+    if (other !== undefined) return `${other}, or choose another ${option}`;
   }
   return undefined;
 }

@@ -5,10 +5,11 @@ import { addon, type Failure } from './addon.js';
 import { check, describe, descriptorOf } from './failure.js';
 import { getSystemErrorName } from './system-error.js';
 
-/** What is in the place of a socket that is to be made, where it is none and so is not replaced; undefined: nothing is. */
+/** Says what is in the place of a socket that is to be made, where it is none and so is not replaced; undefined: nothing is. */
 export function inPlaceOf(path: string): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  return found === undefined || found.isSocket() ? undefined : kindOf(found);
+  if (found === undefined || found.isSocket()) return undefined;
+  return `${path} is ${kindOf(found)}, not a socket; remove it`;
 }
 
 function kindOf(found: Stats): string {
@@ -19,18 +20,15 @@ function kindOf(found: Stats): string {
 
 /**
  * A listening Unix socket with exactly this mode. A socket file without a listener is replaced.
+ * @param option of the command line, which chooses the path
  * @throws Fault socket-in-use
  */
-export function listenUnix(path: string, mode: number, backlog: number): number {
+export function listenUnix(path: string, mode: number, backlog: number, option = '--run-dir'): number {
   const result = addon.listenUnix(path, mode, backlog);
   if (typeof result === 'number') return result;
   if (getSystemErrorName(result.errno) === 'EADDRINUSE') {
-    const other = inPlaceOf(path);
-    const why =
-      other === undefined
-        ? `Another process listens on ${path}; stop it`
-        : `${path} is ${other}, not a socket; remove it`;
-    throw new Fault('socket-in-use', `${why}, or choose another --run-dir.`);
+    const why = inPlaceOf(path) ?? `Another process listens on ${path}; stop it`;
+    throw new Fault('socket-in-use', `${why}, or choose another ${option}.`);
   }
   throw new Error(`Cannot listen on ${path}: ${describe(result)}`);
 }

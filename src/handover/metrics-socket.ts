@@ -77,10 +77,9 @@ function addressOf(text: string | undefined, { runDir }: Settings): MetricsAddre
 
 function listenUnixFor(path: string, mode: number): number {
   try {
-    return listenUnix(path, mode, backlog);
+    return listenUnix(path, mode, backlog, '--metrics-listen');
   } catch (error) {
-    const { message } = error as Error;
-    if (error instanceof Fault) throw new Fault('socket-in-use', message.replace('--run-dir', '--metrics-listen'));
-    throw new Fault('bad-socket', `--metrics-listen unix:${path} cannot be used: ${message}`);
+    if (error instanceof Fault) throw error;
+    throw new Fault('bad-socket', `--metrics-listen unix:${path} cannot be used: ${(error as Error).message}`);
   }
 }

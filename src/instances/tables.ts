@@ -25,7 +25,7 @@ export class Tables {
     for (const instance of instances) this.instances.load(instance, !seedless.has(instance.id));
   }
 
-  /** A commit holds from here on: whoever looks sees all of it. */
+  /** A commit holds from here on: each reader sees all of it. */
   enter({ layers, runs, growth }: Commit): void {
     this.projects.enter(layers.projects);
     this.profiles.enter(layers.profiles);
