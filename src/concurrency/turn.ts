@@ -33,15 +33,21 @@ export class Turn {
   static #begin(milliseconds: number): boolean {
     if (Turn.#endsAt !== 0) return false;
     Turn.#endsAt = performance.now() + milliseconds;
-    setImmediate(Turn.#next);
+    setImmediate(Turn.#afterAnyPhase);
     return true;
   }
+
+  /** What begins where the loop reads would be followed by a piece in the same turn: immediates come after that. */
+  static readonly #afterAnyPhase = (): void => {
+    setImmediate(Turn.#next);
+  };
 
   static readonly #next = (): void => {
     Turn.#endsAt = 0;
     const next = Turn.#waiting.shift();
     if (next === undefined) return;
-    Turn.#begin(next.milliseconds);
+    Turn.#endsAt = performance.now() + next.milliseconds;
+    setImmediate(Turn.#next);
     next.resume();
   };
 }

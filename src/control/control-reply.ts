@@ -11,10 +11,13 @@ import type { Operation } from './operations.js';
 export type ControlReply =
   | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
   | { readonly kind: 'async'; readonly operation: Operation }
-  | { readonly kind: 'pieces'; readonly type: string; readonly pieces: AsyncIterable<string>; readonly etag?: string }
-  | { readonly kind: 'text'; readonly type: string; readonly text: string }
+  | { readonly kind: 'pieces'; readonly type: string; readonly pieces: Pieces; readonly etag?: string }
+  | { readonly kind: 'text'; readonly type: string; readonly text: string; readonly etag?: string }
   | { readonly kind: 'stream'; readonly type: string; readonly length: number; readonly stream: Readable }
   | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };
+
+/** Of a body. What is in one is overwritten when the next one is asked for. */
+export type Pieces = AsyncIterable<Uint8Array>;
 
 export interface ControlRequest {
   /** segments of the path that stood for {names}, percent-decoded */
@@ -41,7 +44,12 @@ export function created(location: string): ControlReply {
 
 /** LXD's entity tag: a hash over what a PUT may change. */
 export function etagOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+  return etagOfText(JSON.stringify(value));
+}
+
+/** text: the JSON of what a PUT may change */
+export function etagOfText(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** @throws Fault etag-mismatch, when the request is meant for another version than that of the tag */
@@ -56,6 +64,14 @@ export function checkIfMatch(headers: ControlRequest['headers'], etagNow: () => 
 /** LXD's envelopes (doc/rest-api.md). */
 export function syncEnvelope(metadata: unknown): object {
   return { type: 'sync', status: 'Success', status_code: 200, operation: '', error_code: 0, error: '', metadata };
+}
+
+/** What is in an envelope of success before the JSON of its metadata, which a brace follows. */
+export const [beforeMetadata] = JSON.stringify(syncEnvelope('')).split('""}') as [string];
+
+/** metadata: its JSON */
+export function syncText(metadata: string, etag: string): ControlReply {
+  return { kind: 'text', type: 'application/json', text: `${beforeMetadata}${metadata}}\n`, etag };
 }
 
 export function asyncEnvelope(operation: Operation): object {

@@ -1,4 +1,3 @@
-import type * as Shown from '../api/types.js';
 import { Fault, invalid } from '../errors.js';
 import { edited, type NewInstance, newInstance, renamed, type Wanted, withoutEmpty } from '../instances/edit.js';
 import { profilesNamed } from '../instances/profile-table.js';
@@ -7,15 +6,23 @@ import type { RunningInstances } from '../instances/running-instances.js';
 import type { Limits } from '../limits/limits.js';
 import { cidKey, defaultProfile, type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
 import { type BatchedRequest, noSuchLine, type Step, writeBatch } from './batch-lines.js';
-import { type ControlHandler, type ControlReply, type ControlRequest, checkIfMatch, sync } from './control-reply.js';
+import {
+  type ControlHandler,
+  type ControlReply,
+  type ControlRequest,
+  checkIfMatch,
+  sync,
+  syncText,
+} from './control-reply.js';
 import { filterOf } from './filter.js';
 import { instanceReader } from './instance-reader.js';
+import { instanceEtag, instanceText } from './instance-text.js';
 import { listed, tagsOf } from './listing.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
 import { own } from './ownership.js';
 import { noPlace, type Place } from './place.js';
-import { instanceEtag, instanceUrl, renderInstance, renderState } from './render.js';
+import { instanceUrl, renderState } from './render.js';
 import { instancePost, instancePut, instanceRename, parseBody, statePut } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
 
@@ -56,7 +63,7 @@ export class InstanceHandlers {
       const textOf = (kept: Instance) => {
         if (recursion === '0') return JSON.stringify(instanceUrl(kept.name, kept.project, collection));
         const instance = shown(kept);
-        return JSON.stringify({ ...render(instance, recursion === '2'), ...tagOf(instance) });
+        return instanceText(instance, recursion === '2', tagOf(instance));
       };
       const matches = filter && ((instance: Instance) => filter(instanceReader(shown(instance))));
       return listed(request, kept, { matches, textOf });
@@ -66,7 +73,7 @@ export class InstanceHandlers {
   readonly get: ControlHandler = (request) => {
     const instance = this.#need(request);
     const full = request.query.get('recursion') === '1';
-    return sync(render(instance, full), instanceEtag(instance));
+    return syncText(instanceText(instance, full), instanceEtag(instance));
   };
 
   readonly create: ControlHandler = (request) => {
@@ -238,11 +245,6 @@ function writtenBack(config: InstancePut['config']): Map<string, string> {
   if (given.get(powerKey) === 'RUNNING') given.delete(powerKey);
   if (/^\d+$/.test(given.get(cidKey) ?? '')) given.delete(cidKey);
   return given;
-}
-
-function render(instance: Instance, full: boolean): Shown.Instance | Shown.InstanceWithState {
-  if (!full) return renderInstance(instance);
-  return { ...renderInstance(instance), backups: null, state: renderState(instance), snapshots: null };
 }
 
 const remove: Change = (transaction, before) => {

@@ -1,6 +1,6 @@
 import { cidKey, type Instance, powerKey, readyKey, statusOf } from '../model/instance.js';
 import { type Reader, readerOf } from './filter.js';
-import { renderInstance } from './render.js';
+import { instanceText } from './instance-text.js';
 
 const fields: Readonly<Record<string, (instance: Instance) => string | undefined>> = {
   name: ({ name }) => name,
@@ -21,6 +21,6 @@ export function instanceReader(instance: Instance): Reader {
     if (Object.hasOwn(fields, path)) return fields[path]?.(instance);
     const key = path.startsWith(configPrefix) ? path.slice(configPrefix.length) : undefined;
     const isRendered = key === undefined || key === readyKey || key === powerKey || key === cidKey;
-    return isRendered ? readerOf(renderInstance(instance))(path) : instance.config.get(key);
+    return isRendered ? readerOf(JSON.parse(instanceText(instance)))(path) : instance.config.get(key);
   };
 }

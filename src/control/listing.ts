@@ -1,7 +1,7 @@
 import { sortInTurns } from '../concurrency/sort-in-turns.js';
 import { Turn } from '../concurrency/turn.js';
 import { byName, type Keyed } from '../instances/record-table.js';
-import { type ControlReply, type ControlRequest, syncEnvelope } from './control-reply.js';
+import { beforeMetadata, type ControlReply, type ControlRequest } from './control-reply.js';
 import { linesType } from './ndjson.js';
 
 /** One thing of a list. */
@@ -12,10 +12,11 @@ export interface Listed<Row> {
   readonly textOf: (row: Row) => string | Iterable<string>;
 }
 
-/** Characters that are given to the socket at once. */
+/** Bytes that are given to the socket at once. */
 const portion = 64 * 1024;
+/** of a character, as UTF-16 counts them, in UTF-8 */
+const mostBytes = 3;
 
-const [beforeMetadata] = JSON.stringify(syncEnvelope('')).split('""}') as [string];
 const list = { begin: `${beforeMetadata}[`, between: ',', end: ']}\n' };
 const lines = { begin: '', between: '\n', end: '\n' };
 
@@ -34,22 +35,22 @@ export function listed<Row extends Keyed>(
 
 /** One thing that is long, in an envelope. */
 export function long(parts: Iterable<string>, etag: string): ControlReply {
-  return { kind: 'pieces', type: 'application/json', etag, pieces: objectText(parts) };
+  return { kind: 'pieces', type: 'application/json', etag, pieces: pieces(enveloped(parts)) };
 }
 
 /** With ?etags=true each thing of a list has its entity tag, for clients that write back what they have read. */
 export function tagsOf<Row>(
   { query }: Pick<ControlRequest, 'query'>,
   etagOf: (row: Row) => string,
-): (row: Row) => { readonly etag?: string } {
-  return query.get('etags') === 'true' ? (row) => ({ etag: etagOf(row) }) : () => ({});
+): (row: Row) => string | undefined {
+  return query.get('etags') === 'true' ? etagOf : () => undefined;
 }
 
 async function* listText<Row extends Keyed>(
   all: Row[],
   { matches, textOf }: Listed<Row>,
   isLines: boolean,
-): AsyncGenerator<string, void, void> {
+): AsyncGenerator<Uint8Array, void, void> {
   const turn = new Turn();
   const chosen = matches === undefined ? all : await filtered(all, matches, turn);
   const rows = await sortInTurns(chosen, byName);
@@ -64,33 +65,41 @@ function* partsOf<Row>(
   between: string,
   end: string,
 ): Generator<string, void, void> {
-  yield begin;
-  for (const [index, row] of rows.entries()) {
-    if (index > 0) yield between;
+  let before = begin;
+  for (const row of rows) {
     const text = textOf(row);
-    if (typeof text === 'string') yield text;
-    else yield* text;
+    if (typeof text === 'string') yield before + text;
+    else {
+      yield before;
+      yield* text;
+    }
+    before = between;
   }
-  yield end;
+  yield rows.length === 0 ? begin + end : end;
 }
 
-async function* objectText(parts: Iterable<string>): AsyncGenerator<string, void, void> {
+function* enveloped(parts: Iterable<string>): Generator<string, void, void> {
   yield beforeMetadata;
-  yield* pieces(parts, new Turn());
+  yield* parts;
   yield '}\n';
 }
 
-async function* pieces(parts: Iterable<string>, turn: Turn): AsyncGenerator<string, void, void> {
-  let text = '';
+/** Text that is put together would live long enough to be moved by the collector, twice, before it is sent. */
+async function* pieces(parts: Iterable<string>, turn = new Turn()): AsyncGenerator<Uint8Array, void, void> {
+  const piece = Buffer.allocUnsafe(portion);
+  let length = 0;
   for (const part of parts) {
-    text += part;
+    const most = part.length * mostBytes;
+    if (length > 0 && most > portion - length) {
+      yield piece.subarray(0, length);
+      length = 0;
+    }
+    if (most > portion) yield Buffer.from(part);
+    else length += piece.write(part, length);
     const pause = turn.end();
     if (pause !== undefined) await pause;
-    if (text.length < portion) continue;
-    yield text;
-    text = '';
   }
-  yield text;
+  if (length > 0) yield piece.subarray(0, length);
 }
 
 async function filtered<Row>(all: readonly Row[], matches: (row: Row) => boolean, turn: Turn): Promise<Row[]> {

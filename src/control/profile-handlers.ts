@@ -155,8 +155,9 @@ function profileIds({ profiles }: Instance): Profile['id'][] {
   return profiles.map(({ id }) => id);
 }
 
-function profileText(profile: Profile, users: readonly Instance[], tag: object = {}): Iterable<string> {
-  return withUsers({ ...tag, ...renderProfile(profile, []) }, urlsOf(users));
+function profileText(profile: Profile, users: readonly Instance[], etag?: string): Iterable<string> {
+  const shown = renderProfile(profile, []);
+  return withUsers(etag === undefined ? shown : { etag, ...shown }, urlsOf(users));
 }
 
 function profileReader(profile: Profile, users: readonly Instance[]): Reader {

@@ -2,18 +2,12 @@ import type * as Shown from '../api/types.js';
 import { projectFeatures } from '../instances/project-table.js';
 import {
   byName,
-  type Config,
-  cidKey,
   type Devices,
   defaultProject,
-  expandedConfig,
-  expandedDevices,
   type Instance,
   type InstanceStatus,
   type Profile,
   type Project,
-  powerKey,
-  readyKey,
   sortedObject,
   statusOf,
 } from '../model/instance.js';
@@ -22,51 +16,18 @@ import { etagOf } from './control-reply.js';
 const architectures: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
 export const architecture = architectures[process.arch] ?? process.arch;
 
-/** An instance as LXD's API describes it (api.Instance). */
-export function renderInstance(instance: Instance): Shown.Instance {
-  return {
-    ...writable(instance),
-    config: sortedObject(withRun(instance, instance.config)),
-    stateful: false,
-    created_at: instance.createdAt,
-    expanded_config: sortedObject(withRun(instance, expandedConfig(instance))),
-    expanded_devices: renderDevices(expandedDevices(instance)),
-    name: instance.name,
-    ...codedStatus(instance),
-    last_used_at: '1970-01-01T00:00:00Z',
-    location: instance.placement?.host ?? 'none',
-    type: instance.type,
-    project: instance.project,
-    ...(instance.source === undefined ? {} : { source: instance.source }),
-  };
-}
-
-/** Its state (api.InstanceState), as far as a daemon without the containers can know it. */
+/** The state of an instance (api.InstanceState), as far as a daemon without the containers can know it. */
 export function renderState(instance: Instance): Shown.InstanceState {
+  const { status, status_code } = codedStatus(instance);
   return {
-    ...codedStatus(instance),
+    status,
+    status_code,
     disk: null,
     memory: { usage: 0, usage_peak: 0, swap_usage: 0, swap_usage_peak: 0 },
     network: null,
     pid: instance.run?.pid ?? 0,
     processes: -1,
     cpu: { usage: 0 },
-  };
-}
-
-/** The tag that a change of anything a PUT may change changes. */
-export function instanceEtag(instance: Instance): string {
-  return etagOf(writable(instance));
-}
-
-function writable({ config, devices, profiles, description }: Instance) {
-  return {
-    architecture,
-    config: sortedObject(config),
-    description,
-    devices: renderDevices(devices),
-    ephemeral: false as const,
-    profiles: profiles.map(({ name }) => name),
   };
 }
 
@@ -116,18 +77,9 @@ function inProject(project: string): string {
 /** LXD's codes (shared/api/status_code.go). */
 const statusCodes = { Stopped: 102, Running: 103, Error: 112, Ready: 113 } as const;
 
-function codedStatus(instance: Instance): { status: InstanceStatus; status_code: number } {
+export function codedStatus(instance: Instance): { status: InstanceStatus; status_code: number } {
   const status = statusOf(instance);
   return { status, status_code: statusCodes[status] };
-}
-
-/** What is known of a run is shown where LXD keeps it. It is no part of what a PUT may change. */
-function withRun(instance: Instance, config: Config): Config {
-  const status = statusOf(instance);
-  if (status === 'Stopped' || status === 'Error') return config;
-  const shown = new Map([...config, [powerKey, 'RUNNING'], [readyKey, String(status === 'Ready')]]);
-  const cid = instance.run?.cid;
-  return cid === undefined ? shown : shown.set(cidKey, String(cid));
 }
 
 function renderDevices(devices: Devices): Shown.Devices {

@@ -14,6 +14,7 @@ export async function send(response: ServerResponse, reply: ControlReply): Promi
     return;
   }
   if (reply.kind === 'text') {
+    if (reply.etag !== undefined) response.setHeader('ETag', reply.etag);
     writeText(response, 200, reply.type, reply.text);
     return;
   }

@@ -22,13 +22,19 @@ export async function usersOfEach<Key>(
   return users;
 }
 
+/** Characters that are given away at once. */
+const partLength = 4096;
+
 /** The JSON of something whose last field is an empty `used_by`, with the urls in it. */
 export function* withUsers(shown: object, urls: Iterable<string>): Generator<string, void, void> {
-  yield JSON.stringify(shown).slice(0, -']}'.length);
+  let part = JSON.stringify(shown).slice(0, -']}'.length);
   let between = '';
   for (const url of urls) {
-    yield `${between}${JSON.stringify(url)}`;
+    part += `${between}${JSON.stringify(url)}`;
     between = ',';
+    if (part.length < partLength) continue;
+    yield part;
+    part = '';
   }
-  yield ']}';
+  yield `${part}]}`;
 }
