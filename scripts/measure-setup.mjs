@@ -2,11 +2,11 @@
 // the processor time of all of it, what it leaves on the disk, and the second start. With --against beside an earlier
 // commit, in turns. With --root in a root directory that test:platforms has made, and with the Node there.
 //   npm run bench:setup -- [--against COMMIT] [--rounds N] [--empty-cache] [--root DIR [--node PATH]]
-import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { must, remove, run, scratch, start } from './children.mjs';
 
 const project = resolve(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -23,7 +23,7 @@ const enter = inRoot ? [join(project, 'scripts/enter-root.sh'), values.root] : [
 const minutes = 20;
 const certificates = process.env.NODE_EXTRA_CA_CERTS; // a proxy's, in front of the registry
 
-if (inRoot) bringNpm();
+if (inRoot) await bringNpm();
 const sides = ['HEAD', ...(values.against === undefined ? [] : [values.against])];
 const measured = new Map(sides.map((side) => [side, []]));
 for (let round = 0; round < Number(values.rounds); round++)
@@ -44,18 +44,15 @@ if (before !== undefined)
 
 async function measure(side) {
   const parent = inRoot ? join(values.root, 'srv') : tmpdir();
-  const clone = mkdtempSync(join(parent, 'devlxd-setup-'));
-  try {
-    done(spawnSync('git', ['clone', '-q', project, clone], { encoding: 'utf8' }));
-    const commit = done(spawnSync('git', ['rev-parse', side], { cwd: project, encoding: 'utf8' })).stdout.trim();
-    done(spawnSync('git', ['checkout', '-q', commit], { cwd: clone, encoding: 'utf8' }));
-    const { seconds: first, cpu } = await started(clone);
-    const { stdout: size } = spawnSync('du', ['-sm', '--exclude=.git', '--exclude=.npm', clone], { encoding: 'utf8' });
-    const { seconds: second } = await started(clone);
-    return { first, cpu, disk: Number.parseInt(size, 10), second };
-  } finally {
-    rmSync(clone, { recursive: true, force: true });
-  }
+  const clone = scratch(join(parent, 'devlxd-setup-'));
+  await must('git', ['clone', '-q', project, clone]);
+  const { stdout: commit } = await must('git', ['rev-parse', side], { cwd: project });
+  await must('git', ['checkout', '-q', commit.trim()], { cwd: clone });
+  const { seconds: first, cpu } = await started(clone);
+  const { stdout: size } = await run('du', ['-sm', '--exclude=.git', '--exclude=.npm', clone]);
+  const { seconds: second } = await started(clone);
+  remove(clone);
+  return { first, cpu, disk: Number.parseInt(size, 10), second };
 }
 
 /** Until the first answer; then it is ended, which says what processor time it has used. */
@@ -70,18 +67,18 @@ async function started(clone) {
   const script = 'cd "$0" && trap : INT && npm start; times';
   const [command, ...words] = [...enter, 'env', ...environment, 'sh', '-c', script, at];
   const began = Date.now();
-  const child = spawn(command, words, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), minutes * 60_000);
+  const child = start(command, words);
+  const timer = setTimeout(() => child.signal('SIGKILL'), minutes * 60_000);
   let seconds;
   let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (piece) => {
+  for (const stream of [child.process.stdout, child.process.stderr])
+    stream.on('data', (piece) => {
       output += piece;
       if (seconds !== undefined || !/^demo\d \| GET \/1\.0 /m.test(output)) return;
       seconds = (Date.now() - began) / 1000;
-      process.kill(-child.pid, 'SIGINT');
+      child.signal('SIGINT');
     });
-  await new Promise((ended) => child.on('close', ended));
+  await child.ended;
   clearTimeout(timer);
   const used = [...(output.trim().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
   if (seconds === undefined || used.length !== 2) throw new Error(`no answer of a guest:\n${output}`);
@@ -89,11 +86,11 @@ async function started(clone) {
 }
 
 /** That of this host: it is JavaScript, and Debian's would bring 400 packages. */
-function bringNpm() {
+async function bringNpm() {
   const [npm, bin] = ['opt/npm', 'opt/npm-bin'].map((name) => join(values.root, name));
   if (certificates !== undefined) cpSync(certificates, join(values.root, 'opt/certificates.pem'));
   if (existsSync(bin)) return;
-  const { stdout } = done(spawnSync('npm', ['root', '--global'], { encoding: 'utf8' }));
+  const { stdout } = await must('npm', ['root', '--global']);
   cpSync(join(stdout.trim(), 'npm'), npm, { recursive: true });
   mkdirSync(bin);
   symlinkSync('../npm/bin/npm-cli.js', join(bin, 'npm'));
@@ -108,9 +105,4 @@ function median(side) {
 
 function text({ first, cpu, disk, second }) {
   return `first answer after ${first.toFixed(1)} s, ${cpu.toFixed(1)} s of processor time, ${disk} MB; second start ${second.toFixed(2)} s`;
-}
-
-function done(ran) {
-  if (ran.status !== 0) throw new Error(`${ran.stdout}${ran.stderr}`);
-  return ran;
 }

@@ -2,12 +2,12 @@
 // what apt says of it, and where it installs, what it does under the systemd of that release (test/support/under-systemd.ts).
 // This host is Debian 12; the others are root directories made with debootstrap, which stay for the next run.
 //   npm run test:debian -- [--roots DIR] [--only RELEASE]
-import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bounds, enter, missingForRoots, nodeIn, projectIn, rootOf, usualRoots } from './platforms/roots.mjs';
+import { endOf, must, remove, run, scratch } from './children.mjs';
+import { aloneWithMounts, enter, missingForRoots, nodeIn, projectIn, rootOf, usualRoots } from './platforms/roots.mjs';
 
 const project = resolve(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -22,7 +22,7 @@ const inRoot = { bookworm: running, trixie: [...running, ...building], sid: [...
 
 const missing = missingForRoots() ?? missingHere();
 if (missing !== undefined) process.stdout.write(`SKIPPED test:debian: ${missing}\n`);
-else process.exit(main() ? 0 : 1);
+else process.exit((await main()) ? 0 : 1);
 
 function missingHere() {
   const release = /^VERSION_CODENAME=(.*)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
@@ -31,25 +31,23 @@ function missingHere() {
   return undefined;
 }
 
-function main() {
-  const roots = Object.fromEntries(
-    releases.map((release) => [release, rootOf(values.roots, release, inRoot[release])]),
-  );
+async function main() {
+  const roots = {};
+  for (const release of releases) roots[release] = await rootOf(values.roots, release, inRoot[release]);
   const failed = releases.filter((release) => roots[release] === undefined);
   if (failed.length > 0) {
     process.stdout.write(`no root directory of ${failed.join(' and ')}\n`);
     return false;
   }
-  packNode(roots.bookworm);
-  const built = Object.fromEntries(releases.map((release) => [release, builtOn(release, roots[release])]));
-  const rows = releases.flatMap((from) =>
-    releases
-      .filter((release) => release.includes(values.only))
-      .map((release) => {
-        process.stdout.write(`installing what ${from} has built on ${release} ...\n`);
-        return { from, release, ...installed(roots[release], built[from]) };
-      }),
-  );
+  await packNode(roots.bookworm);
+  const built = {};
+  for (const release of releases) built[release] = await builtOn(release, roots[release]);
+  const rows = [];
+  for (const from of releases)
+    for (const release of releases.filter((name) => name.includes(values.only))) {
+      process.stdout.write(`installing what ${from} has built on ${release} ...\n`);
+      rows.push({ from, release, ...(await installed(roots[release], built[from])) });
+    }
   process.stdout.write('\n| built on | installed on | apt | under systemd |\n|---|---|---|---|\n');
   for (const { from, release, apt, systemd } of rows)
     process.stdout.write(`| ${from} | ${release} | ${apt} | ${systemd} |\n`);
@@ -58,61 +56,59 @@ function main() {
 }
 
 /** Debian 12 has no Node 20 of its own: Node's binary as a package, as people have it from elsewhere. */
-function packNode(root) {
+async function packNode(root) {
   if (existsSync(join(root, 'usr/bin/node'))) return;
-  const stage = mkdtempSync(join(tmpdir(), 'devlxd-node-'));
-  const node = join(root, nodeIn(root, 20));
+  const stage = scratch(join(tmpdir(), 'devlxd-node-'));
+  const node = join(root, await nodeIn(root, 20));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
   cpSync(node, join(stage, 'usr/bin/node'));
   mkdirSync(join(stage, 'DEBIAN'));
-  const { stdout: version } = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  const { stdout: version } = await must(node, ['--version']);
   const fields = ['Package: nodejs', `Version: ${version.trim().slice(1)}`, 'Architecture: amd64'];
   const control = [...fields, 'Maintainer: devlxd <devlxd@localhost>', 'Description: Node', ''].join('\n');
   writeFileSync(join(stage, 'DEBIAN/control'), control);
   const file = join(root, 'root/nodejs.deb');
-  spawnSync('dpkg-deb', ['--root-owner-group', '-Zgzip', '-z1', '--build', stage, file]);
-  rmSync(stage, { recursive: true });
-  done(enter(root, ['dpkg', '-i', '/root/nodejs.deb']));
+  await must('dpkg-deb', ['--root-owner-group', '-Zgzip', '-z1', '--build', stage, file]);
+  remove(stage);
+  done(await enter(root, ['dpkg', '-i', '/root/nodejs.deb']));
 }
 
 /** The directory with both versions of the package. */
-function builtOn(release, root) {
+async function builtOn(release, root) {
   const isHost = release === 'bookworm';
   const at = isHost ? project : projectIn(root, 'own');
   const output = isHost ? join(root, 'srv/packages') : '/srv/packages';
   const inside = (...words) =>
-    done(
-      isHost
-        ? spawnSync(process.execPath, words, { cwd: project, encoding: 'utf8', ...bounds })
-        : enter(root, ['sh', '-c', 'cd "$0" && exec "$@"', at, '/usr/bin/node', ...words]),
-    );
+    isHost
+      ? must(process.execPath, words, { cwd: project })
+      : enter(root, ['sh', '-c', 'cd "$0" && exec "$@"', at, '/usr/bin/node', ...words]).then(done);
   rmSync(join(root, 'srv/packages'), { recursive: true, force: true });
   mkdirSync(join(root, 'srv/packages'), { recursive: true });
   process.stdout.write(`building on ${release} ...\n`);
-  inside('scripts/setup.mjs', 'package');
-  for (const version of versions) inside('scripts/build-deb.mjs', '--fast', '--version', version, '--output', output);
+  await inside('scripts/setup.mjs', 'package');
+  for (const version of versions)
+    await inside('scripts/build-deb.mjs', '--fast', '--version', version, '--output', output);
   return join(root, 'srv/packages');
 }
 
-function installed(root, packages) {
+async function installed(root, packages) {
   const [older, newer] = readdirSync(packages).sort();
   rmSync(join(root, 'root/packages'), { recursive: true, force: true });
   mkdirSync(join(root, 'root/packages'));
   cpSync(join(packages, older), join(root, 'root/packages', older));
-  const simulated = enter(root, ['apt-get', 'install', '-s', `/root/packages/${older}`]);
+  const simulated = await enter(root, ['apt-get', 'install', '-s', `/root/packages/${older}`]);
   rmSync(join(root, 'root/packages'), { recursive: true });
   if (simulated.status !== 0) return { apt: `refused: ${reason(simulated)}`, systemd: '', works: false };
-  const scratch = mkdtempSync(join(tmpdir(), 'devlxd-booted-'));
+  const directory = scratch(join(tmpdir(), 'devlxd-booted-'));
   const script = join(project, 'test/support/boot-systemd.sh');
   const program = join(project, 'dist/test/support/under-systemd.js');
   const inside = [older, newer].map((name) => join('/root/packages', basename(name)));
-  const words = [scratch, project, packages, `devlxd-test-${process.pid}`, '/usr/bin/node', program, ...inside];
-  const { stdout, stderr } = spawnSync('unshare', ['--mount', 'sh', script, ...words], {
-    encoding: 'utf8',
-    env: { ...process.env, ROOT: root },
-    ...bounds,
+  const words = [directory, project, packages, `devlxd-test-${process.pid}`, '/usr/bin/node', program, ...inside];
+  const env = { ...process.env, ROOT: root };
+  const { stdout, stderr } = await run('unshare', [...aloneWithMounts, '--mount-proc', 'sh', script, ...words], {
+    env,
   });
-  rmSync(scratch, { recursive: true });
+  remove(directory);
   const works = /^\d+ answers, all is well$/m.test(stdout);
   if (!works) process.stdout.write(`${stdout}${stderr}\n`);
   return { apt: 'installs', systemd: works ? stdout.trim().split('\n').at(-1) : 'failed', works };
@@ -125,6 +121,6 @@ function reason({ stdout, stderr }) {
 }
 
 function done(ran) {
-  if (ran.status !== 0) throw new Error(`${ran.stdout}${ran.stderr}`);
+  if (ran.status !== 0) throw new Error(`${endOf(ran)}\n${ran.stdout}${ran.stderr}`);
   return ran;
 }

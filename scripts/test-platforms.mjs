@@ -80,9 +80,9 @@ for (const { platform, node = '-', counts, seconds, problem } of results)
 process.exit(results.length > 0 && results.every(({ passed }) => passed) ? 0 : 1);
 
 async function run({ name, release, node: major }) {
-  const directory = rootOf(values.roots, release, packages);
+  const directory = await rootOf(values.roots, release, packages);
   if (directory === undefined) return { passed: false, problem: 'no root directory; debootstrap or apt-get failed' };
-  const node = major === undefined ? '/usr/bin/node' : nodeIn(directory, major);
+  const node = major === undefined ? '/usr/bin/node' : await nodeIn(directory, major);
   const project = projectIn(directory, major ?? 'own');
   const inside = (minutes, words, line) =>
     enterWithin(minutes, directory, ['sh', '-c', 'cd "$0" && exec "$@"', project, node, ...words], line);

@@ -1,9 +1,9 @@
 // Root directories of other releases of Debian, made with debootstrap, which stay for the next run.
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { endOf, must, run, start } from '../children.mjs';
 
 const project = resolve(import.meta.dirname, '../..');
 const nodePackage = `node-linux-${process.arch}`;
@@ -19,38 +19,41 @@ export function missingForRoots() {
 }
 
 /** The root directory of a release with these packages; undefined: it could not be made. */
-export function rootOf(roots, release, packages) {
+export async function rootOf(roots, release, packages) {
   const directory = join(resolve(roots), release);
-  if (!existsSync(join(directory, 'etc/debian_version'))) {
-    mkdirSync(directory, { recursive: true });
-    process.stdout.write(`debootstrap ${release} ...\n`);
-    const made = spawnSync('debootstrap', ['--variant=minbase', release, directory], {
-      encoding: 'utf8',
-      ...bounds,
-    });
-    // Some of sid's packages are left unconfigured; apt mends that.
-    if (made.status !== 0) process.stdout.write(`${made.stdout.split('\n').slice(-5).join('\n')}\n`);
-  }
+  if (!existsSync(directory)) await bootstrap(release, directory);
   const wanted = packages.join(' ');
   const done = join(directory, 'root', `devlxd-${wanted.replaceAll(/\W+/g, '-')}`.slice(0, 200));
   if (existsSync(done)) return directory;
   process.stdout.write(`apt-get install on ${release} ...\n`);
   // A mirror's copy of sid may be older than sid allows.
   const install = `dpkg --configure -a; apt-get -o Acquire::Check-Valid-Until=false update -qq && apt-get install -y -qq --no-install-recommends ${wanted}`;
-  const { status, stderr } = enter(directory, ['sh', '-c', `export DEBIAN_FRONTEND=noninteractive; ${install}`]);
+  const { status, stderr } = await enter(directory, ['sh', '-c', `export DEBIAN_FRONTEND=noninteractive; ${install}`]);
   if (status === 0) writeFileSync(done, '');
   else process.stdout.write(`${stderr}\n`);
   return status === 0 ? directory : undefined;
 }
 
+/** It has its name once it is whole: what is ended half-way is made anew. */
+async function bootstrap(release, directory) {
+  const part = `${directory}.part`;
+  rmSync(part, { recursive: true, force: true });
+  mkdirSync(part, { recursive: true });
+  process.stdout.write(`debootstrap ${release} ...\n`);
+  const words = [...aloneWithMounts, '--mount-proc', 'debootstrap', '--variant=minbase', release, part];
+  const { status, stdout } = await run('unshare', words);
+  // Some of sid's packages are left unconfigured; apt mends that.
+  if (status !== 0) process.stdout.write(`${stdout.split('\n').slice(-5).join('\n')}\n`);
+  if (existsSync(join(part, 'etc/debian_version'))) renameSync(part, directory);
+}
+
 /** Node's own binary of a major version, from the registry of npm, and its headers beside it: its path in the root. */
-export function nodeIn(directory, major) {
+export async function nodeIn(directory, major) {
   const prefix = join(directory, 'opt', String(major));
   if (!existsSync(prefix)) {
     const quiet = ['--ignore-scripts', '--no-audit', '--no-fund'];
     const words = ['install', '--prefix', prefix, ...quiet, `${nodePackage}@${major}`];
-    const { status, stderr } = spawnSync('npm', words, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`npm install ${nodePackage}@${major}: ${stderr}`);
+    await must('npm', words);
   }
   return `/opt/${major}/node_modules/${nodePackage}/bin/node`;
 }
@@ -89,18 +92,18 @@ function textOf(file) {
 
 const script = join(project, 'scripts/enter-root.sh');
 
-/** The most that anything there may take. */
-export const bounds = { timeout: 20 * 60_000, killSignal: 'SIGKILL' };
+/** What begins a command that has mounts and processes of its own, which end with it, however it ends. */
+export const aloneWithMounts = ['--mount', '--pid', '--fork', '--kill-child'];
 
 export function enter(directory, words) {
-  return spawnSync(script, [directory, ...words], { encoding: 'utf8', maxBuffer: 1 << 28, ...bounds });
+  return run(script, [directory, ...words]);
 }
 
 /** As enter, but for so many minutes at most. line: called with each line, as it comes; ended: how it has ended */
 export async function enterWithin(minutes, directory, words, line = () => undefined) {
-  const child = spawn(script, [directory, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = start(script, [directory, ...words]);
   const lines = [];
-  for (const stream of [child.stdout, child.stderr])
+  for (const stream of [child.process.stdout, child.process.stderr])
     createInterface({ input: stream }).on('line', (text) => {
       lines.push(text);
       line(text);
@@ -108,10 +111,9 @@ export async function enterWithin(minutes, directory, words, line = () => undefi
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    child.kill('SIGKILL'); // unshare, with which all in there ends
+    child.signal('SIGKILL'); // unshare, with which all in there ends
   }, minutes * 60_000);
-  const [status, signal] = await once(child, 'close');
+  const how = await child.ended;
   clearTimeout(timer);
-  const ended = late ? `had not ended after ${minutes} minutes` : `ended with ${signal ?? status}`;
-  return { status, lines, ended };
+  return { status: how.status, lines, ended: late ? `had not ended after ${minutes} minutes` : endOf(how) };
 }

@@ -34,9 +34,11 @@ StandardError=file:/root/output
 UNIT
 # systemd of newer releases refuses the old hierarchy of cgroups, which this host may have.
 [ -z "${ROOT-}" ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+# What systemd-nspawn leaves there goes with this mount namespace.
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs none /run/systemd/nspawn
 status=0
 timeout 320 systemd-nspawn --quiet --register=no --keep-unit --private-network -M "$name" -D "$root" --bind-ro="$project" \
   -b systemd.unit=devlxd-test.target </dev/null >"$scratch/console" 2>&1 || status=$?
 cat "$root/root/output" || tail -n 20 "$scratch/console" >&2
-rmdir "/run/systemd/nspawn/propagate/$name" 2>/dev/null || :
 exit $status
