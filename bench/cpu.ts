@@ -10,7 +10,7 @@ export async function busyWhile<Result>(pid: number, work: () => Promise<Result>
 }
 
 /** Of all its threads that still run, exactly (schedstat; the times in stat are counted in ticks of 10 ms). */
-function cpuSeconds(pid: number): number {
+export function cpuSeconds(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`);
   return threads.reduce((sum, file) => sum + nanosecondsIn(file), 0) / nanosecondsPerSecond;
 }

@@ -33,12 +33,9 @@ export const sourceMetrics: MetricDeclarations<Measured> = {
   },
   devlxd_source_requests_total: {
     kind: 'counter',
-    help: 'What the source was asked for: all of its instances, or one',
+    help: 'What the source was asked for: all of its instances, or one, and with their pids',
     labels: ['scope'],
-    read: (all) => [
-      ...of(followed(all), ({ asked }) => asked.all, { scope: 'all' }),
-      ...of(followed(all), ({ asked }) => asked.one, { scope: 'one' }),
-    ],
+    read: (all) => Object.entries(followed(all)?.asked ?? {}).map(([scope, count]) => [count, { scope }]),
   },
   devlxd_source_held: {
     kind: 'gauge',

@@ -34,7 +34,7 @@ const withoutChange = /^instance-(?:exec|console|file)(?:$|-)/;
 /** LXD or Incus, by its own socket: it says that something happened, and is then asked what there is. */
 export class Lxd implements Source {
   readonly name: PeerName;
-  readonly asked = { all: 0, one: 0 };
+  readonly asked = { all: 0, one: 0, 'all-pids': 0, 'one-pid': 0 };
   readonly #api: SourceApi;
   #events: EventSocket | undefined;
 
@@ -57,7 +57,7 @@ export class Lxd implements Source {
   /** @throws Error, also when it is not even said which instances there are */
   async list(withPids = false): Promise<Listed> {
     const path = `/1.0/instances?recursion=${withPids ? 2 : 1}&all-projects=true`;
-    this.asked.all++;
+    this.asked[withPids ? 'all-pids' : 'all']++;
     const all = await this.#api.get(path, 10);
     if (!Array.isArray(all) || !all.every(isNamed)) throw new Error('the list of instances cannot be understood');
     const here = await this.#here(all);
@@ -69,7 +69,7 @@ export class Lxd implements Source {
 
   async get({ project, name }: Named, withPid = false): Promise<SourcedInstance | undefined> {
     const query = `?project=${encodeURIComponent(project)}${withPid ? '&recursion=1' : ''}`;
-    this.asked.one++;
+    this.asked[withPid ? 'one-pid' : 'one']++;
     const found = await this.#api.get(`/1.0/instances/${encodeURIComponent(name)}${query}`).catch(unreadIfRefused);
     if (found === undefined) return undefined;
     if (!isNamed(found)) throw new Unread('what it is called is not said');

@@ -51,6 +51,9 @@ export interface SourceServer {
   readonly keepsReady: boolean;
 }
 
+/** What a source is asked for: all of its instances or one of them, and with or without their pids. */
+export type Scope = 'all' | 'one' | 'all-pids' | 'one-pid';
+
 /** The source answers, but not about this instance: as Incus while it stops or deletes one. It is worth asking again. */
 export class Unread extends Error {}
 
@@ -58,7 +61,7 @@ export class Unread extends Error {}
 export interface Source {
   readonly name: SourceName;
   /** how often it was */
-  readonly asked: { readonly all: number; readonly one: number };
+  readonly asked: Readonly<Record<Scope, number>>;
   /** Asked after each connect. */
   server(): Promise<SourceServer>;
   /** All its containers. withPids: which costs the source a hundred times as much */

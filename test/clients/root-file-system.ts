@@ -14,9 +14,13 @@ export function missingProgram(): string | undefined {
 }
 
 /** Makes a minimal root file system: BusyBox, curl with its libraries, scripts by name, and empty directories. */
-export function makeRootFileSystem(root: string, scripts: Readonly<Record<string, string>>): void {
+export function makeRootFileSystem(
+  root: string,
+  scripts: Readonly<Record<string, string>>,
+  brought: readonly string[] = programs,
+): void {
   for (const name of directories) mkdirSync(join(root, name), { recursive: true });
-  for (const program of programs) {
+  for (const program of brought) {
     copyInto(join(root, 'bin', program.split('/').at(-1) ?? ''), program);
     for (const library of librariesOf(program)) copyInto(join(root, library), library);
   }

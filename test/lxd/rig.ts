@@ -328,11 +328,11 @@ function machine(): string {
   return spawnSync('uname', ['-m'], { encoding: 'utf8' }).stdout.trim();
 }
 
-/** An image in a directory that is made for it; gives its file. */
-export function makeImage(image: string): string {
+/** An image in a directory that is made for it; gives its file. programs: left out, BusyBox and curl */
+export function makeImage(image: string, programs?: readonly string[]): string {
   const root = join(image, 'rootfs');
   mkdirSync(root, { recursive: true });
-  makeRootFileSystem(root, {});
+  makeRootFileSystem(root, {}, programs);
   mkdirSync(join(root, 'sbin'));
   mkdirSync(join(root, 'etc'));
   writeFileSync(join(root, 'sbin/init'), init, { mode: 0o755 });
