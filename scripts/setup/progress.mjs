@@ -34,7 +34,7 @@ export class Progress {
 
   #draw() {
     const parts = [...this.#steps].map(([name, { began, compiled }]) => {
-      const files = compiled > 0 ? `${compiled} files, ` : '';
+      const files = compiled > 0 ? `${compiled} ${compiled === 1 ? 'file' : 'files'}, ` : '';
       return `${name} ${files}${secondsSince(began)} s`;
     });
     this.#clear();
