@@ -61,8 +61,11 @@ export class FleetEndpoint {
     const limits = { ...given, ...mostAtOnce };
     const keys = new FleetKeys(setting.prefix);
     const events = new ControlEvents();
-    const hosts = new SeenHosts((_, project, name, before, after) => tell(events, project, name, before, after));
-    const view = new FleetView(setting, keys, hosts, limits, log, part);
+    const hosts = new SeenHosts(
+      (_, project, name, before, after) => tell(events, project, name, before, after),
+      () => view.registry.placements(),
+    );
+    const view: FleetView = new FleetView(setting, keys, hosts, limits, log, part);
     view.registry.on('written', (change, requestor) => events.written(change, requestor));
     try {
       await view.open();

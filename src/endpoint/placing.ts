@@ -14,17 +14,13 @@ export function placeOn(hosts: SeenHosts): Place {
 }
 
 function fewest(hosts: SeenHosts, transaction: Transaction): SeenHost {
-  const counts = new Map<SeenHost, number>(
-    hosts.list().flatMap((host) => (host.told === undefined ? [] : [[host, 0]])),
-  );
-  for (const { placement } of transaction.values()) {
-    const host = placement && hosts.known(placement.host);
-    const count = host && counts.get(host);
-    if (host !== undefined && count !== undefined) counts.set(host, count + 1);
-  }
+  const there = hosts.list().filter(({ told }) => told !== undefined);
+  const counts = new Map<string, number>();
+  for (const { placement } of transaction.values())
+    if (placement !== undefined) counts.set(placement.host, (counts.get(placement.host) ?? 0) + 1);
   // What it tells counts where not all of its instances have been read; it is a moment late.
-  const most = ([{ told }, count]: [SeenHost, number]): number => Math.max(count, told?.instances ?? 0);
-  const [first] = [...counts].sort((a, b) => most(a) - most(b));
-  if (first !== undefined) return first[0];
+  const most = ({ host, told }: SeenHost): number => Math.max(counts.get(host) ?? 0, told?.instances ?? 0);
+  const [first] = there.sort((a, b) => most(a) - most(b));
+  if (first !== undefined) return first;
   throw new Fault('fleet-away', 'No host of the fleet is there to have it; name one with --target');
 }

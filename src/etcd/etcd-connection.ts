@@ -189,7 +189,8 @@ export class EtcdConnection {
   }
 
   /**
-   * Watches ranges in one stream, each from a revision on. ended: told once, with why; nothing is told after it
+   * Watches ranges in one stream, each from a revision on. ended: told once, with why, which is also what told throws;
+   * nothing is told after it
    */
   watch(
     ranges: readonly WatchedRange[],
@@ -206,11 +207,18 @@ export class EtcdConnection {
       call.cancel();
       if (error !== undefined) ended(error);
     };
+    const take = (response: WatchResponse): void => {
+      if (response.compact_revision !== '0') throw new Compacted(`compacted at ${response.compact_revision}`);
+      if (response.canceled) throw new Error(`the watch is refused: ${response.cancel_reason}`);
+      told(response);
+    };
     call.on('data', (response: WatchResponse) => {
       if (over) return;
-      if (response.compact_revision !== '0') end(new Compacted(`compacted at ${response.compact_revision}`));
-      else if (response.canceled) end(new Error(`the watch is refused: ${response.cancel_reason}`));
-      else told(response);
+      try {
+        take(response);
+      } catch (error) {
+        end(error as Error);
+      }
     });
     call.on('error', end);
     call.on('end', () => end(new Error('etcd has ended the watch')));

@@ -42,7 +42,7 @@ export interface DesiredProject {
 /** A value that was understood, or why not. */
 export type Read<Value> = { readonly value: Value } | { readonly why: string };
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** RFC 3339, in UTC, which is what clients of the host API parse. */

@@ -1,4 +1,5 @@
 import type { EtcdConnection } from '../etcd/etcd-connection.js';
+import { type Fields, isFields } from './desired.js';
 import type { FleetKeys } from './fleet-keys.js';
 import { each } from './fleet-part.js';
 import type { WaveShown } from './waves.js';
@@ -32,6 +33,9 @@ export interface HostShown {
 /** What a host tells of itself. */
 export type Told = Omit<HostShown, 'host' | 'state' | 'age' | 'wanted'>;
 
+/** A revision is at most this long: it has 64 bits. */
+const revisionForm = /^\d{1,20}$/;
+
 const nothing: Told = { applied: '', instances: 0, running: 0, refused: [], later: [], held: '', version: '' };
 
 /** All hosts that are named in etcd, or tell something there, by name. */
@@ -64,26 +68,40 @@ function hostOf(host: string, value: Buffer | undefined, wanted: string, age: nu
 
 /** By the clocks of the host and of this machine. */
 function ageOf(value: Buffer): number | null {
-  const at = Date.parse(String(objectIn(value)['at']));
+  const { at: told } = objectIn(value);
+  const at = typeof told === 'string' ? Date.parse(told) : Number.NaN;
   return Number.isNaN(at) ? null : Math.max(1, Math.round((Date.now() - at) / 1000));
 }
 
-/** What a host has told may be of another version. */
+/** What a host has told may be of another version, or a lie. */
 export function toldIn(value: Buffer): Told {
   const found = objectIn(value);
   const known = Object.entries(nothing).map(([field, none]) => {
     const given = found[field];
-    const isOfKind = typeof given === typeof none && Array.isArray(given) === Array.isArray(none);
-    return [field, isOfKind ? given : none];
+    if (Array.isArray(none)) return [field, listIn(given, field === 'refused' ? isRefusal : isWave)];
+    return [field, typeof given === typeof none ? given : none];
   });
   return Object.fromEntries(known) as Told;
 }
 
+function listIn(given: unknown, isOne: (each: Fields) => boolean): Fields[] {
+  return Array.isArray(given) ? given.filter((each): each is Fields => isFields(each) && isOne(each)) : [];
+}
+
+function isRefusal({ name, why }: Fields): boolean {
+  return typeof name === 'string' && typeof why === 'string';
+}
+
+function isWave({ name, wave, waves, stopped }: Fields): boolean {
+  const numbers = [wave, waves].every((each) => typeof each === 'number');
+  return typeof name === 'string' && numbers && typeof stopped === 'boolean';
+}
+
 /** An object that was told in JSON; an empty one of what is none. */
-export function objectIn(value: Buffer): Readonly<Record<string, unknown>> {
+export function objectIn(value: Buffer): Fields {
   try {
     const found: unknown = JSON.parse(value.toString());
-    return typeof found === 'object' && found !== null ? { ...found } : {};
+    return isFields(found) ? found : {};
   } catch {
     return {};
   }
@@ -91,5 +109,5 @@ export function objectIn(value: Buffer): Readonly<Record<string, unknown>> {
 
 /** Is everything applied that was put up to a revision? */
 export function hasApplied(applied: string, revision: string): boolean {
-  return /^\d+$/.test(applied) && BigInt(applied) >= BigInt(revision);
+  return revisionForm.test(applied) && BigInt(applied) >= BigInt(revision);
 }

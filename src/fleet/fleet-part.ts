@@ -31,6 +31,7 @@ export async function readPart(
   const hosts = [...new Set([...own, ...asked])];
   const statuses = [
     ...(await each(hosts, (host) => connection.get(keys.hostStatus(host)))),
+    ...(await each(hosts, (host) => connection.get(keys.seen(host)))), // of those that are away
     ...(await each(own, (host) => connection.get(keys.instanceStatus(host, project, instance)))),
   ];
   return [place, ...instances, ...statuses].filter((kv) => kv !== undefined);
@@ -45,7 +46,7 @@ async function hostsIn(connection: EtcdConnection, keys: FleetKeys): Promise<str
 async function existing(connection: EtcdConnection, keys: FleetKeys, host = ''): Promise<string[]> {
   if (host === '' || host.includes('/')) return [];
   const isDescribed = (await connection.newest(keys.host(host))) !== '0';
-  return isDescribed || (await connection.get(keys.hostStatus(host))) !== undefined ? [host] : [];
+  return isDescribed || (await connection.newest(keys.status(host))) !== '0' ? [host] : [];
 }
 
 /** In the order of the items. */

@@ -3,7 +3,7 @@ import { Fault } from '../errors.js';
 import type { Work } from '../instances/jobs.js';
 import { Registry } from '../instances/registry.js';
 import type { Requestor } from '../model/changes.js';
-import type { Profile } from '../model/instance.js';
+import type { Placement, Profile } from '../model/instance.js';
 import { type FleetStore, Overtaken } from './fleet-store.js';
 
 /** How often a change is tried that others come before. */
@@ -44,6 +44,11 @@ export class FleetRegistry extends Registry {
   uses({ id }: Profile): boolean {
     for (const { profiles } of this.instances()) if (profiles.some((profile) => profile.id === id)) return true;
     return false;
+  }
+
+  /** The hosts that instances are on. */
+  placements(): ReadonlySet<Placement> {
+    return new Set([...this.instances()].flatMap(({ placement }) => placement ?? []));
   }
 
   #transact<Result>(work: Work<Result>, isTaken: boolean, requestor?: Requestor): Promise<Result> {

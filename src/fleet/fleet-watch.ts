@@ -94,15 +94,7 @@ export class FleetWatch {
         stopping.removeEventListener('abort', stop);
         reject(error);
       };
-      const take = (response: WatchResponse): void => {
-        try {
-          this.#take(response);
-        } catch (error) {
-          watching.end();
-          fail(error as Error);
-        }
-      };
-      const watching = connection.watch(watched, take, fail);
+      const watching = connection.watch(watched, (response) => this.#take(response), fail);
       const stop = (): void => {
         watching.end();
         fail(new Error('stopped'));

@@ -82,7 +82,8 @@ export class Mirror {
 
   #put({ kind, project, name }: Subject, value: Buffer | undefined, revision: string): void {
     const key = keyOf(project, name);
-    if (kind === 'profile') this.profileRevisions.set(key, revision);
+    if (kind === 'profile' && value !== undefined) this.profileRevisions.set(key, revision);
+    else if (kind === 'profile') this.profileRevisions.delete(key);
     if (value === undefined) this.#tableOf(kind).delete(key);
     else if (kind === 'instance') this.instances.set(key, instanceIn(project, name, value, this.#limits));
     else if (kind === 'profile') this.profiles.set(key, profileIn(project, name, value, this.#limits));

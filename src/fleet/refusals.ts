@@ -6,6 +6,13 @@ const mostSaid = 20;
 /** More than these are looked at again only when something has come or gone that they may have waited for. */
 const mostTriedAgain = 100;
 
+/** Of a name, or of a reason, which may say what was found: the whole list has to fit into a value of etcd. */
+const mostCharacters = 500;
+
+function cut(text: string): string {
+  return text.length > mostCharacters ? `${text.slice(0, mostCharacters)}...`.toWellFormed() : text;
+}
+
 /** What is not as the fleet says, and why. */
 export class Refusals {
   readonly #log: Log;
@@ -25,7 +32,7 @@ export class Refusals {
   }
 
   shown(most: number): { name: string; why: string }[] {
-    return [...this.#refused].slice(0, most).map(([name, { why }]) => ({ name, why }));
+    return [...this.#refused].slice(0, most).map(([name, { why }]) => ({ name: cut(name), why }));
   }
 
   /** What was refused for what something else was: it may be right now. */
@@ -41,12 +48,13 @@ export class Refusals {
     let said = 0;
     for (const [index, subject] of subjects.entries()) {
       const label = labelOf(subject);
-      const reason = why[index];
+      const found = why[index];
+      const reason = found === undefined ? undefined : cut(found);
       const known = this.#refused.get(label)?.why;
       if (reason === undefined) this.#refused.delete(label);
       else this.#refused.set(label, { subject, why: reason });
       if (reason === undefined || reason === known || ++said > mostSaid) continue;
-      this.#log.warn({ source: 'etcd', subject: label, reason }, 'not as the fleet says');
+      this.#log.warn({ source: 'etcd', subject: cut(label), reason }, 'not as the fleet says');
     }
     if (said > mostSaid) this.#log.warn({ source: 'etcd', more: said - mostSaid }, 'more is not as the fleet says');
   }

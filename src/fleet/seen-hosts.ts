@@ -1,7 +1,11 @@
 import type { KeyValue } from '../etcd/etcd-messages.js';
 import { keyOf } from '../instances/record-table.js';
 import type { InstanceStatus, Placement } from '../model/instance.js';
+import { isFields } from './desired.js';
 import { objectIn, type Told, toldIn } from './fleet-hosts.js';
+
+/** What a host publishes is shown with that of all others: no host makes it long. */
+const mostKeysBytes = 64 * 1024;
 
 /** A host as an endpoint of the fleet sees it. */
 export class SeenHost implements Placement {
@@ -10,10 +14,17 @@ export class SeenHost implements Placement {
   told: Told | undefined;
   /** the JWKs that verify its identity documents, which are told without a lease */
   identityKeys: readonly object[] = [];
+  /** which keys it has in etcd, beside those of its instances */
+  readonly kinds = new Set<string>();
   readonly #instances = new Map<string, InstanceStatus>();
 
   constructor(host: string) {
     this.host = host;
+  }
+
+  /** Has it told anything that is still in etcd? */
+  get tells(): boolean {
+    return this.kinds.size + this.#instances.size > 0;
   }
 
   statusOf(project: string, name: string): InstanceStatus {
@@ -49,11 +60,14 @@ export class SeenHosts {
   readonly #hosts = new Map<string, SeenHost>();
   readonly #changed: StatusChanged;
   readonly #waiting = new Set<() => void>();
+  readonly #placed: () => ReadonlySet<Placement>;
   /** what has been read since `beginRead` */
   #read: Set<string> | undefined;
 
-  constructor(changed: StatusChanged) {
+  /** placed: the hosts that instances are on */
+  constructor(changed: StatusChanged, placed: () => ReadonlySet<Placement>) {
     this.#changed = changed;
+    this.#placed = placed;
   }
 
   /** Made when it was not known. */
@@ -65,13 +79,18 @@ export class SeenHosts {
     return made;
   }
 
-  known(host: string): SeenHost | undefined {
-    return this.#hosts.get(host);
+  /** undefined: there is no such host, or not any more */
+  known(name: string): SeenHost | undefined {
+    const host = this.#hosts.get(name);
+    return host === undefined || host.tells || this.#placed().has(host) ? host : undefined;
   }
 
   /** By name. */
   list(): SeenHost[] {
-    return [...this.#hosts.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+    const all = [...this.#hosts.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+    if (all.every(({ tells }) => tells)) return all;
+    const placed = this.#placed();
+    return all.filter((host) => host.tells || placed.has(host));
   }
 
   /** rest: of the key, behind status/: HOST/host or HOST/instance/PROJECT/NAME */
@@ -79,9 +98,12 @@ export class SeenHosts {
     const [name = '', kind, project, instance, ...more] = rest.split('/');
     const host = this.get(name);
     this.#read?.add(rest);
-    if (kind === 'host' && project === undefined) host.told = isGone ? undefined : toldIn(kv.value);
-    else if (kind === 'keys' && project === undefined) host.identityKeys = isGone ? [] : keysIn(kv.value);
-    else if (kind === 'instance' && project && instance && more.length === 0)
+    if (kind !== undefined && project === undefined) {
+      if (isGone) this.#forget(host, kind);
+      else host.kinds.add(kind);
+      if (kind === 'host' && !isGone) host.told = toldIn(kv.value);
+      if (kind === 'keys' && !isGone) host.identityKeys = keysIn(kv.value);
+    } else if (kind === 'instance' && project && instance && more.length === 0)
       this.#tell(host, keyOf(project, instance), isGone ? 'Stopped' : statusIn(kv.value));
     this.#look();
   }
@@ -106,11 +128,17 @@ export class SeenHosts {
     const read = this.#read;
     this.#read = undefined;
     for (const host of this.#hosts.values()) {
-      if (!read?.has(`${host.host}/host`)) host.told = undefined;
+      for (const kind of host.kinds) if (!read?.has(`${host.host}/${kind}`)) this.#forget(host, kind);
       for (const key of host.instances)
         if (!read?.has(`${host.host}/instance/${key}`)) this.#tell(host, key, 'Stopped');
     }
     this.#look();
+  }
+
+  #forget(host: SeenHost, kind: string): void {
+    host.kinds.delete(kind);
+    if (kind === 'host') host.told = undefined;
+    if (kind === 'keys') host.identityKeys = [];
   }
 
   /** When is holds, which is asked again whenever a host has told something; at the latest when signal aborts. */
@@ -135,7 +163,10 @@ function statusIn(value: Buffer): InstanceStatus {
   return ready === true ? 'Ready' : 'Running';
 }
 
+/** The members of a JWK that verifies a signature are text. */
 function keysIn(value: Buffer): readonly object[] {
-  const { keys } = objectIn(value);
-  return Array.isArray(keys) ? keys.filter((key) => typeof key === 'object' && key !== null) : [];
+  const { keys } = value.length > mostKeysBytes ? {} : objectIn(value);
+  const isKey = (key: unknown): key is object =>
+    isFields(key) && Object.values(key).every((member) => typeof member === 'string');
+  return Array.isArray(keys) ? keys.filter(isKey) : [];
 }

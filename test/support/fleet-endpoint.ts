@@ -42,6 +42,10 @@ export class Endpoint {
     return code as number | null;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
   async remove(): Promise<void> {
     await this.client.close();
     await this.end('SIGKILL');
