@@ -9,6 +9,9 @@ import { FleetKeys } from '../fleet/fleet-keys.js';
 import { etcdSettingIn, withEtcd } from './fleet-client.js';
 import { print } from './output.js';
 
+/** X.509 has no longer ones. */
+const mostOfCommonName = 64;
+
 /** devlxd fleet add-host */
 export function addAddHost(parent: Command): void {
   const command = parent
@@ -27,8 +30,13 @@ Example:
     );
   command.action(async (host: string, { output }: { output: string }) => {
     hostNameOf(host, (_, sentence) => new OptionError(`The name of a host ${sentence}.`));
+    if (host.length > mostOfCommonName)
+      throw new OptionError(`The name of a host that has a certificate has at most ${mostOfCommonName} characters.`);
     const setting = etcdSettingIn(command);
     const keys = new FleetKeys(setting.prefix);
+    const [key, request] = [join(output, `${host}.key`), join(output, `${host}.csr`)];
+    if (existsSync(key)) print(`${key} is there already, and stays.`);
+    else requestCertificate(host, key, request);
     await withEtcd(setting, (connection) =>
       connection.addUser(host, `host-${host}`, [
         { prefix: keys.host(host), writes: false },
@@ -37,9 +45,6 @@ Example:
       ]),
     );
     print(`etcd has the user ${host}, with the role host-${host}.`);
-    const [key, request] = [join(output, `${host}.key`), join(output, `${host}.csr`)];
-    if (existsSync(key)) print(`${key} is there already, and stays.`);
-    else requestCertificate(host, key, request);
     print(`Have ${request} signed, and on ${host}:
   devlxd serve --source etcd --etcd-endpoints ${setting.endpoints.join(',')} --etcd-host ${host} \\
     --etcd-ca CA.pem --etcd-cert ${host}.pem --etcd-key ${host}.key`);

@@ -60,7 +60,7 @@ export async function withEtcd<Result>(
   const { EtcdConnection } = await import('../etcd/etcd-connection.js');
   const failed: string[] = [];
   for (const endpoint of setting.endpoints) {
-    const connection = new EtcdConnection(endpoint, setting);
+    const connection = connected(() => new EtcdConnection(endpoint, setting));
     try {
       return await work(connection);
     } catch (error) {
@@ -71,4 +71,13 @@ export async function withEtcd<Result>(
     }
   }
   throw new Fault('no-daemon', `No member of etcd answers: ${failed.join('; ')}. Name them with --fleet HOST:PORT,...`);
+}
+
+/** @throws OptionError, when a file of the certificates is of no use */
+function connected(make: () => EtcdConnection): EtcdConnection {
+  try {
+    return make();
+  } catch (error) {
+    throw new OptionError(`${(error as Error).message}.`);
+  }
 }

@@ -34,7 +34,7 @@ export interface EtcdTexts {
 /** Says what is wrong with which option, and what would do. */
 export type Wrong = (option: keyof EtcdTexts | 'host', sentence: string) => Error;
 
-const endpointForm = /^(?:https?:\/\/)?(?<address>(?:\[[0-9a-f:.]+\]|[^\s:/,[\]]+):\d{1,5})\/?$/i;
+const endpointForm = /^(?:https?:\/\/)?(?<address>(?:\[[0-9a-f:.]+\]|[^\s:/,[\]]+):(?<port>\d{1,5}))\/?$/i;
 const prefixForm = /^\/(?:[^\s/]+\/)+$/;
 const hostForm = /^[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?$/i;
 
@@ -42,8 +42,8 @@ const hostForm = /^[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?$/i;
 export function etcdSettingOf(given: EtcdTexts, wrong: Wrong): EtcdSetting {
   const endpoints = given.endpoints.split(',').map((text) => text.trim());
   const addresses = endpoints.map((endpoint) => {
-    const address = endpointForm.exec(endpoint)?.groups?.['address'];
-    if (address !== undefined) return address;
+    const { address, port } = endpointForm.exec(endpoint)?.groups ?? {};
+    if (address !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return address;
     throw wrong('endpoints', `takes HOST:PORT,HOST:PORT,..., not "${given.endpoints}"`);
   });
   const prefix = given.prefix.endsWith('/') ? given.prefix : `${given.prefix}/`;

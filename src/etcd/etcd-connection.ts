@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import type { EtcdSetting } from '../config/fleet-setting.js';
+import type { EtcdSetting, EtcdTls } from '../config/fleet-setting.js';
 import { packageRoot } from '../package-root.js';
 import type {
   Condition,
@@ -16,7 +16,8 @@ import type {
   WatchResponse,
 } from './etcd-messages.js';
 
-import { compareOf, credentialsOf, endOf, isTooLarge, requestOf, unlessThere } from './etcd-requests.js';
+import { compareOf, endOf, isTooLarge, requestOf, unlessThere } from './etcd-requests.js';
+import { credentialsOf, reasonOf } from './etcd-tls.js';
 
 /** The watched revisions are not kept any more: everything must be read again. */
 export class Compacted extends Error {
@@ -65,12 +66,14 @@ export interface Watching {
 export class EtcdConnection {
   readonly endpoint: string;
   readonly #client: grpc.Client;
+  readonly #tls: EtcdTls | undefined;
   readonly #calls = new Set<grpc.ClientUnaryCall>();
   #deadline = deadlineMilliseconds;
 
   /** @throws Error, when a file of the certificates cannot be read */
   constructor(endpoint: string, { tls }: EtcdSetting) {
     this.endpoint = endpoint;
+    this.#tls = tls;
     this.#client = new grpc.Client(endpoint, credentialsOf(tls), {
       'grpc.keepalive_time_ms': keepaliveMilliseconds,
       'grpc.keepalive_timeout_ms': keepaliveTimeoutMilliseconds,
@@ -220,7 +223,7 @@ export class EtcdConnection {
         end(error as Error);
       }
     });
-    call.on('error', end);
+    call.on('error', (error: grpc.ServiceError) => end(this.#explained(error)));
     call.on('end', () => end(new Error('etcd has ended the watch')));
     for (const { id, prefix, from } of ranges) {
       const range = { key: Buffer.from(prefix), range_end: endOf(prefix), watch_id: id, start_revision: from };
@@ -245,13 +248,20 @@ export class EtcdConnection {
       const deadline = Date.now() + this.#deadline;
       const answered = (error: grpc.ServiceError | null, value?: object): void => {
         this.#calls.delete(call);
-        if (error) reject(error);
+        if (error) reject(this.#explained(error));
         else resolve(value);
       };
       const serializers = [requestSerialize, responseDeserialize] as const;
       const call = this.#client.makeUnaryRequest(path, ...serializers, request, { deadline }, answered);
       this.#calls.add(call);
     });
+  }
+
+  #explained(error: grpc.ServiceError): grpc.ServiceError {
+    if (error.code !== grpc.status.UNAVAILABLE) return error;
+    error.details = reasonOf(error.details, this.#tls);
+    error.message = `UNAVAILABLE: ${error.details}`;
+    return error;
   }
 
   #stream(service: Service, method: string, options: grpc.CallOptions, metadata = new grpc.Metadata()) {

@@ -1,17 +1,7 @@
-import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
-import type { EtcdTls } from '../config/fleet-setting.js';
 import type { Condition, Operation } from './etcd-messages.js';
 
 // What is said to etcd, in its own words.
-
-export function credentialsOf(tls: EtcdTls | undefined): grpc.ChannelCredentials {
-  if (tls === undefined) return grpc.credentials.createInsecure();
-  const [ca = null, cert = null, key = null] = [tls.ca, tls.cert, tls.key].map((path) =>
-    path === '' ? null : readFileSync(path),
-  );
-  return grpc.credentials.createSsl(ca, key, cert);
-}
 
 export function requestOf(operation: Operation): object {
   if ('remove' in operation) return { request_delete_range: { key: Buffer.from(operation.remove) } };

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { EtcdConnection } from '../../src/etcd/etcd-connection.js';
 import { Certificates } from '../support/certificates.js';
 import type { Ran } from '../support/command.js';
 import { Etcd, needsEtcd } from '../support/etcd.js';
@@ -125,6 +126,47 @@ test('a member that another authority has signed is not spoken to', needsEtcd, a
   hosts.push(host);
   await eventually('it is away', async () => (await host.source()).away !== '');
   assert.equal(await host.daemon.metric('devlxd_source_connected'), 0);
+});
+
+test('what is wrong with a certificate is told with the option that mends it', needsEtcd, async () => {
+  certificates.sign('late', -1);
+  const file = (name: string) => certificates.certificate(name);
+  const good = { ca: file('ca'), cert: file('root'), key: certificates.key('root') };
+  const reason = async (tls: Partial<typeof good> | undefined): Promise<string> => {
+    const setting = { endpoints: [], prefix: '/devlxd/', tls: tls && { ...good, ...tls } };
+    let connection: EtcdConnection | undefined;
+    try {
+      connection = new EtcdConnection(etcd.endpoints, setting);
+      await connection.now('/devlxd/');
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      connection?.close();
+    }
+  };
+  for (const [tls, words] of [
+    [{}, /^$/],
+    [undefined, /^UNAVAILABLE: .*; it may want TLS: --etcd-ca$/],
+    [{ cert: '', key: '' }, /it asks for --etcd-cert$/],
+    [{ ca: file('stranger') }, /--etcd-ca does not have its authority$/],
+    [{ cert: file('late'), key: certificates.key('late') }, /--etcd-cert was valid until /],
+    [{ ca: '/nowhere.pem' }, /^--etcd-ca: ENOENT: .*nowhere\.pem/],
+    [{ ca: certificates.key('ca') }, /^--etcd-ca: \S+ does not have certificates in PEM$/],
+    [{ cert: certificates.key('root') }, /^--etcd-cert: \S+ does not have certificates in PEM$/],
+    [{ key: file('root') }, /^--etcd-key: \S+ does not have a private key without a password in PEM$/],
+    [{ key: certificates.key('stranger') }, /^--etcd-key: \S+ is not the key of --etcd-cert$/],
+  ] as const)
+    assert.match(await reason(tls), words);
+  assert.match(
+    devlxd('nobody', 'fleet', 'hosts').stderr,
+    /^devlxd: --etcd-cert: ENOENT: no such file or directory, open '\S+nobody\.crt'\.\n$/,
+  );
+  const long = devlxd('root', 'fleet', 'add-host', 'x'.repeat(65), '--output', directory);
+  assert.match(long.stderr, /at most 64 characters/);
+  const nowhere = devlxd('root', 'fleet', 'add-host', 'y', '--output', join(directory, 'none'));
+  assert.match(nowhere.stderr, /openssl, which makes the key/);
+  assert.doesNotMatch(etcd.does('user', 'list'), /^[xy]/m);
 });
 
 test('an operator without other rights than those of the fleet changes it', needsEtcd, async () => {

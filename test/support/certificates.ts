@@ -20,21 +20,21 @@ export class Certificates {
     return join(this.#directory, `${name}.key`);
   }
 
-  /** Its common name is name; it is good for servers on loopback as well. */
-  sign(name: string): void {
+  /** Its common name is name; it is good for servers on loopback as well. days: for which it is good; -1: it was until yesterday */
+  sign(name: string, days = 2): void {
     const request = join(this.#directory, `${name}.csr`);
     this.#openssl('req', ...this.#newKey, '-keyout', this.key(name), '-out', request, '-subj', `/CN=${name}`);
-    this.signRequest(name);
+    this.signRequest(name, days);
   }
 
   /** NAME.csr of the directory, which somebody else has made. */
-  signRequest(name: string): void {
+  signRequest(name: string, days = 2): void {
     const [request, extensions] = ['csr', 'ext'].map((ending) => join(this.#directory, `${name}.${ending}`)) as [
       string,
       string,
     ];
     writeFileSync(extensions, 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
-    const by = ['-CA', this.certificate('ca'), '-CAkey', this.key('ca'), '-CAcreateserial', '-days', '2'];
+    const by = ['-CA', this.certificate('ca'), '-CAkey', this.key('ca'), '-CAcreateserial', '-days', String(days)];
     this.#openssl('x509', '-req', '-in', request, ...by, '-extfile', extensions, '-out', this.certificate(name));
   }
 
