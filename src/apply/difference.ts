@@ -38,22 +38,34 @@ function mapChanges<Value>(
   after: Readonly<Record<string, Value>> = before,
   textOf: (value: Value) => string,
 ): FieldChange[] {
-  const [old, fresh] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
-  const names = [...new Set([...old.keys(), ...fresh.keys()])].sort();
-  return names.flatMap((name) => {
-    const [was, is] = [old, fresh].map((map) => (map.has(name) ? textOf(map.get(name) as Value) : undefined));
-    return was === is ? [] : [{ field: `${field}.${name}`, before: was, after: is }];
-  });
+  if (before === after) return [];
+  const changes: FieldChange[] = [];
+  for (const [name, value] of Object.entries(before)) {
+    const was = textOf(value);
+    const is = Object.hasOwn(after, name) ? textOf(after[name] as Value) : undefined;
+    if (was !== is) changes.push({ field: `${field}.${name}`, before: was, after: is });
+  }
+  for (const [name, value] of Object.entries(after))
+    if (!Object.hasOwn(before, name))
+      changes.push({ field: `${field}.${name}`, before: undefined, after: textOf(value) });
+  return changes.sort((a, b) => (a.field < b.field ? -1 : 1));
 }
 
 /** Without the keys that are the daemon's. */
 export function own(config: Config = {}): Config {
-  return Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith('volatile.')));
+  return without(config, (key) => key.startsWith('volatile.'));
 }
 
 /** An empty value means that a key is not set. */
 function set(config: Config): Config {
-  return Object.fromEntries(Object.entries(own(config)).filter(([, value]) => value !== ''));
+  return without(config, (key, value) => value === '' || key.startsWith('volatile.'));
+}
+
+/** The same object where there is nothing to leave out, as in most. */
+function without(config: Config, isOut: (key: string, value: string) => boolean): Config {
+  const entries = Object.entries(config);
+  const isIn = ([key, value]: [string, string]) => !isOut(key, value);
+  return entries.every(isIn) ? config : Object.fromEntries(entries.filter(isIn));
 }
 
 function same(text: string): string {

@@ -39,6 +39,12 @@ const unusedSections = [
   'storage_volumes',
 ];
 
+const unused = {
+  instance: new Set(unusedOfInstances),
+  profile: new Set(unusedOfProfiles),
+  file: new Set(unusedSections),
+} as const;
+
 export const instanceIdKey = 'volatile.cloud-init.instance-id';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -51,11 +57,11 @@ export interface Sorted {
 
 /** The fields of an instance or a profile that are to be set, and further ones that LXD shows. */
 export function sorted(kind: 'instance' | 'profile' | 'file', fields: Fields): Sorted {
-  const unused = { instance: unusedOfInstances, profile: unusedOfProfiles, file: unusedSections }[kind];
-  const entries = Object.entries(fields);
-  const leftOut = entries.filter(([name]) => unused.includes(name)).map(([name]) => name);
+  const names = unused[kind];
+  const leftOut = Object.keys(fields).filter((name) => names.has(name));
+  const entries = () => Object.entries(fields).filter(([name]) => !names.has(name));
   return {
-    used: Object.fromEntries(entries.filter(([name]) => !unused.includes(name))),
+    used: leftOut.length === 0 ? fields : Object.fromEntries(entries()),
     leftOut: kind === 'file' ? leftOut : [...leftOut, ...volatileKeys(fields['config'])],
   };
 }

@@ -71,9 +71,12 @@ async function itemsOf(kind: Kind): Promise<Item[]> {
     const each = wanted.get(now.name);
     if (each !== undefined) found.set(now.name, changeOf(kind, each, now));
   }
-  return kind.wanted.flatMap(({ name, ...each }) =>
-    found.has(name) ? (found.get(name) ?? []) : creation(kind, name, each),
-  );
+  const items: Item[] = [];
+  for (const each of kind.wanted) {
+    const item = found.has(each.name) ? found.get(each.name) : new Creation(kind, each);
+    if (item !== undefined) items.push(item);
+  }
+  return items;
 }
 
 /** undefined: it is so already. It is held to the version that the changes are shown against. */
@@ -98,16 +101,26 @@ function checkType(name: string, wanted: InstanceType | undefined, is: InstanceT
   throw new OptionError(`The instance "${name}" is a ${is}, and the file says ${wanted}; ${advice}.`);
 }
 
-function creation({ kind, path }: Kind, name: string, wanted: Described): Item {
-  const { type } = wanted;
-  const body = { name, ...(type === undefined ? {} : { type }), ...given(wanted, broughtId(kind, wanted)) };
-  return {
-    kind,
-    name,
-    isNew: true,
-    changes: changesTo(wanted, {}),
-    line: { method: 'POST', path: path.replace('{}', ''), body },
-  };
+/** What is new. That all of it is is told only where it is asked for: it may be a hundred thousand. */
+class Creation implements Item {
+  readonly kind: Item['kind'];
+  readonly name: string;
+  readonly isNew = true;
+  readonly line: BatchLine;
+  readonly #wanted: Described;
+
+  constructor({ kind, path }: Kind, wanted: Named) {
+    const { name, type } = wanted;
+    this.kind = kind;
+    this.name = name;
+    const body = { name, ...(type === undefined ? {} : { type }), ...given(wanted, broughtId(kind, wanted)) };
+    this.line = { method: 'POST', path: path.replace('{}', ''), body };
+    this.#wanted = wanted;
+  }
+
+  get changes(): readonly FieldChange[] {
+    return changesTo(this.#wanted, {});
+  }
 }
 
 /** All that a PUT replaces. */
@@ -116,13 +129,18 @@ function written(kind: Item['kind'], now: Described): Partial<InstanceWritten & 
   return { description, config, devices, ...(kind === 'instance' ? { profiles } : {}) };
 }
 
-function given({ config, type, ...wanted }: Described, brought: Config = {}): object {
-  const others = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-  return config === undefined ? others : { ...others, config: { ...own(config), ...brought } };
+/** What the file says of it, without what it does not name. brought: further keys of its configuration */
+function given({ description, profiles, config, devices }: Described, brought?: Config): Described {
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(profiles === undefined ? {} : { profiles }),
+    ...(config === undefined ? {} : { config: brought === undefined ? own(config) : { ...own(config), ...brought } }),
+    ...(devices === undefined ? {} : { devices }),
+  };
 }
 
 /** By which cloud-init knows an instance that comes from another host. */
-function broughtId(kind: Item['kind'], { config }: Described): Config {
+function broughtId(kind: Item['kind'], { config }: Described): Config | undefined {
   const id = kind === 'instance' ? config?.[instanceIdKey] : undefined;
-  return id === undefined ? {} : { [instanceIdKey]: id };
+  return id === undefined ? undefined : { [instanceIdKey]: id };
 }

@@ -15,37 +15,34 @@ export interface Part {
 
 /**
  * One transaction where the daemon takes all of it at once, else as few as there can be. Then profiles that are changed
- * are one of their own: the entity tags of instances may change with them.
+ * are one of their own: the entity tags of instances may change with them. items: profiles first
  */
 export function partsOf(items: readonly Item[], limits: BatchLimits): Part[] {
-  const all = filled(items, limits);
-  if (all.length <= 1) return all;
-  const isFirst = ({ kind }: Item) => kind === 'profile';
+  const texts = items.map(({ line }) => lineText(line));
+  const all = filled(items, texts, limits);
+  const profiles = items.findIndex(({ kind }) => kind !== 'profile');
+  if (all.length <= 1 || profiles <= 0) return all;
   return [
-    ...filled(items.filter(isFirst), limits),
-    ...filled(
-      items.filter((item) => !isFirst(item)),
-      limits,
-    ),
+    ...filled(items.slice(0, profiles), texts.slice(0, profiles), limits),
+    ...filled(items.slice(profiles), texts.slice(profiles), limits),
   ];
 }
 
-function filled(items: readonly Item[], { lines, bytes }: BatchLimits): Part[] {
-  const parts: { items: Item[]; texts: string[]; length: number }[] = [];
-  for (const item of items) {
-    const text = lineText(item.line);
-    const length = Buffer.byteLength(text);
-    const last = parts.at(-1);
-    const isFull =
-      last === undefined || (lines > 0 && last.items.length >= lines) || (bytes > 0 && last.length + length > bytes);
-    if (isFull) parts.push({ items: [item], texts: [text], length });
-    else {
-      last.items.push(item);
-      last.texts.push(text);
-      last.length += length;
-    }
+function filled(items: readonly Item[], texts: readonly string[], { lines, bytes }: BatchLimits): Part[] {
+  const parts: Part[] = [];
+  let [from, length] = [0, 0];
+  const end = (to: number): void => {
+    if (to > from) parts.push({ items: items.slice(from, to), text: texts.slice(from, to).join('') });
+    [from, length] = [to, 0];
+  };
+  for (const [index, text] of texts.entries()) {
+    const more = Buffer.byteLength(text);
+    const isFull = (lines > 0 && index - from >= lines) || (bytes > 0 && length + more > bytes);
+    if (isFull) end(index);
+    length += more;
   }
-  return parts.map((part) => ({ items: part.items, text: part.texts.join('') }));
+  end(items.length);
+  return parts;
 }
 
 export function lineText(line: BatchLine): string {

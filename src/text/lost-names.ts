@@ -6,11 +6,12 @@ export function isLostName(name: string): boolean {
 }
 
 /** The path of the first such name inside a value; undefined: there is none. */
-export function lostNameIn(value: unknown, path: readonly string[] = []): string | undefined {
+export function lostNameIn(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, inner] of Object.entries(value)) {
-    const found = isLostName(name) ? [...path, name].join('.') : lostNameIn(inner, [...path, name]);
-    if (found !== undefined) return found;
+    if (isLostName(name)) return name;
+    const found = lostNameIn(inner);
+    if (found !== undefined) return `${name}.${found}`;
   }
   return undefined;
 }
