@@ -54,13 +54,26 @@ export class Database {
 
   /** All that work writes, or nothing. */
   transaction(work: () => void): void {
-    this.#begin.run();
+    this.begin();
     try {
       work();
-      this.#commit.run();
+      this.commit();
     } finally {
-      if (this.#connection.inTransaction()) this.exec('ROLLBACK');
+      this.rollback();
     }
+  }
+
+  begin(): void {
+    this.#begin.run();
+  }
+
+  commit(): void {
+    this.#commit.run();
+  }
+
+  /** Of what has begun and was not committed, if anything was. */
+  rollback(): void {
+    if (this.#connection.inTransaction()) this.exec('ROLLBACK');
   }
 
   close(): void {

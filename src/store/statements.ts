@@ -7,46 +7,61 @@ import {
   type WrittenChange,
 } from '../model/changes.js';
 import { lastOf } from '../model/guest-events.js';
-import type { Config, Device, Devices, Instance } from '../model/instance.js';
+import type { Config, Devices, Instance } from '../model/instance.js';
 import { haveSameSeed, seedOf, storedVersionOf } from '../model/seed.js';
-import type { Statement } from './store-worker.js';
+import type { Value } from './sqlite.js';
+import type { StatementList } from './writer.js';
 
-/** What is to be written for one change. */
-export function statementsOf(change: Written): Statement[] {
-  if (change.kind === 'instance') return instanceStatements(change);
-  if (change.kind === 'profile') return profileStatements(change);
-  return projectStatements(change);
+/** Adds what is to be written for one change. */
+export function addStatements(list: StatementList, change: Written): void {
+  if (change.kind === 'instance') addInstance(list, change);
+  else if (change.kind === 'profile') addProfile(list, change);
+  else addProject(list, change);
 }
 
-function instanceStatements({ before, after, events }: WrittenChange): Statement[] {
-  if (after === undefined) return before === undefined ? [] : [['deleteInstance', [before.id]]];
+function addInstance(list: StatementList, { before, after, events }: WrittenChange): void {
+  if (after === undefined) {
+    if (before !== undefined) list.add('deleteInstance', before.id);
+    return;
+  }
+  if (before === undefined) addNew(list, after);
+  else addDifference(list, before, after);
   const { id } = after;
-  const stored = before && storedVersionOf(before);
-  const keys = differenceOf(stored?.config ?? new Map(), after.config);
-  const devices = differenceOf(before?.devices ?? new Map<string, Device>(), after.devices, sameDevice);
-  return [
-    ...(stored !== undefined && isSameRow(stored, after)
-      ? []
-      : [['putInstance', instanceRow(after)] satisfies Statement]),
-    ...keys.removed.map((key): Statement => ['deleteKey', [id, key]]),
-    ...keys.set.map(([key, value]): Statement => ['putKey', [id, key, value]]),
-    ...devices.removed.map((name): Statement => ['deleteDevice', [id, name]]),
-    ...devices.set.map(([name, device]): Statement => ['putDevice', [id, name, JSON.stringify([...device])]]),
-    ...gapBefore(before, after),
-    ...events.map(({ timestamp, type, text }): Statement => ['putEvent', [id, timestamp, type, text]]),
-  ];
+  const gap = gapBefore(before, after);
+  if (gap !== undefined) list.add('putGap', id, gap);
+  for (const { timestamp, type, text } of events) list.add('putEvent', id, timestamp, type, text);
+}
+
+function addNew(list: StatementList, instance: Instance): void {
+  const { id, config, devices } = instance;
+  list.add('addInstance', ...instanceRow(instance));
+  for (const [key, value] of config) list.add('addKey', id, key, value);
+  for (const [name, device] of devices) list.add('addDevice', id, name, JSON.stringify([...device]));
+}
+
+function addDifference(list: StatementList, before: Instance, after: Instance): void {
+  const { id } = after;
+  const stored = storedVersionOf(before);
+  const keys = differenceOf(stored.config, after.config);
+  const devices = differenceOf(before.devices, after.devices, sameDevice);
+  if (!isSameRow(stored, after)) list.add('putInstance', ...instanceRow(after));
+  for (const key of keys.removed) list.add('deleteKey', id, key);
+  for (const [key, value] of keys.set) list.add('putKey', id, key, value);
+  for (const name of devices.removed) list.add('deleteDevice', id, name);
+  for (const [name, device] of devices.set) list.add('putDevice', id, name, JSON.stringify([...device]));
 }
 
 /**
  * A change of a profile is no event of the instances that do not run: one that is started, or loses the profile, knows
  * up to when it may have missed some.
  */
-function gapBefore(before: Instance | undefined, { id, run, profiles, createdAt }: Instance): Statement[] {
-  if (before?.run !== undefined) return [];
+function gapBefore(before: Instance | undefined, { run, profiles, createdAt }: Instance): string | undefined {
+  if (before?.run !== undefined) return undefined;
+  if (run === undefined && (before === undefined || before.profiles === profiles)) return undefined;
   const lost = (before?.profiles ?? []).filter((was) => !profiles.some((used) => used.id === was.id));
   const last = lastOf([...lost, ...(run === undefined ? [] : profiles)].map(({ changedAt }) => changedAt));
   // The one has milliseconds, the other nanoseconds.
-  return last === undefined || last < createdAt.slice(0, -1) ? [] : [['putGap', [id, last]]];
+  return last === undefined || last < createdAt.slice(0, -1) ? undefined : last;
 }
 
 const columns = ['project', 'name', 'description', 'guestState', 'run', 'source'] as const;
@@ -64,7 +79,7 @@ function seedIn(instance: Instance): string {
   return instance.profiles.length === 0 ? '' : seedOf(instance);
 }
 
-function instanceRow(instance: Instance): Statement[1] {
+function instanceRow(instance: Instance): Value[] {
   const { id, project, name, description, createdAt, profiles, guestState, run, source = '', type } = instance;
   const used = JSON.stringify(profiles.map((profile) => profile.id));
   const ran = run === undefined ? [null, null, null] : [run.pid, run.startTicks, run.bootId];
@@ -84,16 +99,19 @@ function instanceRow(instance: Instance): Statement[1] {
   ];
 }
 
-function profileStatements({ before, after }: ProfileChange): Statement[] {
-  if (after === undefined) return before === undefined ? [] : [['deleteProfile', [before.id]]];
+function addProfile(list: StatementList, { before, after }: ProfileChange): void {
+  if (after === undefined) {
+    if (before !== undefined) list.add('deleteProfile', before.id);
+    return;
+  }
   const { id, project, name, description, config, devices, changedAt, source = '' } = after;
   const texts = [configText(config), devicesText(devices), changedAt, source];
-  return [['putProfile', [id, project, name, description, ...texts]]];
+  list.add('putProfile', id, project, name, description, ...texts);
 }
 
-function projectStatements({ before, after }: ProjectChange): Statement[] {
-  if (after === undefined) return before === undefined ? [] : [['deleteProject', [before.id]]];
-  return [['putProject', [after.id, after.name, after.description, configText(after.config)]]];
+function addProject(list: StatementList, { before, after }: ProjectChange): void {
+  if (after !== undefined) list.add('putProject', after.id, after.name, after.description, configText(after.config));
+  else if (before !== undefined) list.add('deleteProject', before.id);
 }
 
 function configText(config: Config): string {

@@ -1,64 +1,16 @@
 // The store's own thread: it alone opens the database. It answers each message in order.
 import { parentPort, workerData } from 'node:worker_threads';
 import { Fault, type FaultCode } from '../errors.js';
-import { CommitParts } from './commit-parts.js';
-import { keptEvents, migrations } from './schema.js';
-import { Database, type Statement as Prepared, sqliteCodeOf, type Value } from './sqlite.js';
-import { type EventRow, type EventsRequest, eventsIn, gap } from './stored-events.js';
+import { PartedCommit } from './parted-commit.js';
+import { migrations } from './schema.js';
+import { Database, sqliteCodeOf } from './sqlite.js';
+import { type EventRow, type EventsRequest, eventsIn } from './stored-events.js';
 import { type InstancesText, instancesIn } from './stored-instances.js';
-
-const statements = {
-  putInstance: `INSERT INTO instances
-      (id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source,
-      type, cid, seed)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
-      description = excluded.description, profiles = excluded.profiles, guest_state = excluded.guest_state,
-      pid = excluded.pid, start_ticks = excluded.start_ticks, boot_id = excluded.boot_id, cid = excluded.cid,
-      source = excluded.source, seed = excluded.seed`,
-  deleteInstance: 'DELETE FROM instances WHERE id = ?',
-  putProfile: `INSERT INTO profiles (id, project, name, description, config, devices, changed_at, source)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET project = excluded.project, name = excluded.name,
-      description = excluded.description, config = excluded.config, devices = excluded.devices,
-      changed_at = excluded.changed_at, source = excluded.source`,
-  deleteProfile: 'DELETE FROM profiles WHERE id = ?',
-  putProject: `INSERT INTO projects (id, name, description, config) VALUES (?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
-      config = excluded.config`,
-  deleteProject: 'DELETE FROM projects WHERE id = ?',
-  putKey: `INSERT INTO config (instance_id, key, value) VALUES (?, ?, ?)
-    ON CONFLICT (instance_id, key) DO UPDATE SET value = excluded.value`,
-  deleteKey: 'DELETE FROM config WHERE instance_id = ? AND key = ?',
-  putDevice: `INSERT INTO devices (instance_id, name, options) VALUES (?, ?, ?)
-    ON CONFLICT (instance_id, name) DO UPDATE SET options = excluded.options`,
-  deleteDevice: 'DELETE FROM devices WHERE instance_id = ? AND name = ?',
-  putEvent: 'INSERT INTO events (instance_id, timestamp, type, text) VALUES (?, ?, ?, ?)',
-  putGap: `INSERT INTO events (instance_id, timestamp, type, text) VALUES (?, ?, '${gap}', '')
-    ON CONFLICT (instance_id, timestamp) DO NOTHING`,
-  trimEvents: `DELETE FROM events WHERE instance_id = ? AND timestamp <=
-    (SELECT timestamp FROM events WHERE instance_id = ? ORDER BY timestamp DESC LIMIT 1 OFFSET ?)`,
-  putImage: `INSERT INTO images (fingerprint, filename, type, public, cached, properties, files, uploaded_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (fingerprint) DO UPDATE SET filename = excluded.filename, type = excluded.type,
-      public = excluded.public, cached = excluded.cached, properties = excluded.properties`,
-  deleteImage: 'DELETE FROM images WHERE fingerprint = ?',
-  putIdentityKey: `INSERT INTO identity_keys (kid, private_key, created_at, signs_from) VALUES (?, ?, ?, ?)
-    ON CONFLICT (kid) DO UPDATE SET signs_from = excluded.signs_from`,
-  deleteIdentityKey: 'DELETE FROM identity_keys WHERE kid = ?',
-  putSourceState: `INSERT INTO source_state (name, state) VALUES (?, ?)
-    ON CONFLICT (name) DO UPDATE SET state = excluded.state`,
-} as const;
+import { Writer } from './writer.js';
 
 // By way of the instances, each of which has its last event at the end of an index.
 const lastEvent = `SELECT max(last) FROM
   (SELECT (SELECT max(timestamp) FROM events WHERE instance_id = id) AS last FROM instances)`;
-
-/** Old events are trimmed in batches. */
-const trimmedAtOnce = 64;
-
-/** One write: the name of a prepared statement and its parameters. */
-export type Statement = [keyof typeof statements, Value[]];
 
 /** Everything stored but instances, as rows. */
 export interface Rows {
@@ -92,9 +44,18 @@ export type IdentityKeyRow = [kid: string, privateKey: string, createdAt: number
 export type Request =
   | ReadRequest
   | WorkRequest
-  /** of a commit that is sent in parts */
-  | { readonly kind: 'part'; readonly number: number; readonly statements: string }
+  /** Begins a commit that comes in parts: all of them are written, or none. Answered when it has ended. */
+  | { readonly kind: 'begin' }
+  | PartRequest
   | { readonly kind: 'close' };
+
+/** Has no answer of its own. */
+type PartRequest = { readonly kind: 'part'; readonly statements: string } | LastRequest;
+
+type LastRequest =
+  | { readonly kind: 'last'; readonly statements: string }
+  /** nothing of it is written */
+  | { readonly kind: 'give-up' };
 
 type ReadRequest =
   | { readonly kind: 'load' }
@@ -107,13 +68,16 @@ type ReadRequest =
 
 type WorkRequest =
   | { readonly kind: 'check' }
-  | { readonly kind: 'write' /** JSON of Statement[] */; readonly statements: string }
-  /** the last part of a commit: all of them are written, or none */
-  | { readonly kind: 'commit'; readonly number: number; readonly statements: string }
+  /** the text of a StatementList: all of it is written, or nothing */
+  | { readonly kind: 'write'; readonly statements: string }
   | { readonly kind: 'copy'; readonly file: string };
 
 function isRead(request: ReadRequest | WorkRequest): request is ReadRequest {
   return ['load', 'instances', 'images', 'identity-keys', 'source-state', 'events'].includes(request.kind);
+}
+
+function isPart(request: Request): request is PartRequest {
+  return ['part', 'last', 'give-up'].includes(request.kind);
 }
 
 export interface Answer {
@@ -188,23 +152,7 @@ function migrate(opened: Database): void {
 }
 
 function serve(opened: Database): void {
-  const prepared = Object.fromEntries(
-    Object.entries(statements).map(([name, sql]) => [name, opened.prepare(sql)]),
-  ) as Record<keyof typeof statements, Prepared>;
-  const untrimmed = new Map<Value, number>();
-  /** By instance, counted from the first event that this process writes, which may follow many others. */
-  const countEvent = (instanceId: Value): void => {
-    const count = untrimmed.get(instanceId) ?? trimmedAtOnce;
-    if (count >= trimmedAtOnce) prepared.trimEvents.run(instanceId, instanceId, keptEvents);
-    untrimmed.set(instanceId, count >= trimmedAtOnce ? 1 : count + 1);
-  };
-  const write = (writes: readonly Statement[]): void => {
-    for (const [name, parameters] of writes) {
-      prepared[name].run(...parameters);
-      if (name === 'putEvent' || name === 'putGap') countEvent(parameters[0] as Value);
-      else if (name === 'deleteInstance') untrimmed.delete(parameters[0] as Value);
-    }
-  };
+  const writer = new Writer(opened);
   const events = eventsIn(opened);
   const instances = instancesIn(opened);
   let isDamaged = false;
@@ -218,9 +166,12 @@ function serve(opened: Database): void {
     const [found] = sourceState.get(name) ?? [];
     return typeof found === 'string' ? { sourceState: found } : {};
   };
-  const parts = new CommitParts<Statement>();
+  /** what comes while a commit is open, which nobody may see before it has ended */
+  const held: Request[] = [];
+  let commit: PartedCommit | undefined;
   const close = (): void => {
     try {
+      commit?.giveUp();
       opened.close();
     } catch {
       // On a full disk the log stays beside the file, and the next process reads both.
@@ -240,21 +191,35 @@ function serve(opened: Database): void {
     check(opened);
     isDamaged = false;
   };
+  const refusal = () => (isDamaged ? new StoreError('store-damaged', 'as was found at the start') : undefined);
   const work = (request: WorkRequest): Answer => {
-    if (isDamaged) throw new StoreError('store-damaged', 'as was found at the start');
+    const refused = refusal();
+    if (refused !== undefined) throw refused;
     if (request.kind === 'check') checkAll();
     else if (request.kind === 'copy') copy.run(request.file);
-    else if (request.kind === 'write') opened.transaction(() => write(JSON.parse(request.statements)));
-    else {
-      const statements = parts.take(request.number, request.statements);
-      opened.transaction(() => write(statements));
-    }
+    else opened.transaction(() => writer.write(request.statements));
+    return {};
+  };
+  const take = (request: Request): void => {
+    if (request.kind === 'close') close();
+    else if (request.kind === 'begin') commit = new PartedCommit(opened, writer, refusal());
+    else if (!isPart(request)) answering(() => (isRead(request) ? read(request) : work(request)));
+  };
+  const end = (commit: PartedCommit, request: LastRequest): Answer => {
+    if (request.kind === 'give-up') commit.giveUp();
+    else commit.end(request.statements);
     return {};
   };
   port?.on('message', (request: Request) => {
-    if (request.kind === 'part') parts.add(request.number, request.statements);
-    else if (request.kind === 'close') close();
-    else answering(() => (isRead(request) ? read(request) : work(request)));
+    if (commit === undefined || request.kind === 'close') take(request);
+    else if (!isPart(request)) held.push(request);
+    else if (request.kind === 'part') commit.add(request.statements);
+    else {
+      const ended = commit;
+      commit = undefined;
+      answering(() => end(ended, request));
+      while (commit === undefined && held.length > 0) take(held.shift() as Request);
+    }
   });
 }
 

@@ -8,11 +8,14 @@ import type { EventType, GuestEvent } from '../model/guest-events.js';
 import type { IdentityKey } from '../model/identity-key.js';
 import type { Image, ImageType } from '../model/image.js';
 import { type Loaded, Loading } from './rows.js';
-import { statementsOf } from './statements.js';
-import type { Answer, ImageRow, Request, Rows, Statement } from './store-worker.js';
+import { addStatements } from './statements.js';
+import type { Answer, ImageRow, Request, Rows } from './store-worker.js';
+import { StatementList } from './writer.js';
 
 /** Characters of statements that go to the worker at once. */
-const partLength = 256 * 1024;
+const partLength = 64 * 1024;
+
+const closed = { code: 'store-closed', detail: 'The daemon is stopping; ask again.' } as const;
 
 interface Waiting {
   resolve(answer: Answer): void;
@@ -28,7 +31,6 @@ export class Store {
   #worker: Worker | undefined;
   #exit: Promise<void> = Promise.resolve();
   #closed = false;
-  #commits = 0;
 
   /**
    * stateDir: made (0700) when it does not exist
@@ -88,24 +90,31 @@ export class Store {
   }
 
   /**
-   * Writes all changes in one transaction and waits until they are on the disk.
+   * Writes all changes in one transaction and waits until they are on the disk. Of many the first are written while the
+   * others are made ready.
    * @throws Fault store-full or store-failed; nothing was written then
    */
   async commit(changes: readonly Written[]): Promise<void> {
-    const number = ++this.#commits;
     const turn = new Turn();
-    let text = '';
-    for (const change of changes) {
-      const statements = JSON.stringify(statementsOf(change)).slice(1, -1);
-      if (statements !== '') text += text === '' ? statements : `,${statements}`;
-      if (text.length >= partLength) {
-        this.#worker?.postMessage({ kind: 'part', number, statements: `[${text}]` } satisfies Request);
-        text = '';
+    const list = new StatementList();
+    let begun: Promise<Answer> | undefined;
+    try {
+      for (const change of changes) {
+        addStatements(list, change);
+        if (list.length >= partLength) {
+          begun ??= this.#begin();
+          this.#worker?.postMessage({ kind: 'part', statements: list.take() } satisfies Request);
+        }
+        const pause = turn.end();
+        if (pause !== undefined) await pause;
       }
-      const pause = turn.end();
-      if (pause !== undefined) await pause;
+    } catch (error) {
+      if (begun !== undefined) this.#worker?.postMessage({ kind: 'give-up' } satisfies Request);
+      throw error;
     }
-    await this.#ask({ kind: 'commit', number, statements: `[${text}]` });
+    if (begun === undefined) return this.#write(list);
+    this.#worker?.postMessage({ kind: 'last', statements: list.take() } satisfies Request);
+    await begun;
   }
 
   async loadImages(): Promise<Image[]> {
@@ -121,12 +130,12 @@ export class Store {
     const { fingerprint, filename, type, properties, files, uploadedAt } = image;
     const texts = [JSON.stringify(properties), JSON.stringify(files), uploadedAt];
     const row = [fingerprint, filename, type, Number(image.public), Number(image.cached), ...texts];
-    await this.#write([['putImage', row]]);
+    await this.#write(StatementList.of('putImage', ...row));
   }
 
   /** Like putImage. */
   async removeImage(fingerprint: string): Promise<void> {
-    await this.#write([['deleteImage', [fingerprint]]]);
+    await this.#write(StatementList.of('deleteImage', fingerprint));
   }
 
   async loadIdentityKeys(): Promise<IdentityKey[]> {
@@ -144,15 +153,11 @@ export class Store {
    * @throws Fault store-full or store-failed
    */
   async writeIdentityKeys(put: readonly IdentityKey[], removed: readonly string[]): Promise<void> {
-    await this.#write([
-      ...put.map(
-        ({ kid, privateKey, createdAt, signsFrom }): Statement => [
-          'putIdentityKey',
-          [kid, privateKey, createdAt, signsFrom ?? null],
-        ],
-      ),
-      ...removed.map((kid): Statement => ['deleteIdentityKey', [kid]]),
-    ]);
+    const list = new StatementList();
+    for (const { kid, privateKey, createdAt, signsFrom } of put)
+      list.add('putIdentityKey', kid, privateKey, createdAt, signsFrom ?? null);
+    for (const kid of removed) list.add('deleteIdentityKey', kid);
+    await this.#write(list);
   }
 
   /** What was kept of a source; undefined: nothing */
@@ -165,7 +170,7 @@ export class Store {
    * @throws Fault store-full or store-failed
    */
   async putSourceState(name: string, state: string): Promise<void> {
-    await this.#write([['putSourceState', [name, state]]]);
+    await this.#write(StatementList.of('putSourceState', name, state));
   }
 
   /**
@@ -184,6 +189,7 @@ export class Store {
     this.#worker = undefined;
     worker.postMessage({ kind: 'close' } satisfies Request);
     await this.#exit;
+    for (const { resolve } of this.#waiting.splice(0)) resolve({ fault: closed });
   }
 
   /** What cannot be read was not written by us. */
@@ -195,14 +201,20 @@ export class Store {
     }
   }
 
-  /** As one text, which costs less than to clone what it says. */
-  async #write(statements: readonly Statement[]): Promise<void> {
-    await this.#ask({ kind: 'write', statements: JSON.stringify(statements) });
+  async #write(list: StatementList): Promise<void> {
+    await this.#ask({ kind: 'write', statements: list.take() });
+  }
+
+  /** Its answer is that of the whole commit, which is awaited at its end. */
+  #begin(): Promise<Answer> {
+    const begun = this.#ask({ kind: 'begin' });
+    begun.catch(() => undefined);
+    return begun;
   }
 
   #ask(request: Request | undefined): Promise<Answer> {
     const worker = this.#worker;
-    if (this.#closed) return Promise.reject(new Fault('store-closed', 'The daemon is stopping; ask again.'));
+    if (this.#closed) return Promise.reject(this.#faultOf(closed));
     if (worker === undefined) return Promise.reject(new Fault('store-failed', 'The store has failed.'));
     return new Promise((resolve, reject) => {
       this.#waiting.push({
