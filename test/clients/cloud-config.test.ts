@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { Refusal } from '../../src/instances/cloud-init/refusal.js';
 import { withKeys } from '../../src/instances/cloud-init/with-keys.js';
 import { TestDaemon } from '../support/daemon.js';
@@ -34,8 +35,65 @@ const small = [
   '---\n{a: 1}\n',
   'users:\n- ? name\n  : root\n',
   'users: ~\n',
+  '{"users":[{"name":"root","ssh_authorized_keys":null,"uid":0},"x"]}\n',
+  'users: [&a {name: root, uid: 0}, {<<: *a, name: c}]\nruncmd: [[ls, -l], "a?b"]\n',
+  'runcmd:\n- echo a\tb\nusers:\n- root\n',
+  'runcmd: [curl, http://lxd/?a]\nusers:\n- root\n',
   '',
 ];
+
+/** What is put into documents, or left out of them, at any place. */
+const odd = [
+  '\t',
+  ' ',
+  '\n',
+  '\r',
+  ':',
+  '- ',
+  '#',
+  '"',
+  "'",
+  '[',
+  ']',
+  '{',
+  '}',
+  ',',
+  '&a ',
+  '*a',
+  '<<: ',
+  '|',
+  '>',
+  '~',
+];
+const odder = [
+  '? ',
+  '!!str ',
+  '!',
+  '%',
+  '@',
+  '---\n',
+  '\u00a0',
+  '\\',
+  '0',
+  'users:',
+  '  ',
+  'name: root',
+  '=',
+  'null',
+  'é',
+];
+
+/** The same in each run. */
+function mangled(): string[] {
+  const change = fc.record({ at: fc.nat(300), gone: fc.nat(2), put: fc.constantFrom('', ...odd, ...odder) });
+  const one = fc.tuple(fc.constantFrom(...small), fc.array(change, { minLength: 1, maxLength: 3 }));
+  return fc.sample(one, { seed: 18, numRuns: 1000 }).map(([document, changes]) =>
+    changes.reduce((text, { at, gone, put }) => {
+      const from = at % (text.length + 1);
+      return `${text.slice(0, from)}${put}${text.slice(from + gone)}`;
+    }, document),
+  );
+}
 
 const releases = [
   { name: 'bookworm', ...debianCloudInit() },
@@ -76,14 +134,14 @@ for (const { name, directory, problem } of releases) {
 
   describe(`cloud-init of ${name}`, { skip: problem ?? releases[0]?.problem ?? guestsCannotRead }, () => {
     test('reads the same as before, but for the keys of the one user', () => {
-      const documents = [...small.map((body) => `#cloud-config\n${body}`), ...examples()];
+      const documents = [...[...small, ...mangled()].map((body) => `#cloud-config\n${body}`), ...examples()];
       const pairs = documents.flatMap((before) =>
         ['root', 'foobar'].flatMap((user) => {
           const after = merged(before, user);
           return after === undefined ? [] : [[before, after, user, [sshKey]]];
         }),
       );
-      assert.ok(pairs.length > 60, `${pairs.length} are merged`);
+      assert.ok(pairs.length > 500, `${pairs.length} are merged`);
       assert.equal(runs([join(programs, 'compare-cloud-config.py'), directory], JSON.stringify(pairs)), '');
     });
 

@@ -115,6 +115,17 @@ const merges: [what: string, before: string, after: string][] = [
     'a: 2025-2-31\nb: "2025-02-31"\nc: 2024-02-29T23:59:59.5 +23:59\nd: !!str 2025-02-31\n',
     `users:\n${rootWithKey}a: 2025-2-31\nb: "2025-02-31"\nc: 2024-02-29T23:59:59.5 +23:59\nd: !!str 2025-02-31\n`,
   ],
+  [
+    'no keys, in a user in flow style',
+    '{"users":[{"name":"root","ssh_authorized_keys":null,"uid":0}]}\n',
+    '{"users":[{"name":"root","ssh_authorized_keys":["ssh-ed25519 AAAA me"] #null\n ,"uid":0}]}\n',
+  ],
+  [
+    'a list that others share, in flow style',
+    'users: [{name: root, ssh_authorized_keys: &k [a b], uid: 0}, {name: x, ssh_authorized_keys: *k}]\n',
+    'users: [{name: root, ssh_authorized_keys: ["a b", "ssh-ed25519 AAAA me"] #&k [a b]\n , uid: 0}, {name: x, ssh_authorized_keys: &k ["a b"] #*k\n }]\n',
+  ],
+  ['a name that is tagged as a string', 'users:\n- name: !!str root\n', `users:\n- name: !!str root\n${keyLines}`],
   ['a key that comes twice elsewhere', 'a: 1\na: 2\n', `users:\n${rootWithKey}a: 1\na: 2\n`],
 ];
 
@@ -161,6 +172,17 @@ for (const [what, text] of Object.entries({
   'base64 that is cut off': '#cloud-config\nusers: []\na: !!binary aGk\n',
   'a key that is too long for PyYAML': `#cloud-config\n{users: [], ${'k'.repeat(1030)}: 1}\n`,
   'a scalar tagged as a list': '#cloud-config\nusers: []\na: !!seq x\n',
+  'a tab in a plain scalar': '#cloud-config\nusers: []\nruncmd:\n- echo a\tb\n',
+  'a question mark in flow style': '#cloud-config\nusers: []\nruncmd: [curl, http://lxd/?a]\n',
+  'a colon that begins a scalar in flow style': '#cloud-config\nusers: []\na: [:b]\n',
+  'a key in flow style that goes over two lines': '#cloud-config\n{users: [], a\n b: 1}\n',
+  'a colon in flow style on the next line': '#cloud-config\n{users: [], "a"\n : 1}\n',
+  'a key behind a question mark': '#cloud-config\nusers:\n- ? name\n  : root\n',
+  'an empty key': '#cloud-config\na: 1\n: 1\nusers: []\n',
+  'an anchor of other characters': '#cloud-config\nusers: []\na: &b.c 1\n',
+  'a quotation mark that is doubled at the end': "#cloud-config\nusers: []\na: 'b''",
+  'a list tagged as a string': '#cloud-config\nusers: !!str [root]\n',
+  'nothing tagged as a string': '#cloud-config\n!!str # users\n',
   'a tag that nothing is made of': '#cloud-config\nusers: []\na: !vault x\n',
 })) {
   test(`${what} stays as it is, has no users for cloud-init, and the keys go into user-data`, () => {
@@ -186,7 +208,7 @@ for (const [what, body, reason] of [
     'not certain',
   ],
   ['keys as a map', 'users: [{name: root, ssh_authorized_keys: {a: b}}]\n', 'the keys are no list'],
-  ['a map that a flow shares', 'users: [&a {name: root}, {<<: *a, name: c}]\n', 'not certain'],
+  ['keys with nothing behind them in flow style', 'users: [{name: root, ssh_authorized_keys: }]\n', 'not certain'],
   ['a tab that separates', 'users:\n- name:\troot\n', 'not plain YAML'],
   ['a line end of YAML 1.1', 'users: ["a\u2028b"]\n', 'not plain YAML'],
   ['a directive', '%YAML 1.1\n---\nusers: []\n', 'not plain YAML'],

@@ -33,11 +33,13 @@ export class Insertions {
     this.add(at, lines.map((line) => `${line}${next}`).join(''));
   }
 
-  /** In the place of what stands from here to the end of the line, which becomes a comment. */
+  /** In the place of what stands from here to there, which becomes a comment; in flow style more may follow on the line. */
   addInstead(start: number, end: number, inserted: string): void {
-    if (!restOfLine.test(this.#restAfter(end)) || this.text.slice(start, end).includes('\n'))
-      throw new Refusal('not certain');
+    if (this.text.slice(start, end).includes('\n')) throw new Refusal('not certain');
     this.add(start, inserted === '' ? '#' : `${inserted} #`);
+    if (restOfLine.test(this.#restAfter(end))) return;
+    const [indentation = ''] = /^[ -]*/.exec(this.text.slice(this.text.lastIndexOf('\n', start - 1) + 1, start)) ?? [];
+    this.add(end, `${this.eol}${' '.repeat(indentation.length + 1)}`);
   }
 
   /** @throws Refusal where there is more on the line before it than indentation and dashes */

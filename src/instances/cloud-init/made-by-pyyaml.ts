@@ -18,7 +18,7 @@ const moment =
 export function isMadeByPyYaml(source: string, tag: string): boolean {
   if (tag === '') return source !== '=' && !noDigits.test(source) && exists(source);
   const form = tagged[tag];
-  return form === undefined || (form.test(source.replace(/\s/g, '')) && exists(source));
+  return form === undefined || (form.test(source.replace(/[ \t\r\n]/g, '')) && exists(source));
 }
 
 /** The 31st of February is a timestamp by its form, and none that can be made. */
@@ -31,4 +31,19 @@ function exists(source: string): boolean {
   made.setUTCFullYear(year, month - 1, date);
   const isDay = year > 0 && made.getUTCMonth() === month - 1 && made.getUTCDate() === date;
   return isDay && hour < 24 && minute < 60 && second < 60 && zoneHours * 60 + zoneMinutes < 24 * 60;
+}
+
+/**
+ * Does a scalar end for PyYAML where it ends for others? Plain ones end at a tab, and in flow style at a question mark;
+ * there none begins with a colon.
+ * @param text as it stands in the document, with its quotes
+ */
+export function isWholeToPyYaml(text: string, type: string | undefined, isInFlow: boolean): boolean {
+  if (type === 'PLAIN') return !(isInFlow ? /^:|[\t?]/ : /\t/).test(text);
+  return type !== 'QUOTE_SINGLE' || /^'(?:[^']|'')*'$/.test(text);
+}
+
+/** Others take more in the name of an anchor than letters, digits, hyphens and underscores. */
+export function isAnchorToPyYaml(name: string): boolean {
+  return /^[\w-]+$/.test(name);
 }

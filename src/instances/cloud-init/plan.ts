@@ -1,6 +1,6 @@
 import { Refusal } from './refusal.js';
 import type { UserKeys } from './ssh-keys.js';
-import { isMergeKey, type List, type Mapping, type Text, type Value, type Values } from './values.js';
+import { isMergeKey, isNull, type List, type Mapping, type Text, type Value, type Values } from './values.js';
 
 /** What one field of one user is to have besides what it has. */
 export interface FieldPlan {
@@ -25,14 +25,14 @@ const importIdField = 'ssh_import_id';
 
 /** The value of `users`; undefined: there is none. @throws Refusal where that is not certain */
 export function usersOf(top: Value): Value | undefined {
-  if (top.kind === 'other' && top.source === '') return undefined;
+  if (isNull(top)) return undefined;
   if (top.kind !== 'map') throw new Refusal('no YAML');
   return fieldOf(top, (key) => key === 'users')?.value;
 }
 
 /** The users as a list: nothing is an empty one, and a name a list of one. */
 export function listOf(users: Value | undefined, values: Values): List {
-  if (users === undefined || (users.kind === 'other' && users.source === '')) return values.list([]);
+  if (users === undefined || isNull(users)) return values.list([]);
   if (users.kind === 'text' && /^[^\s,]+$/.test(users.text)) return values.list([users]);
   if (users.kind !== 'list') throw new Refusal('users is no list');
   return users;
@@ -86,7 +86,7 @@ function fieldPlan(map: Mapping | undefined, name: string, wanted: readonly stri
 function itemsOf(value: Value): readonly Value[] {
   if (value.kind === 'list') return value.items;
   if (value.kind === 'text') return [value];
-  if (value.kind === 'other' && value.source === '') return [];
+  if (isNull(value)) return [];
   throw new Refusal('the keys are no list');
 }
 

@@ -1,5 +1,5 @@
 import type { Alias, Node, Scalar, YAMLMap, YAMLSeq } from 'yaml';
-import { isMadeByPyYaml } from './made-by-pyyaml.js';
+import { isAnchorToPyYaml, isMadeByPyYaml, isWholeToPyYaml } from './made-by-pyyaml.js';
 import { Refusal } from './refusal.js';
 
 /** What a node means to the guest, apart from how it is written. Equal values are the same object. */
@@ -38,6 +38,7 @@ type Made<Kind extends Value> = Omit<Kind, 'id'>;
 /** Plain scalars that YAML 1.1, 1.2 or PyYAML takes for something else than a string, and some more. */
 const noText = /^(?:[-+.]?\d.*|[-+]?\.(?:inf|nan)|~|null|y|n|yes|no|true|false|on|off|=|<<|[-+.]*|[-+.][\d_:.].*)$/is;
 const nothing = /^(?:~|null|Null|NULL|)$/;
+const textTag = 'tag:yaml.org,2002:str';
 const knownTag = /^tag:yaml\.org,2002:(?:str|int|float|bool|null|binary|timestamp|seq|map)$/;
 
 /** The values of documents that are compared with each other. */
@@ -77,6 +78,7 @@ export class Reading {
   readonly #of = new Map<Node, Value>();
   readonly #anchored = new Map<string, Node>();
   readonly #aliases = new Map<string, Alias[]>();
+  #flows = 0;
 
   /** body: the text that the nodes are of */
   constructor(values: Values, library: typeof import('yaml'), body: string) {
@@ -91,7 +93,7 @@ export class Reading {
     if (this.#library.isAlias(node)) return this.#followed(node);
     const known = node as Scalar | YAMLSeq | YAMLMap;
     const { anchor, tag } = known;
-    if (anchor !== undefined && this.#anchored.has(anchor)) throw new Refusal('no YAML');
+    if (anchor !== undefined && (this.#anchored.has(anchor) || !isAnchorToPyYaml(anchor))) throw new Refusal('no YAML');
     if (tag !== undefined && !knownTag.test(tag)) throw new Refusal('no YAML');
     const value = this.#made(known);
     this.#of.set(known, value);
@@ -129,9 +131,22 @@ export class Reading {
 
   #made(node: Scalar | YAMLSeq | YAMLMap): Value {
     if (this.#library.isScalar(node)) return this.#scalar(node);
-    if (this.#library.isSeq(node)) return this.values.list(node.items.map((item) => this.#valueOf(item)));
+    if (node.tag !== undefined && !node.tag.endsWith(this.#library.isSeq(node) ? ':seq' : ':map'))
+      throw new Refusal('no YAML');
+    if (node.flow) this.#flows++;
+    const value = this.#library.isSeq(node) ? this.#list(node) : this.#map(node);
+    if (node.flow) this.#flows--;
+    return value;
+  }
+
+  #list({ items }: YAMLSeq): Value {
+    return this.values.list(items.map((item) => this.#valueOf(item)));
+  }
+
+  #map({ items, flow = false }: YAMLMap): Value {
     return this.values.map(
-      node.items.map(({ key, value }) => {
+      items.map(({ key, value }) => {
+        if (!this.#isKeyToPyYaml(key, value, flow)) throw new Refusal('no YAML');
         const read = this.read(key);
         // No key of a Python dictionary, or none that PyYAML finds.
         if (read.kind === 'list' || read.kind === 'map' || isTooLong(key)) throw new Refusal('no YAML');
@@ -142,6 +157,15 @@ export class Reading {
     );
   }
 
+  /** PyYAML wants a key to stand in one line with its colon; of the others, behind a question mark, it takes only some. */
+  #isKeyToPyYaml(key: unknown, value: unknown, isInFlow: boolean): boolean {
+    const { range, anchor, tag } = (key ?? {}) as Partial<Scalar>;
+    const [start = 0, end = start] = range ?? [];
+    if (end === start || this.#body.slice(start, end).includes('\n')) return false;
+    if (isInFlow && (anchor !== undefined || tag !== undefined)) return false;
+    return (isInFlow && value === null) || /^ *:/.test(this.#body.slice(end, end + 1024));
+  }
+
   /** What stands where no key does: PyYAML makes nothing of a merge key there. */
   #valueOf(node: unknown): Value {
     const value = this.read(node);
@@ -150,11 +174,13 @@ export class Reading {
   }
 
   #scalar({ type, source = '', tag, range }: Scalar): Value {
+    const [start = 0, end = start] = range ?? [];
     // PyYAML reads no line end where there is none; what comes behind it would give it one.
-    const isUnended = range?.[1] === this.#body.length && !this.#body.endsWith('\n');
+    const isUnended = end === this.#body.length && !this.#body.endsWith('\n');
     if (isUnended && type?.startsWith('BLOCK')) return this.values.other(source, 'unended');
+    if (!isWholeToPyYaml(this.#body.slice(start, end), type, this.#flows > 0)) throw new Refusal('no YAML');
     if ((type === 'PLAIN' || tag !== undefined) && !isMadeByPyYaml(source, tag ?? '')) throw new Refusal('no YAML');
-    if (type !== 'PLAIN') return tag === undefined ? this.values.text(source) : this.values.other(source, tag);
+    if (tag === textTag || (tag === undefined && type !== 'PLAIN')) return this.values.text(source);
     if (tag !== undefined) return this.values.other(source, tag);
     if (nothing.test(source)) return this.values.other('', '');
     return noText.test(source) ? this.values.other(source, '') : this.values.text(source);
@@ -165,6 +191,11 @@ export class Reading {
 function isTooLong(key: unknown): boolean {
   const [start = 0, end = 0] = (key as Node | null)?.range ?? [];
   return end - start > 1024;
+}
+
+/** A word for null, or none at all. */
+export function isNull(value: Value): boolean {
+  return value.kind === 'other' && value.source === '' && value.tag === '';
 }
 
 export function isMergeKey(key: Value): boolean {

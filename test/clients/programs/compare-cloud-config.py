@@ -26,7 +26,7 @@ class Distro:
 def users_of(document):
     try:
         return ug_util.normalize_users_groups(copy.deepcopy(document), Distro())[0]
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:
         return {"refused": str(error)}
 
 
@@ -34,8 +34,13 @@ def problem(before, after, user, keys):
     characters = iter(after)
     if not all(character in characters for character in before):
         return "bytes that were there are gone"
-    had, has = yaml.safe_load(before) or {}, yaml.safe_load(after)
+    try:
+        had, has = yaml.safe_load(before) or {}, yaml.safe_load(after)
+    except (yaml.YAMLError, ValueError) as error:
+        return f"PyYAML: {error} in {before!r}"
     users, grown = users_of(had), users_of(has)
+    if "refused" in users:
+        return None if users == grown else f"refused: {users} became {grown}"
     mine, grown_mine = users.pop(user, {}), grown.pop(user, None)
     if grown_mine is None:
         return "the user is not there"
@@ -44,6 +49,7 @@ def problem(before, after, user, keys):
     for field in ("ssh_authorized_keys",):
         old, new = mine.pop(field, None) or [], grown_mine.pop(field, None) or []
         old = [old] if isinstance(old, str) else list(old)
+        old, new = ([key for key in keys if key != ""] for keys in (old, new))
         if sorted(map(str, new)) != sorted(map(str, old + [key for key in keys if key not in old])):
             return f"keys: {old} became {new}"
     if mine and mine != grown_mine:
