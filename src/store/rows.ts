@@ -1,5 +1,6 @@
 import { lastOf } from '../model/guest-events.js';
 import type {
+  Config,
   Device,
   Devices,
   GuestState,
@@ -24,6 +25,9 @@ export interface Loaded {
   /** timestamp of the last event of all; undefined when there was none */
   readonly lastEvent: string | undefined;
 }
+
+/** Of what most instances have none of. */
+const none = new Map<string, never>();
 
 /** The model that rows hold, while they are read. */
 export class Loading {
@@ -54,11 +58,11 @@ export class Loading {
     for (const [id, name, options] of devices) bucket(deviceMaps, id).set(this.#shared(name), this.#device(options));
     for (const row of instances) {
       const [id] = row;
-      this.loaded.instances.push(this.#instance(row, configs.get(id) ?? new Map(), deviceMaps.get(id) ?? new Map()));
+      this.loaded.instances.push(this.#instance(row, configs.get(id) ?? none, deviceMaps.get(id) ?? none));
     }
   }
 
-  #instance(row: InstanceRows['instances'][number], config: Map<string, string>, devices: Devices): Instance {
+  #instance(row: InstanceRows['instances'][number], config: Config, devices: Devices): Instance {
     const [
       id,
       project,
@@ -77,7 +81,7 @@ export class Loading {
     ] = row;
     const profiles = this.#profilesOf(used, seed, name);
     if (seed === '' && profiles.length > 0) this.loaded.seedless.add(id);
-    return {
+    const instance: Instance = {
       id,
       project: this.#shared(project),
       name,
@@ -89,8 +93,8 @@ export class Loading {
       config,
       devices,
       run: pid === null ? undefined : runOf(pid, startTicks, bootId, cid),
-      ...(source === '' ? {} : { source: source as SourceName }),
     };
+    return source === '' ? instance : { ...instance, source: source as SourceName };
   }
 
   #profilesOf(ids: string, seed: string, instance: string): readonly Profile[] {

@@ -1,4 +1,4 @@
-import type { Database } from './sqlite.js';
+import type { Database, Statement, Value } from './sqlite.js';
 
 /** Some instances, as rows. */
 export interface InstanceRows {
@@ -33,23 +33,25 @@ export interface InstancesText {
 /** So many at a time that neither thread ever holds more than these twice. */
 const instancesAtOnce = 500;
 
-/** Reads instances by id, some after those up to this one; none: there are no more. */
+/**
+ * Reads instances by id, some after those up to this one; none: there are no more. SQLite makes the JSON itself, which
+ * takes a third of the time of rows that JavaScript makes it of.
+ */
 export function instancesIn(opened: Database): (after: number) => InstancesText {
   const columns = `id, project, name, description, created_at, profiles, guest_state, pid, start_ticks, boot_id, source,
     type, cid, seed`;
-  const next = opened.prepare(`SELECT ${columns} FROM instances WHERE id > ? ORDER BY id LIMIT ${instancesAtOnce}`);
-  const keys = opened.prepare('SELECT instance_id, key, value FROM config WHERE instance_id > ? AND instance_id <= ?');
+  const next = opened.prepare(`SELECT max(id), json_group_array(json_array(${columns}))
+    FROM (SELECT * FROM instances WHERE id > ? ORDER BY id LIMIT ${instancesAtOnce})`);
+  const ofThese = 'WHERE instance_id > ? AND instance_id <= ?';
+  const keys = opened.prepare(`SELECT json_group_array(json_array(instance_id, key, value)) FROM config ${ofThese}`);
   const devices = opened.prepare(
-    'SELECT instance_id, name, options FROM devices WHERE instance_id > ? AND instance_id <= ?',
+    `SELECT json_group_array(json_array(instance_id, name, options)) FROM devices ${ofThese}`,
   );
+  const textOf = (statement: Statement, ...parameters: Value[]): string => String(statement.get(...parameters)?.[0]);
   return (after) => {
-    const instances = next.all(after) as unknown as InstanceRows['instances'];
-    const last = instances.at(-1)?.[0];
-    const rows: InstanceRows = {
-      instances,
-      keys: keys.all(after, last ?? after) as unknown as InstanceRows['keys'],
-      devices: devices.all(after, last ?? after) as unknown as InstanceRows['devices'],
-    };
-    return { last, rows: JSON.stringify(rows) };
+    const [last, instances] = next.get(after) ?? [];
+    if (typeof last !== 'number') return { last: undefined, rows: '' };
+    const [ofKeys, ofDevices] = [textOf(keys, after, last), textOf(devices, after, last)];
+    return { last, rows: `{"instances":${instances},"keys":${ofKeys},"devices":${ofDevices}}` };
   };
 }
