@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { visible } from './text/width.js';
 
 export type Log = Logger;
@@ -13,6 +13,8 @@ export class LogLines extends EventEmitter<{ line: [string] }> {
 
 /** JSON lines for programs; readable lines for people. Both go to standard error and are written at once. */
 export async function createLog(level: string, format: string, lines = new LogLines()): Promise<Log> {
+  // Of what these packages export, the bundle of the program knows only the default. Most commands do without a log.
+  const { default: pino } = await import('pino');
   const readable = format === 'pretty' || (format === 'auto' && process.stderr.isTTY === true);
   const streamWrite = (line: string): string => {
     lines.emit('line', line);
@@ -20,7 +22,6 @@ export async function createLog(level: string, format: string, lines = new LogLi
   };
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite } };
   if (!readable) return pino(options, new LogOutput(lines, (line) => line));
-  // Of what it exports, the bundle of the program knows only the default.
   const { default: pinoPretty } = await import('pino-pretty');
   const pretty = pinoPretty.prettyFactory({ colorize: process.stderr.isTTY === true });
   return pino(options, new LogOutput(lines, (line) => pretty(JSON.parse(line, visibleValue))));
@@ -110,13 +111,15 @@ class LogOutput {
   }
 
   #tell(): void {
-    const line = { level: pino.levels.values['warn'], time: new Date().toISOString(), times: this.#lost };
+    const line = { level: warning, time: new Date().toISOString(), times: this.#lost };
     this.#lost = 0;
     this.write(`${JSON.stringify({ ...line, msg: 'lines of the log were lost' })}\n`);
   }
 }
 
 const newline = 0x0a;
+/** pino's number for it */
+const warning = 40;
 
 /** A pipe is opened again, because whether it waits for its reader is a matter of all that have it open. */
 function withoutWaiting(fd: number): number {

@@ -4,7 +4,6 @@ import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { WebSocket } from 'ws';
 import { ConnectionError } from './client-errors.js';
 
 export type Headers = Readonly<Record<string, string>>;
@@ -89,7 +88,8 @@ export class Connection {
   }
 
   /** handshakeTimeout: milliseconds; 0: none */
-  webSocket(path: string, handshakeTimeout = 0): EventSocket {
+  async webSocket(path: string, handshakeTimeout = 0): Promise<EventSocket> {
+    const { WebSocket } = await import('ws'); // which most commands do without
     // node:http only sets the time limit on connections that it has made itself; ws takes it away when it is open.
     const createConnection = () => this.#connect().setTimeout(handshakeTimeout);
     return new WebSocket(`ws://devlxd${path}`, { createConnection, handshakeTimeout, perMessageDeflate: false });

@@ -17,7 +17,7 @@ export interface Followed<Event> {
   /** ends the iteration, quietly */
   readonly signal: AbortSignal | undefined;
   /** last: the event that was heard last */
-  connect(last: Event | undefined): EventSocket;
+  connect(last: Event | undefined): Promise<EventSocket>;
   /** what is told of a reconnection, before anything that is heard after it */
   reconnected(): Event[];
 }
@@ -36,9 +36,10 @@ export async function* follow<Event>({
   let known = false;
   let next = firstPause;
   while (!signal?.aborted) {
-    const socket = connect(last);
+    const socket = await connect(last);
     const stop = (): void => socket.terminate();
     signal?.addEventListener('abort', stop);
+    if (signal?.aborted) stop();
     try {
       const arrivals = messagesOf(socket);
       await opened(socket, socketPath);

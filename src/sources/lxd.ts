@@ -79,7 +79,7 @@ export class Lxd implements Source {
   }
 
   async follow(events: SourceEvents): Promise<() => void> {
-    const socket = this.#api.webSocket('/1.0/events?type=lifecycle&all-projects=true');
+    const socket = await this.#api.webSocket('/1.0/events?type=lifecycle&all-projects=true');
     this.#events = socket;
     socket.on('message', (data) => {
       try {

@@ -72,8 +72,10 @@ export class SourceApi {
     );
   }
 
-  webSocket(path: string): EventSocket {
-    return this.#connection.webSocket(path, this.#limits['source-seconds'] * 1000);
+  async webSocket(path: string): Promise<EventSocket> {
+    const socket = await this.#connection.webSocket(path, this.#limits['source-seconds'] * 1000);
+    if (this.#closed) socket.terminate();
+    return socket;
   }
 
   /** What waits for an answer fails, and so does what is asked from here on. */
