@@ -43,7 +43,6 @@ function debootstrap(): string {
 }
 
 interface Script {
-  readonly name: string;
   /** a program that it runs, and what it is here */
   readonly runs: readonly [name: string, text: string];
   /** given the directories of programs and of roots */
@@ -55,21 +54,18 @@ interface Script {
 const inRoots = (_: string, roots: string): string[] => ['--roots', roots];
 const scripts: Readonly<Record<string, Script>> = {
   'bench:setup': {
-    name: 'measure-setup.mjs',
     runs: ['npm', inGroup],
     words: (bin) => ['--node', join(bin, 'node')],
     signal: 'SIGINT',
     code: 130,
   },
   'test:platforms': {
-    name: 'test-platforms.mjs',
     runs: ['debootstrap', debootstrap()],
     words: inRoots,
     signal: 'SIGTERM',
     code: 143,
   },
   'test:debian': {
-    name: 'test-packages.mjs',
     runs: ['debootstrap', debootstrap()],
     words: inRoots,
     signal: 'SIGINT',
@@ -77,9 +73,9 @@ const scripts: Readonly<Record<string, Script>> = {
   },
 };
 
-for (const [title, { name, runs, words, signal, code }] of Object.entries(scripts))
+for (const [title, { runs, words, signal, code }] of Object.entries(scripts))
   test(`${title}, ended by ${signal}, leaves no process, mount or file`, async (t) => {
-    const directory = join(scratch, name);
+    const directory = join(scratch, title.replace(':', '-'));
     const [temporary, roots, bin] = ['tmp', 'roots', 'bin'].map((part) => join(directory, part)) as [
       string,
       string,
@@ -88,8 +84,9 @@ for (const [title, { name, runs, words, signal, code }] of Object.entries(script
     for (const part of [temporary, roots, bin]) mkdirSync(part, { recursive: true });
     writeFileSync(join(bin, runs[0]), `#!/bin/sh\n${runs[1]}`, { mode: 0o755 });
     const mark = join(directory, 'mark');
-    const path = `${bin}${delimiter}${process.env['PATH']}`;
-    const child = spawn(process.execPath, [join(packageRoot, 'scripts', name), ...words(bin, roots)], {
+    const path = runs[0] === 'npm' ? process.env['PATH'] : `${bin}${delimiter}${process.env['PATH']}`;
+    const child = spawn('npm', ['run', '--silent', title, '--', ...words(bin, roots)], {
+      cwd: packageRoot,
       env: { ...process.env, PATH: path, TMPDIR: temporary, MARK: mark },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
