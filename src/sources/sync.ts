@@ -207,7 +207,7 @@ export class Sync extends EventEmitter<Events> {
     const mayStart = (found: SourcedInstance): boolean =>
       this.#inits.isMissing(found) || started.has(keyOf(found.project, found.name));
     const starting = instances.filter((found) => !left.has(found) && mayStart(found));
-    if (this.#isMany(starting.length)) await this.#inits.startAll(starting);
+    if (isMost(starting.length, instances)) await this.#inits.startAll(starting);
     else for (const found of starting) await this.#start(found);
     this.#saidAway = false;
     this.#lastRead = Date.now();
@@ -276,4 +276,9 @@ export class Sync extends EventEmitter<Events> {
       this.#rested = now + Math.min(rests * (now - began), longestRest);
     }
   }
+}
+
+/** Gathering the pids of all costs the source as much as asking for each that runs: only of most of them is it worth it. */
+function isMost(count: number, instances: readonly SourcedInstance[]): boolean {
+  return count > Math.max(fewest, instances.filter(({ runs }) => runs).length / 2);
 }
