@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,6 +22,15 @@ const directory = mkdtempSync(join(tmpdir(), 'devlxd-fleet-images-'));
 /** by path: what is served */
 const served = new Map<string, Buffer>();
 const asked: string[] = [];
+/** by path: where it leads */
+const moved: Record<string, string> = {
+  '/moved': '/image',
+  '/plain': 'http://127.0.0.1/image',
+  '/round': '/round',
+  '/endless': '/none',
+};
+/** of answers that have no end: ended by whom they are sent to */
+const sending: Promise<void>[] = [];
 let server: Server;
 let base: string;
 let etcd: Etcd;
@@ -36,7 +47,12 @@ before(async () => {
   server = createServer({ key, cert }, ({ url = '' }, response) => {
     asked.push(url);
     const body = served.get(url);
-    if (url === '/moved') response.writeHead(302, { location: '/image' }).end();
+    const location = moved[url];
+    if (location !== undefined) response.writeHead(302, { location });
+    if (url === '/endless') sending.push(endless(response));
+    else if (location !== undefined) response.end();
+    else if (url === '/cut')
+      response.writeHead(200, { 'content-length': '300000' }).write('x', () => response.destroy());
     else response.writeHead(body === undefined ? 404 : 200).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -55,18 +71,32 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+function endless(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const send = (): void => void response.write(Buffer.alloc(65_536));
+    response.on('drain', send).on('close', resolve);
+    send();
+  });
+}
+
 function image(bytes = 300_000): { body: Buffer; fingerprint: string } {
   const body = randomBytes(bytes);
   return { body, fingerprint: createHash('sha256').update(body).digest('hex') };
 }
 
-function exported(fingerprint: string, method = 'GET') {
-  return download(guest.connect(host.daemon.socket), `/1.0/images/${fingerprint}/export`, { method });
+function exported(fingerprint: string, method = 'GET', at = host, by = guest) {
+  return download(by.connect(at.daemon.socket), `/1.0/images/${fingerprint}/export`, { method });
 }
 
-async function described(fingerprint: string, value: object): Promise<void> {
+async function described(fingerprint: string, value: object, at = host, by = guest): Promise<void> {
   etcd.put(`shared/image/${fingerprint}`, value);
-  await eventually('it is known', async () => (await exported(fingerprint, 'HEAD')).status !== 404);
+  await eventually('it is known', async () => (await exported(fingerprint, 'HEAD', at, by)).status !== 404);
+}
+
+/** Why a host says that it cannot have an image. */
+function whyNot(fingerprint: string, at = host): string {
+  const line = at.daemon.log.find((each) => each['fingerprint'] === fingerprint);
+  return (line?.['err'] as Error | undefined)?.message ?? '';
 }
 
 test(
@@ -107,6 +137,83 @@ test('what is not what the fingerprint says, or longer than it should be, is not
   assert.equal((await exported(fingerprint)).status, 503);
   assert.equal(asked.length, before, 'it is not tried again at once');
   etcd.does('del', `/devlxd/shared/image/${fingerprint}`);
+});
+
+test('a place that has no image, or never ends, is left for the next one', needsEtcd, async () => {
+  const { body, fingerprint } = image();
+  served.set('/short', body.subarray(1));
+  served.set('/image', body);
+  const fifo = join(directory, 'fifo');
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  const wrong = ['cut', 'short', 'plain', 'round', 'endless'].map((path) => `${base}/${path}`);
+  const files = [fifo, directory, '/dev/zero', join(directory, 'none')];
+  const { fingerprint: other } = image();
+  await described(other, { size: Number.MAX_SAFE_INTEGER, from: [...wrong, ...files] });
+  assert.equal((await exported(other)).status, 503);
+  const reasons = whyNot(other).split('; ');
+  for (const [index, words] of [
+    /aborted/,
+    /short has is [0-9a-f]{64}$/,
+    /leads to http:, and only https: is followed/,
+    /round leads nowhere/,
+    /none is answered with 404/,
+    /fifo is no regular file/,
+    /is no regular file/,
+    /dev\/zero is no regular file/,
+    /ENOENT/,
+  ].entries())
+    assert.match(reasons[index] ?? '', words);
+  assert.equal(sending.length, 1);
+  await Promise.all(sending);
+  await described(fingerprint, { size: body.length, from: [...wrong, ...files, `${base}/image`] });
+  assert.ok((await exported(fingerprint)).body.equals(body));
+  for (const each of [fingerprint, other]) etcd.does('del', `/devlxd/shared/image/${each}`);
+  await eventually('it is gone', async () => (await host.daemon.client.images.list()).length === 0);
+});
+
+test('a server whose authority is not known is not spoken to', needsEtcd, async () => {
+  const { body, fingerprint } = image();
+  served.set('/image', body);
+  const stranger = await FleetHost.start(etcd, 'h2');
+  try {
+    const its = await stranger.running('c2', { config: { 'security.devlxd.images': 'true' } });
+    await described(fingerprint, { size: body.length, from: [`${base}/image`] }, stranger, its);
+    assert.equal((await exported(fingerprint, 'GET', stranger, its)).status, 503);
+    assert.match(whyNot(fingerprint, stranger), /unable to verify|unable to get|self-signed/);
+  } finally {
+    await stranger.remove();
+    etcd.does('del', `/devlxd/shared/image/${fingerprint}`);
+  }
+});
+
+test('an image that the disk has no room for leaves nothing there, and harms nothing else', needsEtcd, async (t) => {
+  const { body, fingerprint } = image(8_000_000);
+  const file = join(directory, 'large');
+  writeFileSync(file, body);
+  let isMounted = false;
+  const onSmallDisk = async (options: readonly string[]): Promise<TestDaemon> => {
+    const daemon = TestDaemon.prepared(options);
+    mkdirSync(daemon.stateDir);
+    isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'devlxd-test', daemon.stateDir]).status === 0;
+    await daemon.run();
+    return daemon;
+  };
+  const small = await FleetHost.start(etcd, 'h3', [], onSmallDisk);
+  try {
+    if (!isMounted) return t.skip('cannot mount a tmpfs: root is needed');
+    const its = await small.running('c3', { config: { 'security.devlxd.images': 'true', 'user.a': '1' } });
+    await described(fingerprint, { size: body.length, from: [file] }, small, its);
+    assert.equal((await exported(fingerprint, 'GET', small, its)).status, 503);
+    assert.match(whyNot(fingerprint, small), /full|space/);
+    assert.deepEqual(readdirSync(join(small.daemon.stateDir, 'images')), []);
+    small.put('c3', { config: { 'security.devlxd.images': 'true', 'user.a': '2' } });
+    await small.hears(its, 'user.a', '2');
+  } finally {
+    await small.daemon.end();
+    if (isMounted) spawnSync('umount', ['-l', small.daemon.stateDir]);
+    await small.remove();
+    etcd.does('del', `/devlxd/shared/image/${fingerprint}`);
+  }
 });
 
 test('devlxd fleet image add, list and delete; a file of the host, ahead of any guest', needsEtcd, async () => {
