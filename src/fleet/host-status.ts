@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { type EtcdConnection, mostOperations } from '../etcd/etcd-connection.js';
 import type { Operation } from '../etcd/etcd-messages.js';
 import { keyOf } from '../instances/record-table.js';
 import type { Registry } from '../instances/registry.js';
 import { type Instance, statusOf } from '../model/instance.js';
 import { version } from '../package-root.js';
+import { objectIn } from './fleet-hosts.js';
 import type { FleetKeys } from './fleet-keys.js';
 import type { WaveShown } from './waves.js';
 
@@ -46,6 +48,9 @@ export class HostStatus {
   readonly #daemon: string;
   readonly #registry: Registry;
   readonly #facts: Facts;
+  /** by which the name is kept from a daemon with a copy of our store */
+  readonly #process = randomUUID();
+  #hasHeld = false;
   /** by project/name: instances whose status may be another than what was told */
   readonly #dirty = new Set<string>();
   /** by project/name: what was told */
@@ -83,13 +88,24 @@ export class HostStatus {
   async claim(connection: EtcdConnection): Promise<void> {
     const key = this.#keys.hostStatus(this.#host);
     const before = await connection.get(key);
-    const owner = before === undefined ? this.#daemon : ownerIn(before.value);
-    if (owner !== this.#daemon) throw this.#taken();
+    if (before !== undefined) this.#checkOwner(before.value);
     this.#lease = await connection.lease(leaseSeconds);
     this.#renewed = performance.now();
     this.#revision = before?.mod_revision ?? '0';
     this.#text = '';
-    if (!(await this.#putHost(connection))) throw this.#taken();
+    if (!(await this.#putHost(connection))) throw this.#taken('another daemon');
+    this.#hasHeld = true;
+  }
+
+  /**
+   * After a restart the name is taken over from the process before. One that has had it and lost it to another process of
+   * the same daemon has met a copy of itself: the newest one keeps the name, and they do not take turns.
+   */
+  #checkOwner(value: Buffer): void {
+    const { daemon, process } = objectIn(value);
+    if (daemon !== this.#daemon) throw this.#taken('another daemon');
+    if (this.#hasHeld && process !== this.#process)
+      throw this.#taken('another daemon, with a copy of the store of this one,');
   }
 
   /**
@@ -121,7 +137,9 @@ export class HostStatus {
 
   async #renew(connection: EtcdConnection): Promise<void> {
     if (performance.now() - this.#renewed < (leaseSeconds * 1000) / 3) return;
-    if ((await connection.keepAlive(this.#lease)) <= 0) return this.claim(connection);
+    const isOver = (await connection.keepAlive(this.#lease)) <= 0;
+    if (isOver || (await connection.get(this.#keys.hostStatus(this.#host)))?.mod_revision !== this.#revision)
+      return this.claim(connection);
     this.#renewed = performance.now();
   }
 
@@ -144,7 +162,16 @@ export class HostStatus {
       if (run !== undefined) counts.running++;
     }
     const { applied, held, refused, later } = this.#facts.host();
-    return JSON.stringify({ ...counts, applied, held, refused, later, version, daemon: this.#daemon });
+    return JSON.stringify({
+      ...counts,
+      applied,
+      held,
+      refused,
+      later,
+      version,
+      daemon: this.#daemon,
+      process: this.#process,
+    });
   }
 
   /** Without a lease: documents are verified while the host is away, too. */
@@ -198,17 +225,9 @@ export class HostStatus {
     this.#dirty.add(keyOf(project, name));
   }
 
-  #taken(): NameTaken {
+  #taken(by: string): NameTaken {
     return new NameTaken(
-      `another daemon follows the fleet as "${this.#host}": give each host its own --etcd-host; a daemon that is gone is forgotten after ${leaseSeconds} s`,
+      `${by} follows the fleet as "${this.#host}": give each host its own --etcd-host; a daemon that is gone is forgotten after ${leaseSeconds} s`,
     );
-  }
-}
-
-function ownerIn(value: Buffer): unknown {
-  try {
-    return (JSON.parse(value.toString()) as { daemon?: unknown } | null)?.daemon;
-  } catch {
-    return undefined;
   }
 }

@@ -57,6 +57,8 @@ test('instances are created where they are to be, changed, and read from their h
   const there = await host('h1').daemon.client.instances.get('a1');
   assert.deepEqual(shown.expanded_config, there.expanded_config);
   await assert.rejects(instances.delete('a1'), /is running; stop it first/);
+  await assert.rejects(instances.move('a1', 'h2'), /is running; stop it first/);
+  assert.match(fleetCommand(etcd, ['fleet', 'move', 'a1', 'h2']).stderr, /is running; stop it first/);
   await assert.rejects(instances.start('a1', 1), /starts and stops on its host/);
   await assert.rejects(host('h1').daemon.client.instances.patch('a1', { description: 'x' }), /devlxd --fleet/);
   await assert.rejects(instances.create({ name: 'a3' }, 'h9'), /no host "h9"/);
@@ -204,6 +206,26 @@ test('devlxd --fleet has the same commands', needsEtcd, async () => {
   await host('h1').until('c1', 'none');
   assert.match(fleetCommand(etcd, ['show', 'c1']).stderr, /not found/);
   assert.match(fleetCommand(etcd, ['--fleet', etcd.endpoints, 'top']).stderr, /asked of one host/);
+});
+
+test('what runs while its host is away can be given to another one, and goes on where it is', needsEtcd, async () => {
+  const [from, to] = [host('h3'), host('h1')];
+  does('create', 'm1', 'user.m=1', '--target', 'h3', '--wait');
+  const guest = from.guest();
+  await from.daemon.startInstance('m1', guest.pid);
+  await from.daemon.end('SIGKILL');
+  etcd.does('del', '/devlxd/status/h3/host'); // as if 30 s had passed
+  does('create', 'm2', '--target', 'h3');
+  does('fleet', 'move', 'm1', 'h1');
+  await to.until('m1', 'Stopped');
+  await from.daemon.run();
+  await from.inStep();
+  assert.equal(await from.answer(guest, 'user.m'), '1');
+  await from.until('m2', 'Stopped');
+  guest.kill();
+  await from.until('m1', 'none');
+  assert.equal(await to.status('m1'), 'Stopped');
+  for (const name of ['m1', 'm2']) does('delete', name);
 });
 
 test('an instance that was put by hand, with no place, is found, and its name is taken', needsEtcd, async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { packageRoot } from '../../src/package-root.js';
@@ -137,6 +138,20 @@ test('the fleet is told of the host and of its instances', needsEtcd, async () =
   await eventually('what no instance is for is gone', () => told('stale') === '');
 });
 
+test('a lease that ends while the daemon hangs is made anew', needsEtcd, async () => {
+  const status = () => etcd.get('status/h1/host');
+  await eventually('it is there', () => status() !== '');
+  host.daemon.signal('SIGSTOP');
+  const leases = etcd.does('lease', 'list').match(/^[0-9a-f]{8,}$/gm) ?? [];
+  for (const lease of leases) etcd.does('lease', 'revoke', lease);
+  assert.equal(status(), '');
+  host.put('meanwhile', {});
+  host.daemon.signal('SIGCONT');
+  await host.until('meanwhile', 'Stopped');
+  await eventually('it is there again', () => status() !== '', 30);
+  await host.inStep();
+});
+
 test('a second daemon under the same name does not follow', needsEtcd, async () => {
   const options = ['--source', 'etcd', '--etcd-endpoints', etcd.endpoints, '--etcd-host', 'h1'];
   const second = await TestDaemon.start(options);
@@ -156,4 +171,25 @@ test('a second daemon under the same name does not follow', needsEtcd, async () 
     await host.daemon.run();
   }
   await host.inStep();
+});
+
+test('of two daemons with one store, as a copied machine has, the newer one follows', needsEtcd, async () => {
+  await host.daemon.end();
+  const copy = TestDaemon.prepared(['--source', 'etcd', '--etcd-endpoints', etcd.endpoints, '--etcd-host', 'h1']);
+  cpSync(host.daemon.stateDir, copy.stateDir, { recursive: true });
+  await host.daemon.run();
+  await host.inStep();
+  const connected = (daemon: TestDaemon) => daemon.metric('devlxd_source_connected');
+  try {
+    await copy.run();
+    const isLost = async () => /copy of the store/.test((await host.source()).away);
+    await eventually('the older one says so', isLost, 60); // it looks every 10 s
+    assert.deepEqual([await connected(host.daemon), await connected(copy)], [0, 1]);
+    await copy.end();
+    await eventually('it follows again', async () => (await connected(host.daemon)) === 1, 60);
+    etcd.does('del', '/devlxd/status/h1/host');
+    await eventually('what is deleted is told again', () => etcd.get('status/h1/host') !== '', 60);
+  } finally {
+    await copy.remove();
+  }
 });
