@@ -15,6 +15,7 @@ export const faults = {
   forbidden: 403,
   'not-implemented': 501,
   'body-too-large': 413,
+  'websocket-version': 426,
   'etag-mismatch': 412,
   'store-full': 507,
   'store-failed': 500,

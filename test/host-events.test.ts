@@ -187,6 +187,23 @@ test('what is no event stream is told so', async () => {
   assert.match(await upgrade('/1.0/instances'), /^HTTP\/1\.1 400 .*"Upgrade: only \/1\.0\/events/);
 });
 
+test('a WebSocket of another version is told which one is spoken, and no subprotocol is agreed to', async () => {
+  const handshake = (...headers: string[]): Promise<string> => {
+    const lines = ['GET /1.0/events HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: websocket', ...headers];
+    const head = `${[...lines, 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='].join('\r\n')}\r\n\r\n`;
+    const isWhole = (text: string) => text.includes('\r\n\r\n');
+    return exchange(connect(socketPaths(daemon.runDir).control), head, isWhole);
+  };
+  for (const versions of [['Sec-WebSocket-Version: 8'], ['Sec-WebSocket-Version: x'], []]) {
+    const answer = await handshake(...versions);
+    assert.match(answer, /^HTTP\/1\.1 426 Upgrade Required\r\n/);
+    assert.match(answer, /\r\nSec-WebSocket-Version: 13\r\n/);
+  }
+  const taken = await handshake('Sec-WebSocket-Version: 13', 'Sec-WebSocket-Protocol: chat, lxd');
+  assert.match(taken, /^HTTP\/1\.1 101 /);
+  assert.doesNotMatch(taken, /Sec-WebSocket-Protocol/i);
+});
+
 test('a listener that does not read is dropped, the others hear all, and at the end all are told', async () => {
   const small = await TestDaemon.start(['--limit-control-event-backlog', '65536']);
   const there = new Operator(() => small);

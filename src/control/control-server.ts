@@ -17,7 +17,7 @@ import type { Log } from '../log.js';
 import type { ControlEndpoint } from './control-endpoints.js';
 import { type ControlReply, type ControlRequest, errorEnvelope } from './control-reply.js';
 import { ControlSocket } from './control-socket.js';
-import type { EventStreams } from './event-stream.js';
+import { type EventStreams, webSocketVersion } from './event-stream.js';
 import { readBody } from './read-body.js';
 import { send, write, writeEarly } from './send-reply.js';
 
@@ -131,6 +131,8 @@ export class ControlServer {
       const response = new ServerResponse(request);
       response.assignSocket(socket as Socket);
       response.setHeader('Connection', 'close');
+      if (error instanceof Fault && error.code === 'websocket-version')
+        response.setHeader('Upgrade', 'websocket').setHeader('Sec-WebSocket-Version', webSocketVersion);
       response.on('finish', () => socket.end());
       this.#sendError(request, response, error);
     }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { invalid } from '../errors.js';
+import { Fault, invalid } from '../errors.js';
 import type { Registry } from '../instances/registry.js';
 import type { LimitHits } from '../limits/limit-hits.js';
 import { exceeds, type Limits } from '../limits/limits.js';
@@ -11,6 +11,8 @@ import { listedProject } from './request-project.js';
 const tooSlow = 1013;
 /** How long a peer may take to read its close frame. */
 const closeMilliseconds = 5000;
+/** RFC 6455; the library takes a draft's as well. */
+export const webSocketVersion = '13';
 /** A listener has nothing to say. */
 const maxPayload = 4096;
 
@@ -20,7 +22,13 @@ export class EventStreams {
   readonly #registry: Registry;
   readonly #limits: Limits;
   readonly #limitHits: LimitHits;
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    maxPayload,
+    perMessageDeflate: false,
+    // No subprotocol is spoken here.
+    handleProtocols: () => false,
+  });
 
   constructor(events: ControlEvents, registry: Registry, limits: Limits, limitHits: LimitHits) {
     this.#events = events;
@@ -35,6 +43,8 @@ export class EventStreams {
    */
   accept(url: URL, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (url.pathname !== '/1.0/events') throw invalid('Upgrade', 'only /1.0/events is a WebSocket');
+    if (request.headers['sec-websocket-version'] !== webSocketVersion)
+      throw new Fault('websocket-version', `Sec-WebSocket-Version: only ${webSocketVersion} is spoken here`);
     const query = url.searchParams;
     const interest = { types: typesOf(query), project: listedProject({ query }, this.#registry) };
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {

@@ -87,7 +87,7 @@ const odder = [
 function mangled(): string[] {
   const change = fc.record({ at: fc.nat(300), gone: fc.nat(2), put: fc.constantFrom('', ...odd, ...odder) });
   const one = fc.tuple(fc.constantFrom(...small), fc.array(change, { minLength: 1, maxLength: 3 }));
-  return fc.sample(one, { seed: 18, numRuns: 1000 }).map(([document, changes]) =>
+  return fc.sample(one, { seed: 18, numRuns: 200 }).map(([document, changes]) =>
     changes.reduce((text, { at, gone, put }) => {
       const from = at % (text.length + 1);
       return `${text.slice(0, from)}${put}${text.slice(from + gone)}`;
@@ -120,6 +120,20 @@ function merged(text: string, user: string): string | undefined {
   }
 }
 
+let pairsOfAll: unknown[] | undefined;
+
+/** Before, after, the user and its keys: the same for each release. */
+function mergedPairs(): unknown[] {
+  pairsOfAll ??= [...[...small, ...mangled()].map((body) => `#cloud-config\n${body}`), ...examples()].flatMap(
+    (before) =>
+      ['root', 'foobar'].flatMap((user) => {
+        const after = merged(before, user);
+        return after === undefined ? [] : [[before, after, user, [sshKey]]];
+      }),
+  );
+  return pairsOfAll;
+}
+
 for (const { name, directory, problem } of releases) {
   const python = [directory, bookworm].map((root) => join(root, 'usr/lib/python3/dist-packages')).join(':');
   const environment = { PYTHONPATH: python, PYTHONDONTWRITEBYTECODE: '1' };
@@ -134,14 +148,8 @@ for (const { name, directory, problem } of releases) {
 
   describe(`cloud-init of ${name}`, { skip: problem ?? releases[0]?.problem ?? guestsCannotRead }, () => {
     test('reads the same as before, but for the keys of the one user', () => {
-      const documents = [...[...small, ...mangled()].map((body) => `#cloud-config\n${body}`), ...examples()];
-      const pairs = documents.flatMap((before) =>
-        ['root', 'foobar'].flatMap((user) => {
-          const after = merged(before, user);
-          return after === undefined ? [] : [[before, after, user, [sshKey]]];
-        }),
-      );
-      assert.ok(pairs.length > 500, `${pairs.length} are merged`);
+      const pairs = mergedPairs();
+      assert.ok(pairs.length > 150, `${pairs.length} are merged`);
       assert.equal(runs([join(programs, 'compare-cloud-config.py'), directory], JSON.stringify(pairs)), '');
     });
 

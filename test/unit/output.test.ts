@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import { changesTo } from '../../src/apply/difference.js';
 import { csv } from '../../src/cli/csv.js';
 import { table } from '../../src/cli/table.js';
 import { differenceOf, figuresOf } from '../../src/cli/top-figures.js';
+import { yamlOf } from '../../src/cli/yaml.js';
 import { closestMatch } from '../../src/closest-match.js';
 import { fitted, visible, widthOf } from '../../src/text/width.js';
 
@@ -113,4 +115,34 @@ devlxd_instance_limit_hits_total{project="default",instance="a",limit="event-bac
     { project: 'default', instance: 'a', rate: 5, values: { requests: 15, 'limit hits': 3 } },
   ]);
   assert.equal(differenceOf(undefined, look(1, 1, 1, 0)).instances[0]?.rate, undefined);
+});
+
+test('YAML is the same to readers of 1.1, such as LXD and PyYAML', () => {
+  const texts = [
+    'yes',
+    'n',
+    '~',
+    '',
+    '0644',
+    '12:30',
+    '1_000',
+    '1e3',
+    '.5',
+    '0b11',
+    '2001-12-14',
+    '<<',
+    '=',
+    '22.04',
+    'a\tb',
+  ];
+  const value = Object.fromEntries(
+    texts.flatMap((text, at) => [
+      [`user.${at}`, text],
+      [text, 'key'],
+    ]),
+  );
+  const written = yamlOf(value);
+  assert.deepEqual(parse(written, { version: '1.1' }), value);
+  // The library takes these for text, PyYAML does not.
+  for (const text of ['"="', '"<<"', '"a\\tb"']) assert.equal(written.split(text).length, 3, `${text} in ${written}`);
 });
