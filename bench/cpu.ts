@@ -15,10 +15,25 @@ export function cpuSeconds(pid: number): number {
   return threads.reduce((sum, file) => sum + nanosecondsIn(file), 0) / nanosecondsPerSecond;
 }
 
+/** What part of the time in which a process' first thread had something to do it waited for a core, while something was done. */
+export async function queuedWhile<Result>(pid: number, work: () => Promise<Result>): Promise<[Result, number]> {
+  const before = turnsOf(`/proc/${pid}/schedstat`);
+  const result = await work();
+  const after = turnsOf(`/proc/${pid}/schedstat`);
+  const [ran, queued] = [after.ran - before.ran, after.queued - before.queued];
+  return [result, queued === 0 ? 0 : queued / (ran + queued)];
+}
+
 function nanosecondsIn(file: string): number {
   try {
-    return Number(readFileSync(file, 'utf8').split(' ', 1)[0]);
+    return turnsOf(file).ran;
   } catch {
     return 0; // the thread has ended
   }
+}
+
+/** Nanoseconds for which a thread had a core, and for which it waited for one. */
+function turnsOf(file: string): { readonly ran: number; readonly queued: number } {
+  const [ran = 0, queued = 0] = readFileSync(file, 'utf8').split(' ', 2).map(Number);
+  return { ran, queued };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { devlxd } from './daemon.js';
 import { residentKilobytes } from './memory.js';
-import { works as allWorks, apply, config, seconds, type Work, waits } from './operators.js';
+import { works as allWorks, apply, config, queuedShare, seconds, type Work, waits } from './operators.js';
 import { startup } from './startup.js';
 import { shown, table } from './table.js';
 import type { Bench, Sample } from './trial.js';
@@ -11,6 +11,8 @@ interface Waits {
   readonly longestMilliseconds: number;
   /** what 99.9 % of its requests did not exceed */
   readonly mostMilliseconds: number;
+  /** of the time in which the daemon had something to do, percent in which it waited for a core */
+  readonly queuedPercent: number;
   /** the longest that the work itself took; undefined: nobody works */
   readonly workSeconds: number | undefined;
 }
@@ -34,6 +36,13 @@ const goals = new Map([
 ]);
 const [appliedGoal, kilobytesGoal] = [20_000, 3];
 
+/**
+ * As much work on the same cores, but none of it in the daemon that the guest asks: what a guest waits for beside it is
+ * the machine's, and not the daemon's.
+ */
+const floor = 'list, of another daemon';
+const storedInAnother = 10_000;
+
 /** Not those of the guests. */
 const names = 'applied';
 
@@ -53,6 +62,12 @@ export async function costsOf(bench: Bench, size: number, onStep: (step: string)
   };
   try {
     await measure('nobody');
+    const another = await devlxd({ name: 'another', config, stored: storedInAnother }).start(bench);
+    try {
+      await measure(floor, () => allWorks.list(bench, another));
+    } finally {
+      faults.push(...(await another.stop()));
+    }
     const before = residentKilobytes(daemon.pid);
     let applied = 0;
     const fill: Work = async () => {
@@ -85,6 +100,7 @@ function waitsOf({ also }: Sample): Waits {
   return {
     longestMilliseconds: (also['max us'] ?? 0) / 1000,
     mostMilliseconds: (also['p99.9 us'] ?? 0) / 1000,
+    queuedPercent: also[queuedShare] ?? 0,
     workSeconds: work === undefined ? undefined : work / 1000,
   };
 }
@@ -92,7 +108,10 @@ function waitsOf({ also }: Sample): Waits {
 /** One table for all sizes, with what is wanted of each. */
 export function costsText(costs: readonly OperatorCosts[]): string {
   const works = [...(costs[0]?.waits.keys() ?? [])];
-  const head = costs.flatMap(({ size }) => [`${size.toLocaleString('en-US')}: longest ms`, 'p99.9 ms', 'work s', '']);
+  const head = costs.flatMap(({ size }) => {
+    const count = size.toLocaleString('en-US');
+    return [`${count}: longest ms`, 'of floor', 'p99.9 ms', queuedShare, 'work s', ''];
+  });
   const rows = works.map((name) => [name, ...costs.flatMap((cost) => waitCells(cost, name))]);
   const figures = [
     figureRow(costs, 'applied from nothing, instances/s', ({ appliedPerSecond }) => [
@@ -114,10 +133,12 @@ export function costsText(costs: readonly OperatorCosts[]): string {
 }
 
 function waitCells({ size, waits: found }: OperatorCosts, name: string): string[] {
-  const { longestMilliseconds = 0, mostMilliseconds = 0, workSeconds } = found.get(name) ?? {};
+  const { longestMilliseconds = 0, mostMilliseconds = 0, queuedPercent = 0, workSeconds } = found.get(name) ?? {};
+  const ofFloor = longestMilliseconds / (found.get(floor)?.longestMilliseconds || 1);
   const most = goals.get(size)?.longestMilliseconds ?? 0;
   const work = workSeconds === undefined ? '-' : shown(workSeconds);
-  return [shown(longestMilliseconds), shown(mostMilliseconds), work, met(longestMilliseconds <= most)];
+  const cells = [longestMilliseconds, ofFloor, mostMilliseconds, queuedPercent].map(shown);
+  return [...cells, work, name === floor ? 'floor' : met(longestMilliseconds <= most)];
 }
 
 function figureRow(
@@ -129,7 +150,7 @@ function figureRow(
     name,
     ...costs.flatMap((cost) => {
       const [value, isMet] = figure(cost);
-      return [shown(value), '', '', met(isMet)];
+      return [shown(value), '', '', '', '', met(isMet)];
     }),
   ];
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Client } from 'undici';
 import { packageRoot } from '../src/package-root.js';
 import { Child } from './child.js';
+import { queuedWhile } from './cpu.js';
 import { devlxd } from './daemon.js';
 import { GuestLoad } from './guest-load.js';
 import { residentKilobytes } from './memory.js';
@@ -33,6 +34,9 @@ const allSizes: readonly number[] = [100, 1_000, 10_000, 100_000];
 /** A few connections that ask now and then: what they wait is what the loop is kept for. */
 const guestWords = ['--path', '/1.0', '--connections', '4', '--rate', '100', '--warmup', '0'];
 
+/** Of the time in which the daemon's event loop had something to do: how much of it the loop waited for a core. */
+export const queuedShare = 'queued %';
+
 /** The longest wait of a guest beside an operator, with this many instances stored. */
 export function beside(work: keyof typeof works, stored: number, atMost: number): Trial<Measured> {
   return {
@@ -45,7 +49,7 @@ export function beside(work: keyof typeof works, stored: number, atMost: number)
     ],
     reference: 'quiet',
     goal: { subject: work, of: 'value', atMost },
-    columns: ['p99.9 us', 'max us', 'works', 'work ms'],
+    columns: ['p99.9 us', 'max us', 'works', 'work ms', queuedShare],
     measure: (_bench, server) => server.measure(),
   };
 }
@@ -137,14 +141,19 @@ function measured(
 export async function waits(bench: Bench, daemon: Restartable, work?: Work): Promise<Sample> {
   const guest = await GuestLoad.prepare(bench, daemon, [...guestWords, '--seconds', String(bench.plan.seconds)]);
   let ended = false;
-  const asked = askedBy(daemon.pid, () => guest.finish()).finally(() => {
+  const asked = queuedWhile(daemon.pid, () => askedBy(daemon.pid, () => guest.finish())).finally(() => {
     ended = true;
   });
   const took: number[] = [];
   while (work !== undefined && !ended) took.push((await seconds(() => work(bench, daemon, performance.now()))) * 1000);
-  const sample = sampleOf(await asked);
+  const [answers, queued] = await asked;
+  const sample = sampleOf(answers);
   const worked = work === undefined ? {} : { works: took.length, 'work ms': Math.max(...took) };
-  return { ...sample, value: (sample.also['max us'] ?? 0) / 1000, also: { ...sample.also, ...worked } };
+  return {
+    ...sample,
+    value: (sample.also['max us'] ?? 0) / 1000,
+    also: { ...sample.also, ...worked, [queuedShare]: queued * 100 },
+  };
 }
 
 export async function seconds(work: () => Promise<unknown>): Promise<number> {

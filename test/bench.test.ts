@@ -176,7 +176,14 @@ test('what operators cost is one table, from one daemon for each number of insta
   const few = { ...bench, plan: { ...bench.plan, seconds: 0.1, scale: 0.001 } };
   const costs = await costsOf(few, 10_000, () => undefined);
   assert.deepEqual(costs.faults, []);
-  for (const name of ['nobody', 'apply, from nothing', 'list', 'profile-cloud-init', 'apply'])
+  for (const name of [
+    'nobody',
+    'list, of another daemon',
+    'apply, from nothing',
+    'list',
+    'profile-cloud-init',
+    'apply',
+  ])
     assert.ok((costs.waits.get(name)?.longestMilliseconds ?? 0) > 0, name);
   assert.ok(costs.appliedPerSecond > 0 && costs.startSeconds > 0);
   assert.match(costsText([costs]), /^ {2}start to first answer of a guest, s +[\d.]+/m);
