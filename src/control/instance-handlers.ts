@@ -58,14 +58,17 @@ export class InstanceHandlers {
     return (request) => {
       const filter = filterOf(request.query);
       const recursion = request.query.get('recursion') || '0';
-      const { kept, shown } = this.#registry.snapshot(listedProject(request, this.#registry));
+      const project = listedProject(request, this.#registry);
+      const { kept, shown } = this.#registry.snapshot();
       const tagOf = tagsOf(request, instanceEtag);
       const textOf = (kept: Instance) => {
         if (recursion === '0') return JSON.stringify(instanceUrl(kept.name, kept.project, collection));
         const instance = shown(kept);
         return instanceText(instance, recursion === '2', tagOf(instance));
       };
-      const matches = filter && ((instance: Instance) => filter(instanceReader(shown(instance))));
+      const matches = (instance: Instance): boolean =>
+        (project === undefined || instance.project === project) &&
+        (filter === undefined || filter(instanceReader(shown(instance))));
       return listed(request, kept, { matches, textOf });
     };
   }

@@ -1,3 +1,4 @@
+import { filterInTurns } from '../concurrency/filter-in-turns.js';
 import { sortInTurns } from '../concurrency/sort-in-turns.js';
 import { Turn } from '../concurrency/turn.js';
 import { byName, type Keyed } from '../instances/record-table.js';
@@ -52,7 +53,7 @@ async function* listText<Row extends Keyed>(
   isLines: boolean,
 ): AsyncGenerator<Uint8Array, void, void> {
   const turn = new Turn();
-  const chosen = matches === undefined ? all : await filtered(all, matches, turn);
+  const chosen = matches === undefined ? all : await filterInTurns(all, matches, turn);
   const rows = await sortInTurns(chosen, byName);
   const { begin, between, end } = isLines ? lines : list;
   yield* pieces(partsOf(rows, textOf, begin, between, rows.length === 0 && isLines ? '' : end), turn);
@@ -100,14 +101,4 @@ async function* pieces(parts: Iterable<string>, turn = new Turn()): AsyncGenerat
     if (pause !== undefined) await pause;
   }
   if (length > 0) yield piece.subarray(0, length);
-}
-
-async function filtered<Row>(all: readonly Row[], matches: (row: Row) => boolean, turn: Turn): Promise<Row[]> {
-  const chosen: Row[] = [];
-  for (const row of all) {
-    if (matches(row)) chosen.push(row);
-    const pause = turn.end();
-    if (pause !== undefined) await pause;
-  }
-  return chosen;
 }

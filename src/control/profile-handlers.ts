@@ -47,7 +47,7 @@ export class ProfileHandlers {
     const profiles = this.#registry.profiles(project);
     const recursive = (request.query.get('recursion') || '0') !== '0';
     const needsUsers = recursive || filter !== undefined;
-    const users = await usersOfEach(needsUsers ? this.#registry.snapshot(project).kept : [], profileIds);
+    const users = await usersOfEach(needsUsers ? this.#registry.snapshot().kept : [], profileIds, project);
     const matches = filter && ((profile: Profile) => filter(profileReader(profile, users.get(profile.id) ?? [])));
     const tagOf = tagsOf(request, profileEtag);
     const textOf = (profile: Profile) =>
@@ -59,7 +59,7 @@ export class ProfileHandlers {
 
   readonly get: ControlHandler = async (request) => {
     const profile = this.#registry.needProfile(projectOf(request, this.#registry), request.parameters['name'] ?? '');
-    const users = await usersOfEach(this.#registry.snapshot(profile.project).kept, profileIds);
+    const users = await usersOfEach(this.#registry.snapshot().kept, profileIds, profile.project);
     return long(profileText(profile, users.get(profile.id) ?? []), profileEtag(profile));
   };
 

@@ -102,7 +102,7 @@ export class ProjectHandlers {
   /** What is in each project, of this moment. project: the only one that is asked for */
   async #users(project?: string): Promise<(project: Project) => Iterable<string>> {
     const profiles = this.#registry.profiles(project);
-    const instances = await usersOfEach(this.#registry.snapshot(project).kept, (instance) => [instance.project]);
+    const instances = await usersOfEach(this.#registry.snapshot().kept, (instance) => [instance.project], project);
     return ({ name }) => urlsOf(name, instances.get(name) ?? [], profiles);
   }
 }

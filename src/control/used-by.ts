@@ -1,16 +1,20 @@
+import { filterInTurns } from '../concurrency/filter-in-turns.js';
 import { sortInTurns } from '../concurrency/sort-in-turns.js';
 import { Turn } from '../concurrency/turn.js';
 import { byName } from '../instances/record-table.js';
 import type { Instance } from '../model/instance.js';
 
-/** Instances by name, for each thing that they use. keysOf: what one uses */
+/** Instances by name, for each thing that they use. keysOf: what one uses; project: of the instances; undefined: any */
 export async function usersOfEach<Key>(
   instances: Instance[],
   keysOf: (instance: Instance) => readonly Key[],
+  project?: string,
 ): Promise<ReadonlyMap<Key, readonly Instance[]>> {
   const turn = new Turn();
   const users = new Map<Key, Instance[]>();
-  for (const instance of await sortInTurns(instances, byName)) {
+  const isOfProject = (instance: Instance): boolean => project === undefined || instance.project === project;
+  const chosen = await filterInTurns(instances, isOfProject, turn);
+  for (const instance of await sortInTurns(chosen, byName)) {
     for (const key of keysOf(instance)) {
       const known = users.get(key);
       if (known === undefined) users.set(key, [instance]);

@@ -67,12 +67,11 @@ export class InstanceTable extends Table<Instance> {
   }
 
   /**
-   * All of a project, or all there are, in no order and as they are now, whatever is written afterwards.
+   * All there are, in no order and as they are now, whatever is written afterwards.
    * shown: gives what is to be looked at of one of them
    */
-  snapshot(project?: string): { readonly kept: Instance[]; readonly shown: (kept: Instance) => Instance } {
-    const all = [...super.values()];
-    const kept = project === undefined ? all : all.filter((instance) => instance.project === project);
+  snapshot(): { readonly kept: Instance[]; readonly shown: (kept: Instance) => Instance } {
+    const kept = [...super.values()];
     const profiles = new Map([...this.#profiles.values()].map((profile) => [profile.id, profile]));
     const versions = new ProfileVersions((id) => profiles.get(id));
     return { kept, shown: (instance) => versions.shown(instance) };

@@ -103,9 +103,9 @@ export class Registry extends EventEmitter<Events> {
     return [...this.#tables.instances.running()].flatMap((id) => this.byId(id) ?? []);
   }
 
-  /** All of a project, or all there are, in no order and of one moment, whatever is written afterwards. */
-  snapshot(project?: string): ReturnType<InstanceTable['snapshot']> {
-    return this.#tables.instances.snapshot(project);
+  /** All instances, in no order and of one moment, whatever is written afterwards. */
+  snapshot(): ReturnType<InstanceTable['snapshot']> {
+    return this.#tables.instances.snapshot();
   }
 
   /** @throws Fault not-found */

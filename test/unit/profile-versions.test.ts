@@ -146,7 +146,7 @@ test('an instance has the version of its profiles that holds, and so has every s
           const now = registry.byId(old.id) as Instance;
           assert.equal(idOf(now) === idOf(old), seed(now) === seed(old), 'a new id with new data, and only then');
         }
-        const { kept, shown } = registry.snapshot(project);
+        const { kept, shown } = registry.snapshot();
         const now = (): object[] => kept.map((instance) => shownOf(shown(instance)));
         snapshots.push({ seen: structuredClone(now()), now });
       }
@@ -188,7 +188,7 @@ test('what is read has one list of profiles for all that were written with the s
   await take({ kind: 'instance', name: 'd', config: { 'cloud-init.user-data': '1' } });
   await close();
   await open();
-  const listOf = new Map(registry.snapshot(project).kept.map(({ name, profiles }) => [name, profiles]));
+  const listOf = new Map(registry.snapshot().kept.map(({ name, profiles }) => [name, profiles]));
   assert.equal(new Set(listOf.values()).size, 4); // both; web alone; none; both, with data of its own
   assert.equal(listOf.get('a') === listOf.get('d'), false);
   for (const { profiles } of registry.list())

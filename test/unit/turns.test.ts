@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { sortInTurns } from '../../src/concurrency/sort-in-turns.js';
@@ -38,6 +39,23 @@ test('a turn of the loop has one piece of long work, however much of it there is
   await Promise.all(workers);
   ended = true;
   assert.ok(most <= 2, `${most} pieces in one turn`);
+});
+
+test('the loop reads between two pieces, also where the first one begins in a callback of what was read', async () => {
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    counting = setImmediate(count);
+  };
+  let counting = setImmediate(count);
+  await new Promise<void>((resolve) => readFile('/dev/null', () => resolve()));
+  const before = turns;
+  const turn = new Turn();
+  let pause = turn.end();
+  while (pause === undefined) pause = turn.end();
+  await pause;
+  clearImmediate(counting);
+  assert.ok(turns - before >= 2, 'the immediates of this turn, and those of the next one, which has read');
 });
 
 test('work that has waited for something else begins a piece of its own', async () => {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type * as Shown from '../src/api/types.js';
-import { instanceEtag, instanceText } from '../src/control/instance-text.js';
-import { architecture } from '../src/control/render.js';
-import type { Instance, Profile } from '../src/model/instance.js';
+import type * as Shown from '../../src/api/types.js';
+import { instanceEtag, instanceText } from '../../src/control/instance-text.js';
+import { architecture } from '../../src/control/render.js';
+import type { Instance, Profile } from '../../src/model/instance.js';
 
 const text = fc.string({ unit: 'binary', maxLength: 20 });
 const entries = fc.array(fc.tuple(text, text), { maxLength: 5 });
