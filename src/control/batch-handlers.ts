@@ -56,20 +56,32 @@ export class BatchHandlers {
 
   #step(line: unknown): Step {
     const { method, path, etag, body = {} } = parseBody(batchLine, line);
-    const { pathname, searchParams } = new URL(path, 'http://devlxd');
-    const [root, version, kind = '', name = '', ...more] = pathname.split('/');
+    const { kind, name, query } = asked(path);
     const collection = Object.hasOwn(this.#collections, kind) ? this.#collections[kind] : undefined;
-    if (root !== '' || version !== '1.0' || collection === undefined || more.length > 0)
+    if (collection === undefined)
       throw new Fault('not-implemented', `path: "${path}" cannot be in a batch; instances and profiles can`);
-    const decoded = percentDecode(name);
-    if (decoded === undefined) throw invalid('path', `"${name}" is not percent-encoded text`);
     return collection.step({
       method,
-      project: searchParams.get('project') || defaultProject,
-      name: decoded,
-      target: searchParams.get('target') ?? '',
+      project: query?.get('project') || defaultProject,
+      name,
+      target: query?.get('target') ?? '',
       headers: { 'if-match': etag },
       body,
     });
   }
+}
+
+/** Of these nothing has to be understood. */
+const plainPath = /^\/1\.0\/([a-z]+)(?:\/([\w-]+))?$/;
+
+/** What a path names; kind: '' where that cannot be in a batch */
+function asked(path: string): { kind: string; name: string; query: URLSearchParams | undefined } {
+  const [, plainKind, plainName = ''] = plainPath.exec(path) ?? [];
+  if (plainKind !== undefined) return { kind: plainKind, name: plainName, query: undefined };
+  const { pathname, searchParams: query } = new URL(path, 'http://devlxd');
+  const [root, version, kind = '', name = '', ...more] = pathname.split('/');
+  if (root !== '' || version !== '1.0' || more.length > 0) return { kind: '', name: '', query };
+  const decoded = percentDecode(name);
+  if (decoded === undefined) throw invalid('path', `"${name}" is not percent-encoded text`);
+  return { kind, name: decoded, query };
 }

@@ -43,22 +43,30 @@ export async function writeBatch(
   const steps: [number, Step][] = [];
   const turn = new Turn();
   for (const { number, value } of lines.all) {
-    steps.push([number, await atLine(number, () => prepare(value))]);
+    steps.push([number, atLine(number, () => prepare(value))]);
     if (steps.length % portion === 0) report(progressOf('check', steps.length, lines.all.length));
-    await turn.end();
+    const pause = turn.end();
+    if (pause !== undefined) await pause;
   }
   report(progressOf('write', 0, steps.length));
   await transact(async (transaction) => {
-    for (const [number, { check }] of steps) {
-      if (check !== undefined) await atLine(number, () => check(transaction));
-      await turn.end();
-    }
-    for (const [number, { run }] of steps) {
-      await atLine(number, () => run(transaction));
-      await turn.end();
-    }
+    await inTurns(steps, turn, ({ check }) => check?.(transaction));
+    await inTurns(steps, turn, ({ run }) => run(transaction));
   });
   report(progressOf('write', steps.length, steps.length));
+}
+
+async function inTurns(
+  steps: readonly [number, Step][],
+  turn: Turn,
+  take: (step: Step) => void | Promise<void>,
+): Promise<void> {
+  for (const [number, step] of steps) {
+    const taken = atLine(number, () => take(step));
+    if (taken instanceof Promise) await taken.catch((error: unknown) => Promise.reject(ofLine(number, error)));
+    const pause = turn.end();
+    if (pause !== undefined) await pause;
+  }
 }
 
 /** A method that the path of a line has not, or not in a batch. */
@@ -72,11 +80,14 @@ function progressOf(stage: string, done: number, all: number) {
   return { batch_progress: `${stage} ${percent}% (${done}/${all})`, progress: { stage, percent: String(percent) } };
 }
 
-async function atLine<Result>(number: number, work: () => Result | Promise<Result>): Promise<Result> {
+function atLine<Result>(number: number, work: () => Result): Result {
   try {
-    return await work();
+    return work();
   } catch (error) {
-    if (error instanceof Fault) throw new Fault(error.code, `line ${number}: ${error.message}`, error);
-    throw error;
+    throw ofLine(number, error);
   }
+}
+
+function ofLine(number: number, error: unknown): unknown {
+  return error instanceof Fault ? new Fault(error.code, `line ${number}: ${error.message}`, error) : error;
 }

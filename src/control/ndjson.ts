@@ -29,7 +29,8 @@ export class Lines {
       from = end < 0 ? body.length : end + 1;
       if (line.trim() === '') continue;
       lines.push({ number, value: parse(line, number) });
-      await turn.end();
+      const pause = turn.end();
+      if (pause !== undefined) await pause;
     }
     return new Lines(lines);
   }

@@ -41,9 +41,8 @@ export function newInstance(
 ): Instance {
   checkName(name);
   const { devices, profiles = [], description = '' } = wanted;
-  const config = new Map(wanted.config);
-  const id = config.get(instanceIdKey);
-  config.delete(instanceIdKey);
+  const id = wanted.config.get(instanceIdKey);
+  const config = id === undefined ? wanted.config : without(wanted.config, instanceIdKey);
   if (id && !uuidPattern.test(id)) throw invalid(`config.${instanceIdKey}`, `"${id}" is not a UUID`);
   checkConfig(config, undefined, limits);
   checkDevices(devices);
@@ -93,27 +92,36 @@ export function renamed(before: Instance, name: string): Instance {
   return settled(before, { ...before, name });
 }
 
-/** Empty values mean that a key is not set, as in LXD. */
+/** Empty values mean that a key is not set, as in LXD. The same map where it has none. */
 export function withoutEmpty(config: Config): Config {
-  return new Map([...config].filter(([, value]) => value !== ''));
+  for (const value of config.values()) if (value === '') return filtered(config, (_, value) => value !== '');
+  return config;
+}
+
+function without(config: Config, left: string): Config {
+  return filtered(config, (key) => key !== left);
+}
+
+function filtered(config: Config, isIn: (key: string, value: string) => boolean): Map<string, string> {
+  const result = new Map<string, string>();
+  for (const [key, value] of config) if (isIn(key, value)) result.set(key, value);
+  return result;
 }
 
 /** after with the keys that are the daemon's: the instance id, the lasting identity and the addresses of its nics. */
 function settled(before: Instance | undefined, after: Instance, givenId?: string): Instance {
   if (after.source === 'etcd') return withDerivedKeys(after, before?.config.get(uuidKey) ?? randomUUID());
-  const config = new Map<string, string>();
-  for (const [key, value] of after.config) if (value !== '' && !isVolatile(key)) config.set(key, value);
-  const own: Instance = { ...after, config };
+  const config = filtered(after.config, (key, value) => value !== '' && !isVolatile(key));
   const known: Config = before?.config ?? new Map();
-  const renewed = before === undefined || restartsCloudInit(before, own);
-  const result = new Map(config);
-  result.set(instanceIdKey, (renewed ? givenId : known.get(instanceIdKey)) || randomUUID());
-  result.set(uuidKey, known.get(uuidKey) ?? randomUUID());
-  for (const name of nicsWithoutAddress(own)) {
+  // With a map of its own, since what an instance expands to is remembered by its map.
+  const renewed = before === undefined || restartsCloudInit(before, { ...after, config: new Map(config) });
+  config.set(instanceIdKey, (renewed ? givenId : known.get(instanceIdKey)) || randomUUID());
+  config.set(uuidKey, known.get(uuidKey) ?? randomUUID());
+  for (const name of nicsWithoutAddress(after)) {
     const key = hwaddrKeyOf(name);
-    result.set(key, known.get(key) ?? randomHwaddr());
+    config.set(key, known.get(key) ?? randomHwaddr());
   }
-  return { ...after, config: result };
+  return { ...after, config };
 }
 
 /** A new instance id makes cloud-init run again, as it should when its data, the name or a nic changes. */

@@ -24,6 +24,8 @@ interface Happening {
   readonly metadata: unknown;
 }
 
+const none: readonly GuestEvent[] = [];
+
 const guestVisible = 'user.';
 
 /**
@@ -31,8 +33,8 @@ const guestVisible = 'user.';
  * and added, each by name. A device that is changed is removed and added, as LXD and Incus tell it: guests unmount and
  * mount by that.
  */
-export function eventsOf({ before, after }: Change, clock: EventClock): GuestEvent[] {
-  if (before === undefined || after === undefined) return [];
+export function eventsOf({ before, after }: Change, clock: EventClock): readonly GuestEvent[] {
+  if (before === undefined || after === undefined) return none;
   const happenings = [
     ...configEvents(expandedConfig(before), expandedConfig(after)),
     ...deviceEvents(expandedDevices(before), expandedDevices(after)),
