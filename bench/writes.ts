@@ -4,7 +4,7 @@ import { Client } from 'undici';
 import { Child } from './child.js';
 import { busyWhile } from './cpu.js';
 import { devlxd } from './daemon.js';
-import { script } from './peers.js';
+import { peer, script } from './peers.js';
 import { askedBy, sampleOf } from './requests.js';
 import {
   type Bench,
@@ -23,13 +23,16 @@ interface Writer extends Running {
   write(): Promise<Sample>;
 }
 
-/** So many operators change an instance each, over and over; against SQLite that commits the same rows itself. */
+/**
+ * So many operators change an instance each, over and over; against SQLite that commits the same rows itself, and beside
+ * what node:http and SQLite need for it without anything else.
+ */
 export function writes(operators: number, goal?: Goal): Trial<Writer> {
   return {
     name: `writes-${operators}`,
-    about: `durable changes of configuration, ${operators} at a time; sqlite: as many a commit`,
+    about: `durable changes of configuration, ${operators} at a time; sqlite: as many a commit; http + sqlite: one thread, nothing else`,
     unit: 'changes/s',
-    sides: [daemonThatWrites(operators, patch), sqlite(operators)],
+    sides: [daemonThatWrites(operators, patch), httpAndSqlite(operators), sqlite(operators)],
     reference: 'sqlite',
     ...(goal === undefined ? {} : { goal }),
     columns: ['p50 us', 'p99 us', 'max us', serverShare, loadShare],
@@ -115,13 +118,31 @@ async function patchBatch(client: Client, body: string): Promise<void> {
   if (metadata.status !== 'Success') throw new Error(`a batch failed: ${metadata.err}`);
 }
 
+/** The same requests to a process that answers them once their rows are written, and has nothing else to do. */
+function httpAndSqlite(operators: number): Side<Writer> {
+  return {
+    name: 'http + sqlite',
+    start: async (bench) => {
+      const count = Math.ceil(operators * bench.plan.scale);
+      const file = freshFile(bench, 'http-sqlite.db');
+      const words = (socket: string) => [...script('http-sqlite.js'), socket, file, String(count)];
+      const server = await peer('http-sqlite', words).start(bench);
+      return {
+        pid: server.pid,
+        stop: () => server.stop(),
+        write: () => patch(bench, server.pid, server.socket, count),
+      };
+    },
+  };
+}
+
 /** A round of a process that writes the same rows, and has nothing else to do. */
 function sqlite(rows: number): Side<Writer> {
   return {
     name: 'sqlite',
-    start: async ({ workplace, pins, plan }) => {
-      const file = workplace.path('sqlite.db');
-      for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
+    start: async (bench) => {
+      const { pins, plan } = bench;
+      const file = freshFile(bench, 'sqlite.db');
       const words = [file, String(Math.ceil(rows * plan.scale)), String(plan.seconds)];
       const child = new Child('sqlite', [...pins.server, ...script('sqlite.js'), ...words]);
       const lines = child.lines();
@@ -137,4 +158,10 @@ function sqlite(rows: number): Side<Writer> {
       };
     },
   };
+}
+
+function freshFile({ workplace }: Bench, name: string): string {
+  const file = workplace.path(name);
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true });
+  return file;
 }

@@ -199,15 +199,16 @@ test('a guest asks beside an operator, and what an operator does is measured by 
 });
 
 test('devlxd and SQLite make durable writes', async () => {
-  for (const trial of [writes(3), batches(3, { of: 'value', atLeast: 0 })]) {
+  const trials = [
+    [writes(3), ['devlxd', 'http + sqlite', 'sqlite']],
+    [batches(3, { of: 'value', atLeast: 0 }), ['devlxd', 'sqlite']],
+  ] as const;
+  for (const [trial, names] of trials) {
     const { faults, sides } = await runTrial(trial, bench);
     assert.deepEqual(faults, []);
     assert.deepEqual(
       sides.map(({ side, median }) => [side, median > 0]),
-      [
-        ['devlxd', true],
-        ['sqlite', true],
-      ],
+      names.map((name) => [name, true]),
     );
   }
 });
