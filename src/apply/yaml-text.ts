@@ -1,5 +1,6 @@
 import { type Document, isNode, LineCounter, parseDocument, visit } from 'yaml';
 import { OptionError } from '../config/options.js';
+import { plainYamlIn } from './plain-yaml.js';
 
 /** Tags that Go's reader takes for a value that is to be a string, besides tags that make a string of it. */
 const knownTag = /^(?:!|tag:yaml\.org,2002:(?:str|int|float|bool|null|binary|timestamp|map|seq|merge))$/;
@@ -25,6 +26,11 @@ const binary = {
  * @throws OptionError, with the line
  */
 export function yamlTextIn(text: string, path: string): unknown {
+  return plainYamlIn(text) ?? anyYamlIn(text, path);
+}
+
+/** The same, whatever is in it. */
+export function anyYamlIn(text: string, path: string): unknown {
   const lines = new LineCounter();
   const document: Document = parseDocument(text, {
     schema: 'failsafe',
