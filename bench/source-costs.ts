@@ -101,7 +101,7 @@ interface Waited {
 
 function waitText({ longest, wrong }: Waited): string {
   const time = longest < patienceMilliseconds ? `${shown(longest)} ms` : `more than ${shown(patienceMilliseconds)} ms`;
-  return wrong === 0 ? time : `${time}; ${wrong} wrong answers`;
+  return wrong === 0 ? time : `${time}; answered wrongly: ${wrong}`;
 }
 
 /** Of a request, in milliseconds, by the schedule of its guest. @throws Error where the guest could not ask */
