@@ -45,7 +45,10 @@ const program = new Command('npm run bench --')
   .option('--from <file>', 'measure nothing: make the report of an earlier run, from its --json')
   .option('--lxd <container>', 'measure the real LXD as well, from inside this running container of it')
   .option('--vm', 'measure the trials of virtual machines inside one as well, which boots under QEMU without KVM')
-  .option('--beside <directory>', 'measure devlxd of this other checkout, built, as well: in connect and keepalive-*')
+  .option(
+    '--beside <directory>',
+    'measure devlxd of this other checkout, built, as well: in connect, keepalive-* and javascript',
+  )
   .addHelpText(
     'after',
     `

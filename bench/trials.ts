@@ -22,8 +22,10 @@ const options = ['--limit-connections-per-instance', '0'];
 const cached = devlxd({ options, config });
 
 /** devlxd without the answers that it gives again natively: each request reaches JavaScript. */
-const unkept = devlxd({ name: 'devlxd-unkept', options: [...options, '--response-cache', '0'], config });
+const uncached = [...options, '--response-cache', '0'];
+const unkept = devlxd({ name: 'devlxd-unkept', options: uncached, config });
 
+const answeredByJavaScript = [unkept, uws];
 const everyone = [cached, unkept, floorPlain, floorIdentify, uws, http];
 
 /** What is measured. A trial that has a goal has it from DESIGN, section 7. */
@@ -32,6 +34,16 @@ export const trials: readonly Trial<Running>[] = [
   keepAlive(8),
   { ...keepAlive(64), goal: { of: 'ratio', atLeast: 0.9 } },
   keepAlive(512),
+  {
+    name: 'javascript',
+    about: 'GET /1.0 on 64 kept connections, each answered by JavaScript',
+    unit: 'requests/s',
+    sides: answeredByJavaScript,
+    reference: uws.name,
+    goal: { subject: unkept.name, of: 'ratio', atLeast: 0.85 },
+    columns: requestColumns,
+    measure: requests({ mode: 'keepalive', connections: 64, path: '/1.0' }),
+  },
   {
     name: 'connect',
     about: 'connect, GET /1.0, close; 16 at a time',
@@ -133,8 +145,13 @@ export const trials: readonly Trial<Running>[] = [
 /** The same, and devlxd of another checkout where requests are counted; directory: its, or undefined. */
 export function withSide(directory: string | undefined): readonly Trial<Running>[] {
   if (directory === undefined) return trials;
-  const other = devlxd({ name: 'beside', program: resolve(directory, 'bin/devlxd'), options, config });
-  return trials.map((trial) => (trial.sides === everyone ? { ...trial, sides: [...everyone, other] } : trial));
+  const program = resolve(directory, 'bin/devlxd');
+  const other = devlxd({ name: 'beside', program, options, config });
+  const otherUnkept = devlxd({ name: 'beside', program, options: uncached, config });
+  return trials.map((trial) => {
+    if (trial.sides === everyone) return { ...trial, sides: [...everyone, other] };
+    return trial.sides === answeredByJavaScript ? { ...trial, sides: [...trial.sides, otherUnkept] } : trial;
+  });
 }
 
 function heldListeners(count: number): Trial {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { AnswerLine } from './support/answer-line.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests, needsGuestUsers } from './support/guest-processes.js';
@@ -32,39 +31,9 @@ async function registered(config: Record<string, string>): Promise<{ guest: Gues
 
 const requestFor = (key: string) => `GET /1.0/config/${key} HTTP/1.1\r\nHost: lxd\r\n\r\n`;
 
-/** A connection of a guest, and the answers that have come on it, in order. */
-class Line {
-  readonly socket: Socket;
-  readonly closed: Promise<'closed'>;
-  #text = '';
-
+class Line extends AnswerLine {
   constructor(guest: Guest, uid?: number) {
-    this.socket = guest.connect(daemon.socket, uid === undefined ? {} : { uid });
-    this.socket.setEncoding('latin1').on('error', () => undefined);
-    this.closed = new Promise((resolve) => this.socket.on('close', () => resolve('closed')));
-    this.socket.on('data', (data: string) => {
-      this.#text += data;
-    });
-  }
-
-  /** The next answer: status, headers but for the date, body. */
-  async next(): Promise<string> {
-    for (;;) {
-      const head = this.#text.indexOf('\r\n\r\n') + 4;
-      const length = Number(/^content-length: (\d+)/im.exec(this.#text.slice(0, head))?.[1] ?? Number.NaN);
-      if (head > 3 && this.#text.length >= head + length) {
-        const answer = this.#text.slice(0, head + length);
-        this.#text = this.#text.slice(head + length);
-        return answer.replace(/^(Date|uWebSockets): .*\r\n/gm, '');
-      }
-      const came = await Promise.race([once(this.socket, 'data'), this.closed]);
-      assert.notEqual(came, 'closed', `after ${this.#text}`);
-    }
-  }
-
-  async ask(request: string): Promise<string> {
-    this.socket.write(request);
-    return this.next();
+    super(guest.connect(daemon.socket, uid === undefined ? {} : { uid }));
   }
 
   async value(key: string): Promise<string> {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "addon/bindings.h"
+#include "addon/caller_code.h"
 #include "addon/gate_events.h"
 #include "addon/gate_measures.h"
 #include "addon/registration.h"
@@ -14,11 +15,6 @@
 
 namespace devlxd {
 namespace {
-
-// What beginRequest() gives for a caller without an instance.
-constexpr int kCodeUnregistered = -1;
-constexpr int kCodeUnidentified = -2;
-constexpr int kCodeNoConnection = -3;  // the response has ended, or belongs to another app
 
 class GateWrap : public Napi::ObjectWrap<GateWrap> {
  public:
@@ -112,20 +108,11 @@ class GateWrap : public Napi::ObjectWrap<GateWrap> {
     return gate_->bridge().connection_of(pointer_in_object(info[0]));
   }
 
-  // The bits of an instance's caller: slot, HttpVersion (two), is root.
-  static int code_of(const Connection* connection) {
-    if (connection == nullptr) return kCodeNoConnection;
-    const Caller& caller = connection->caller;
-    if (caller.kind == CallerKind::kUnregistered) return kCodeUnregistered;
-    if (caller.kind == CallerKind::kUnidentified) return kCodeUnidentified;
-    const auto version = static_cast<uint32_t>(connection->version);
-    return static_cast<int>(caller.slot << 3 | version << 1 | (caller.root ? 1 : 0));
-  }
-
   Napi::Value begin_request(const Napi::CallbackInfo& info) {
     const Connection* connection = connection_in(info);
-    if (connection != nullptr) gate_->charge_request(connection->caller);
-    return Napi::Number::New(info.Env(), code_of(connection));
+    if (connection == nullptr) return Napi::Number::New(info.Env(), kCodeNoConnection);
+    gate_->charge_request(connection->caller);
+    return Napi::Number::New(info.Env(), code_of(connection->caller, connection->version));
   }
 
   Napi::Value credentials_of(const Napi::CallbackInfo& info) {

@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "gate/gate.h"
@@ -21,11 +23,16 @@ class GateEvents {
   void init_exited(const std::vector<Slot>& slots);
   void held(const std::vector<const PendingCaller*>& callers);
   void let_go(const std::vector<Ticket>& tickets);
+  std::optional<Response> answer(const Caller& caller, std::string_view target);
   template <typename Fill>
   void call(const char* name, size_t length, Fill fill);
 
   Napi::AsyncContext context_;
   Napi::ObjectReference functions_;
+  Napi::FunctionReference answer_;
+  Napi::Reference<Napi::Uint32Array> kinds_;
+  const uint32_t* kind_;             // of what answer_ gave last; in kinds_
+  char response_[kLongestResponse];  // what answer_ gave last
 };
 
 }  // namespace devlxd

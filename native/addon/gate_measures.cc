@@ -72,20 +72,20 @@ Napi::Object counters_object(Napi::Env env, const Gate& gate) {
 Napi::Object counters_object(Napi::Env env, const Instance& instance) {
   Napi::Object result = Napi::Object::New(env);
   result["connections"] = instance.connections;
-  result["cacheHits"] = static_cast<double>(instance.cache_hits);
+  result["answered"] = static_cast<double>(instance.answered);
   return result;
 }
 
 Napi::Object measures_object(Napi::Env env, const Gate& gate) {
   const RequestCounts& requests = gate.request_counts();
-  Napi::Array cached = Napi::Array::New(env, requests.cached().size());
-  for (uint32_t kind = 0; kind < requests.cached().size(); kind++) {
-    cached[kind] = static_cast<double>(requests.cached()[kind]);
+  Napi::Array answered = Napi::Array::New(env, requests.past_uws().size());
+  for (uint32_t kind = 0; kind < requests.past_uws().size(); kind++) {
+    answered[kind] = static_cast<double>(requests.past_uws()[kind]);
   }
   Napi::Object result = Napi::Object::New(env);
   result["took"] = histogram_of(env, requests.took());
   result["held"] = histogram_of(env, gate.pending_callers().held());
-  result["cached"] = cached;
+  result["answered"] = answered;
   result["refused"] = refused_of(env, requests);
   result["used"] = used_of(env, gate);
   return result;

@@ -18,6 +18,12 @@ uint32_t hold_milliseconds(const GateLimits& limits) {
   return limits.numbers[Limit::kHoldSeconds] * 1000;
 }
 
+// request: the head of a GET
+std::string_view target_of(std::string_view request) {
+  constexpr size_t kMethod = std::string_view("GET ").size();
+  return request.substr(kMethod, request.find(' ', kMethod) - kMethod);
+}
+
 }  // namespace
 
 Gate::Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events events)
@@ -156,21 +162,41 @@ bool Gate::answer_from_cache(Connection& connection, std::string_view request) {
   const ResponseCache::Found found = response_cache_.find(caller.slot, request);
   if (found.response.empty() || !bridge_.send(connection, found.response)) return false;
   counters_.cache_hits++;
-  request_counts_.answered_from_cache(connection, found.kind);
-  instances_.at(caller.slot)->cache_hits++;
-  charge_request(caller);
-  connection.answered_from_cache();
-  if (found.closes) bridge_.close(connection);
+  answered_past_uws(connection, found.kind, found.closes);
   return true;
 }
 
-bool Gate::may_cache(const Connection& connection) const {
+// What the kernel does not take now goes through uWebSockets, and is counted there.
+bool Gate::answer_directly(Connection& connection, std::string_view request, bool closes) {
   const Caller& caller = connection.caller;
-  return limits_.response_cache_bytes > 0 && caller.kind == CallerKind::kInstance && caller.root &&
-         reader_.repeatable_request(connection) != nullptr;
+  if (caller.kind != CallerKind::kInstance) return false;
+  const std::optional<Response> response = events_.answer(caller, target_of(request));
+  if (!response) return false;
+  const ResponseBytes made = bytes_of(*response);
+  if (made.bytes.size() > kLongestResponse || !bridge_.send(connection, made.bytes)) return false;
+  if (caches_for(caller)) response_cache_.keep(caller.slot, request, closes, *response);
+  answered_past_uws(connection, response->kind, closes);
+  return true;
 }
 
-void Gate::cache_response(Connection& connection, const ResponseCache::Response& response) {
+void Gate::answered_past_uws(Connection& connection, RequestKind kind, bool closes) {
+  const Caller& caller = connection.caller;
+  request_counts_.answered_past_uws(connection, kind);
+  instances_.at(caller.slot)->answered++;
+  charge_request(caller);
+  connection.answered_past_uws();
+  if (closes) bridge_.close(connection);
+}
+
+bool Gate::caches_for(const Caller& caller) const {
+  return limits_.response_cache_bytes > 0 && caller.kind == CallerKind::kInstance && caller.root;
+}
+
+bool Gate::may_cache(const Connection& connection) const {
+  return caches_for(connection.caller) && reader_.repeatable_request(connection) != nullptr;
+}
+
+void Gate::cache_response(Connection& connection, const Response& response) {
   const RepeatableRequest* request = reader_.repeatable_request(connection);
   if (request == nullptr) return;
   response_cache_.keep(connection.caller.slot, request->bytes, request->closes, response);

@@ -69,6 +69,10 @@ class Gate final : private RequestPolicy {
     // Of pending callers: PendingCallers::Events'.
     std::function<void(const std::vector<const PendingCaller*>&)> held;
     std::function<void(const std::vector<Ticket>&)> let_go;
+    // JavaScript's response to a GET of this path and query by an instance's caller, valid until
+    // the next call; nothing: the request has to go through uWebSockets. Nothing else runs
+    // meanwhile.
+    std::function<std::optional<Response>(const Caller&, std::string_view target)> answer;
   };
 
   Gate(uv_loop_t* loop, IdentityMethod method, GateLimits limits, Events events);
@@ -143,7 +147,7 @@ class Gate final : private RequestPolicy {
 
   // Can the request whose handler runs come again, and would its response be kept?
   bool may_cache(const Connection& connection) const;
-  void cache_response(Connection& connection, const ResponseCache::Response& response);
+  void cache_response(Connection& connection, const Response& response);
 
   // Nothing that was answered for this slot may be answered again.
   void forget_responses(Slot slot) { response_cache_.forget(slot); }
@@ -188,6 +192,9 @@ class Gate final : private RequestPolicy {
   void throttle(Connection& connection) override;
   void begun(Connection& connection) override { request_counts_.begun(connection); }
   bool answer_from_cache(Connection& connection, std::string_view request) override;
+  bool answer_directly(Connection& connection, std::string_view request, bool closes) override;
+  void answered_past_uws(Connection& connection, RequestKind kind, bool closes);
+  bool caches_for(const Caller& caller) const;
   void sent_ahead(const Connection& connection) override;
   void refused(const Connection& connection, HeadOutcome why) override;
   void charge_read(const Connection& connection, size_t bytes);

@@ -30,24 +30,25 @@ class RequestCounts {
     connection.begun_at = 0;
   }
 
-  void answered_from_cache(Connection& connection, RequestKind kind) {
+  void answered_past_uws(Connection& connection, RequestKind kind) {
     begun(connection);
     answered(connection);
-    if (kind >= cached_.size()) cached_.resize(kind + 1);
-    cached_[kind]++;
+    if (kind >= past_uws_.size()) past_uws_.resize(kind + 1);
+    past_uws_[kind]++;
   }
 
   // Answered without JavaScript, since it is no request.
   void refused(HeadOutcome why) { refused_.at(static_cast<size_t>(why))++; }
 
   const Histogram& took() const { return took_; }
-  const std::vector<uint64_t>& cached() const { return cached_; }  // by RequestKind
+  // Answered past uWebSockets, by RequestKind.
+  const std::vector<uint64_t>& past_uws() const { return past_uws_; }
   uint64_t refused_for(HeadOutcome why) const { return refused_.at(static_cast<size_t>(why)); }
 
  private:
   LoopClock& clock_;
   Histogram took_;
-  std::vector<uint64_t> cached_;
+  std::vector<uint64_t> past_uws_;
   std::array<uint64_t, static_cast<size_t>(HeadOutcome::kUnknownCoding) + 1> refused_ = {};
 };
 

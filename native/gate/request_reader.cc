@@ -126,12 +126,15 @@ bool RequestReader::begin(Turn& turn, std::string_view bytes, const RequestHead&
   if (!plain && head.outcome != HeadOutcome::kOdd) return refuse(turn, head.outcome);
   const std::string made = plain ? std::string() : plain_head(bytes, head);
   const std::string_view request = plain ? bytes : std::string_view(made);
-  if (head.is_repeatable && (!plain || bytes.size() < turn.rest.size()) &&
-      policy_.answer_from_cache(connection, request)) {
-    turn.rest.remove_prefix(bytes.size());
-    return turn.connection != nullptr;
+  if (head.is_repeatable) {
+    const bool looked_up = plain && bytes.size() == turn.rest.size();
+    if ((!looked_up && policy_.answer_from_cache(connection, request)) ||
+        policy_.answer_directly(connection, request, head.closes)) {
+      turn.rest.remove_prefix(bytes.size());
+      return turn.connection != nullptr;
+    }
+    turn.repeatable = {std::string(request), head.closes};
   }
-  if (head.is_repeatable) turn.repeatable = {std::string(request), head.closes};
   connection.request_begun(head.body, head.version);
   policy_.begun(connection);
   return pass_request(turn, bytes, made);

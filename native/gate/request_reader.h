@@ -24,6 +24,9 @@ class RequestPolicy {
   // request: a whole head, or any other bytes. False: there is no response to them, or the kernel
   // does not take it now.
   virtual bool answer_from_cache(Connection& connection, std::string_view request) = 0;
+  // The same for a whole head in plain form that may come again, which the cache does not have.
+  // closes: whether the connection ends after the response
+  virtual bool answer_directly(Connection& connection, std::string_view request, bool closes) = 0;
   // The connection is closed next: it has sent too much ahead, or something that is no request.
   virtual void sent_ahead(const Connection& connection) = 0;
   virtual void refused(const Connection& connection, HeadOutcome why) = 0;

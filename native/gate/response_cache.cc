@@ -5,10 +5,10 @@
 namespace devlxd {
 namespace {
 
-constexpr size_t kDateLength = 29;  // RFC 9110, 5.6.7: IMF-fixdate
+// To a head: Date, Content-Length and the empty line.
+constexpr size_t kMostAdded = 128;
 
-// Written in one piece, or not at all: Linux takes this much as one buffer.
-constexpr size_t kLongestAnswer = 4096;
+constexpr size_t kDateLength = 29;  // RFC 9110, 5.6.7: IMF-fixdate
 
 // A table's own cost for one entry, roughly.
 constexpr size_t kEntryBytes = 128;
@@ -29,6 +29,17 @@ std::string_view date_now() {
 
 }  // namespace
 
+ResponseBytes bytes_of(const Response& response) {
+  ResponseBytes made;
+  std::string& bytes = made.bytes;
+  bytes.reserve(response.head.size() + response.body.size() + kMostAdded);
+  bytes.append(response.head).append("Date: ");
+  made.date = bytes.size();
+  bytes.append(date_now()).append("\r\nContent-Length: ");
+  bytes.append(std::to_string(response.body.size())).append("\r\n\r\n").append(response.body);
+  return made;
+}
+
 ResponseCache::Found ResponseCache::find(Slot slot, std::string_view request) {
   if (request.size() > kLongestRequest) return {};
   if (slot >= of_slot_.size() || of_slot_[slot] == nullptr) return {};
@@ -36,22 +47,17 @@ ResponseCache::Found ResponseCache::find(Slot slot, std::string_view request) {
   const auto found = answers.find(request);
   if (found == answers.end()) return {};
   Answer& answer = found->second;
-  answer.bytes.replace(answer.date, kDateLength, date_now());
-  return {answer.bytes, answer.closes, answer.kind};
+  auto& [bytes, date] = answer.response;
+  bytes.replace(date, kDateLength, date_now());
+  return {bytes, answer.closes, answer.kind};
 }
 
 void ResponseCache::keep(Slot slot, std::string_view request, bool closes,
                          const Response& response) {
-  const auto& [head, body, kind] = response;
-  if (request.size() > kLongestRequest || head.size() + body.size() + 128 > kLongestAnswer) return;
-  Answer answer;
-  answer.closes = closes;
-  answer.kind = kind;
-  answer.bytes.append(head).append("Date: ");
-  answer.date = answer.bytes.size();
-  answer.bytes.append(date_now()).append("\r\nContent-Length: ");
-  answer.bytes.append(std::to_string(body.size())).append("\r\n\r\n").append(body);
-  const size_t cost = request.size() + answer.bytes.size() + kEntryBytes;
+  if (request.size() > kLongestRequest) return;
+  if (response.head.size() + response.body.size() + kMostAdded > kLongestResponse) return;
+  Answer answer = {bytes_of(response), closes, response.kind};
+  const size_t cost = request.size() + answer.response.bytes.size() + kEntryBytes;
   if (cost > most_) return;
   if (slot >= of_slot_.size()) of_slot_.resize(slot + 1);
   auto& kept = of_slot_[slot];

@@ -13,6 +13,24 @@
 
 namespace devlxd {
 
+// What JavaScript answers.
+struct Response {
+  std::string_view head;  // status line and headers, each with its CRLF, without Date and length
+  std::string_view body;
+  RequestKind kind = 0;
+};
+
+// Of the bytes of a response that is sent past uWebSockets, in one piece or not at all: Linux takes
+// this much as one buffer.
+constexpr size_t kLongestResponse = 4096;
+
+// A response as it is sent.
+struct ResponseBytes {
+  std::string bytes;
+  size_t date = 0;  // where its value begins
+};
+ResponseBytes bytes_of(const Response& response);
+
 // Responses that JavaScript has given to the root of an instance, ready to be given again to
 // the very same bytes until the instance changes. What a request means is not looked at: that the
 // same bytes mean the same is all that has to be true.
@@ -35,12 +53,6 @@ class ResponseCache {
     RequestKind kind = 0;
   };
 
-  struct Response {
-    std::string_view head;  // status line and headers, each with its CRLF, without Date and length
-    std::string_view body;
-    RequestKind kind = 0;
-  };
-
   // Valid until the next call.
   Found find(Slot slot, std::string_view request);
 
@@ -52,8 +64,7 @@ class ResponseCache {
 
  private:
   struct Answer {
-    std::string bytes;
-    size_t date = 0;  // where its value begins
+    ResponseBytes response;
     bool closes = false;
     RequestKind kind = 0;
   };

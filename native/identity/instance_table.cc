@@ -132,7 +132,7 @@ void InstanceTable::enter(Registration& made, OwnFd init) {
   instance.serves_nonroot = false;
   instance.serves_nested = true;
   instance.hits = {};
-  instance.cache_hits = 0;
+  instance.answered = 0;
   running_++;
 }
 

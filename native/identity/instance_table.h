@@ -37,8 +37,8 @@ struct Instance {
   uint32_t connections = 0;     // charged: adopted by uSockets, or detached and not yet released
   uint32_t nonroot = 0;         // owned by uSockets, of users other than root
   Connection* first = nullptr;  // list of the connections that uSockets owns
-  LimitHits hits;               // since the instance was started, as is cache_hits
-  uint64_t cache_hits = 0;      // requests answered from the response cache
+  LimitHits hits;               // since the instance was started, as is answered
+  uint64_t answered = 0;        // requests answered past uWebSockets
   bool is_vm = false;           // the uids of its callers are its VMM's, not those inside
   bool running = false;
   bool active = false;               // callers of its namespace are its guests

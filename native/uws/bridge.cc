@@ -194,11 +194,9 @@ bool Bridge::send(Connection& connection, std::string_view bytes) {
   const ssize_t sent =
       ::send(fd_of(connection), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent < 0) return false;
-  if (static_cast<size_t>(sent) < bytes.size()) {
-    close(connection);
-  } else {
-    us.socket_timeout(0, connection.socket, kIdleSeconds);
-  }
+  // Its end is read next. Not closed here: the callers go on with the connection.
+  if (static_cast<size_t>(sent) < bytes.size()) shutdown(fd_of(connection), SHUT_RDWR);
+  us.socket_timeout(0, connection.socket, kIdleSeconds);
   return true;
 }
 

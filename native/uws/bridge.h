@@ -59,7 +59,7 @@ class Bridge {
   int watch_frames(void* socket);
 
   // Sends bytes past uWebSockets, all or none: false, when the kernel would not take them now.
-  // Only while nothing is backed up. Closes a connection of which the kernel took a part.
+  // Only while nothing is backed up. Ends a connection of which the kernel took a part.
   bool send(Connection& connection, std::string_view bytes);
 
   // Does uWebSockets hold bytes that the kernel would not take?

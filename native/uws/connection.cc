@@ -6,7 +6,7 @@ using enum ConnectionState;
 
 void Connection::part_of_head_held() { state_ = kPartialHead; }
 
-void Connection::answered_from_cache() {
+void Connection::answered_past_uws() {
   searched = 0;
   state_ = kBoundary;
 }

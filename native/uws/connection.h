@@ -18,7 +18,7 @@ namespace devlxd {
 // taken all of it. Whether that response may be cached has nothing to do with it.
 enum class ConnectionState : uint8_t {
   // Every request has been answered. What is read next begins a request. The only state in which a
-  // response from the cache may be sent, or another process may go on with the connection.
+  // response may be sent past uWebSockets, or another process may go on with the connection.
   kBoundary,
   // As kBoundary, and the first part of a head is held.
   kPartialHead,
@@ -94,7 +94,7 @@ class Connection {
 
   // The transitions. docs/native-lifecycle.md has the table.
   void part_of_head_held();
-  void answered_from_cache();
+  void answered_past_uws();
   void throttled();
   void unthrottled();
   void request_begun(RequestBody its_body, HttpVersion its_version);

@@ -1,4 +1,5 @@
 import { Gate } from '../gate/gate.js';
+import { DirectAnswers } from '../guest/direct-answers.js';
 import { GuestDispatcher } from '../guest/dispatcher.js';
 import { Listeners } from '../guest/events/listeners.js';
 import { UwsServer } from '../guest/uws-server.js';
@@ -39,6 +40,7 @@ export async function buildGuests(
     onInitExit: (slots) => running.initsExited(slots),
     onHeld: (callers) => heldConnections.hold(callers),
     onLetGo: (tickets) => heldConnections.letGo(tickets),
+    onRequest: (caller, target) => directAnswers.answer(caller, target),
   });
   const running = new RunningInstances(gate, registry, log);
   const listeners = new Listeners();
@@ -55,9 +57,10 @@ export async function buildGuests(
     log,
     sourceImages,
   );
+  const directAnswers = new DirectAnswers(running, dispatcher.requests, log);
   registry.on('changes', (changes) => publish(changes, { running, listeners, dispatcher, limitHits }, log));
   // Before the gate forgets them.
-  running.on('left', ({ id }, slot) => dispatcher.instanceRequests.add(id, gate.countersOf(slot).cacheHits));
+  running.on('left', ({ id }, slot) => dispatcher.instanceRequests.add(id, gate.countersOf(slot).answered));
   const gateLimitHits = new GateLimitHits(gate, running, limitHits);
   const limitLog = new LimitLog(
     limitHits,

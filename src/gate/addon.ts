@@ -66,6 +66,9 @@ export interface NativeGate {
 }
 
 export interface NativeGateEvents {
+  /** its head and its body, with an empty line between them, and its kind in `answerKind`; undefined: not in this way */
+  onRequest(caller: number, target: string): string | undefined;
+  readonly answerKind: Uint32Array;
   onInitExit(slots: number[]): void;
   onHeld(flat: number[]): void;
   onLetGo(tickets: number[]): void;
@@ -148,7 +151,8 @@ export interface Credentials {
 /** Of one instance since it was started, except connections, which are now. */
 export interface InstanceCounters {
   readonly connections: number;
-  readonly cacheHits: number;
+  /** requests that `GateEvents.onRequest` or the response cache has answered */
+  readonly answered: number;
 }
 
 /** How often something took how long; seconds. */
@@ -165,8 +169,8 @@ export interface GateMeasures {
   readonly took: Durations;
   /** how long requests were held for their instance to be registered */
   readonly held: Durations;
-  /** requests answered from the response cache, by the kind that `responseGiven` was told */
-  readonly cached: readonly number[];
+  /** requests that `GateEvents.onRequest` or the response cache has answered, by the kind that either was told */
+  readonly answered: readonly number[];
   /** what was no request, and was answered without JavaScript */
   readonly refused: { readonly badRequest: number; readonly tooLarge: number; readonly unknownCoding: number };
   /** how much of a limit is used, by its name; of limits for each instance or user, by the one that uses most */

@@ -8,43 +8,15 @@ import {
   type InstanceCounters,
   type NativeGate,
 } from './addon.js';
+import { type Caller, noConnection } from './caller.js';
 import { check } from './failure.js';
-import { type GateConnection, gateConnections, type HeldCaller, heldCallers } from './gate-connections.js';
+import { type GateConnection, gateConnections } from './gate-connections.js';
+import { type GateEvents, nativeEvents } from './gate-events.js';
 import { type Registration, registrationOf } from './registration.js';
 
 export type { Credentials, Durations, GateCounters, GateMeasures, InstanceCounters } from './addon.js';
 export type { HeldCaller } from './gate-connections.js';
 export type { Registration } from './registration.js';
-
-/**
- * Whose a connection is. A small integer, so that a request costs no allocation: `slotOf`, `isRoot` and `httpVersionOf` read it.
- * Negative: `unregistered` (its namespace was not registered in time) or `unidentified` (it never will be).
- */
-export type Caller = number & { readonly caller: unique symbol };
-
-export const unregistered = -1;
-export const unidentified = -2;
-const noConnection = -3;
-
-/** Only for a caller >= 0. */
-export function slotOf(caller: Caller): number {
-  return caller >> 3;
-}
-
-/** How its request may be answered: HTTP/1.0 knows no chunks, and closes the connection unless the client asks otherwise. */
-export type HttpVersion = '1.1' | '1.0' | '1.0, kept alive';
-
-const httpVersions: readonly HttpVersion[] = ['1.1', '1.0', '1.0, kept alive'];
-
-/** 1.1 for a caller < 0. */
-export function httpVersionOf(caller: Caller): HttpVersion {
-  return (caller < 0 ? undefined : httpVersions[(caller >> 1) & 3]) ?? '1.1';
-}
-
-/** Is it uid 0 of its instance? Only for a caller >= 0. */
-export function isRoot(caller: Caller): boolean {
-  return (caller & 1) === 1;
-}
 
 /** The ways to identify a caller, best first (docs/architecture.md, "Identifying a caller"). */
 export const identityMethods = addon.identityMethods;
@@ -64,16 +36,6 @@ export interface GateLimits {
   readonly responseCacheBytes: number;
 }
 
-/** What the gate tells of its own accord. */
-export interface GateEvents {
-  /** The inits of these slots have exited; their connections are closed already. */
-  onInitExit(slots: readonly number[]): void;
-  /** These callers are held. */
-  onHeld(callers: readonly HeldCaller[]): void;
-  /** These are not held any more: called before anything is read from their connections, or they are closed. */
-  onLetGo(tickets: readonly number[]): void;
-}
-
 /**
  * The guests' side of the addon: accepts, identifies the caller, counts, and hands the connection to a
  * uWebSockets.js app. A connection accepted before `activate` of its namespace waits for that.
@@ -90,11 +52,7 @@ export class Gate {
         `This kernel cannot identify callers by ${identityMethod}; it has ${bestIdentityMethod()}.`,
       );
     }
-    this.#native = new addon.Gate(method, numbers, responseCacheBytes, {
-      onInitExit: (slots) => events.onInitExit(slots),
-      onHeld: (flat) => events.onHeld(heldCallers(flat)),
-      onLetGo: (tickets) => events.onLetGo(tickets),
-    });
+    this.#native = new addon.Gate(method, numbers, responseCacheBytes, nativeEvents(events));
   }
 
   /** Takes effect at once. Connections above a lowered limit are kept. */

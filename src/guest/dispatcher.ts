@@ -1,7 +1,7 @@
 import { InFlight } from '../concurrency/in-flight.js';
 import { PacedQueue } from '../concurrency/paced-queue.js';
 import { Fault } from '../errors.js';
-import { type Caller, isRoot, slotOf, unregistered } from '../gate/gate.js';
+import { type Caller, isRoot, slotOf, unregistered } from '../gate/caller.js';
 import { noEndpoint, RequestCounts } from '../http/request-counts.js';
 import type { IdentityIssuer } from '../identity/identity-issuer.js';
 import type { Images } from '../images/image-library.js';

@@ -1,4 +1,5 @@
-import type { Caller, Credentials } from '../gate/gate.js';
+import type { Caller } from '../gate/caller.js';
+import type { Credentials } from '../gate/gate.js';
 import type { RawConnection } from '../images/transmit.js';
 import type { EventType, GuestEvent } from '../model/guest-events.js';
 import type { BodyReply } from './guest-reply.js';

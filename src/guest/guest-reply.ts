@@ -72,6 +72,24 @@ export interface StateReply {
   readonly answer: BodyReply;
 }
 
+/** May it be given again until the instance changes, if it is none about images? */
+export function dependsOnInstanceAlone({ status }: BodyReply): boolean {
+  return !status.startsWith('5');
+}
+
+/** Status line and headers, each with its CRLF, without Date and Content-Length, as uWebSockets writes them. */
+export function headOf({ status, type }: BodyReply): string {
+  const known = status === '200 OK' ? okHeads.get(type) : undefined;
+  return known ?? headWith(status, type);
+}
+
+function headWith(status: Status, type: string): string {
+  const nosniff = status === '200 OK' ? '' : 'X-Content-Type-Options: nosniff\r\n';
+  return `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`;
+}
+
+const okHeads = new Map([jsonType, rawType].map((type) => [type, headWith('200 OK', type)]));
+
 /** The head of an answer after which the connection is closed. headers: each byte a character, as Node reads them */
 export function rawAnswer(status: string, headers: Download['headers']): Buffer {
   const lines = [...headers, ['Connection', 'close']].map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,7 +1,8 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import { Socket } from 'node:net';
 import type { InFlight } from '../concurrency/in-flight.js';
-import { type Caller, type Credentials, type Gate, type HttpVersion, httpVersionOf, slotOf } from '../gate/gate.js';
+import { type Caller, type HttpVersion, httpVersionOf, slotOf } from '../gate/caller.js';
+import type { Credentials, Gate } from '../gate/gate.js';
 import { endWithText, type KeptText, textOrBytes } from '../gate/send-text.js';
 import type { Conditions } from '../images/download.js';
 import type { RawConnection } from '../images/transmit.js';
@@ -12,7 +13,7 @@ import { StreamListener } from './events/stream-listener.js';
 import type { UnreadTotal } from './events/unread-events.js';
 import type { SocketData } from './events/websocket-listener.js';
 import type { GuestExchange, Opening } from './exchange.js';
-import type { BodyReply } from './guest-reply.js';
+import { type BodyReply, dependsOnInstanceAlone, headOf } from './guest-reply.js';
 import type { MemoryShares } from './memory-shares.js';
 import { RequestBody } from './request-body.js';
 import { hasConditions, type RequestSnapshot } from './route.js';
@@ -209,14 +210,12 @@ export class UwsExchange implements GuestExchange {
   }
 
   /** Answers that depend on the instance alone hold until it changes; answers about images do not. */
-  #give({ status, type, body }: BodyReply, kind: number): void {
+  #give(reply: BodyReply, kind: number): void {
     const { gate } = this.#context;
     const { method, conditions } = this.snapshot;
-    if (method !== 'GET' || conditions !== undefined || status.startsWith('5')) gate.responseGiven(this.#response);
-    else {
-      const nosniff = status === '200 OK' ? '' : 'X-Content-Type-Options: nosniff\r\n';
-      gate.responseGiven(this.#response, `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\n${nosniff}`, body, kind);
-    }
+    if (method === 'GET' && conditions === undefined && dependsOnInstanceAlone(reply))
+      gate.responseGiven(this.#response, headOf(reply), reply.body, kind);
+    else gate.responseGiven(this.#response);
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Gate, slotOf } from '../gate/gate.js';
+import { slotOf } from '../gate/caller.js';
+import type { Gate } from '../gate/gate.js';
 import { stopReading } from '../gate/unix-socket.js';
 import { createApp, type GuestApp } from '../gate/uws-app.js';
 import type { RunningInstances } from '../instances/running-instances.js';

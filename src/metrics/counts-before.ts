@@ -85,7 +85,7 @@ function instancesOf({ dispatcher, limitHits, gateLimitHits, gate, running }: Me
   gateLimitHits.poll();
   const requests = new Map(dispatcher.instanceRequests.entries());
   for (const [{ id }, slot] of running.entries())
-    requests.set(id, (requests.get(id) ?? 0) + gate.countersOf(slot).cacheHits);
+    requests.set(id, (requests.get(id) ?? 0) + gate.countersOf(slot).answered);
   const ids = new Set([...requests.keys(), ...limitHits.ofInstances.keys()]);
   return [...ids].map((id) => ({
     id,

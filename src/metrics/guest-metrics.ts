@@ -116,14 +116,14 @@ export const guestMetrics: MetricDeclarations<Measured> = {
 
 /** With the ones that the gate has answered by itself. */
 function requestsByEndpoint({ dispatcher: { requests }, gate }: Measured): Map<string, Map<string, number>> {
-  const { cached, refused } = gate.measures();
+  const { answered, refused } = gate.measures();
   const found = new Map<string, Map<string, number>>();
   const add = (endpoint: string, status: string, count: number): void => {
     const byStatus = found.get(endpoint) ?? new Map<string, number>();
     found.set(endpoint, byStatus.set(status, (byStatus.get(status) ?? 0) + count));
   };
   for (const { endpoint, status, kind, count } of requests.entries())
-    add(endpoint, status, count + (cached[kind] ?? 0));
+    add(endpoint, status, count + (answered[kind] ?? 0));
   add(noEndpoint, '400', refused.badRequest);
   add(noEndpoint, '431', refused.tooLarge);
   add(noEndpoint, '501', refused.unknownCoding);

@@ -24,7 +24,7 @@ export const instanceMetricDeclarations: MetricDeclarations<Measured> = {
     kind: 'counter',
     help: 'Requests of one instance',
     ...ofEach(
-      ({ dispatcher, gate }, { id }, slot) => dispatcher.instanceRequests.of(id) + gate.countersOf(slot).cacheHits,
+      ({ dispatcher, gate }, { id }, slot) => dispatcher.instanceRequests.of(id) + gate.countersOf(slot).answered,
     ),
   },
   devlxd_instance_limit_hits_total: {

@@ -191,8 +191,8 @@ function remembered<Own extends object, Value>(
  */
 export function flag(instance: Instance, key: string, byDefault: boolean): boolean {
   const config = expandedConfig(instance);
-  const values = [config.get(key), config.get(incusKeyOf(key))].filter((value) => value !== undefined && value !== '');
-  return values.length === 0 ? byDefault : values.every((value) => isTrue(value as string));
+  const [lxd, incus] = [config.get(key), config.get(incusKeyOf(key))];
+  return lxd || incus ? isTrue(lxd || 'true') && isTrue(incus || 'true') : byDefault;
 }
 
 /** Are its users other than root served? */
@@ -205,9 +205,16 @@ export function servesNested(instance: Instance): boolean {
   return flag(instance, 'security.devlxd.nested', true);
 }
 
-/** security.devlxd.images -> security.guestapi.images */
+/** By LXD's name: a flag is asked for with each request of a guest. */
+const incusKeys = new Map<string, string>();
+
+/** security.devlxd.images -> security.guestapi.images. key: one of the few that the code names */
 export function incusKeyOf(key: string): string {
-  return key.replace(/^security\.devlxd/, 'security.guestapi');
+  const known = incusKeys.get(key);
+  if (known !== undefined) return known;
+  const made = key.replace(/^security\.devlxd/, 'security.guestapi');
+  incusKeys.set(key, made);
+  return made;
 }
 
 /** Where LXD and Incus keep what a guest has said of itself to them. */
