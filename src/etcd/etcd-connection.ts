@@ -28,6 +28,8 @@ export class Compacted extends Error {
 export const mostOperations = 120;
 
 const pageKeys = 500;
+/** Of keys alone. */
+const pageNames = 10_000;
 const mostMessageBytes = 64 * 1024 * 1024;
 /** etcd drops a client that asks more often than every 5 s (--grpc-keepalive-min-time). */
 const keepaliveMilliseconds = 10_000;
@@ -86,18 +88,10 @@ export class EtcdConnection {
   /** All keys under a prefix as they are at one revision, page by page. revision: undefined: now */
   async range(prefix: string, take: (kv: KeyValue) => void, revision?: string): Promise<Header> {
     let key = Buffer.from(prefix);
-    let limit = pageKeys;
     let first: Header | undefined;
+    const pageOf = this.#pages(pageKeys);
     for (;;) {
-      const asked = { key, range_end: endOf(prefix), limit, revision: revision ?? first?.revision ?? '0' };
-      let page: RangeResponse;
-      try {
-        page = (await this.#unary('KV', 'Range', asked)) as RangeResponse;
-      } catch (error) {
-        if (!isTooLarge(error) || limit === 1) throw error;
-        limit = Math.ceil(limit / 2); // values are up to 1.5 MB
-        continue;
-      }
+      const page = await pageOf({ key, range_end: endOf(prefix), revision: revision ?? first?.revision ?? '0' });
       first ??= page.header;
       for (const kv of page.kvs) take(kv);
       const last = page.kvs.at(-1);
@@ -117,21 +111,26 @@ export class EtcdConnection {
     return kvs[0];
   }
 
-  /** The names that follow a prefix directly, each up to the next slash: one request for each. */
+  /**
+   * The names that follow a prefix directly, each up to the next slash. etcd counts all keys that are left for each
+   * request, so there are few of them: many keys at once, and on from the last name that is among them.
+   */
   async names(prefix: string): Promise<string[]> {
-    const names: string[] = [];
+    const names = new Map<string, Buffer>();
     const begin = Buffer.from(prefix);
     let key: Buffer = begin;
+    const pageOf = this.#pages(pageNames);
     for (;;) {
-      const asked = { key, range_end: endOf(begin), limit: 1, keys_only: true };
-      const { kvs } = (await this.#unary('KV', 'Range', asked)) as RangeResponse;
-      const found = kvs[0]?.key;
-      if (found === undefined) return names;
-      // As bytes: a name that is no UTF-8 would never be passed as text.
-      const slash = found.indexOf('/', begin.length);
-      const name = slash < 0 ? found : found.subarray(0, slash);
-      names.push(name.toString('utf8', begin.length));
-      key = endOf(Buffer.concat([name, Buffer.from('/')]));
+      const { kvs, more } = await pageOf({ key, range_end: endOf(begin), keys_only: true });
+      let last: Buffer | undefined;
+      for (const { key: found } of kvs) {
+        // As bytes: a name that is no UTF-8 would never be passed as text.
+        const slash = found.indexOf('/', begin.length);
+        last = slash < 0 ? found : found.subarray(0, slash);
+        names.set(last.toString('latin1', begin.length), last.subarray(begin.length));
+      }
+      if (!more || last === undefined) return [...names.values()].map((name) => name.toString());
+      key = endOf(Buffer.concat([last, Buffer.from('/')]));
     }
   }
 
@@ -240,6 +239,21 @@ export class EtcdConnection {
 
   close(): void {
     this.#client.close();
+  }
+
+  /** Asks for parts of a range; each as large as can be had. */
+  #pages(limit: number): (asked: object) => Promise<RangeResponse> {
+    let most = limit;
+    return async (asked) => {
+      for (;;) {
+        try {
+          return (await this.#unary('KV', 'Range', { ...asked, limit: most })) as RangeResponse;
+        } catch (error) {
+          if (!isTooLarge(error) || most === 1) throw error;
+          most = Math.ceil(most / 2); // values are up to 1.5 MB
+        }
+      }
+    };
   }
 
   #unary(service: Service, method: string, request: object): Promise<unknown> {

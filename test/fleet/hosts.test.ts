@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
+import { EtcdConnection, mostOperations } from '../../src/etcd/etcd-connection.js';
 import { binary } from '../support/command.js';
 import { Etcd, needsEtcd } from '../support/etcd.js';
 import { eventually } from '../support/eventually.js';
@@ -82,4 +83,15 @@ test('a member that is not there, and a wrong endpoint, are told in a sentence',
     run([], 'nowhere').stderr,
     /^devlxd: --fleet \(DEVLXD_FLEET\) takes HOST:PORT,HOST:PORT,\.\.\., not "nowhere"\./,
   );
+});
+
+test('the names of hosts are found among any number of keys', needsEtcd, async () => {
+  const connection = new EtcdConnection(etcd.endpoints, { endpoints: [], prefix: '/many/', tls: undefined });
+  const names = ['a', 'b', 'b-c', 'd'];
+  const all = names.flatMap((name) => Array.from({ length: 4000 }, (_, index) => `/many/${name}/${index}`));
+  for (let first = 0; first < all.length; first += mostOperations)
+    await connection.write(all.slice(first, first + mostOperations).map((put) => ({ put, value: '' })));
+  assert.deepEqual((await connection.names('/many/')).sort(), names);
+  assert.deepEqual(await connection.names('/none/'), []);
+  connection.close();
 });
