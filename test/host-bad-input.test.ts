@@ -185,6 +185,16 @@ test('a target that is no path is a bad request, and no fault of devlxd', async 
   assert.match(await operator.error('GET', '//'), /^400 "\/\/" is no path$/);
 });
 
+test('bytes of a query that are no UTF-8 are refused, and the key named', async () => {
+  for (const query of ['recursion=1&filter=description eq a%ff', 'filter=%c3%28', 'filter=%ed%a0%80&recursion=1'])
+    assert.match(
+      await operator.error('GET', `${instances}?${query.replaceAll(' ', '+')}`),
+      /^400 filter: in the query/,
+    );
+  const kept = 'filter=description+eq+%ef%bf%bd%c3%bc100%25';
+  assert.deepEqual(await operator.metadata('GET', `${instances}?${kept}`), []);
+});
+
 test('a body that is too long costs its connection, and no other', async () => {
   const answer = await operator.request('PATCH', instance, `"${'x'.repeat(17 * megabyte)}"`);
   assert.deepEqual([answer.status, answer.headers['connection']], [413, 'close']);

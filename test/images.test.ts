@@ -304,6 +304,8 @@ test('a broken import names what is wrong and leaves nothing', async () => {
   await assert.rejects(sent({ 'x-lxd-fingerprint': '../x' }), /X-LXD-fingerprint: "..\/x" is no SHA-256/);
   await assert.rejects(sent({ 'content-type': 'multipart/form-data' }), /Content-Type: /);
   await assert.rejects(sent({ 'content-type': 'application/json' }), /downloads no images/);
+  await assert.rejects(sent({ 'x-lxd-properties': 'os=a&release=b%ff' }), /X-LXD-properties: release: is not UTF-8/);
+  await assert.rejects(sent({ 'x-lxd-filename': 'a\u00ff.tar' }), /X-LXD-filename: is not UTF-8/);
   await assert.rejects(importImage(Buffer.alloc(0)), /body: is empty/);
   await assert.rejects(importImage(unified), /already exists/);
   await assert.rejects(importForm(splitForm(['metadata'])), /two files/);

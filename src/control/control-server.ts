@@ -2,13 +2,14 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { InFlight } from '../concurrency/in-flight.js';
-import { Fault } from '../errors.js';
+import { Fault, invalid } from '../errors.js';
 import { ControlListener } from '../gate/control-listener.js';
 import type { Credentials } from '../gate/gate.js';
 import { GuestLog } from '../guest/guest-log.js';
 import type { HandoverRequests } from '../handover/give.js';
 import { type HandoverConnection, takeoverPath } from '../handover/protocol.js';
 import { percentDecode } from '../http/percent-decode.js';
+import { lostKeyIn } from '../http/query-text.js';
 import { noEndpoint, RequestCounts } from '../http/request-counts.js';
 import { type Match, Routes } from '../http/routes.js';
 import type { LimitHits } from '../limits/limit-hits.js';
@@ -187,11 +188,11 @@ function askedOf(request: IncomingMessage): Pick<URL, 'pathname' | 'searchParams
 }
 
 function urlOf({ url = '/' }: IncomingMessage): URL {
-  try {
-    return new URL(url, 'http://devlxd');
-  } catch {
-    throw new Fault('invalid-value', `"${url}" is no path`);
-  }
+  const parsed = URL.canParse(url, 'http://devlxd') ? new URL(url, 'http://devlxd') : undefined;
+  if (parsed === undefined) throw new Fault('invalid-value', `"${url}" is no path`);
+  const lost = lostKeyIn(parsed.search);
+  if (lost !== undefined) throw invalid(lost, 'in the query is not UTF-8');
+  return parsed;
 }
 
 function withoutTrailingSlash(path: string): string {

@@ -1,5 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import type * as Shown from '../api/types.js';
 import { invalid } from '../errors.js';
+import { lostKeyIn } from '../http/query-text.js';
 import { downloadOf } from '../images/download.js';
 import type { Images } from '../images/image-library.js';
 import type { Requestor } from '../model/changes.js';
@@ -151,12 +153,17 @@ function writable(image: Image) {
 
 /** What LXD's clients say of an image in headers; X-LXD-cached is devlxd's own. */
 function detailsOf(headers: Headers): Pick<Image, 'filename' | 'public' | 'cached' | 'properties'> {
+  // A header's characters are bytes, and a name is UTF-8.
+  const filename = Buffer.from(String(headers['x-lxd-filename'] ?? ''), 'latin1');
+  if (!isUtf8(filename)) throw invalid('X-LXD-filename', 'is not UTF-8');
+  const properties = String(headers['x-lxd-properties'] ?? '');
+  const lost = lostKeyIn(properties);
+  if (lost !== undefined) throw invalid(`X-LXD-properties: ${lost}`, 'is not UTF-8');
   return {
-    // A header's characters are bytes, and a name is UTF-8.
-    filename: Buffer.from(String(headers['x-lxd-filename'] ?? ''), 'latin1').toString('utf8'),
+    filename: filename.toString('utf8'),
     public: isTrue(headers, 'x-lxd-public'),
     cached: isTrue(headers, 'x-lxd-cached'),
-    properties: Object.fromEntries(new URLSearchParams(String(headers['x-lxd-properties'] ?? ''))),
+    properties: Object.fromEntries(new URLSearchParams(properties)),
   };
 }
 
