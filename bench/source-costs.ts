@@ -15,6 +15,8 @@ export interface Asking {
   /** of its init, as the host sees it */
   readonly pid: number;
   readonly socket: string;
+  /** words that begin a command which reaches it */
+  readonly enter?: readonly string[];
   readonly path: string;
   readonly body: string;
 }
@@ -111,7 +113,7 @@ async function longestWait(
 ): Promise<Waited> {
   let longest = 0;
   let wrong = 0;
-  const enter = ['nsenter', '--target', String(guest.pid), '--user', '--pid'];
+  const enter = [...(guest.enter ?? []), 'nsenter', '--target', String(guest.pid), '--user', '--pid'];
   const server = {
     socket: guest.socket,
     enter,
@@ -136,9 +138,10 @@ async function longestWait(
     const load = await GuestLoad.prepare({ pins, workplace }, server, [...words, '--seconds', String(windowSeconds)]);
     const { output, complaints } = await load.finish();
     if (output === '') throw new Error(`the guest that asks: ${complaints}`);
-    const { mismatches, errors, latencyMicroseconds } = JSON.parse(output);
+    const { requests, mismatches, errors, latencyMicroseconds } = JSON.parse(output);
     // After one that was given up, those that should have followed are errors as well.
     const isLate = complaints.includes('a request was not answered in');
+    if (requests === 0 && !isLate) throw new Error(`the guest that asks is answered nothing: ${complaints}`);
     wrong += mismatches + (isLate ? 0 : errors);
     longest = Math.max(longest, isLate ? patienceMilliseconds : latencyMicroseconds.max / 1000);
   }

@@ -83,8 +83,8 @@ async function ofRealOne(): Promise<void> {
   const body = 'mark of c0';
   const { pid } = rig.container('c0', { 'user.mark': body });
   const names = await made(rig);
-  const socket = `${rig.guestDirectory}/sock`;
-  const guest = { pid, socket, path: '/1.0/config/user.mark', body };
+  const { enter, path: directory } = rig.guestDirectoryInside;
+  const guest = { pid, enter, socket: `${directory}/sock`, path: '/1.0/config/user.mark', body };
   const measured: Measured = { pins, workplace, guest, sourcePid: rig.pid };
   const start = () => inLanes(names, (name) => must(rig, ['start', name]));
   const stopAll = (left = names) => inLanes(left, (name) => must(rig, ['stop', '--force', name]));

@@ -83,6 +83,11 @@ export class Rig {
     return this.#namespace === undefined ? directory : `/proc/${this.#namespace.pid}/root${directory}`;
   }
 
+  /** What begins a command that reaches this path in its mount namespace: the directory, without /proc/PID/root. */
+  get guestDirectoryInside(): { enter: string[]; path: string } {
+    return { enter: this.#insideWords(), path: join(this.#lxdDir, this.flavour.guestDirectory) };
+  }
+
   /** What is in the guests' directory on the host, where it is mounted in there only, or below the mount. */
   belowTheMount(): string[] {
     const directory = join(this.#lxdDir, this.flavour.guestDirectory);
