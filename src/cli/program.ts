@@ -24,7 +24,7 @@ import { addSource } from './source.js';
 import { addStart, addStop } from './start.js';
 import { addTop } from './top.js';
 
-/** Commands that only ask a daemon; the others load one, which takes longer than what these do. */
+/** Commands that only ask a daemon; others load one, which takes longer than what these do. */
 const asking = ['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'];
 const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore', 'identity', 'source', 'fleet'];
 
@@ -35,8 +35,9 @@ const askingToo = ['monitor', 'top', 'apply', 'backup', 'restore', 'identity', '
 export async function programFor(words: readonly string[]): Promise<Command> {
   const program = bareProgram();
   const [first = ''] = words;
-  const whole = ![...asking, ...askingToo].includes(first);
-  if (whole) await addDaemon(program);
+  const whole = ![...asking, ...askingToo, 'serve'].includes(first);
+  if (whole || first === 'serve') (await import('./serve.js')).addServe(program);
+  if (whole) (await import('./check.js')).addCheck(program);
   addList(program);
   addShow(program);
   addSet(program);
@@ -60,12 +61,6 @@ export async function programFor(words: readonly string[]): Promise<Command> {
   addCompletion(program);
   addMan(program);
   return program;
-}
-
-async function addDaemon(program: Command): Promise<void> {
-  const [{ addServe }, { addCheck }] = await Promise.all([import('./serve.js'), import('./check.js')]);
-  addServe(program);
-  addCheck(program);
 }
 
 function bareProgram(): Command {
