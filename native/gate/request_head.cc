@@ -50,6 +50,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
+// As uWebSockets reads a value: bytes beyond ASCII at its ends are spaces to it.
+std::string_view trimmed_by_uws(std::string_view value) {
+  const auto is_space = [](unsigned char c) { return c <= ' ' || c >= 0x80; };
+  while (!value.empty() && is_space(value.front())) value.remove_prefix(1);
+  while (!value.empty() && is_space(value.back())) value.remove_suffix(1);
+  return value;
+}
+
 // Removes a line with its end from text; has_return: whether that is CRLF.
 std::string_view take_line(std::string_view& text, bool& has_return) {
   const size_t end = text.find('\n');
@@ -188,7 +196,7 @@ class HeaderReader {
   bool take_connection(std::string_view value) {
     connections_++;
     says_only_close_ = is(value, "close");
-    has_five_ = value.size() == 5 && !says_only_close_;
+    has_five_ = trimmed_by_uws(value).size() == 5 && !says_only_close_;
     while (const auto option = take_element(value)) {
       if (is(*option, "close")) {
         says_close_ = true;

@@ -36,6 +36,7 @@ void test_request_heads() {
            "GET / HTTP/1.1\r\n\r\n",
            "GET / HTTP/1.1\nHost: x\n\n",
            "GET / HTTP/1.1\r\nHost: x\n\r\n",
+           "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\xe9\r\n\r\n",
        }) {
     const RequestHead read = read_head(odd);
     CHECK(read.outcome == HeadOutcome::kOdd);

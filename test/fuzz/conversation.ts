@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Expected, type ModelGuest, type Prediction, predict } from './model.js';
@@ -31,8 +30,11 @@ export class Conversation {
     socket.on('data', (data: string) => {
       this.#received += data;
     });
-    this.#closed = once(socket, 'close').then(() => {
-      this.#isClosed = true;
+    this.#closed = new Promise<void>((resolve) => {
+      socket.once('close', () => {
+        this.#isClosed = true;
+        resolve();
+      });
     });
   }
 
@@ -83,9 +85,14 @@ export class Conversation {
       if (got) this.#answers++;
       else if (this.#isClosed)
         return `closed instead of answer ${this.#answers + 1}, ${told(expected)}, behind ${excerpt(this.#received.slice(-100))}`;
-      else await Promise.race([once(this.#socket, 'data'), this.#closed]);
+      else await Promise.race([this.#more(), this.#closed]);
     }
     return undefined;
+  }
+
+  /** A write that fails is followed by the close; what came before counts all the same. */
+  #more(): Promise<unknown> {
+    return new Promise((resolve) => this.#socket.once('data', resolve));
   }
 
   /** True: it has come, and is right. False: it has not come whole. */

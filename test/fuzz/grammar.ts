@@ -55,6 +55,11 @@ function listed(value: string): string[] {
   return elements.filter((element) => element !== '');
 }
 
+/** uWebSockets takes bytes beyond ASCII at the ends of a value for spaces, which says nothing about how requests are framed. */
+function trimmedByUws(value: string): string {
+  return value.replace(/^[\t \x80-\xff]+|[\t \x80-\xff]+$/g, '');
+}
+
 /** The next request of a connection. */
 export function readHead(text: string): Read {
   const data = text.replace(/^(?:\r?\n)+/, '');
@@ -79,7 +84,7 @@ export function readHead(text: string): Read {
   const options = fields.filter(([name]) => name === 'connection').flatMap(([, value]) => listed(value));
   const closes = options.includes('close') || (isHttp10 && !options.includes('keep-alive'));
   const [path = '', query = ''] = place.split(/\?(.*)/s);
-  const byName = new Map([...fields].reverse());
+  const byName = new Map(fields.map(([name, value]) => [name, trimmedByUws(value)] as const).reverse());
   return {
     outcome: 'head',
     head: { method, path, query, headers: byName, isHttp10, closes, length: framing },

@@ -29,6 +29,10 @@ export const seconds: Readonly<Record<string, readonly [request: string, answer:
   'in absolute form': [get.replace('/1.0', 'http://lxd/1.0'), /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nvalue$/],
   'without Host': ['GET /1.0/config/user.mark HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nvalue$/],
   'with bare line feeds': [get.replaceAll('\r', ''), /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nvalue$/],
+  'with an option that uWebSockets takes for close': [
+    get.replace('\r\n\r\n', '\r\nConnection: close\xe9\r\n\r\n'),
+    /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nvalue$/,
+  ],
   'of HTTP/1.0': ['GET /1.0/config/user.mark HTTP/1.0\r\n\r\n', /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nvalue$/],
   'with Content-Length: 0': [
     'POST /1.0/ubuntu-pro/token HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n',
