@@ -9,18 +9,19 @@ import { machineLine } from './print.js';
 import type { Plan } from './trial.js';
 import { Workplace } from './workplace.js';
 
-const { quick, seconds } = new Command('npm run bench:operators --')
+const { quick, seconds, pinned } = new Command('npm run bench:operators --')
   .option('--quick', 'a hundredth of the instances, for moments: to see whether it works, not for figures')
+  .option('--pinned', 'the daemon on one core and all else on another; else the kernel places them, as on any host')
   .option('--seconds <s>', 'for which a guest asks beside each kind of work', Number, 5)
   .parse()
-  .opts<{ quick?: boolean; seconds: number }>();
+  .opts<{ quick?: boolean; seconds: number; pinned?: boolean }>();
 // Whatever ends this process, its exit handlers end its children and remove its directory.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 const plan: Plan = quick
   ? { rounds: 1, seconds: 0.3, warmup: 0, scale: 0.01 }
   : { rounds: 1, seconds, warmup: 0, scale: 1 };
-const setting = { plan, pins: findPins(), workplace: new Workplace() };
+const setting = { plan, pins: pinned ? findPins() : { server: [], load: [] }, workplace: new Workplace() };
 process.stdout.write(`${machineLine(describeMachine(setting.pins))}\n`);
 const bench = { ...setting, answer: await askForAnswer(setting, devlxd()) };
 const sizes: OperatorCosts[] = [];
