@@ -194,6 +194,7 @@ test("a guest's word of how far it is stays here, is told to operators, and ends
   await daemon.end('SIGKILL');
   await daemon.run();
   assert.equal(await state(guest), 'Ready');
+  await eventually('all are read', () => daemon.log.at(-1)?.msg === 'source read'); // what happens is told from then on
   const next = guests.one();
   lxd.change('boots', { pid: next.pid }, 'instance-restarted');
   await eventually('the next run is answered', async () => (await state(next)) === 'Started');
