@@ -10,6 +10,8 @@ const entry = new RegExp(
 );
 const item = new RegExp(`^- (${plain}|${quoted})$`);
 const oddCharacter = /[^\n\x20-\x7e\u00a0-\u2027\u202a-\ufefe\uff00-\ufffd]/;
+/** Spaces before a line; what is deeper would need much of the stack, for which the library has a sentence. */
+const deepest = 100;
 /** Read as nothing, and not as what they say. */
 const nothings = new Set(['null', 'Null', 'NULL']);
 
@@ -60,6 +62,7 @@ class PlainReader {
     if (line === undefined) return undefined;
     let indent = 0;
     while (line.charCodeAt(indent) === 0x20) indent++;
+    if (indent > deepest) throw new NotPlain();
     return { indent, text: line.slice(indent) };
   }
 

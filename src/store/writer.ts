@@ -58,7 +58,7 @@ export type StatementName = keyof typeof statements;
 /** What is to be written: the name of each statement, and behind it its parameters. */
 export class StatementList {
   #values: Value[] = [];
-  /** about so many characters */
+  /** about how many characters its text has */
   length = 0;
 
   /** With one statement. */

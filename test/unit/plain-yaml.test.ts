@@ -138,6 +138,7 @@ test('what is not plain is left to the library', () => {
     'a: |-\n  b\n',
     'a: b # c\n',
     '<<: a\n',
+    Array.from({ length: 6000 }, (_, depth) => `${' '.repeat(depth)}a:\n`).join(''),
   ])
-    assert.equal(plainYamlIn(text), undefined, JSON.stringify(text));
+    assert.equal(plainYamlIn(text), undefined, JSON.stringify(text.slice(0, 20)));
 });
