@@ -21,9 +21,15 @@ const itemGap = 30;
 
 /** The plots that these trials allow; one without its trials is left out. */
 export function chartsOf(trials: readonly TrialResult[]): Chart[] {
-  return [throughput(trials), instances(trials), memory(trials), identity(trials), exports(trials)].flatMap(
-    (chart) => chart ?? [],
-  );
+  return [
+    throughput(trials),
+    instances(trials),
+    memory(trials),
+    stored(trials),
+    beside(trials),
+    identity(trials),
+    exports(trials),
+  ].flatMap((chart) => chart ?? []);
 }
 
 function throughput(trials: readonly TrialResult[]): Chart | undefined {
@@ -89,6 +95,59 @@ function memory(trials: readonly TrialResult[]): Chart | undefined {
           const { also } = sideOf(trial, side) ?? {};
           return also === undefined ? [] : [[also['listeners'] ?? 0, also['after MB'] ?? 0]];
         }),
+      })),
+    }),
+  };
+}
+
+/** What grows with the instances that are stored, in seconds. */
+function stored(trials: readonly TrialResult[]): Chart | undefined {
+  const series = ['apply', 'list', 'start'].flatMap((name) => {
+    const trial = trials.find((each) => each.name === name);
+    if (trial === undefined) return [];
+    const data = trial.sides.map(({ side, median }) => {
+      const count = Number(side.replace('of ', ''));
+      return [count, trial.unit === 's' ? median : count / median];
+    });
+    return [{ name, type: 'line' as const, data }];
+  });
+  if (series.length === 0) return undefined;
+  return {
+    title: 'Cost against the number of stored instances',
+    text: 'To apply this many to an empty daemon, to list all of them, and to start with them. Both scales are logarithmic: a linear cost crosses the boxes of the grid from corner to corner.',
+    svg: draw({
+      legend: { top: 0, left: 0, itemGap },
+      xAxis: { type: 'log', name: 'instances stored' },
+      yAxis: { type: 'log', name: 's' },
+      series,
+    }),
+  };
+}
+
+/** What a guest waits for while an operator works. */
+function beside(trials: readonly TrialResult[]): Chart | undefined {
+  const shown = trials.flatMap((trial) => {
+    const [, work, size] = /^beside-(.+)-(\d+)$/.exec(trial.name) ?? [];
+    return work === undefined || size === undefined ? [] : [{ work, size, trial }];
+  });
+  if (shown.length === 0) return undefined;
+  const works = [...new Set(shown.map(({ work }) => work))];
+  const sizes = [...new Set(shown.map(({ size }) => size))];
+  const longest = (wanted: string, size: string): number => {
+    const found = shown.find((each) => each.work === wanted && each.size === size);
+    return found === undefined ? 0 : (sideOf(found.trial, wanted)?.median ?? 0);
+  };
+  return {
+    title: 'Longest wait of a guest beside an operator',
+    text: 'While an operator does this over and over, with this many instances stored. Shorter is better.',
+    svg: draw({
+      legend: { top: 0, left: 0, itemGap },
+      xAxis: { type: 'value', name: 'ms' },
+      yAxis: { type: 'category', inverse: true, data: works },
+      series: sizes.map((size) => ({
+        name: Number(size).toLocaleString('en-US'),
+        type: 'bar',
+        data: works.map((work) => longest(work, size)),
       })),
     }),
   };

@@ -11,7 +11,12 @@ const style = `
   th:first-child, td:first-child, .goals td, .goals th { text-align: left }
   .met { color: #17693a } .missed { color: #a4261d; font-weight: bold }
   figure { margin: 2em 0 } figcaption { color: #555 } svg { max-width: 100%; height: auto }
-  .narrow { display: none } @media (max-width: 700px) { .wide { display: none } .narrow { display: block } }
+  .rows { overflow-x: auto }
+  .narrow { display: none }
+  @media (max-width: 700px) {
+    .wide { display: none } .narrow { display: block }
+    table { font-size: 12px } th, td { padding: 3px 5px } .goals td:nth-child(n + 3) { white-space: nowrap }
+  }
   .note { color: #555; font-size: 14px }`;
 
 /** All of a run as one HTML document that needs nothing else. */
@@ -47,13 +52,13 @@ function goals({ trials }: Report): string {
     return `<tr>${[about, goal, reached, spread].map((text) => `<td>${escaped(text)}</td>`).join('')}${verdict}</tr>`;
   });
   const head = ['what', 'goal', 'reached', 'spread', ''].map((text) => `<th>${text}</th>`).join('');
-  return `<table class="goals"><tr>${head}</tr>${rows.join('')}</table>`;
+  return `<div class="rows"><table class="goals"><tr>${head}</tr>${rows.join('')}</table></div>`;
 }
 
 function table([head = [], ...rows]: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[], tag: string): string =>
     `<tr>${cells.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table>${line(head, 'th')}${rows.map((row) => line(row, 'td')).join('')}</table>`;
+  return `<div class="rows"><table>${line(head, 'th')}${rows.map((row) => line(row, 'td')).join('')}</table></div>`;
 }
 
 function escaped(text: string): string {
