@@ -19,6 +19,7 @@ import type { ControlEndpoint } from './control-endpoints.js';
 import { type ControlReply, type ControlRequest, errorEnvelope } from './control-reply.js';
 import { ControlSocket } from './control-socket.js';
 import { type EventStreams, webSocketVersion } from './event-stream.js';
+import { asksForKnown, headWithoutUpgrade } from './ignored-upgrade.js';
 import { readBody } from './read-body.js';
 import { send, write, writeEarly } from './send-reply.js';
 
@@ -121,6 +122,11 @@ export class ControlServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (!asksForKnown(request)) {
+      socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+      this.#server.emit('connection', socket); // reads it once more, and nothing is left of the first time
+      return;
+    }
     socket.on('error', () => undefined); // it closes, which is what counts
     (socket as ControlSocket).upgraded();
     try {
