@@ -73,7 +73,7 @@ test('a batch is all or nothing, and its error names the line and the field', as
     ['POST', text([good, { name: 'x', config: { nonsense: '1' } }]), /^failed line 2: config\.nonsense: Unknown/],
     ['POST', text([good, good]), /^failed line 2: Instance "good" already exists/],
     ['POST', text([good, { name: 'x', profiles: ['none'] }]), /^failed line 2: profiles: Profile "none" not found/],
-    ['POST', `${text([good])}\n{"name":`, /^400 line 3: not JSON/],
+    ['POST', `${text([good])}\n{"name":`, /^failed line 3: not JSON/],
     ['POST', text([good, 'x']), /^failed line 2: body/],
     ['POST', text([good, { name: 'x', confg: {} }]), /^failed line 2: confg: Unknown field; do you mean config\?/],
   ];
@@ -187,4 +187,53 @@ test('a batch of all kinds: in order, each line as a request of its own would be
   }
   assert.match(await operator.error('POST', '/1.0/batch', {}), /^400 Content-Type: application\/x-ndjson/);
   assert.deepEqual(await operator.metadata('GET', '/1.0/instances?recursion=1'), before);
+});
+
+test('of several lines that are wrong the first is named, whatever is wrong with it', async () => {
+  const before = await operator.metadata('GET', '/1.0/instances?recursion=1');
+  const line = (more: object) => JSON.stringify({ method: 'PATCH', path: '/1.0/instances/b1', body: {}, ...more });
+  const wrong: [string, RegExp][] = [
+    ['{"method":', /not JSON/],
+    [line({ method: 'GET' }), /method: must be POST/],
+    [line({ etag: '0'.repeat(64), body: { config: { nonsense: '' } } }), /ETag doesn't match/],
+    [line({ body: { config: { nonsense: '' } } }), /config\.nonsense: Unknown/],
+    [line({ etag: '0'.repeat(64), body: { config: { 'user.n': 1 } } }), /config\.user\.n: values are strings/],
+    [line({ etag: '0'.repeat(64), path: '/1.0/instances/none' }), /Instance "none" not found/],
+  ];
+  for (const [first, expected] of wrong)
+    for (const [second] of wrong) {
+      const body = [line({}), first, second].join('\n');
+      assert.match(
+        await operator.error('POST', '/1.0/batch', body, lines),
+        new RegExp(`^failed line 2: ${expected.source}`),
+        `${first} ${second}`,
+      );
+    }
+  assert.deepEqual(await operator.metadata('GET', '/1.0/instances?recursion=1'), before);
+});
+
+test('a tag is that of before the batch, whatever its lines do', async () => {
+  const post = (documents: readonly unknown[]) => operator.metadata('POST', '/1.0/batch', text(documents), lines);
+  const etag = await operator.etag('/1.0/instances/b5');
+  const patch = (value: string) => ({
+    method: 'PATCH',
+    path: '/1.0/instances/b5',
+    etag,
+    body: { config: { 'user.n': value } },
+  });
+  await post([patch('once'), patch('twice')]);
+  assert.deepEqual(await names('config.user.n=twice'), ['b5']);
+  await assert.rejects(post([patch('again')]), /line 1: ETag doesn't match/);
+  const current = await operator.etag('/1.0/instances/b5');
+  const remove = { method: 'DELETE', path: '/1.0/instances/b5', etag: current };
+  const create = { method: 'POST', path: '/1.0/instances', body: { name: 'b5' } };
+  await post([remove, create, { ...patch('new'), etag: current }]);
+  assert.deepEqual(await names('config.user.n=new'), ['b5']);
+  const made = { method: 'POST', path: '/1.0/instances', body: { name: 'b-made' } };
+  const tagged = { ...patch('x'), path: '/1.0/instances/b-made', etag: current };
+  await assert.rejects(post([made, tagged]), /line 2: Instance "b-made" not found/);
+  const profile = await operator.etag('/1.0/profiles/default');
+  const edit = { method: 'PATCH', path: '/1.0/profiles/default', etag: profile, body: { description: 'by a batch' } };
+  await post([edit, edit]);
+  await assert.rejects(post([edit]), /line 1: ETag doesn't match/);
 });

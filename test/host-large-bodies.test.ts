@@ -76,7 +76,11 @@ test('the same in a line of a batch, whose number is named', async () => {
   for (const [of, text, expected] of tooMuch) {
     const path = text.length > megabyte ? '/1.0/batch' : '/1.0/instances';
     const error = await operator.error('POST', path, `\n\n${text}\n`, lines);
-    assert.match(error, new RegExp(`^400 (?:line 3: (?:${expected.source})|line 3: not JSON)`), `${of}: ${path}`);
+    assert.match(
+      error,
+      new RegExp(`^(?:400 line 3: (?:${expected.source})|failed line 3: not JSON)`),
+      `${of}: ${path}`,
+    );
   }
   assert.match(
     await operator.error('POST', '/1.0/batch', '\n'.repeat(megabyte), lines),

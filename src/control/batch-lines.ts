@@ -1,14 +1,14 @@
 import { Turn } from '../concurrency/turn.js';
 import { Fault } from '../errors.js';
-import type { Transaction } from '../instances/registry.js';
+import type { Before, Transaction } from '../instances/registry.js';
 import type { ControlRequest } from './control-reply.js';
-import type { Lines } from './ndjson.js';
+import type { Line, Lines } from './ndjson.js';
 import type { Report } from './operations.js';
 
 /** What one line asks for, checked as far as it can be on its own. */
 export interface Step {
-  /** Compares entity tags, before any step is taken. @throws Fault etag-mismatch */
-  readonly check?: (transaction: Transaction) => void;
+  /** Compares an entity tag with what there was before the batch. @throws Fault etag-mismatch or not-found */
+  readonly check?: (before: Before) => void;
   readonly run: (transaction: Transaction) => void | Promise<void>;
 }
 
@@ -31,7 +31,8 @@ export type Transact = (steps: (transaction: Transaction) => Promise<void>) => P
 const portion = 200;
 
 /**
- * Writes what all lines ask for in one transaction.
+ * Writes what all lines ask for in one transaction. They are taken one by one, each wholly: what it says is checked, then
+ * its entity tag, against what there was before the first of them, and then its step is taken.
  * @throws Fault of the first line that is wrong, with its number; then nothing is written
  */
 export async function writeBatch(
@@ -40,32 +41,28 @@ export async function writeBatch(
   report: Report,
   transact: Transact,
 ): Promise<void> {
-  const steps: [number, Step][] = [];
-  const turn = new Turn();
-  for (const { number, value } of lines.all) {
-    steps.push([number, atLine(number, () => prepare(value))]);
-    if (steps.length % portion === 0) report(progressOf('check', steps.length, lines.all.length));
-    const pause = turn.end();
-    if (pause !== undefined) await pause;
-  }
-  report(progressOf('write', 0, steps.length));
   await transact(async (transaction) => {
-    await inTurns(steps, turn, ({ check }) => check?.(transaction));
-    await inTurns(steps, turn, ({ run }) => run(transaction));
+    const turn = new Turn();
+    let taken = 0;
+    for (const line of lines) {
+      const step = take(line, prepare, transaction);
+      if (step instanceof Promise) await step;
+      if (++taken % portion === 0) report(progressOf('check', taken, lines.count));
+      const pause = turn.end();
+      if (pause !== undefined) await pause;
+    }
+    report(progressOf('write', 0, lines.count));
   });
-  report(progressOf('write', steps.length, steps.length));
+  report(progressOf('write', lines.count, lines.count));
 }
 
-async function inTurns(
-  steps: readonly [number, Step][],
-  turn: Turn,
-  take: (step: Step) => void | Promise<void>,
-): Promise<void> {
-  for (const [number, step] of steps) {
-    const taken = atLine(number, () => take(step));
-    if (taken instanceof Promise) await taken.catch((error: unknown) => Promise.reject(ofLine(number, error)));
-    const pause = turn.end();
-    if (pause !== undefined) await pause;
+function take(line: Line, prepare: (line: unknown) => Step, transaction: Transaction): void | Promise<void> {
+  try {
+    const { check, run } = prepare(line.parse());
+    check?.(transaction.before);
+    return run(transaction)?.catch((error: unknown) => Promise.reject(ofLine(line.number, error)));
+  } catch (error) {
+    throw ofLine(line.number, error);
   }
 }
 
@@ -78,14 +75,6 @@ export function noSuchLine(): Fault {
 function progressOf(stage: string, done: number, all: number) {
   const percent = all === 0 ? 100 : Math.floor((100 * done) / all);
   return { batch_progress: `${stage} ${percent}% (${done}/${all})`, progress: { stage, percent: String(percent) } };
-}
-
-function atLine<Result>(number: number, work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    throw ofLine(number, error);
-  }
 }
 
 function ofLine(number: number, error: unknown): unknown {

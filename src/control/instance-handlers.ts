@@ -102,7 +102,7 @@ export class InstanceHandlers {
     const change = this.#changeOf(name === '' ? '' : method, body);
     const run: Step['run'] = (transaction) => change(transaction, own(transaction.need(project, name)));
     if (headers['if-match'] === undefined) return { run };
-    return { run, check: (transaction) => checkIfMatch(headers, () => instanceEtag(transaction.need(project, name))) };
+    return { run, check: (before) => checkIfMatch(headers, () => instanceEtag(before.instance(project, name))) };
   }
 
   /**

@@ -24,6 +24,16 @@ function next(meaning: Uint8Array, chunk: Buffer, from: number): number {
   return at;
 }
 
+/** Where the string ends whose first byte this is: at its quote, at a newline, or with the chunk. */
+function endOfString(chunk: Buffer, from: number): number {
+  let at = next(inside, chunk, from);
+  while (chunk[at] === backslash) {
+    if (chunk[at + 1] === newline) return at + 1;
+    at = next(inside, chunk, at + 2);
+  }
+  return at;
+}
+
 /** An object or a list that is open, and the member of it that is being read. */
 interface Level {
   readonly isObject: boolean;
@@ -40,6 +50,8 @@ export class JsonScan {
   readonly #limits: Limits;
   readonly #isLines: boolean;
   #levels: Level[] = [];
+  /** nothing of the line has been looked at */
+  #atStart = true;
   #line = 1;
   #values = 0;
   #inString = false;
@@ -56,20 +68,60 @@ export class JsonScan {
 
   /** @throws Fault invalid-value, naming the field */
   add(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; at++) {
+    for (let from = 0; from < chunk.length; ) {
+      const end = this.#isLines && this.#atStart ? this.#endOfUsualLine(chunk, from) : -1;
+      if (end < 0) from = this.#addCarefully(chunk, from);
+      else {
+        from = end + 1;
+        this.#nextLine();
+      }
+    }
+  }
+
+  /** Up to the end of a line, or of the chunk. */
+  #addCarefully(chunk: Buffer, first: number): number {
+    this.#atStart = false;
+    for (let at = first; at < chunk.length; at++) {
       const from = at;
       if (!this.#escaped) at = next(this.#inString ? inside : outside, chunk, at);
       if (this.#inString && this.#atKey) this.#extendKey(chunk.toString('latin1', from, at));
       const byte = chunk[at];
-      if (byte === undefined) return;
-      this.#take(byte);
+      if (byte === undefined) return at;
+      if (this.#take(byte)) return at + 1;
     }
+    return chunk.length;
   }
 
-  #take(byte: number): void {
-    if (this.#isLines && byte === newline) this.#nextLine();
+  /** @returns whether a line has ended */
+  #take(byte: number): boolean {
+    const ends = this.#isLines && byte === newline;
+    if (ends) this.#nextLine();
     else if (this.#inString) this.#inside(byte);
     else this.#between(byte);
+    return ends;
+  }
+
+  /**
+   * Where the line ends that begins there, if nothing of it can be too much; -1: something may be, or it goes on in the next
+   * chunk. Most lines are such, and nothing has to be known of them but how many there are.
+   */
+  #endOfUsualLine(chunk: Buffer, from: number): number {
+    let [values, opened, longest] = [0, 0, 0];
+    let at = next(outside, chunk, from);
+    for (; at < chunk.length && chunk[at] !== newline; at = next(outside, chunk, at + 1)) {
+      const byte = chunk[at];
+      if (byte === quote) {
+        const start = at + 1;
+        at = endOfString(chunk, start);
+        longest = Math.max(longest, at - start);
+        if (chunk[at] !== quote) return -1;
+      } else if (byte === openObject || byte === openArray) opened++;
+      else if (byte === comma) values++;
+    }
+    const { 'config-key': key, 'json-depth': depth, 'json-values': most } = this.#limits;
+    return at >= chunk.length || exceeds(key, longest) || exceeds(depth, opened) || exceeds(most, values + opened)
+      ? -1
+      : at;
   }
 
   /** Where it has come to: "config.user.a", or "line 3: config.user.a". */
@@ -129,8 +181,13 @@ export class JsonScan {
   }
 
   #nextLine(): void {
-    this.#levels = [];
+    if (!this.#atStart) this.#reset();
     this.#check('batch-lines', this.#line++, 'a batch has at most LIMIT lines');
+  }
+
+  #reset(): void {
+    this.#levels = [];
+    this.#atStart = true;
     this.#key = '';
     this.#values = 0;
     this.#inString = false;

@@ -88,7 +88,7 @@ export class ProfileHandlers {
     if (headers['if-match'] === undefined) return { run };
     return {
       run,
-      check: (transaction) => checkIfMatch(headers, () => profileEtag(transaction.profiles.need(project, name))),
+      check: (before) => checkIfMatch(headers, () => profileEtag(before.profile(project, name))),
     };
   }
 

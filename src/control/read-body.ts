@@ -18,7 +18,7 @@ export async function readBody(request: IncomingMessage, limits: Limits): Promis
   const isLines = type.trim() === linesType;
   const body = await receive(request, limits, new JsonScan(limits, isLines));
   checkUtf8(body, limits, isLines);
-  return isLines ? await Lines.parse(body) : parseJson(body.toString('utf8'));
+  return isLines ? await Lines.of(body) : parseJson(body.toString('utf8'));
 }
 
 /** By events: an asynchronous iterator costs as much as all the rest of a small request. */

@@ -4,18 +4,28 @@ import { storedVersionOf } from '../model/seed.js';
 import { type Drafted, DraftedRecords } from './drafted.js';
 import { Layer } from './layer.js';
 import { ProfileVersions } from './profile-versions.js';
+import { need } from './record-table.js';
 import type { Layers, Tables } from './tables.js';
 
 /** What a transaction sees and changes. Instances are what most are about, so they need not be named. */
 export interface Transaction extends Drafted<Instance> {
   readonly profiles: Drafted<Profile>;
   readonly projects: Drafted<Project>;
+  readonly before: Before;
   /** Those that run, in no order. */
   running(): Instance[];
   /** Those whose own keys do not follow from their profiles by themselves, in no order. */
   seedless(): Instance[];
   /** Of now, and before that of every event that the transaction makes. */
   timestamp(): string;
+}
+
+/** What there was before the first step of a transaction. */
+export interface Before {
+  /** @throws Fault not-found */
+  instance(project: string, name: string): Instance;
+  /** @throws Fault not-found */
+  profile(project: string, name: string): Profile;
 }
 
 /** What a transaction gave, and what it wants written. */
@@ -51,7 +61,7 @@ export class Draft {
   async run<Result>(work: (transaction: Transaction) => Result | Promise<Result>): Promise<Drawn<Result>> {
     const changes: AnyChange[] = [];
     const layers = layersOn(this.#base);
-    const given = work(new DraftTransaction(this.#tables, layers, changes, this.#timestamp));
+    const given = work(new DraftTransaction(this.#tables, this.#base, layers, changes, this.#timestamp));
     const value = given instanceof Promise ? await given : given;
     this.#keep(layers, changes.length);
     return { value, changes };
@@ -73,21 +83,30 @@ export class Draft {
 class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
   readonly timestamp: () => string;
   readonly #tables: Tables;
+  readonly #below: Layers;
   readonly #layers: Layers;
   readonly #changes: AnyChange[];
   readonly #versions: ProfileVersions;
   /** by what is written of them */
   #derived: Map<Instance, Instance> | undefined;
+  #before: Before | undefined;
   #profiles: Drafted<Profile> | undefined;
   #projects: Drafted<Project> | undefined;
 
-  constructor(tables: Tables, layers: Layers, changes: AnyChange[], timestamp: () => string) {
+  /** below: what there was before, which layers lie on */
+  constructor(tables: Tables, below: Layers, layers: Layers, changes: AnyChange[], timestamp: () => string) {
     super(layers.instances, tables.instances, ({ before, after }) => changes.push({ kind: 'instance', before, after }));
     this.timestamp = timestamp;
     this.#tables = tables;
+    this.#below = below;
     this.#layers = layers;
     this.#changes = changes;
     this.#versions = new ProfileVersions((id) => layers.profiles.byId(id));
+  }
+
+  get before(): Before {
+    this.#before ??= new Untouched(this.#below);
+    return this.#before;
   }
 
   get profiles(): Drafted<Profile> {
@@ -129,6 +148,24 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
 
   protected override stored(shown: Instance): Instance {
     return storedVersionOf(shown);
+  }
+}
+
+class Untouched implements Before {
+  readonly #layers: Layers;
+  readonly #versions: ProfileVersions;
+
+  constructor(layers: Layers) {
+    this.#layers = layers;
+    this.#versions = new ProfileVersions((id) => layers.profiles.byId(id));
+  }
+
+  instance(project: string, name: string): Instance {
+    return this.#versions.shown(need(this.#layers.instances, project, name));
+  }
+
+  profile(project: string, name: string): Profile {
+    return need(this.#layers.profiles, project, name);
   }
 }
 

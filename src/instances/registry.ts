@@ -10,7 +10,7 @@ import type { Done, Job, RecordStore, Work } from './jobs.js';
 import { keyOf, list, need } from './record-table.js';
 import { type Layers, Tables } from './tables.js';
 
-export type { Transaction } from './draft.js';
+export type { Before, Transaction } from './draft.js';
 
 interface Events {
   /** changes of instances that run or are deleted, in order, a commit in pieces: others have nobody that notices */
