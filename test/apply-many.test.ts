@@ -84,7 +84,7 @@ test('a transaction is filled to the limits and no further', () => {
   });
   const items = Array.from({ length: 10 }, (_, index) => item('instance', `c${index}`));
   const sizes = (lines: number, bytes: number) => partsOf(items, { lines, bytes }).map((part) => part.items.length);
-  const length = Buffer.byteLength(partsOf(items.slice(0, 1), { lines: 0, bytes: 0 })[0]?.text ?? '');
+  const length = partsOf(items.slice(0, 1), { lines: 0, bytes: 0 })[0]?.body.length ?? 0;
   assert.deepEqual(sizes(0, 0), [10]);
   assert.deepEqual(sizes(10, 10 * length), [10]);
   assert.deepEqual(sizes(4, 0), [4, 4, 2]);

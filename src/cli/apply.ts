@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Item, Plan } from '../apply/plan.js';
-import { type BatchLimits, lineText, type Part, partsOf, withoutProfiles } from '../apply/transactions.js';
-import { ApiError } from '../client/client-errors.js';
+import { type BatchLimits, bodyOf, type Part, partsOf, withoutProfiles } from '../apply/transactions.js';
+import { ofItem, writeParts } from '../apply/write.js';
 import type { HostClient } from '../client/host-client.js';
 import type { Progress } from '../client/requests.js';
 import { addManualText, asDetail } from './help.js';
@@ -103,9 +103,9 @@ async function apply(client: HostClient, { file, dryRun, quiet, name, project, t
 async function check(client: HostClient, parts: readonly Part[]): Promise<void> {
   const isNewProfile = ({ kind, isNew }: Item) => kind === 'profile' && isNew;
   const fresh = new Set(parts.flatMap(({ items }) => items.filter(isNewProfile).map(({ name }) => name)));
-  for (const { items, text } of parts) {
-    const alone = () => items.map(({ line }) => lineText(withoutProfiles(line, fresh))).join('');
-    const sent = parts.length === 1 ? text : alone();
+  for (const { items, body } of parts) {
+    const alone = () => bodyOf(items.map(({ line }) => withoutProfiles(line, fresh)));
+    const sent = parts.length === 1 ? body : alone();
     await client.checkBatchOf(sent).catch((error: unknown) => Promise.reject(ofItem(error, items)));
   }
 }
@@ -117,19 +117,13 @@ async function batchLimits(client: HostClient): Promise<BatchLimits> {
 
 async function write(client: HostClient, parts: readonly Part[], planAgain: () => Promise<Plan>): Promise<void> {
   const bar = new ProgressBar();
-  let latest: ReadonlyMap<string, Item> = new Map();
+  const progressOf = ({ items }: Part, index: number): Progress => {
+    const number = parts.length === 1 ? '' : ` ${index + 1} of ${parts.length}`;
+    return (stage, percent) => bar.show(`${stages.get(stage) ?? stage}${number}`, percent / 100, `of ${items.length}`);
+  };
+  bar.show('Sending', 0);
   try {
-    for (const [index, part] of parts.entries()) {
-      const number = parts.length === 1 ? '' : ` ${index + 1} of ${parts.length}`;
-      bar.show(`Sending${number}`, 0);
-      const progress: Progress = (stage, percent) =>
-        bar.show(`${stages.get(stage) ?? stage}${number}`, percent / 100, `of ${part.items.length}`);
-      await client
-        .batchOf(textOf(part, latest), progress)
-        .catch((error: unknown) => Promise.reject(afterOthers(ofItem(error, part.items), index, parts.length)));
-      // What profiles change in the instances that use them is in the entity tags of those.
-      if (index + 1 < parts.length && isOfChangedProfiles(part)) latest = byName(await planAgain());
-    }
+    await writeParts(client, parts, planAgain, progressOf);
   } finally {
     bar.end();
   }
@@ -140,39 +134,6 @@ const stages: ReadonlyMap<string, string> = new Map([
   ['check', 'Checking'],
   ['write', 'Writing'],
 ]);
-
-function isOfChangedProfiles({ items }: Part): boolean {
-  return items.some(({ kind, isNew }) => kind === 'profile' && !isNew);
-}
-
-function byName({ items }: Plan): ReadonlyMap<string, Item> {
-  return new Map(items.map((item) => [`${item.kind} ${item.name}`, item]));
-}
-
-/** The lines of a transaction, each held to the latest version that still differs in what was shown. */
-function textOf({ items, text }: Part, latest: ReadonlyMap<string, Item>): string {
-  if (latest.size === 0) return text;
-  return items.map((item) => lineText(latestOf(item, latest).line)).join('');
-}
-
-function latestOf(item: Item, latest: ReadonlyMap<string, Item>): Item {
-  const now = latest.get(`${item.kind} ${item.name}`);
-  return now !== undefined && JSON.stringify(now.changes) === JSON.stringify(item.changes) ? now : item;
-}
-
-/** The lines of a batch are not the ones of the file. */
-function ofItem(error: unknown, items: readonly Item[]): unknown {
-  if (!(error instanceof ApiError)) return error;
-  const [, number, sentence] = /^line (\d+): (.*)$/s.exec(error.message) ?? [];
-  const item = items[Number(number) - 1];
-  return item === undefined ? error : new ApiError(error.status, `${item.kind} ${item.name}: ${sentence}`);
-}
-
-function afterOthers(error: unknown, done: number, all: number): unknown {
-  if (!(error instanceof ApiError) || done === 0) return error;
-  const sentence = `transaction ${done + 1} of ${all}: ${error.message}; the ${done} before it are done, no others`;
-  return new ApiError(error.status, sentence);
-}
 
 function fileOf(given: string): string {
   if (given === '') throw new InvalidArgumentError('It is the name of a file.');

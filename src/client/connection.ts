@@ -2,9 +2,10 @@ import type { EventEmitter } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import { type Answer, readAnswer } from './answer.js';
 import { ConnectionError } from './client-errors.js';
+import { HeldRequest } from './held-request.js';
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -12,17 +13,11 @@ export interface Asked {
   readonly method: string;
   readonly path: string;
   readonly headers?: Headers;
-  readonly body?: string | Readable;
+  readonly body?: string | Uint8Array | Readable;
   /** on a connection of its own, for what takes long */
   readonly alone?: boolean;
   /** ends it, answered or not */
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly text: string;
 }
 
 /** Opens a connection to a daemon. */
@@ -68,9 +63,23 @@ export class Connection {
    */
   async ask(asked: Asked): Promise<Answer> {
     const response = await this.stream(asked);
-    const body = await buffer(response).catch((error: Error) => this.#fail(error));
+    const answer = await readAnswer(response).catch(this.#fail);
     if (asked.alone) response.destroy(); // an upload may have been refused before it was through
-    return { status: response.statusCode ?? 0, headers: response.headers, text: body.toString('utf8') };
+    return answer;
+  }
+
+  /** Sends all but the end of a request, on a connection of its own. */
+  hold({ method, path, headers }: Omit<Asked, 'body'>, body: Uint8Array): HeldRequest {
+    const own = { host: 'devlxd', 'content-length': String(body.length), ...headers };
+    return new HeldRequest(request({ createConnection: this.#connect, method, path, headers: own }), body);
+  }
+
+  /**
+   * Sends that end; the answer, whatever its status.
+   * @throws ConnectionError
+   */
+  release(held: HeldRequest): Promise<Answer> {
+    return held.release().catch(this.#fail);
   }
 
   /**
@@ -106,7 +115,7 @@ export class Connection {
       const sent = request({ ...agent, method, path, signal, headers: { host: 'devlxd', ...headers } });
       sent.on('response', resolve);
       sent.on('error', (error) => reject(sent.reusedSocket ? new OutOfDate(error) : error));
-      if (body === undefined || typeof body === 'string') sent.end(body);
+      if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) sent.end(body);
       else pipeline(body, sent).catch(reject);
     });
   }

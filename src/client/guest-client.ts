@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Devices } from '../api/types.js';
+import type { Answer } from './answer.js';
 import { ApiError } from './client-errors.js';
-import { type Answer, type Connect, Connection } from './connection.js';
+import { type Connect, Connection } from './connection.js';
 import { follow } from './follow.js';
 import { pathOf } from './requests.js';
 

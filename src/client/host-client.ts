@@ -20,7 +20,8 @@ import { IdentityClient } from './identity-client.js';
 import { Images } from './image-collection.js';
 import { Instances } from './instance-collection.js';
 import { OperationList } from './operations.js';
-import { envelopeOf, type Method, type Progress, Requests } from './requests.js';
+import { type Body, envelopeOf, linesType, type Method, type Progress, Requests } from './requests.js';
+import { StagedBatch } from './staged-batch.js';
 
 export interface HostOptions {
   /** that is meant where none is named; `default` */
@@ -99,15 +100,23 @@ export class HostClient {
   }
 
   /** The same with the text of the lines, each of which is JSON. */
-  async batchOf(text: string, progress?: Progress): Promise<Operation> {
+  async batchOf(text: Body, progress?: Progress): Promise<Operation> {
     return this.#sendLines('/1.0/batch', text, progress);
+  }
+
+  /**
+   * Sends a batch beforehand, on a connection of its own, so that the daemon has it when it is to be done: the next of
+   * several while one is written. body: lines, each of which is JSON; it must stay as it is
+   */
+  stageBatch(body: Uint8Array): StagedBatch {
+    return new StagedBatch(this.#requests.connection, '/1.0/batch', body);
   }
 
   /**
    * Says what batchOf would say, and changes nothing.
    * @throws ApiError, as batchOf does; 404 of a daemon that cannot tell
    */
-  async checkBatchOf(text: string, progress?: Progress): Promise<Operation> {
+  async checkBatchOf(text: Body, progress?: Progress): Promise<Operation> {
     return this.#sendLines('/1.0/batch/check', text, progress);
   }
 
@@ -144,8 +153,8 @@ export class HostClient {
     return (await this.#requests.upload(path, body, size, headers)).metadata;
   }
 
-  async #sendLines(path: string, text: string, progress?: Progress): Promise<Operation> {
-    const type = { 'content-type': 'application/x-ndjson' };
+  async #sendLines(path: string, text: Body, progress?: Progress): Promise<Operation> {
+    const type = { 'content-type': linesType };
     const { operation } = await this.#requests.exchange('POST', path, text, type);
     return this.#requests.ended(operation, progress);
   }

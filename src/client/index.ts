@@ -9,3 +9,4 @@ export type { ImageImport, Images } from './image-collection.js';
 export type { Instances } from './instance-collection.js';
 export type { OperationList } from './operations.js';
 export type { Method, Progress } from './requests.js';
+export type { StagedBatch } from './staged-batch.js';

@@ -1,5 +1,5 @@
 import type { Operation } from '../api/types.js';
-import { pathOf, type Requests } from './requests.js';
+import { type Progress, pathOf, type Requests } from './requests.js';
 
 /** /1.0/operations: operations that run, or ended less than a minute ago. */
 export class OperationList {
@@ -19,8 +19,11 @@ export class OperationList {
     return this.#requests.request<Operation>('GET', pathOf('operations', id));
   }
 
-  /** Waits until it has ended. @throws ApiError 404; 400 with its own sentence, when it has failed */
-  wait(id: string): Promise<Operation> {
-    return this.#requests.ended(pathOf('operations', id));
+  /**
+   * Waits until it has ended. progress: told how far it is
+   * @throws ApiError 404; 400 with its own sentence, when it has failed
+   */
+  wait(id: string, progress?: Progress): Promise<Operation> {
+    return this.#requests.ended(pathOf('operations', id), progress);
   }
 }

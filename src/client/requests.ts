@@ -19,6 +19,12 @@ export interface Envelope<Metadata> {
 /** Told now and then how far an operation is: 0 to 100. */
 export type Progress = (stage: string, percent: number) => void;
 
+/** Text, or its bytes. */
+export type Body = string | Uint8Array;
+
+/** How many things are sent or given at once, each as the JSON of a line. */
+export const linesType = 'application/x-ndjson';
+
 /** Seconds between two questions how far it is. */
 const progressSeconds = 0.1;
 
@@ -43,7 +49,7 @@ export class Requests {
   }
 
   /**
-   * The envelope of the answer. body: text is sent as it is, anything else as JSON.
+   * The envelope of the answer. body: text and bytes are sent as they are, anything else as JSON.
    * @throws ApiError, ConnectionError
    */
   async exchange<Metadata>(
@@ -52,7 +58,7 @@ export class Requests {
     body?: unknown,
     headers: Headers = {},
   ): Promise<Envelope<Metadata>> {
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const text = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
     const type: Headers = text === undefined ? {} : { 'content-type': 'application/json' };
     const sent = text === undefined ? {} : { body: text };
     return envelopeOf<Metadata>(await this.connection.ask({ method, path, headers: { ...type, ...headers }, ...sent }));
@@ -63,7 +69,7 @@ export class Requests {
    * @throws ApiError, ConnectionError
    */
   async *lines(path: string): AsyncGenerator<string, void, void> {
-    const headers = { accept: 'application/x-ndjson' };
+    const headers = { accept: linesType };
     const response = await this.connection.stream({ method: 'GET', path, headers, alone: true });
     try {
       if (response.statusCode !== 200)
