@@ -121,6 +121,21 @@ test('what goes wrong: one sentence, and 1 or 2 as exit code', () => {
   }
 });
 
+test('a command is a process that says with its exit code how it went', () => {
+  const table: [string[], number, RegExp, RegExp][] = [
+    [['list', '--format', 'json'], 0, /^\[\]\n$/, /^$/],
+    [['apply', '-f', '-', '--dry-run'], 3, /^instance web1: new\n/, /^$/],
+    [['show', 'nobody'], 1, /^$/, /^devlxd: Instance "nobody" not found\n$/],
+    [['set', 'nobody', 'pair'], 2, /^$/, /^devlxd: "pair" is not of the form key=value\.\n$/],
+  ];
+  for (const [words, code, printed, sentence] of table) {
+    const { status, stdout, stderr } = commandLine.runAsProcess(words, 'instances: [{name: web1}]');
+    assert.equal(status, code, words.join(' '));
+    assert.match(stdout, printed);
+    assert.match(stderr, sentence);
+  }
+});
+
 test('a filter that nothing fits does not say that there is nothing', () => {
   assert.equal(does('list', '--filter', 'name=nobody'), 'None fits the filter.\n');
   assert.equal(does('image', 'list', '--filter', 'public=true'), 'None fits the filter.\n');

@@ -62,8 +62,9 @@ Examples:
   command.action((file: string, rootfs: string | undefined, options: ImportOptions) =>
     withHost(command, async (client) => {
       const paths = rootfs === undefined ? [file] : [file, rootfs];
-      const files = await openAll(paths);
+      const files: FileHandle[] = [];
       try {
+        await openAll(paths, files);
         const boundary = `devlxd-${randomUUID()}`;
         const pieces = await bodyOf(paths, files, boundary, options);
         const size = lengthOf(pieces);
@@ -130,8 +131,8 @@ function accessOf(image: Image): string {
   return image.public ? 'public' : image.cached ? 'cached' : 'private';
 }
 
-async function openAll(paths: readonly string[]): Promise<FileHandle[]> {
-  const files: FileHandle[] = [];
+/** files: to which each is added once it is open, also where another cannot be taken */
+async function openAll(paths: readonly string[], files: FileHandle[]): Promise<void> {
   for (const path of paths) {
     const file = await open(path).catch((error: Error) => {
       throw new Fault('invalid-value', `${path} cannot be read: ${error.message}`);
@@ -140,7 +141,6 @@ async function openAll(paths: readonly string[]): Promise<FileHandle[]> {
     // The length of a pipe is not known before its end, and an image is announced with its length.
     if (!(await file.stat()).isFile()) throw new Fault('invalid-value', `${path} is no regular file`);
   }
-  return files;
 }
 
 async function bodyOf(
