@@ -6,7 +6,7 @@ import { type BatchedRequest, type Step, type Transact, writeBatch } from './bat
 import type { ControlHandler, ControlReply } from './control-reply.js';
 import { Lines, linesType } from './ndjson.js';
 import type { Operations, Work } from './operations.js';
-import { batchLine, parseBody } from './request-body.js';
+import { batchLineIn } from './usual-body.js';
 
 /** Makes a step of a request. */
 interface Collection {
@@ -55,7 +55,7 @@ export class BatchHandlers {
   }
 
   #step(line: unknown): Step {
-    const { method, path, etag, body = {} } = parseBody(batchLine, line);
+    const { method, path, etag, body = {} } = batchLineIn(line);
     const { kind, name, query } = asked(path);
     const collection = Object.hasOwn(this.#collections, kind) ? this.#collections[kind] : undefined;
     if (collection === undefined)
@@ -72,12 +72,16 @@ export class BatchHandlers {
 }
 
 /** Of these nothing has to be understood. */
-const plainPath = /^\/1\.0\/([a-z]+)(?:\/([\w-]+))?$/;
+const plainPath = /^\/1\.0\/[a-z]+(?:\/[\w-]+)?$/;
+const start = '/1.0/'.length;
 
 /** What a path names; kind: '' where that cannot be in a batch */
 function asked(path: string): { kind: string; name: string; query: URLSearchParams | undefined } {
-  const [, plainKind, plainName = ''] = plainPath.exec(path) ?? [];
-  if (plainKind !== undefined) return { kind: plainKind, name: plainName, query: undefined };
+  if (plainPath.test(path)) {
+    const end = path.indexOf('/', start);
+    if (end < 0) return { kind: path.slice(start), name: '', query: undefined };
+    return { kind: path.slice(start, end), name: path.slice(end + 1), query: undefined };
+  }
   const { pathname, searchParams: query } = new URL(path, 'http://devlxd');
   const [root, version, kind = '', name = '', ...more] = pathname.split('/');
   if (root !== '' || version !== '1.0' || more.length > 0) return { kind: '', name: '', query };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Fault } from '../errors.js';
@@ -49,7 +49,7 @@ export function etagOf(value: unknown): string {
 
 /** text: the JSON of what a PUT may change */
 export function etagOfText(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** @throws Fault etag-mismatch, when the request is meant for another version than that of the tag */

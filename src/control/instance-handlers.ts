@@ -23,10 +23,9 @@ import type { Concerned, Operations, Work } from './operations.js';
 import { own } from './ownership.js';
 import { noPlace, type Place } from './place.js';
 import { instanceUrl, renderState } from './render.js';
-import { instancePost, instancePut, instanceRename, parseBody, statePut } from './request-body.js';
+import { instanceRename, parseBody, statePut } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
-
-type InstancePut = ReturnType<typeof parseBody<typeof instancePut>>;
+import { type InstancePut, instancePostIn, instancePutIn } from './usual-body.js';
 
 type Change = (transaction: Transaction, before: Instance) => void;
 
@@ -110,14 +109,14 @@ export class InstanceHandlers {
    * operation could not say 412: so it is answered when it has ended, and what is wrong is an error at once.
    */
   readonly replace: ControlHandler = async (request) => {
-    const given = parseBody(instancePut, request.body);
+    const given = instancePutIn(request.body);
     await this.#edit(request, (transaction, before) => this.#replace(transaction, before, given));
     return this.#operation('Updating instance', this.#need(request), Promise.resolve());
   };
 
   /** Keys and devices that are not named stay; an empty value unsets a key, a null config or device map nothing. */
   readonly patch: ControlHandler = async (request) => {
-    const given = parseBody(instancePut, request.body);
+    const given = instancePutIn(request.body);
     await this.#edit(request, (transaction, before) => this.#patch(transaction, before, given));
     return sync({});
   };
@@ -177,13 +176,13 @@ export class InstanceHandlers {
   #changeOf(method: string, body: unknown): Change {
     if (method === 'DELETE') return remove;
     if (method !== 'PUT' && method !== 'PATCH') throw noSuchLine();
-    const given = parseBody(instancePut, body);
+    const given = instancePutIn(body);
     return (transaction, before) =>
       method === 'PUT' ? this.#replace(transaction, before, given) : this.#patch(transaction, before, given);
   }
 
   #creation(project: string, target: string, body: unknown): { name: string; run: Step['run'] } {
-    const { name, type, config, devices, profiles, description = '' } = parseBody(instancePost, body);
+    const { name, type, config, devices, profiles, description = '' } = instancePostIn(body);
     const own = {
       type: type || undefined,
       config: withoutEmpty(mapOf(config)),
@@ -212,8 +211,8 @@ export class InstanceHandlers {
   #patch(transaction: Transaction, before: Instance, given: InstancePut): void {
     const { config, devices, profiles, description = before.description } = given;
     const wanted: Wanted = {
-      config: new Map([...before.config, ...writtenBack(config)]),
-      devices: new Map([...before.devices, ...devicesOf(devices)]),
+      config: merged(before.config, writtenBack(config)),
+      devices: merged(before.devices, devicesOf(devices)),
       profiles: profiles ? profilesNamed(transaction, before.project, profiles) : before.profiles,
       description,
     };
@@ -239,6 +238,14 @@ export class InstanceHandlers {
     await operation.finished;
     return { kind: 'async', operation };
   }
+}
+
+/** The same map where nothing is added. */
+function merged<Value>(map: ReadonlyMap<string, Value>, more: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
+  if (more.size === 0) return map;
+  const result = new Map(map);
+  for (const [key, value] of more) result.set(key, value);
+  return result;
 }
 
 /** A configuration that may be one that was read: what is known of a run is shown in it, and is not kept there. */

@@ -1,6 +1,6 @@
 import { withoutEmpty } from '../instances/edit.js';
 import type { Registry } from '../instances/registry.js';
-import { type Device, defaultProject } from '../model/instance.js';
+import { type Devices, defaultProject } from '../model/instance.js';
 import type { ControlRequest } from './control-reply.js';
 
 type Asked = Pick<ControlRequest, 'query'>;
@@ -22,10 +22,17 @@ type Given = Readonly<Record<string, string>> | null | undefined;
 type GivenDevices = Readonly<Record<string, Readonly<Record<string, string>>>> | null | undefined;
 
 export function mapOf(given: Given): Map<string, string> {
-  return new Map(Object.entries(given ?? {}));
+  const map = new Map<string, string>();
+  for (const key in given) map.set(key, given[key] ?? '');
+  return map;
 }
 
+/** Of all that have none, which are most. */
+const noDevices: Devices = new Map();
+
 /** Empty options are not set, as in LXD. */
-export function devicesOf(given: GivenDevices): Map<string, Device> {
-  return new Map(Object.entries(given ?? {}).map(([name, device]) => [name, withoutEmpty(mapOf(device))]));
+export function devicesOf(given: GivenDevices): Devices {
+  const entries = Object.entries(given ?? {});
+  if (entries.length === 0) return noDevices;
+  return new Map(entries.map(([name, device]) => [name, withoutEmpty(mapOf(device))]));
 }

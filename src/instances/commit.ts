@@ -1,9 +1,10 @@
-import type { Change, Requestor, Written, WrittenChange } from '../model/changes.js';
+import type { AnyChange, Change, Requestor, Written, WrittenChange } from '../model/changes.js';
+import { type EventClock, eventsOf } from '../model/guest-events.js';
 import type { Layers } from './tables.js';
 
-/** A change, and the caller that asked for it. */
+/** The changes of one transaction, and the caller that asked for them. */
 export interface Attributed {
-  readonly change: Written;
+  readonly changes: readonly Written[];
   readonly requestor: Requestor | undefined;
 }
 
@@ -12,7 +13,9 @@ export class Commit {
   /** what the tables are afterwards */
   readonly layers: Layers;
   /** in order */
-  readonly written: Attributed[] = [];
+  readonly transactions: readonly Attributed[];
+  /** the changes of all of them, in order */
+  readonly written: Written[] = [];
   /** changes of instances that run or are deleted, in order */
   readonly noticed: WrittenChange[] = [];
   /** of those, the ones that start or end */
@@ -20,13 +23,17 @@ export class Commit {
   /** by how many instances there are more */
   growth = 0;
 
-  constructor(layers: Layers) {
+  /** Their changes are to be added one after the other. */
+  constructor(layers: Layers, transactions: readonly Attributed[]) {
     this.layers = layers;
+    this.transactions = transactions;
   }
 
-  add(change: Written, requestor: Requestor | undefined): void {
-    this.written.push({ change, requestor });
+  /** clock: of the events that the guest hears of */
+  add(change: AnyChange, clock: EventClock): void {
+    this.written.push(change);
     if (change.kind !== 'instance') return;
+    change.events = eventsOf(change, clock);
     const { before, after } = change;
     if (before === undefined) this.growth++;
     if (after === undefined) this.growth--;

@@ -1,6 +1,6 @@
 import { createHash, hash } from 'node:crypto';
 import { type Config, expandedConfig, expandedDevices, type Instance } from '../model/instance.js';
-import { cloudInitKey, haveSameSeed, isNic, seedOf } from '../model/seed.js';
+import { haveSameSeed, isCloudInitKey, isNic, seedOf } from '../model/seed.js';
 
 /** Where cloud-init's name of an instance is kept, by which it knows that it has run for it. */
 export const instanceIdKey = 'volatile.cloud-init.instance-id';
@@ -21,7 +21,7 @@ export function withDerivedKeys(instance: Instance, uuid: string): Instance {
   const result = new Map([...instance.config].filter(([key]) => !key.startsWith('volatile.')));
   const bare: Instance = { ...instance, config: new Map(result) };
   const nics = [...expandedDevices(bare)].filter(([, device]) => isNic(device));
-  const read = [...expandedConfig(bare)].filter(([key]) => cloudInitKey.test(key)).sort();
+  const read = [...expandedConfig(bare)].filter(([key]) => isCloudInitKey(key)).sort();
   const names = nics.map(([name]) => name).sort();
   result.set(uuidKey, uuid);
   result.set(instanceIdKey, uuidFrom(JSON.stringify([uuid, instance.name, read, names])));
@@ -59,9 +59,9 @@ function renewedConfig(stored: Instance, now: Instance, uuid: string): Config {
 
 /** The names of those of its nics that are given no address. */
 export function nicsWithoutAddress(instance: Instance): string[] {
-  return [...expandedDevices(instance)].flatMap(([name, device]) =>
-    isNic(device) && !device.get('hwaddr') ? [name] : [],
-  );
+  const devices = expandedDevices(instance);
+  if (devices.size === 0) return [];
+  return [...devices].flatMap(([name, device]) => (isNic(device) && !device.get('hwaddr') ? [name] : []));
 }
 
 /** In the range of the Xen project, as LXD's are (lxd/instance/instance_utils.go), and not likely to be another's on a host. */

@@ -1,4 +1,5 @@
 import type { AnyChange } from '../model/changes.js';
+import type { GuestEvent } from '../model/guest-events.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
 import { storedVersionOf } from '../model/seed.js';
 import { type Drafted, DraftedRecords } from './drafted.js';
@@ -79,6 +80,8 @@ export class Draft {
   }
 }
 
+const noEvents: readonly GuestEvent[] = [];
+
 /** Most are about instances alone: the rest is made when it is asked for. */
 class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
   readonly timestamp: () => string;
@@ -95,7 +98,9 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
 
   /** below: what there was before, which layers lie on */
   constructor(tables: Tables, below: Layers, layers: Layers, changes: AnyChange[], timestamp: () => string) {
-    super(layers.instances, tables.instances, ({ before, after }) => changes.push({ kind: 'instance', before, after }));
+    super(layers.instances, tables.instances, (before, after) =>
+      changes.push({ kind: 'instance', before, after, events: noEvents }),
+    );
     this.timestamp = timestamp;
     this.#tables = tables;
     this.#below = below;
@@ -110,14 +115,14 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
   }
 
   get profiles(): Drafted<Profile> {
-    this.#profiles ??= new DraftedRecords(this.#layers.profiles, this.#tables.profiles, ({ before, after }) =>
+    this.#profiles ??= new DraftedRecords(this.#layers.profiles, this.#tables.profiles, (before, after) =>
       this.#changes.push({ kind: 'profile', before, after }),
     );
     return this.#profiles;
   }
 
   get projects(): Drafted<Project> {
-    this.#projects ??= new DraftedRecords(this.#layers.projects, this.#tables.projects, ({ before, after }) =>
+    this.#projects ??= new DraftedRecords(this.#layers.projects, this.#tables.projects, (before, after) =>
       this.#changes.push({ kind: 'project', before, after }),
     );
     return this.#projects;

@@ -1,5 +1,4 @@
 import { Fault } from '../errors.js';
-import type { Change } from '../model/changes.js';
 import type { Layer } from './layer.js';
 import { type Keyed, keyOf, list, need, type Table } from './record-table.js';
 
@@ -29,9 +28,9 @@ export interface Drafted<R extends Keyed> {
 export class DraftedRecords<R extends Keyed> implements Drafted<R> {
   readonly #layer: Layer<R>;
   readonly #table: Table<R>;
-  readonly #changed: (change: Change<R>) => void;
+  readonly #changed: (before: R | undefined, after: R | undefined) => void;
 
-  constructor(layer: Layer<R>, table: Table<R>, changed: (change: Change<R>) => void) {
+  constructor(layer: Layer<R>, table: Table<R>, changed: (before: R | undefined, after: R | undefined) => void) {
     this.#layer = layer;
     this.#table = table;
     this.#changed = changed;
@@ -65,18 +64,23 @@ export class DraftedRecords<R extends Keyed> implements Drafted<R> {
 
   create(after: R): void {
     this.#enter(after);
-    this.#changed({ before: undefined, after });
+    this.#changed(undefined, after);
   }
 
   replace(before: R, after: R): void {
-    this.#leave(before);
-    this.#enter(after);
-    this.#changed({ before, after });
+    this.#checkLatest(before);
+    if (before.name === after.name && before.project === after.project) this.#layer.put(after);
+    else {
+      this.#layer.remove(before);
+      this.#enter(after);
+    }
+    this.#changed(before, after);
   }
 
   remove(before: R): void {
-    this.#leave(before);
-    this.#changed({ before, after: undefined });
+    this.#checkLatest(before);
+    this.#layer.remove(before);
+    this.#changed(before, undefined);
   }
 
   /** What a transaction sees of a record. */
@@ -89,16 +93,16 @@ export class DraftedRecords<R extends Keyed> implements Drafted<R> {
     return shown;
   }
 
-  #leave(before: R): void {
+  #checkLatest(before: R): void {
     if (!this.#isSameVersion(this.#layer.get(keyOf(before.project, before.name)), before))
       throw new Error(`${before.name} is not the latest version`);
-    this.#layer.remove(before);
   }
 
   #enter(after: R): void {
-    if (this.#layer.get(keyOf(after.project, after.name)) !== undefined)
+    const key = keyOf(after.project, after.name);
+    if (this.#layer.get(key) !== undefined)
       throw new Fault('already-exists', `${this.#layer.noun} "${after.name}" already exists`);
-    this.#layer.put(after);
+    this.#layer.put(after, key);
   }
 
   /** One may have been seen with other versions of its profiles; what is its own has to be the same. */

@@ -15,7 +15,9 @@ export class Layer<R extends Keyed> implements Records<R> {
   }
 
   get(key: string): R | undefined {
-    return this.#over?.has(key) ? this.#over.get(key) : this.#below.get(key);
+    const record = this.#over?.get(key);
+    if (record !== undefined) return record;
+    return this.#over?.has(key) ? undefined : this.#below.get(key);
   }
 
   /** Is what has this key changed, here or in a layer below? Then `get` does not look below the layers. */
@@ -29,7 +31,9 @@ export class Layer<R extends Keyed> implements Records<R> {
   }
 
   byId(id: R['id']): R | undefined {
-    return this.#overById?.has(id) ? this.#overById.get(id) : this.#below.byId(id);
+    const record = this.#overById?.get(id);
+    if (record !== undefined) return record;
+    return this.#overById?.has(id) ? undefined : this.#below.byId(id);
   }
 
   *values(): Iterable<R> {
@@ -43,8 +47,8 @@ export class Layer<R extends Keyed> implements Records<R> {
     yield* this.#overById?.keys() ?? [];
   }
 
-  put(record: R): void {
-    this.#set(keyOf(record.project, record.name), record.id, record);
+  put(record: R, key = keyOf(record.project, record.name)): void {
+    this.#set(key, record.id, record);
   }
 
   /** A rename removes it and puts it under its new name. */

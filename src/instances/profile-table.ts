@@ -108,17 +108,24 @@ export async function forgetProfile(transaction: Transaction, profile: Profile):
   transaction.profiles.remove(profile);
 }
 
+/** What was asked for last: most instances have the same profiles, and so the same list. */
+let lastNamed: readonly Profile[] = [];
+
 /**
  * The profiles of these names.
  * @throws Fault invalid-value, naming the first that there is not
  */
-export function profilesNamed(transaction: Transaction, project: string, names: readonly string[]): Profile[] {
-  return names.map((name, index) => {
-    const found = transaction.profiles.get(project, name);
+export function profilesNamed(transaction: Transaction, project: string, names: readonly string[]): readonly Profile[] {
+  const { profiles } = transaction;
+  const isLast = names.every((name, index) => profiles.get(project, name) === lastNamed[index]);
+  if (isLast && names.length === lastNamed.length) return lastNamed;
+  lastNamed = names.map((name, index) => {
+    const found = profiles.get(project, name);
     if (found === undefined) throw invalid('profiles', `Profile "${name}" not found`);
     if (names.indexOf(name) !== index) throw invalid('profiles', `"${name}" is there twice`);
     return found;
   });
+  return lastNamed;
 }
 
 /**

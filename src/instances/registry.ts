@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Turn } from '../concurrency/turn.js';
-import type { AnyChange, Requestor, Written, WrittenChange } from '../model/changes.js';
-import { EventClock, eventsOf, type GuestEvent } from '../model/guest-events.js';
+import type { Requestor, Written, WrittenChange } from '../model/changes.js';
+import { EventClock, type GuestEvent } from '../model/guest-events.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
 import { Commit } from './commit.js';
 import { Draft } from './draft.js';
@@ -191,7 +191,7 @@ export class Registry extends EventEmitter<Events> {
     const { written } = commit;
     const facts = this.#unstored.length;
     try {
-      if (facts + written.length > 0) await this.#commit([...this.#unstored, ...written.map(({ change }) => change)]);
+      if (facts + written.length > 0) await this.#commit(facts > 0 ? [...this.#unstored, ...written] : written);
     } catch (error) {
       await this.#failed(done, error);
       return;
@@ -206,7 +206,7 @@ export class Registry extends EventEmitter<Events> {
     for (const { job } of done) if (!job.isFact) job.reject(error);
     const facts = await this.#draft(done.flatMap(({ job }) => (job.isFact ? [job] : [])));
     const commit = await this.#committed(facts.done, facts.layers);
-    this.#unstored.push(...commit.written.map(({ change }) => change));
+    this.#unstored.push(...commit.written);
     await this.#hold(facts.done, commit);
     if (commit.written.length > 0) this.emit('notStored', error);
     if (this.#unstored.length > 0) this.#retryLater();
@@ -221,10 +221,11 @@ export class Registry extends EventEmitter<Events> {
 
   async #committed(done: readonly Done[], layers: Layers): Promise<Commit> {
     const turn = new Turn();
-    const commit = new Commit(layers);
-    for (const { job, changes } of done) {
+    const transactions = done.map(({ job: { requestor }, changes }) => ({ changes, requestor }));
+    const commit = new Commit(layers, transactions);
+    for (const { changes } of done) {
       for (const change of changes) {
-        commit.add(this.#withEvents(change), job.requestor);
+        commit.add(change, this.#clock);
         const pause = turn.end();
         if (pause !== undefined) await pause;
       }
@@ -241,7 +242,7 @@ export class Registry extends EventEmitter<Events> {
     await this.#tables.settle();
   }
 
-  async #tell({ noticed, written }: Commit): Promise<void> {
+  async #tell({ noticed, transactions }: Commit): Promise<void> {
     const turn = new Turn();
     try {
       for (let from = 0; from < noticed.length; from += piece) {
@@ -249,10 +250,12 @@ export class Registry extends EventEmitter<Events> {
         const pause = turn.end();
         if (pause !== undefined) await pause;
       }
-      for (const { change, requestor } of written) {
-        this.emit('written', change, requestor);
-        const pause = turn.end();
-        if (pause !== undefined) await pause;
+      for (const { changes, requestor } of transactions) {
+        for (const change of changes) {
+          this.emit('written', change, requestor);
+          const pause = turn.end();
+          if (pause !== undefined) await pause;
+        }
       }
     } catch (error) {
       this.emit('notTold', error);
@@ -289,9 +292,5 @@ export class Registry extends EventEmitter<Events> {
       if (pause !== undefined) await pause;
     }
     return { done, layers: draft.layers };
-  }
-
-  #withEvents(change: AnyChange): Written {
-    return change.kind === 'instance' ? { ...change, events: eventsOf(change, this.#clock) } : change;
   }
 }

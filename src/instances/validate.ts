@@ -78,17 +78,29 @@ export function checkConfig(config: Config, before: Config | undefined, limits: 
     throw new LimitFault('config-keys', 'invalid-value', sentence);
   }
   for (const [key, value] of config) {
-    if (before?.get(key) !== value) checkKey(key, value, limits);
+    if (before?.get(key) === value) continue;
+    const isKnown = anyTextKeys.has(key) && !isLonger(key, limits['config-key']);
+    if (!isKnown || isLonger(value, limits['config-value']) || !value.isWellFormed()) checkKey(key, value, limits);
   }
+}
+
+/** Some that have been checked and may have any text as their value: most instances have the same. */
+const anyTextKeys = new Set<string>();
+const most = { keys: 1000, length: 200 };
+
+/** In UTF-8. most: 0: any length */
+function isLonger(text: string, most: number): boolean {
+  // A character of UTF-16 has three bytes at most.
+  return exceeds(most, text.length * 3) && exceeds(most, Buffer.byteLength(text));
 }
 
 function checkKey(key: string, value: string, limits: Limits): void {
   const field = `config.${key}`;
-  if (exceeds(limits['config-key'], Buffer.byteLength(key))) {
+  if (isLonger(key, limits['config-key'])) {
     const sentence = `${field}: a key has more than ${limits['config-key']} bytes (--limit-config-key)`;
     throw new LimitFault('config-key', 'invalid-value', sentence);
   }
-  if (exceeds(limits['config-value'], Buffer.byteLength(value))) {
+  if (isLonger(value, limits['config-value'])) {
     const sentence = `${field}: longer than ${limits['config-value']} bytes (--limit-config-value)`;
     throw new LimitFault('config-value', 'invalid-value', sentence);
   }
@@ -104,6 +116,11 @@ function checkKey(key: string, value: string, limits: Limits): void {
     return;
   }
   if (!isKnown(key)) throw invalid(field, `Unknown configuration key${suggestion(key)}`);
+  remember(key);
+}
+
+function remember(anyTextKey: string): void {
+  if (anyTextKey.length <= most.length && anyTextKeys.size < most.keys) anyTextKeys.add(anyTextKey);
 }
 
 function isKnown(key: string): boolean {

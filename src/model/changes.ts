@@ -16,7 +16,14 @@ export type ProfileChange = { readonly kind: 'profile' } & Change<Profile>;
 export type ProjectChange = { readonly kind: 'project' } & Change<Project>;
 
 /** What a transaction changes, one entry for each thing and step. */
-export type AnyChange = ({ readonly kind: 'instance' } & Change) | ProfileChange | ProjectChange;
+export type AnyChange = DraftedChange | ProfileChange | ProjectChange;
+
+/** Of an instance. */
+export interface DraftedChange extends Change {
+  readonly kind: 'instance';
+  /** none, until it is certain that the transaction is written */
+  events: readonly GuestEvent[];
+}
 
 /** The same once it is written. */
 export type Written = ({ readonly kind: 'instance' } & WrittenChange) | ProfileChange | ProjectChange;
@@ -34,12 +41,14 @@ export interface MapDifference<Value> {
   readonly removed: readonly string[];
 }
 
+const none = { set: [], removed: [] } as const;
+
 export function differenceOf<Value>(
   before: ReadonlyMap<string, Value>,
   after: ReadonlyMap<string, Value>,
   same: (a: Value, b: Value) => boolean = Object.is,
 ): MapDifference<Value> {
-  if (before === after) return { set: [], removed: [] };
+  if (before === after) return none;
   const [set, removed]: [[string, Value][], string[]] = [[], []];
   for (const [name, value] of after) {
     const old = before.get(name);

@@ -35,10 +35,10 @@ const guestVisible = 'user.';
  */
 export function eventsOf({ before, after }: Change, clock: EventClock): readonly GuestEvent[] {
   if (before === undefined || after === undefined) return none;
-  const happenings = [
-    ...configEvents(expandedConfig(before), expandedConfig(after)),
-    ...deviceEvents(expandedDevices(before), expandedDevices(after)),
-  ];
+  const happenings = configEvents(expandedConfig(before), expandedConfig(after));
+  const [devices, others] = [expandedDevices(before), expandedDevices(after)];
+  if (devices !== others && devices.size + others.size > 0) happenings.push(...deviceEvents(devices, others));
+  if (happenings.length === 0) return none;
   return happenings.map(({ type, metadata }) => {
     const timestamp = clock.next();
     return { type, timestamp, text: JSON.stringify({ type, timestamp, metadata }) };
@@ -46,13 +46,16 @@ export function eventsOf({ before, after }: Change, clock: EventClock): readonly
 }
 
 function configEvents(before: Config, after: Config): Happening[] {
-  const { set, removed } = differenceOf(before, after);
-  return [...set, ...removed.map((key) => [key, ''] as const)]
-    .filter(([key]) => key.startsWith(guestVisible))
-    .sort(byName)
-    .map(([key, value]) => ({ key, old_value: before.get(key) ?? '', value }))
-    .filter(({ old_value, value }) => old_value !== value)
-    .map((metadata) => ({ type: 'config', metadata }));
+  const changed: [key: string, value: string][] = [];
+  for (const [key, value] of after)
+    if (key.startsWith(guestVisible) && value !== (before.get(key) ?? '')) changed.push([key, value]);
+  for (const [key, value] of before)
+    if (value !== '' && key.startsWith(guestVisible) && !after.has(key)) changed.push([key, '']);
+  if (changed.length > 1) changed.sort(byName);
+  return changed.map(([key, value]) => ({
+    type: 'config',
+    metadata: { key, old_value: before.get(key) ?? '', value },
+  }));
 }
 
 /** Options that LXD changes while the device stays where it is; every other change takes it away and brings it back. */
@@ -94,6 +97,9 @@ export function lastOf(timestamps: readonly string[]): string | undefined {
 /** Wall-clock time in nanoseconds that never stands still or goes back: each event gets a later one. */
 export class EventClock {
   #last = 0n;
+  /** of the last timestamp, and its text */
+  #second = -1n;
+  #secondText = '';
   readonly #now: () => bigint;
 
   /** now: nanoseconds since 1970 */
@@ -112,9 +118,13 @@ export class EventClock {
   next(): string {
     const now = this.#now();
     this.#last = now > this.#last ? now : this.#last + 1n;
-    const seconds = new Date(Number(this.#last / 1_000_000n)).toISOString().slice(0, -5);
-    const fraction = String(this.#last % 1_000_000_000n).padStart(9, '0');
-    return `${seconds}.${fraction}Z`;
+    const seconds = this.#last / 1_000_000_000n;
+    if (seconds !== this.#second) {
+      this.#second = seconds;
+      this.#secondText = new Date(Number(seconds) * 1000).toISOString().slice(0, -5);
+    }
+    const fraction = String(Number(this.#last - seconds * 1_000_000_000n)).padStart(9, '0');
+    return `${this.#secondText}.${fraction}Z`;
   }
 }
 

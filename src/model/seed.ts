@@ -1,8 +1,21 @@
 import { hash } from 'node:crypto';
-import { type Config, type Device, expandedConfig, expandedDevices, type Instance, type Profile } from './instance.js';
+import {
+  type Config,
+  type Device,
+  type Devices,
+  expandedConfig,
+  expandedDevices,
+  type Instance,
+  type Profile,
+} from './instance.js';
 
-/** What cloud-init reads: when one of them changes, it is to run again. */
-export const cloudInitKey = /^(?:cloud-init|user)\.(?:vendor-data|user-data|network-config)$|^cloud-init\.ssh-keys\./;
+const documents = ['vendor-data', 'user-data', 'network-config'];
+const documentKeys = new Set(documents.flatMap((name) => [`cloud-init.${name}`, `user.${name}`]));
+
+/** Is it what cloud-init reads? When one of them changes, it is to run again. */
+export function isCloudInitKey(key: string): boolean {
+  return documentKeys.has(key) || key.startsWith('cloud-init.ssh-keys.');
+}
 
 export function isNic(device: Device): boolean {
   return device.get('type') === 'nic';
@@ -13,25 +26,59 @@ export interface ReadProfiles extends ReadonlyArray<Profile> {
   readonly seed: string;
 }
 
-/** Of the last texts: most instances have the same, before and after a change of their profile. */
-const seeds = new Map<string, string>();
-const mostSeeds = 4;
+/** What a seed is made of. */
+interface Known {
+  readonly config: Config;
+  readonly devices: Devices;
+  readonly seed: string;
+}
+
+/** The last ones: most instances have the same, before and after a change of their profile. */
+const known: Known[] = [];
+const mostKnown = 4;
 
 /** What of an instance, as it is written, an instance id of cloud-init stands for: another seed, another id. */
 export function seedOf(instance: Instance): string {
   if (areRead(instance.profiles)) return instance.profiles.seed;
-  const text = seedText(instance);
-  const known = seeds.get(text);
-  if (known !== undefined) return known;
-  if (seeds.size === mostSeeds) seeds.clear();
+  const [config, devices] = [expandedConfig(instance), expandedDevices(instance)];
+  for (const each of known) if (saysTheSame(config, devices, each.config, each.devices)) return each.seed;
+  const read = [...config].filter(([key]) => isCloudInitKey(key)).sort();
+  const nics = [...devices].filter(([, device]) => isNic(device));
+  const text = JSON.stringify([read, nics.map(([name]) => name).sort()]);
   const seed = hash('sha256', text, 'base64').slice(0, 22);
-  seeds.set(text, seed);
+  if (known.length === mostKnown) known.shift();
+  known.push({ config: new Map(read), devices: new Map(nics), seed });
   return seed;
 }
 
 export function haveSameSeed(one: Instance, other: Instance): boolean {
   if (areRead(one.profiles) || areRead(other.profiles)) return seedOf(one) === seedOf(other);
-  return seedText(one) === seedText(other);
+  return saysTheSame(expandedConfig(one), expandedDevices(one), expandedConfig(other), expandedDevices(other));
+}
+
+/** Have both the same of what a seed is made of? Its own name is not in it: a rename writes the instance. */
+function saysTheSame(config: Config, devices: Devices, otherConfig: Config, otherDevices: Devices): boolean {
+  let more = 0;
+  for (const [key, value] of config) {
+    if (!isCloudInitKey(key)) continue;
+    if (otherConfig.get(key) !== value) return false;
+    more++;
+  }
+  for (const key of otherConfig.keys()) if (isCloudInitKey(key)) more--;
+  return more === 0 && haveSameNics(devices, otherDevices);
+}
+
+function haveSameNics(devices: Devices, others: Devices): boolean {
+  if (devices === others) return true;
+  let more = 0;
+  for (const [name, device] of devices) {
+    if (!isNic(device)) continue;
+    const other = others.get(name);
+    if (other === undefined || !isNic(other)) return false;
+    more++;
+  }
+  for (const other of others.values()) if (isNic(other)) more--;
+  return more === 0;
 }
 
 export function readWith(seed: string, profiles: readonly Profile[]): ReadProfiles {
@@ -40,15 +87,6 @@ export function readWith(seed: string, profiles: readonly Profile[]): ReadProfil
 
 export function areRead(profiles: readonly Profile[]): profiles is ReadProfiles {
   return 'seed' in profiles;
-}
-
-/** Its own name is not in it: a rename writes the instance. */
-function seedText(instance: Instance): string {
-  const read: [string, string][] = [];
-  for (const [key, value] of expandedConfig(instance)) if (cloudInitKey.test(key)) read.push([key, value]);
-  const nics: string[] = [];
-  for (const [name, device] of expandedDevices(instance)) if (isNic(device)) nics.push(name);
-  return JSON.stringify([read.sort(), nics.sort()]);
 }
 
 // By what is shown of it.

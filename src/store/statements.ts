@@ -9,7 +9,6 @@ import {
 import { lastOf } from '../model/guest-events.js';
 import type { Config, Devices, Instance } from '../model/instance.js';
 import { haveSameSeed, seedOf, storedVersionOf } from '../model/seed.js';
-import type { Value } from './sqlite.js';
 import type { StatementList } from './writer.js';
 
 /** Adds what is to be written for one change. */
@@ -34,7 +33,7 @@ function addInstance(list: StatementList, { before, after, events }: WrittenChan
 
 function addNew(list: StatementList, instance: Instance): void {
   const { id, config, devices } = instance;
-  list.add('addInstance', ...instanceRow(instance));
+  addRow(list, 'addInstance', instance);
   for (const [key, value] of config) list.add('addKey', id, key, value);
   for (const [name, device] of devices) list.add('addDevice', id, name, JSON.stringify([...device]));
 }
@@ -44,7 +43,7 @@ function addDifference(list: StatementList, before: Instance, after: Instance): 
   const stored = storedVersionOf(before);
   const keys = differenceOf(stored.config, after.config);
   const devices = differenceOf(before.devices, after.devices, sameDevice);
-  if (!isSameRow(stored, after)) list.add('putInstance', ...instanceRow(after));
+  if (!isSameRow(stored, after)) addRow(list, 'putInstance', after);
   for (const key of keys.removed) list.add('deleteKey', id, key);
   for (const [key, value] of keys.set) list.add('putKey', id, key, value);
   for (const name of devices.removed) list.add('deleteDevice', id, name);
@@ -79,24 +78,33 @@ function seedIn(instance: Instance): string {
   return instance.profiles.length === 0 ? '' : seedOf(instance);
 }
 
-function instanceRow(instance: Instance): Value[] {
-  const { id, project, name, description, createdAt, profiles, guestState, run, source = '', type } = instance;
-  const used = JSON.stringify(profiles.map((profile) => profile.id));
-  const ran = run === undefined ? [null, null, null] : [run.pid, run.startTicks, run.bootId];
-  return [
+function addRow(list: StatementList, name: 'addInstance' | 'putInstance', instance: Instance): void {
+  const { id, project, description, createdAt, profiles, guestState, run, source = '', type } = instance;
+  list.add(
+    name,
     id,
     project,
-    name,
+    instance.name,
     description,
     createdAt,
-    used,
+    idsText(profiles),
     guestState,
-    ...ran,
+    run?.pid ?? null,
+    run?.startTicks ?? null,
+    run?.bootId ?? null,
     source,
     type,
     run?.cid ?? null,
     seedIn(instance),
-  ];
+  );
+}
+
+/** Of the last list: most instances have the same. */
+let lastIds: { readonly profiles: Instance['profiles']; readonly text: string } | undefined;
+
+function idsText(profiles: Instance['profiles']): string {
+  if (lastIds?.profiles !== profiles) lastIds = { profiles, text: JSON.stringify(profiles.map(({ id }) => id)) };
+  return lastIds.text;
 }
 
 function addProfile(list: StatementList, { before, after }: ProfileChange): void {

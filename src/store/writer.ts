@@ -55,7 +55,10 @@ const trimEvents = `DELETE FROM events WHERE instance_id = ? AND timestamp <=
 
 export type StatementName = keyof typeof statements;
 
-/** What is to be written: the name of each statement, and behind it its parameters. */
+/** By name: a number is shorter, and both threads have the same. */
+const numbers = new Map<string, number>(Object.keys(statements).map((name, number) => [name, number]));
+
+/** What is to be written: the number of each statement, and behind it its parameters. */
 export class StatementList {
   #values: Value[] = [];
   /** about how many characters its text has */
@@ -69,11 +72,10 @@ export class StatementList {
   }
 
   add(name: StatementName, ...parameters: Value[]): void {
-    this.#values.push(name);
-    this.length += name.length;
+    this.#values.push(numbers.get(name) ?? name);
     for (const value of parameters) {
       this.#values.push(value);
-      this.length += typeof value === 'string' ? value.length : 1;
+      this.length += typeof value === 'string' ? value.length + 3 : 4;
     }
   }
 
@@ -89,31 +91,38 @@ export class StatementList {
 /** Old events are trimmed in batches. */
 const trimmedAtOnce = 64;
 
+interface Numbered {
+  readonly name: string;
+  readonly prepared: Prepared;
+  readonly parameters: number;
+}
+
 /** Writes such texts, inside of a transaction. */
 export class Writer {
-  readonly #statements: ReadonlyMap<Value, { readonly prepared: Prepared; readonly parameters: number }>;
+  /** by their numbers */
+  readonly #statements: readonly Numbered[];
   readonly #trimEvents: Prepared;
   readonly #untrimmed = new Map<Value, number>();
 
   constructor(database: Database) {
     this.#trimEvents = database.prepare(trimEvents);
-    this.#statements = new Map(
-      Object.entries(statements).map(([name, sql]) => [
-        name,
-        { prepared: database.prepare(sql), parameters: sql.split('?').length - 1 },
-      ]),
-    );
+    this.#statements = Object.entries(statements).map(([name, sql]) => ({
+      name,
+      prepared: database.prepare(sql),
+      parameters: sql.split('?').length - 1,
+    }));
   }
 
   write(text: string): void {
     const values: Value[] = JSON.parse(text);
     for (let at = 0; at < values.length; ) {
-      const name = values[at++] as StatementName;
-      const statement = this.#statements.get(name);
-      if (statement === undefined) throw new Error(`there is no statement ${name}`);
+      const number = Number(values[at++]);
+      const statement = this.#statements[number];
+      if (statement === undefined) throw new Error(`there is no statement ${number}`);
+      const { name, prepared } = statement;
       const parameters = values.slice(at, at + statement.parameters);
       at += statement.parameters;
-      statement.prepared.run(...parameters);
+      prepared.run(...parameters);
       if (name === 'putEvent' || name === 'putGap') this.#countEvent(parameters[0] as Value);
       else if (name === 'deleteInstance') this.#untrimmed.delete(parameters[0] as Value);
     }
