@@ -13,9 +13,6 @@ interface Collection {
   step(request: BatchedRequest): Step;
 }
 
-/** Ends a transaction that went well, and of which nothing is kept. */
-class Rehearsed extends Error {}
-
 /** POST /1.0/batch: changes of all kinds in one transaction. LXD has nothing like it. */
 export class BatchHandlers {
   readonly #registry: Registry;
@@ -34,24 +31,12 @@ export class BatchHandlers {
 
   /** POST /1.0/batch/check: says what create would say, and changes nothing. */
   readonly check: ControlHandler = ({ body }) =>
-    this.#start('Checking a batch', body, (steps) => this.#rehearse(steps));
+    this.#start('Checking a batch', body, (steps) => this.#registry.rehearse(steps));
 
   #start(description: string, body: unknown, transact: Transact): ControlReply {
     if (!(body instanceof Lines)) throw invalid('Content-Type', `${linesType} is what a batch is sent as`);
     const work: Work = (report) => writeBatch(body, (line) => this.#step(line), report, transact);
     return { kind: 'async', operation: this.#operations.start(description, [], work) };
-  }
-
-  /** A transaction that throws in the end leaves nothing behind. */
-  async #rehearse(steps: Parameters<Transact>[0]): Promise<void> {
-    try {
-      await this.#registry.transact(async (transaction) => {
-        await steps(transaction);
-        throw new Rehearsed();
-      });
-    } catch (error) {
-      if (!(error instanceof Rehearsed)) throw error;
-    }
   }
 
   #step(line: unknown): Step {

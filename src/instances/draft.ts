@@ -17,7 +17,7 @@ export interface Transaction extends Drafted<Instance> {
   running(): Instance[];
   /** Those whose own keys do not follow from their profiles by themselves, in no order. */
   seedless(): Instance[];
-  /** Of now, and before that of every event that the transaction makes. */
+  /** Of now, and before that of every event that what follows makes. */
   timestamp(): string;
 }
 
@@ -29,11 +29,9 @@ export interface Before {
   profile(project: string, name: string): Profile;
 }
 
-/** What a transaction gave, and what it wants written. */
-export interface Drawn<Result> {
-  readonly value: Result;
-  readonly changes: AnyChange[];
-}
+type Work<Result> = (transaction: Transaction) => Result | Promise<Result>;
+
+type Changed = (change: AnyChange) => void;
 
 /** Changes of a transaction that are copied to those before it, since layers on layers are slow to look through. */
 const copiedAtMost = 500;
@@ -56,16 +54,25 @@ export class Draft {
   }
 
   /**
-   * Runs one transaction; when it throws, it has changed nothing. What takes long waits for its turns; nothing else
+   * Runs one transaction, and gives each change that it makes; when it throws, it has changed nothing. What takes long waits for its turns; nothing else
    * changes the records meanwhile.
    */
-  async run<Result>(work: (transaction: Transaction) => Result | Promise<Result>): Promise<Drawn<Result>> {
-    const changes: AnyChange[] = [];
+  async run<Result>(work: Work<Result>, changed: Changed): Promise<Result> {
+    let changes = 0;
     const layers = layersOn(this.#base);
-    const given = work(new DraftTransaction(this.#tables, this.#base, layers, changes, this.#timestamp));
+    const count: Changed = (change) => {
+      changes++;
+      changed(change);
+    };
+    const given = work(new DraftTransaction(this.#tables, this.#base, layers, count, this.#timestamp));
     const value = given instanceof Promise ? await given : given;
-    this.#keep(layers, changes.length);
-    return { value, changes };
+    this.#keep(layers, changes);
+    return value;
+  }
+
+  /** The same, and nothing of it is kept. */
+  async rehearse(work: Work<unknown>): Promise<void> {
+    await work(new DraftTransaction(this.#tables, this.#base, layersOn(this.#base), () => undefined, this.#timestamp));
   }
 
   /** Many changes stay the layer that they are: to copy them would keep the event loop. */
@@ -88,7 +95,7 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
   readonly #tables: Tables;
   readonly #below: Layers;
   readonly #layers: Layers;
-  readonly #changes: AnyChange[];
+  readonly #changed: Changed;
   readonly #versions: ProfileVersions;
   /** by what is written of them */
   #derived: Map<Instance, Instance> | undefined;
@@ -97,15 +104,15 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
   #projects: Drafted<Project> | undefined;
 
   /** below: what there was before, which layers lie on */
-  constructor(tables: Tables, below: Layers, layers: Layers, changes: AnyChange[], timestamp: () => string) {
+  constructor(tables: Tables, below: Layers, layers: Layers, changed: Changed, timestamp: () => string) {
     super(layers.instances, tables.instances, (before, after) =>
-      changes.push({ kind: 'instance', before, after, events: noEvents }),
+      changed({ kind: 'instance', before, after, events: noEvents }),
     );
     this.timestamp = timestamp;
     this.#tables = tables;
     this.#below = below;
     this.#layers = layers;
-    this.#changes = changes;
+    this.#changed = changed;
     this.#versions = new ProfileVersions((id) => layers.profiles.byId(id));
   }
 
@@ -116,14 +123,14 @@ class DraftTransaction extends DraftedRecords<Instance> implements Transaction {
 
   get profiles(): Drafted<Profile> {
     this.#profiles ??= new DraftedRecords(this.#layers.profiles, this.#tables.profiles, (before, after) =>
-      this.#changes.push({ kind: 'profile', before, after }),
+      this.#changed({ kind: 'profile', before, after }),
     );
     return this.#profiles;
   }
 
   get projects(): Drafted<Project> {
     this.#projects ??= new DraftedRecords(this.#layers.projects, this.#tables.projects, (before, after) =>
-      this.#changes.push({ kind: 'project', before, after }),
+      this.#changed({ kind: 'project', before, after }),
     );
     return this.#projects;
   }

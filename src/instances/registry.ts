@@ -3,12 +3,13 @@ import { Turn } from '../concurrency/turn.js';
 import type { Requestor, Written, WrittenChange } from '../model/changes.js';
 import { EventClock, type GuestEvent } from '../model/guest-events.js';
 import type { Instance, Profile, Project } from '../model/instance.js';
-import { Commit } from './commit.js';
-import { Draft } from './draft.js';
+import type { OpenCommit } from '../store/open-commit.js';
+import type { Commit } from './commit.js';
+import { drafted } from './group.js';
 import type { InstanceTable } from './instance-table.js';
 import type { Done, Job, RecordStore, Work } from './jobs.js';
 import { keyOf, list, need } from './record-table.js';
-import { type Layers, Tables } from './tables.js';
+import { Tables } from './tables.js';
 
 export type { Before, Transaction } from './draft.js';
 
@@ -143,7 +144,7 @@ export class Registry extends EventEmitter<Events> {
    */
   transact<Result>(work: Work<Result>, requestor?: Requestor): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#enqueue({ work, requestor, isFact: false, resolve, reject });
+      this.#enqueue({ work, requestor, kind: 'wish', resolve, reject });
     });
   }
 
@@ -153,7 +154,14 @@ export class Registry extends EventEmitter<Events> {
    */
   record<Result>(work: Work<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#enqueue({ work, requestor: undefined, isFact: true, resolve, reject });
+      this.#enqueue({ work, requestor: undefined, kind: 'fact', resolve, reject });
+    });
+  }
+
+  /** Runs work as `transact` would, and keeps nothing of it. Errors of work are rethrown. */
+  rehearse(work: Work<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ work, requestor: undefined, kind: 'rehearsal', resolve, reject });
     });
   }
 
@@ -186,12 +194,14 @@ export class Registry extends EventEmitter<Events> {
   }
 
   async #write(jobs: Job[]): Promise<void> {
-    const { done, layers } = await this.#draft(jobs);
-    const commit = await this.#committed(done, layers);
-    const { written } = commit;
     const facts = this.#unstored.length;
+    // Where others are written with it, what it has changed must not be written before it has ended well.
+    const open = jobs.length === 1 && facts === 0 ? this.#store.begin?.() : undefined;
+    const { done, commit } = await drafted(jobs, this.#tables, this.#clock, open);
+    if (done.length + facts === 0) return;
+    const { written } = commit;
     try {
-      if (facts + written.length > 0) await this.#commit(facts > 0 ? [...this.#unstored, ...written] : written);
+      if (facts + written.length > 0) await this.#commit(facts > 0 ? [...this.#unstored, ...written] : written, open);
     } catch (error) {
       await this.#failed(done, error);
       return;
@@ -203,12 +213,12 @@ export class Registry extends EventEmitter<Events> {
 
   /** The wishes are refused; the facts are drafted again, without what the wishes would have changed. */
   async #failed(done: readonly Done[], error: unknown): Promise<void> {
-    for (const { job } of done) if (!job.isFact) job.reject(error);
-    const facts = await this.#draft(done.flatMap(({ job }) => (job.isFact ? [job] : [])));
-    const commit = await this.#committed(facts.done, facts.layers);
-    this.#unstored.push(...commit.written);
-    await this.#hold(facts.done, commit);
-    if (commit.written.length > 0) this.emit('notStored', error);
+    for (const { job } of done) if (job.kind === 'wish') job.reject(error);
+    const jobs = done.flatMap(({ job }) => (job.kind === 'fact' ? [job] : []));
+    const facts = await drafted(jobs, this.#tables, this.#clock);
+    this.#unstored.push(...facts.commit.written);
+    await this.#hold(facts.done, facts.commit);
+    if (facts.commit.written.length > 0) this.emit('notStored', error);
     if (this.#unstored.length > 0) this.#retryLater();
   }
 
@@ -217,20 +227,6 @@ export class Registry extends EventEmitter<Events> {
     this.#retry = setTimeout(() => {
       this.#writing ??= this.#writeAll();
     }, retryMilliseconds).unref();
-  }
-
-  async #committed(done: readonly Done[], layers: Layers): Promise<Commit> {
-    const turn = new Turn();
-    const transactions = done.map(({ job: { requestor }, changes }) => ({ changes, requestor }));
-    const commit = new Commit(layers, transactions);
-    for (const { changes } of done) {
-      for (const change of changes) {
-        commit.add(change, this.#clock);
-        const pause = turn.end();
-        if (pause !== undefined) await pause;
-      }
-    }
-    return commit;
   }
 
   /** They hold from here on: in memory, told to the listeners, answered. */
@@ -262,10 +258,11 @@ export class Registry extends EventEmitter<Events> {
     }
   }
 
-  async #commit(changes: readonly Written[]): Promise<void> {
+  /** open: has the changes already */
+  async #commit(changes: readonly Written[], open: OpenCommit | undefined): Promise<void> {
     const began = performance.now();
     try {
-      await this.#store.commit(changes);
+      await (open === undefined ? this.#store.commit(changes) : open.end());
       this.commits.done++;
       this.commits.lastDone = Date.now();
       this.commits.changes += changes.length;
@@ -276,21 +273,5 @@ export class Registry extends EventEmitter<Events> {
     } finally {
       this.commits.milliseconds += performance.now() - began;
     }
-  }
-
-  async #draft(jobs: readonly Job[]): Promise<{ readonly done: Done[]; readonly layers: Layers }> {
-    const draft = new Draft(this.#tables, () => this.#clock.next());
-    const turn = new Turn();
-    const done: Done[] = [];
-    for (const job of jobs) {
-      try {
-        done.push({ job, ...(await draft.run(job.work)) });
-      } catch (error) {
-        job.reject(error);
-      }
-      const pause = turn.end();
-      if (pause !== undefined) await pause;
-    }
-    return { done, layers: draft.layers };
   }
 }

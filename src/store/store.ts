@@ -7,13 +7,10 @@ import type { Written } from '../model/changes.js';
 import type { EventType, GuestEvent } from '../model/guest-events.js';
 import type { IdentityKey } from '../model/identity-key.js';
 import type { Image, ImageType } from '../model/image.js';
+import { OpenCommit } from './open-commit.js';
 import { type Loaded, Loading } from './rows.js';
-import { addStatements } from './statements.js';
 import type { Answer, ImageRow, Request, Rows } from './store-worker.js';
 import { StatementList } from './writer.js';
-
-/** Characters of statements that go to the worker at once. */
-const partLength = 64 * 1024;
 
 const closed = { code: 'store-closed', detail: 'The daemon is stopping; ask again.' } as const;
 
@@ -96,25 +93,26 @@ export class Store {
    */
   async commit(changes: readonly Written[]): Promise<void> {
     const turn = new Turn();
-    const list = new StatementList();
-    let begun: Promise<Answer> | undefined;
+    const commit = this.begin();
     try {
       for (const change of changes) {
-        addStatements(list, change);
-        if (list.length >= partLength) {
-          begun ??= this.#begin();
-          this.#worker?.postMessage({ kind: 'part', statements: list.take() } satisfies Request);
-        }
+        commit.add(change);
         const pause = turn.end();
         if (pause !== undefined) await pause;
       }
     } catch (error) {
-      if (begun !== undefined) this.#worker?.postMessage({ kind: 'give-up' } satisfies Request);
+      commit.giveUp();
       throw error;
     }
-    if (begun === undefined) return this.#write(list);
-    this.#worker?.postMessage({ kind: 'last', statements: list.take() } satisfies Request);
-    await begun;
+    await commit.end();
+  }
+
+  /** The same for changes that are made meanwhile. What is read of the store waits for its end. */
+  begin(): OpenCommit {
+    return new OpenCommit({
+      ask: (request) => this.#ask(request),
+      send: (request) => this.#worker?.postMessage(request),
+    });
   }
 
   async loadImages(): Promise<Image[]> {
@@ -203,13 +201,6 @@ export class Store {
 
   async #write(list: StatementList): Promise<void> {
     await this.#ask({ kind: 'write', statements: list.take() });
-  }
-
-  /** Its answer is that of the whole commit, which is awaited at its end. */
-  #begin(): Promise<Answer> {
-    const begun = this.#ask({ kind: 'begin' });
-    begun.catch(() => undefined);
-    return begun;
   }
 
   #ask(request: Request | undefined): Promise<Answer> {

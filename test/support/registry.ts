@@ -6,7 +6,11 @@ import { Registry } from '../../src/instances/registry.js';
 import { Store } from '../../src/store/store.js';
 
 /** A registry on a store of its own, for all tests of a file; open once they run. */
-export function storedRegistry(): { readonly registry: Registry; readonly directory: string } {
+export function storedRegistry(): {
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly directory: string;
+} {
   const directory = mkdtempSync(join(tmpdir(), 'devlxd-registry-'));
   const store = new Store(directory);
   const registry = new Registry(store);
@@ -19,5 +23,5 @@ export function storedRegistry(): { readonly registry: Registry; readonly direct
     await store.close();
     rmSync(directory, { recursive: true });
   });
-  return { registry, directory };
+  return { registry, store, directory };
 }

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { Fault } from '../../src/errors.js';
-import { Registry } from '../../src/instances/registry.js';
+import { Registry, type Transaction } from '../../src/instances/registry.js';
 import type { Change } from '../../src/model/changes.js';
 import type { Instance } from '../../src/model/instance.js';
 import { Store } from '../../src/store/store.js';
 import { storedRegistry } from '../support/registry.js';
 
-const { registry, directory } = storedRegistry();
+const { registry, store, directory } = storedRegistry();
 
 function instance(id: number, name: string, config: Record<string, string> = {}): Instance {
   return {
@@ -63,6 +63,41 @@ test('a transaction that throws changes nothing and disturbs none that is writte
   await fine;
   assert.equal(registry.get('default', 'half'), undefined);
   assert.equal(registry.get('default', 'whole')?.name, 'whole');
+});
+
+test('of a transaction that throws when much of it has gone to the store nothing is kept, and the next one is whole', async () => {
+  const many = (transaction: Transaction, prefix: string): void => {
+    for (let n = 0; n < 100; n++)
+      transaction.create(instance(transaction.newId(), `${prefix}${n}`, { 'user.long': 'x'.repeat(4000) }));
+  };
+  const names = () => registry.list().map(({ name }) => name);
+  const before = names();
+  const failing = registry.transact(async (transaction) => {
+    many(transaction, 'given-up-');
+    await setImmediate();
+    throw new Error('on purpose');
+  });
+  await assert.rejects(failing, /on purpose/);
+  await registry.rehearse((transaction) => many(transaction, 'rehearsed-'));
+  assert.deepEqual(names(), before);
+  await registry.transact((transaction) => {
+    many(transaction, 'whole-');
+    for (let n = 0; n < 100; n++) {
+      const made = transaction.need('default', `whole-${n}`);
+      transaction.replace(made, { ...made, config: new Map([['user.n', String(n)]]) });
+      if (n % 2 === 1) transaction.remove(transaction.need('default', `whole-${n}`));
+    }
+  });
+  const copy = join(directory, 'copy', 'devlxd.db');
+  mkdirSync(join(directory, 'copy'));
+  await store.copyTo(copy);
+  const copied = new Store(join(directory, 'copy'));
+  await copied.open();
+  const { instances } = await copied.load();
+  await copied.close();
+  const byName = (a: Instance, b: Instance) => (a.name < b.name ? -1 : 1);
+  assert.deepEqual(instances.sort(byName), registry.list());
+  assert.equal(instances.filter(({ name }) => name.startsWith('whole-')).length, 50);
 });
 
 test('transactions in one commit see each other, in order', async () => {
