@@ -8,8 +8,9 @@ interface Identifier extends Running {
   identify(): Promise<Sample>;
 }
 
-/** The cost of identifying a caller, without accept or answer. */
-export function identity(): Trial<Identifier> {
+/** The cost of identifying a caller, without accept or answer. count: how often each side does it */
+export function identity(count = 20_000): Trial<Identifier> {
+  const identifier = (name: string, ...words: string[]) => identifierOf(name, ['--count', String(count), ...words]);
   return {
     name: 'identity',
     about: 'whose is a connection: nothing but that; by path of the kernel, and with pid namespaces in between',
@@ -27,7 +28,7 @@ export function identity(): Trial<Identifier> {
   };
 }
 
-function identifier(name: string, ...words: string[]): Side<Identifier> {
+function identifierOf(name: string, words: readonly string[]): Side<Identifier> {
   return {
     name,
     start: async ({ pins, workplace }) => ({

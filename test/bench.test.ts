@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { askForAnswer } from '../bench/answer.js';
 import { comparisonLines } from '../bench/compare.js';
 import { devlxd } from '../bench/daemon.js';
@@ -16,18 +16,18 @@ import { runTrial } from '../bench/measure.js';
 import { noisyNeighbour } from '../bench/neighbour.js';
 import { costsOf, costsText } from '../bench/operator-costs.js';
 import { applies, beside, lists, starts, storedMemory } from '../bench/operators.js';
-import { floorFanout, floorIdentify, floorPlain, http, peer, uws } from '../bench/peers.js';
+import { floorFanout, floorIdentify, floorPlain, http as httpPeer, peer, uws as uwsPeer } from '../bench/peers.js';
 import { writeReport } from '../bench/report/write.js';
 import { requests } from '../bench/requests.js';
 import { startup } from '../bench/startup.js';
 import { storm, stormConfig } from '../bench/storm.js';
-import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
+import { type Bench, loadShare, type Running, type Side, serverShare, type Trial } from '../bench/trial.js';
 import { machineTrials } from '../bench/vm.js';
 import { tools, Workplace } from '../bench/workplace.js';
 import { batches, writes } from '../bench/writes.js';
 
 const workplace = new Workplace();
-const setting = { plan: { rounds: 1, seconds: 0.4, warmup: 0.1, scale: 1 }, pins: findPins(), workplace };
+const setting = { plan: { rounds: 1, seconds: 0.2, warmup: 0.05, scale: 1 }, pins: findPins(), workplace };
 const bench: Bench = { ...setting, answer: await askForAnswer(setting, devlxd()) };
 
 const asking: Omit<Trial, 'sides'> = {
@@ -39,6 +39,33 @@ const asking: Omit<Trial, 'sides'> = {
   columns: [],
   measure: requests({ mode: 'keepalive', connections: 4, path: '/1.0' }),
 };
+
+const ends: (() => Promise<string[]>)[] = [];
+
+after(async () => {
+  for (const end of ends) assert.deepEqual(await end(), []);
+});
+
+/** A side whose server stays for further trials, and ends after all of them. */
+function kept<Kind extends Running>(side: Side<Kind>): Side<Kind> {
+  let running: Promise<Kind> | undefined;
+  const start = async (): Promise<Kind> => {
+    const server = await side.start(bench);
+    ends.push(server.stop.bind(server));
+    server.stop = async () => [];
+    return server;
+  };
+  return {
+    name: side.name,
+    start: () => {
+      running ??= start();
+      return running;
+    },
+  };
+}
+
+const daemon = kept(devlxd({ options: ['--limit-connections-per-instance', '0'] }));
+const [http, uws] = [kept(httpPeer), kept(uwsPeer)];
 
 /** Sides that do what the trial is about, so that nothing but a fault can make it fail. */
 async function succeeds(trial: Trial): Promise<void> {
@@ -67,10 +94,13 @@ async function faultOf(side: Side): Promise<string> {
 }
 
 test('everyone answers on kept connections, with as many bytes', () =>
-  succeeds({ ...asking, sides: [devlxd(), floorPlain, floorIdentify, uws, http] }));
+  succeeds({ ...asking, sides: [daemon, floorPlain, floorIdentify, uws, http] }));
 
-for (const trial of machineTrials(false)) {
-  test(`${trial.name}: a virtual machine is answered through its agent`, () => succeeds(trial));
+const machines = machineTrials(false);
+const machineSides = machines[0]?.sides.map(kept) ?? [];
+for (const trial of machines) {
+  test(`${trial.name}: a virtual machine is answered through its agent`, () =>
+    succeeds({ ...trial, sides: machineSides }));
 }
 
 test('everyone answers on new connections', () =>
@@ -94,7 +124,7 @@ test('an open loop asks as often as it is told to', async () => {
 });
 
 test('listeners are held and weighed', async () => {
-  const sides = [devlxd({ options: ['--limit-connections-per-instance', '0'] }), uws];
+  const sides = [daemon, uws];
   const { faults, sides: weighed } = await runTrial(
     { ...asking, reference: 'uws', sides, freshServers: true, measure: listeners(300) },
     bench,
@@ -107,7 +137,7 @@ test('listeners are held and weighed', async () => {
 });
 
 test('an event reaches all listeners', async () => {
-  const sides = [devlxd({ options: ['--limit-connections-per-instance', '0'] }), floorFanout];
+  const sides = [daemon, floorFanout];
   const { faults, sides: heard } = await runTrial({ ...asking, sides, measure: fanout(300) }, bench);
   assert.deepEqual(faults, []);
   assert.deepEqual(
@@ -128,7 +158,7 @@ test('an event reaches a listener in each of several guests', async () => {
 });
 
 test('a caller is identified on each path of the kernel and at each depth', async () => {
-  const { faults, sides } = await runTrial(identity(), bench);
+  const { faults, sides } = await runTrial(identity(100), bench);
   assert.deepEqual(faults, []);
   assert.ok(sides.every(({ median }) => median > 0));
 });
@@ -161,7 +191,7 @@ test('instances boot all at once', async () => {
 });
 
 test('an instance that is not answered as it should be fails the trial', async () => {
-  const { faults } = await runTrial({ ...asking, sides: [devlxd()], measure: storm(2) }, bench);
+  const { faults } = await runTrial({ ...asking, sides: [daemon], measure: storm(2) }, bench);
   assert.deepEqual(faults, ['devlxd: 8 right answers, 8 wrong ones, 0 errors']);
 });
 
@@ -191,7 +221,7 @@ test('what operators cost is one table, from one daemon for each number of insta
 
 test('a guest asks beside an operator, and what an operator does is measured by size', async () => {
   // Other works than this one are in the table above.
-  for (const trial of [beside('list', 10, 0), lists([5, 10]), applies([5]), starts([5]), storedMemory([5])]) {
+  for (const trial of [beside('list', 10, 0), lists([5]), applies([5]), starts([5]), storedMemory([5])]) {
     const { faults, sides } = await runTrial(trial, bench);
     assert.deepEqual(faults, []);
     assert.deepEqual(sides.length, trial.sides.length);
