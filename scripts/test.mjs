@@ -1,6 +1,6 @@
 // Runs tests with node:test: test/**/*.test.ts, compiled. Words on the command line choose files whose name contains
-// one of them, where names begin with "./"; options are Node's. Without words: all but the parts, which bring up real servers, machines and systems,
-// and have scripts of their own in package.json.
+// one of them, where names begin with "./"; options are Node's. Without words: all, those of unit/ in one process, but
+// the parts, which bring up real servers, machines and systems, and have scripts of their own in package.json.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -10,12 +10,13 @@ const root = resolve(import.meta.dirname, '..');
 const words = process.argv.slice(2);
 const wanted = words.filter((word) => !word.startsWith('--'));
 const parts = ['clients', 'fleet', 'incus', 'lxd', 'operators', 'packages', 'vm'];
-const isOfPart = (name) => parts.some((part) => name.startsWith(`${part}/`));
-const files = readdirSync(join(root, 'dist/test'), { recursive: true })
-  .filter((name) => name.endsWith('.test.js'))
-  .filter((name) => (wanted.length === 0 ? !isOfPart(name) : wanted.some((word) => `./${name}`.includes(word))))
-  .map((name) => join('dist/test', name))
-  .sort();
+const runsAlone = (name) => ![...parts, 'unit'].some((part) => name.startsWith(`${part}/`));
+const compiled = readdirSync(join(root, 'dist/test'), { recursive: true }).filter((name) => name.endsWith('.test.js'));
+const chosen =
+  wanted.length === 0
+    ? ['all-units.js', ...compiled.filter(runsAlone)]
+    : compiled.filter((name) => wanted.some((word) => `./${name}`.includes(word)));
+const files = chosen.map((name) => join('dist/test', name)).sort();
 if (files.length === 0) {
   process.stderr.write(`No test file has ${wanted.join(' or ')} in its name.\n`);
   process.exit(1);
