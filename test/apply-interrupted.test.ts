@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { planOf } from '../src/apply/plan.js';
+import { type Item, planOf } from '../src/apply/plan.js';
 import { type Part, partsOf } from '../src/apply/transactions.js';
 import { readWanted, type Wanted } from '../src/apply/wanted.js';
 import { writeParts } from '../src/apply/write.js';
@@ -111,6 +111,10 @@ async function failureOf(applied: Promise<void>): Promise<string> {
   );
 }
 
+function withLine({ kind, name, isNew, changes }: Item, line: Item['line']): Item {
+  return { kind, name, isNew, changes, line };
+}
+
 test('a transaction that is refused is the last one, and those before it are named', async () => {
   const reasons = fc.constantFrom('a field', 'no such profile', 'another writer');
   await fc.assert(
@@ -128,7 +132,7 @@ test('a transaction that is refused is the last one, and those before it are nam
       } else {
         const fields = reason === 'a field' ? { description: 5 } : { profiles: ['none'] };
         const line = { ...spoilt.line, body: { ...spoilt.line.body, ...fields } };
-        const given = items.map((item) => (item === spoilt ? { ...item, line } : item));
+        const given = items.map((item) => (item === spoilt ? withLine(item, line) : item));
         parts.splice(failing, 1, ...partsOf(given, { lines, bytes: 0 }));
       }
       const failure = await failureOf(run.write(daemon.client, parts));

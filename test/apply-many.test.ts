@@ -60,6 +60,18 @@ test('a profile that changes the entity tags of its instances is written before 
   assert.equal(now.length, 8);
 });
 
+test('of many, only those that differ are written', async () => {
+  const wanted = (value: string) => instances(100, { 'user.many': value });
+  assert.match(apply(wanted('1')).stdout, /\n20 transactions; each is all or nothing\.\nDone\.\n$/);
+  const unchanged = apply(wanted('1'));
+  assert.equal(unchanged.stdout, '0 to create, 0 to change, 100 as they should be.\n', unchanged.stderr);
+  const mixed = [...wanted('1').slice(2), { name: 'c0', description: 'first' }, { name: 'fresh' }];
+  const { stdout, stderr } = apply(mixed);
+  assert.equal(stdout, '1 to create, 1 to change, 98 as they should be.\nDone.\n', stderr);
+  const { description, config } = await daemon.client.instances.get('c0');
+  assert.deepEqual([description, config['user.many']], ['first', '1']);
+});
+
 test('one that fails changes nothing, those before it hold, and both are said', async () => {
   const lines = [...instances(7, { 'user.late': '1' }), { name: '1bad' }];
   const dry = apply(lines, '--dry-run');

@@ -81,3 +81,19 @@ test('lines are the same as the list, and a reader may leave in the middle', asy
   for await (const line of client.instances.lines({ filter: 'name=nobody' })) assert.fail(line);
   await assert.rejects(client.instances.lines({ filter: 'name' }).next(), /filter/);
 });
+
+test('what can be written is the same as in the list, with the entity tag of each', async () => {
+  const rows = (await client.instances.list({ etags: true })).map((row) => {
+    const { name, type, architecture, config, description, devices, ephemeral, profiles } = row;
+    const etag = 'etag' in row ? row.etag : undefined;
+    return { name, type, architecture, config, description, devices, ephemeral, profiles, etag };
+  });
+  const shown: object[] = [];
+  for await (const some of client.instances.writable({ etags: true })) shown.push(...some);
+  assert.deepEqual(shown, rows);
+  assert.equal(rows[0]?.etag, (await client.instances.tagged(rows[0]?.name ?? '')).etag);
+  const { value, etag } = await client.profiles.tagged('default');
+  const { name, config, description, devices } = value;
+  const [profile] = (await client.profiles.writable({ etags: true }).next()).value ?? [];
+  assert.deepEqual(profile, { name, config, description, devices, etag });
+});

@@ -18,6 +18,27 @@ export interface FieldChange {
   readonly after: string | undefined;
 }
 
+/** Whether anything has to change; asked of each thing of a file, most of which are mostly as they should be. */
+export function differs(wanted: Described, now: Described): boolean {
+  return (
+    (wanted.description !== undefined && wanted.description !== (now.description ?? '')) ||
+    (wanted.profiles !== undefined && wanted.profiles.join(', ') !== (now.profiles ?? []).join(', ')) ||
+    (wanted.config !== undefined && configDiffers(wanted.config, now.config ?? {})) ||
+    (wanted.devices !== undefined && mapChanges('', now.devices, wanted.devices, deviceText).length > 0)
+  );
+}
+
+function configDiffers(wanted: Config, now: Config): boolean {
+  let own = 0;
+  for (const key in now) if (!isDaemons(key)) own++;
+  for (const key in wanted) {
+    if (wanted[key] === '' || isDaemons(key)) continue;
+    if (!Object.hasOwn(now, key) || now[key] !== wanted[key]) return true;
+    own--;
+  }
+  return own !== 0;
+}
+
 /** The changes that make now what is wanted; none: it is so already. */
 export function changesTo(wanted: Described, now: Described): FieldChange[] {
   return [
@@ -53,19 +74,24 @@ function mapChanges<Value>(
 
 /** Without the keys that are the daemon's. */
 export function own(config: Config = {}): Config {
-  return without(config, (key) => key.startsWith('volatile.'));
+  return without(config, isDaemons);
+}
+
+function isDaemons(key: string): boolean {
+  return key.startsWith('volatile.');
 }
 
 /** An empty value means that a key is not set. */
 function set(config: Config): Config {
-  return without(config, (key, value) => value === '' || key.startsWith('volatile.'));
+  return without(config, (key, value) => value === '' || isDaemons(key));
 }
 
 /** The same object where there is nothing to leave out, as in most. */
 function without(config: Config, isOut: (key: string, value: string) => boolean): Config {
-  const entries = Object.entries(config);
-  const isIn = ([key, value]: [string, string]) => !isOut(key, value);
-  return entries.every(isIn) ? config : Object.fromEntries(entries.filter(isIn));
+  for (const key in config)
+    if (isOut(key, config[key] as string))
+      return Object.fromEntries(Object.entries(config).filter(([key, value]) => !isOut(key, value)));
+  return config;
 }
 
 function same(text: string): string {

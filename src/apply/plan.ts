@@ -1,7 +1,9 @@
 import type { BatchLine, Config, InstanceType, InstanceWritten, ProfileWritten } from '../api/types.js';
+import { ApiError } from '../client/client-errors.js';
+import type { Collection, Writable } from '../client/collection.js';
 import type { HostClient } from '../client/host-client.js';
 import { OptionError } from '../config/options.js';
-import { changesTo, type Described, type FieldChange, own } from './difference.js';
+import { changesTo, type Described, differs, type FieldChange, own } from './difference.js';
 import { instanceIdKey } from './foreign.js';
 import type { Wanted } from './wanted.js';
 
@@ -23,15 +25,19 @@ export interface Plan {
   readonly unchanged: number;
 }
 
-interface Kind<Each extends Named = Named> {
+interface Kind {
   readonly kind: Item['kind'];
   readonly path: string;
-  readonly wanted: readonly Each[];
-  /** what there is, one by one, each with its entity tag */
-  readonly known: AsyncIterable<Named & { readonly etag?: string }>;
+  /** with its question mark; '': none */
+  readonly query: string;
 }
 
 type Named = { readonly name: string } & Described;
+type Known = Writable<Described>;
+
+/** So few are asked for by name, however many there are; and what is known of many comes with a list of all. */
+const fewest = 64;
+const notFound = 404;
 
 /** Compares what is wanted with what there is, however much that is. project: of the client; target: host of new instances */
 export async function planOf(
@@ -40,58 +46,62 @@ export async function planOf(
   project: string,
   target?: string,
 ): Promise<Plan> {
-  const query = { etags: true };
-  const kinds: Kind[] = [
-    { kind: 'profile', path: pathIn('profiles', project), wanted: profiles, known: client.profiles.each(query) },
-    {
-      kind: 'instance',
-      path: pathIn('instances', project, target),
-      wanted: instances,
-      known: client.instances.each(query),
-    },
-  ];
   const items: Item[] = [];
-  for (const kind of kinds) if (kind.wanted.length > 0) for (const item of await itemsOf(kind)) items.push(item);
+  const add = async (kind: Kind, wanted: readonly Named[], known: AsyncIterable<readonly Known[]>): Promise<void> => {
+    if (wanted.length > 0) for (const item of await itemsOf(kind, wanted, known)) items.push(item);
+  };
+  const query = { etags: true };
+  const profileKind: Kind = { kind: 'profile', path: '/1.0/profiles', query: queryOf(project) };
+  await add(profileKind, profiles, client.profiles.writable(query));
+  const known = instances.length > fewest ? client.instances.writable(query) : eachOf(client.instances, instances);
+  const instanceKind: Kind = { kind: 'instance', path: '/1.0/instances', query: queryOf(project, target) };
+  await add(instanceKind, instances, known);
   return { items, unchanged: profiles.length + instances.length - items.length };
 }
 
-function pathIn(collection: string, project: string, target?: string): string {
+async function* eachOf(
+  collection: Collection<Named, Described>,
+  wanted: readonly Named[],
+): AsyncGenerator<readonly Known[], void, void> {
+  for (const { name } of wanted)
+    try {
+      const { value, etag } = await collection.tagged(name);
+      yield [{ ...value, etag }];
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== notFound) throw error;
+    }
+}
+
+function queryOf(project: string, target?: string): string {
   const query = new URLSearchParams({
     ...(project === 'default' ? {} : { project }),
     ...(target === undefined ? {} : { target }),
   }).toString();
-  return `/1.0/${collection}{}${query === '' ? '' : `?${query}`}`;
+  return query === '' ? '' : `?${query}`;
 }
 
 /** In the order in which they are wanted. */
-async function itemsOf(kind: Kind): Promise<Item[]> {
-  const wanted = new Map(kind.wanted.map((each) => [each.name, each]));
-  const found = new Map<string, Item | undefined>();
-  for await (const now of kind.known) {
-    const each = wanted.get(now.name);
-    if (each !== undefined) found.set(now.name, changeOf(kind, each, now));
-  }
+async function itemsOf(kind: Kind, wanted: readonly Named[], known: AsyncIterable<readonly Known[]>): Promise<Item[]> {
+  const byName = new Map<string, Named>();
+  for (const each of wanted) byName.set(each.name, each);
+  const found = new Map<Named, Item | undefined>();
+  for await (const some of known)
+    for (const now of some) {
+      const each = byName.get(now.name);
+      if (each !== undefined) found.set(each, changeOf(kind, each, now));
+    }
   const items: Item[] = [];
-  for (const each of kind.wanted) {
-    const item = found.has(each.name) ? found.get(each.name) : new Creation(kind, each);
+  for (const each of wanted) {
+    const item = found.has(each) ? found.get(each) : new Creation(kind, each);
     if (item !== undefined) items.push(item);
   }
   return items;
 }
 
-/** undefined: it is so already. It is held to the version that the changes are shown against. */
-function changeOf(
-  kind: Kind,
-  { name, ...wanted }: Named,
-  now: Described & { readonly etag?: string },
-): Item | undefined {
-  checkType(name, wanted.type, now.type);
-  const changes = changesTo(wanted, now);
-  if (changes.length === 0) return undefined;
-  const path = kind.path.replace('{}', `/${encodeURIComponent(name)}`);
-  const body = { ...written(kind.kind, now), ...given(wanted) };
-  const tag = now.etag === undefined ? {} : { etag: now.etag };
-  return { kind: kind.kind, name, isNew: false, changes, line: { method: 'PUT', path, ...tag, body } };
+/** undefined: it is so already */
+function changeOf(kind: Kind, wanted: Named, now: Known): Item | undefined {
+  checkType(wanted.name, wanted.type, now.type);
+  return differs(wanted, now) ? new Change(kind, wanted, now) : undefined;
 }
 
 /** @throws OptionError when an instance is of another type than the file says */
@@ -101,25 +111,70 @@ function checkType(name: string, wanted: InstanceType | undefined, is: InstanceT
   throw new OptionError(`The instance "${name}" is a ${is}, and the file says ${wanted}; ${advice}.`);
 }
 
-/** What is new. That all of it is is told only where it is asked for: it may be a hundred thousand. */
-class Creation implements Item {
-  readonly kind: Item['kind'];
-  readonly name: string;
-  readonly isNew = true;
-  readonly line: BatchLine;
-  readonly #wanted: Described;
+// What is told of one, and sent, is made where it is asked for: it may be a hundred thousand, and for the numbers alone
+// nobody has to be told.
 
-  constructor({ kind, path }: Kind, wanted: Named) {
-    const { name, type } = wanted;
-    this.kind = kind;
-    this.name = name;
-    const body = { name, ...(type === undefined ? {} : { type }), ...given(wanted, broughtId(kind, wanted)) };
-    this.line = { method: 'POST', path: path.replace('{}', ''), body };
+/** What is to change. It is held to the version that the changes are shown against. */
+class Change implements Item {
+  readonly isNew = false;
+  readonly #kind: Kind;
+  readonly #wanted: Named;
+  readonly #now: Known;
+
+  constructor(kind: Kind, wanted: Named, now: Known) {
+    this.#kind = kind;
     this.#wanted = wanted;
+    this.#now = now;
+  }
+
+  get kind(): Item['kind'] {
+    return this.#kind.kind;
+  }
+
+  get name(): string {
+    return this.#wanted.name;
+  }
+
+  get changes(): readonly FieldChange[] {
+    return changesTo(this.#wanted, this.#now);
+  }
+
+  get line(): BatchLine {
+    const { etag } = this.#now;
+    const path = `${this.#kind.path}/${encodeURIComponent(this.name)}${this.#kind.query}`;
+    const body = { ...written(this.kind, this.#now), ...given(this.#wanted) };
+    return { method: 'PUT', path, ...(etag === undefined ? {} : { etag }), body };
+  }
+}
+
+/** What is new. */
+class Creation implements Item {
+  readonly isNew = true;
+  readonly #kind: Kind;
+  readonly #wanted: Named;
+
+  constructor(kind: Kind, wanted: Named) {
+    this.#kind = kind;
+    this.#wanted = wanted;
+  }
+
+  get kind(): Item['kind'] {
+    return this.#kind.kind;
+  }
+
+  get name(): string {
+    return this.#wanted.name;
   }
 
   get changes(): readonly FieldChange[] {
     return changesTo(this.#wanted, {});
+  }
+
+  get line(): BatchLine {
+    const { name, type } = this.#wanted;
+    const more = given(this.#wanted, broughtId(this.kind, this.#wanted));
+    const body = { name, ...(type === undefined ? {} : { type }), ...more };
+    return { method: 'POST', path: `${this.#kind.path}${this.#kind.query}`, body };
   }
 }
 

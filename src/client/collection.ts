@@ -1,3 +1,4 @@
+import type { InstanceType } from '../api/types.js';
 import { ApiError } from './client-errors.js';
 import type { Method, Requests } from './requests.js';
 
@@ -10,6 +11,15 @@ export interface ListQuery {
   /** each with the entity tag of its version, as `etag` */
   readonly etags?: boolean;
 }
+
+/** What of a thing can be written, with what it is known by. */
+export type Writable<Written> = Written & {
+  readonly name: string;
+  /** of an instance */
+  readonly type?: InstanceType | undefined;
+  /** where it was asked for */
+  readonly etag?: string;
+};
 
 const editAttempts = 5;
 const preconditionFailed = 412;
@@ -37,6 +47,13 @@ export class Collection<Shown extends Written, Written extends object> {
   /** The same, one by one as they come, however many there are: all of the moment at which they were asked for. */
   async *each(query: ListQuery = {}): AsyncGenerator<Shown, void, void> {
     for await (const line of this.lines(query)) yield JSON.parse(line) as Shown;
+  }
+
+  /** The same, with what of each can be written and no more; some at a time, as they come. */
+  async *writable(query: ListQuery = {}): AsyncGenerator<Writable<Written>[], void, void> {
+    const path = this.listPath(query, 1, { writable: 'true' });
+    for await (const lines of this.requests.linesAsTheyCome(path))
+      yield lines.map((line) => JSON.parse(line) as Writable<Written>);
   }
 
   /** The JSON of each. @throws as list does */
@@ -111,9 +128,15 @@ export class Collection<Shown extends Written, Written extends object> {
     return this.requests.path(this.#collection, name, own);
   }
 
-  protected listPath({ filter, allProjects, etags }: ListQuery, recursion: number): string {
+  /** more: of the query */
+  protected listPath(
+    { filter, allProjects, etags }: ListQuery,
+    recursion: number,
+    more: Readonly<Record<string, string>> = {},
+  ): string {
     const all = allProjects ? { 'all-projects': 'true', project: undefined } : {};
-    return this.path(undefined, { recursion: String(recursion), filter, etags: etags ? 'true' : undefined, ...all });
+    const tags = etags ? 'true' : undefined;
+    return this.path(undefined, { recursion: String(recursion), filter, etags: tags, ...more, ...all });
   }
 
   #written(value: Shown): Partial<Written> {

@@ -64,11 +64,17 @@ export class Requests {
     return envelopeOf<Metadata>(await this.connection.ask({ method, path, headers: { ...type, ...headers }, ...sent }));
   }
 
+  /** The lines of a long list, one by one. @throws as linesAsTheyCome does */
+  async *lines(path: string): AsyncGenerator<string, void, void> {
+    for await (const lines of this.linesAsTheyCome(path)) yield* lines;
+  }
+
   /**
-   * The lines of a long list, on a connection of its own, which ends with the iteration.
+   * The lines of a long list, those that come together together, on a connection of its own, which ends with the
+   * iteration.
    * @throws ApiError, ConnectionError
    */
-  async *lines(path: string): AsyncGenerator<string, void, void> {
+  async *linesAsTheyCome(path: string): AsyncGenerator<string[], void, void> {
     const headers = { accept: linesType };
     const response = await this.connection.stream({ method: 'GET', path, headers, alone: true });
     try {
@@ -121,12 +127,12 @@ export class Requests {
   }
 }
 
-async function* linesIn(response: Readable): AsyncGenerator<string, void, void> {
+async function* linesIn(response: Readable): AsyncGenerator<string[], void, void> {
   let rest = '';
   for await (const chunk of response.setEncoding('utf8')) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    yield* lines;
+    yield lines;
   }
 }
 

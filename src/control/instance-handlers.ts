@@ -16,8 +16,8 @@ import {
 } from './control-reply.js';
 import { filterOf } from './filter.js';
 import { instanceReader } from './instance-reader.js';
-import { instanceEtag, instanceText } from './instance-text.js';
-import { listed, tagsOf } from './listing.js';
+import { instanceEtag, instanceText, writableInstanceText } from './instance-text.js';
+import { asksFor, listed } from './listing.js';
 import { Lines } from './ndjson.js';
 import type { Concerned, Operations, Work } from './operations.js';
 import { own } from './ownership.js';
@@ -59,11 +59,12 @@ export class InstanceHandlers {
       const recursion = request.query.get('recursion') || '0';
       const project = listedProject(request, this.#registry);
       const { kept, shown } = this.#registry.snapshot();
-      const tagOf = tagsOf(request, instanceEtag);
+      const [isWritable, isTagged] = [asksFor(request, 'writable'), asksFor(request, 'etags')];
       const textOf = (kept: Instance) => {
         if (recursion === '0') return JSON.stringify(instanceUrl(kept.name, kept.project, collection));
         const instance = shown(kept);
-        return instanceText(instance, recursion === '2', tagOf(instance));
+        if (isWritable) return writableInstanceText(instance, isTagged);
+        return instanceText(instance, recursion === '2', isTagged ? instanceEtag(instance) : undefined);
       };
       const matches = (instance: Instance): boolean =>
         (project === undefined || instance.project === project) &&

@@ -34,6 +34,13 @@ export function instanceText(instance: Instance, isFull = false, etag?: string):
   return etag === undefined ? `${text}}` : `${text},"etag":"${etag}"}`;
 }
 
+/** Of an instance what a PUT may change, and what cannot be changed of what a POST may say. isTagged: with its entity tag */
+export function writableInstanceText(instance: Instance, isTagged: boolean): string {
+  const writable = writableText(instance, mapText(instance.config));
+  const text = `{"name":${JSON.stringify(instance.name)},"type":"${instance.type}",${writable}`;
+  return isTagged ? `${text},"etag":"${etagOfText(`{${writable}}`)}"}` : `${text}}`;
+}
+
 /** The tag that a change of anything a PUT may change changes. */
 export function instanceEtag(instance: Instance): string {
   return etagOfText(`{${writableText(instance, mapText(instance.config))}}`);

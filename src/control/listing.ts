@@ -39,12 +39,12 @@ export function long(parts: Iterable<string>, etag: string): ControlReply {
   return { kind: 'pieces', type: 'application/json', etag, pieces: pieces(enveloped(parts)) };
 }
 
-/** With ?etags=true each thing of a list has its entity tag, for clients that write back what they have read. */
-export function tagsOf<Row>(
-  { query }: Pick<ControlRequest, 'query'>,
-  etagOf: (row: Row) => string,
-): (row: Row) => string | undefined {
-  return query.get('etags') === 'true' ? etagOf : () => undefined;
+/**
+ * With ?etags=true each thing of a list has its entity tag, for clients that write back what they have read; with
+ * ?writable=true things are shown with what can be written, and no more.
+ */
+export function asksFor({ query }: Pick<ControlRequest, 'query'>, what: 'etags' | 'writable'): boolean {
+  return query.get(what) === 'true';
 }
 
 async function* listText<Row extends Keyed>(

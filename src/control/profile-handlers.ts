@@ -18,9 +18,9 @@ import {
   sync,
 } from './control-reply.js';
 import { filterOf, type Reader, readerOf } from './filter.js';
-import { listed, long, tagsOf } from './listing.js';
+import { asksFor, listed, long } from './listing.js';
 import { ownProfile } from './ownership.js';
-import { instanceUrl, profileEtag, profileUrl, renderProfile } from './render.js';
+import { instanceUrl, profileEtag, profileUrl, renderProfile, writableProfile } from './render.js';
 import { parseBody, profilePost, profilePut, rename } from './request-body.js';
 import { devicesOf, listedProject, mapOf, projectOf } from './request-project.js';
 import { noRollout, type RolloutOf } from './rollout.js';
@@ -46,21 +46,23 @@ export class ProfileHandlers {
     const filter = filterOf(request.query);
     const profiles = this.#registry.profiles(project);
     const recursive = (request.query.get('recursion') || '0') !== '0';
-    const needsUsers = recursive || filter !== undefined;
+    const [isWritable, isTagged] = [asksFor(request, 'writable'), asksFor(request, 'etags')];
+    const needsUsers = (recursive && !isWritable) || filter !== undefined;
     const users = await usersOfEach(needsUsers ? this.#registry.snapshot().kept : [], profileIds, project);
     const matches = filter && ((profile: Profile) => filter(profileReader(profile, users.get(profile.id) ?? [])));
-    const tagOf = tagsOf(request, profileEtag);
-    const textOf = (profile: Profile) =>
-      recursive
-        ? profileText(profile, users.get(profile.id) ?? [], tagOf(profile))
-        : JSON.stringify(profileUrl(profile.name, profile.project));
+    const textOf = (profile: Profile) => {
+      if (!recursive) return JSON.stringify(profileUrl(profile.name, profile.project));
+      const etag = isTagged ? { etag: profileEtag(profile) } : {};
+      if (isWritable) return JSON.stringify({ name: profile.name, ...writableProfile(profile), ...etag });
+      return withUsers({ ...etag, ...renderProfile(profile, []) }, urlsOf(users.get(profile.id) ?? []));
+    };
     return listed(request, profiles, { matches, textOf });
   };
 
   readonly get: ControlHandler = async (request) => {
     const profile = this.#registry.needProfile(projectOf(request, this.#registry), request.parameters['name'] ?? '');
     const users = await usersOfEach(this.#registry.snapshot().kept, profileIds, profile.project);
-    return long(profileText(profile, users.get(profile.id) ?? []), profileEtag(profile));
+    return long(withUsers(renderProfile(profile, []), urlsOf(users.get(profile.id) ?? [])), profileEtag(profile));
   };
 
   readonly create: ControlHandler = async (request) => {
@@ -153,11 +155,6 @@ function patched(before: Profile, { description = before.description, config, de
 
 function profileIds({ profiles }: Instance): Profile['id'][] {
   return profiles.map(({ id }) => id);
-}
-
-function profileText(profile: Profile, users: readonly Instance[], etag?: string): Iterable<string> {
-  const shown = renderProfile(profile, []);
-  return withUsers(etag === undefined ? shown : { etag, ...shown }, urlsOf(users));
 }
 
 function profileReader(profile: Profile, users: readonly Instance[]): Reader {

@@ -41,7 +41,8 @@ export function profileEtag(profile: Profile): string {
   return etagOf(writableProfile(profile));
 }
 
-function writableProfile({ description, config, devices }: Profile): Shown.ProfileWritten {
+/** What a PUT may change. */
+export function writableProfile({ description, config, devices }: Profile): Shown.ProfileWritten {
   return { config: sortedObject(config), description, devices: renderDevices(devices) };
 }
 
