@@ -1,7 +1,13 @@
 import { Readable } from 'node:stream';
 import { Fault, invalid } from '../errors.js';
 import type { BatchHandlers } from './batch-handlers.js';
-import { type ControlHandler, type ControlReply, type ControlRequest, sync } from './control-reply.js';
+import {
+  type ControlHandler,
+  type ControlReply,
+  type ControlRequest,
+  sync,
+  type UploadHandler,
+} from './control-reply.js';
 import type { HookHandlers } from './hook-handlers.js';
 import type { IdentityHandlers } from './identity-handlers.js';
 import type { ImageHandlers } from './image-handlers.js';
@@ -16,8 +22,8 @@ import type { SourceHandlers } from './source-handlers.js';
 export interface ControlEndpoint {
   readonly path: string;
   readonly methods: Readonly<Record<string, ControlHandler>>;
-  /** its POST reads the body itself */
-  readonly upload?: true;
+  /** its POST, where that is an upload */
+  readonly upload?: UploadHandler;
 }
 
 /** What answers about records, on a host and for a fleet alike. */
@@ -43,7 +49,7 @@ export function controlEndpoints(
 ): readonly ControlEndpoint[] {
   return [
     ...recordEndpoints(records),
-    { path: '/1.0/images', methods: { GET: images.list, POST: images.create }, upload: true },
+    { path: '/1.0/images', methods: { GET: images.list }, upload: images.create },
     { path: '/1.0/images/aliases', methods: { GET: () => sync([]), POST: noAliases } },
     { path: '/1.0/images/aliases/{name}', methods: { GET: noSuchAlias } },
     {

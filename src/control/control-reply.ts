@@ -7,14 +7,24 @@ import type { OpenImage } from '../images/image-files.js';
 import type { Requestor } from '../model/changes.js';
 import type { Operation } from './operations.js';
 
-/** What a handler of the host API answers; errors are thrown as Fault. */
-export type ControlReply =
+/** What fits into one piece. */
+export type ShortReply =
   | { readonly kind: 'sync'; readonly metadata: unknown; readonly etag?: string; readonly location?: string }
   | { readonly kind: 'async'; readonly operation: Operation }
+  | { readonly kind: 'text'; readonly type: string; readonly text: string; readonly etag?: string };
+
+/** What is sent as its reader takes it. */
+export type LongReply =
   | { readonly kind: 'pieces'; readonly type: string; readonly pieces: Pieces; readonly etag?: string }
-  | { readonly kind: 'text'; readonly type: string; readonly text: string; readonly etag?: string }
   | { readonly kind: 'stream'; readonly type: string; readonly length: number; readonly stream: Readable }
   | { readonly kind: 'download'; readonly download: Download; readonly opened: OpenImage };
+
+/** What a handler of the host API answers; errors are thrown as Fault. */
+export type ControlReply = ShortReply | LongReply;
+
+export function isLong(reply: ControlReply): reply is LongReply {
+  return reply.kind === 'pieces' || reply.kind === 'stream' || reply.kind === 'download';
+}
 
 /** Of a body. What is in one is overwritten when the next one is asked for. */
 export type Pieces = AsyncIterable<Uint8Array>;
@@ -24,14 +34,15 @@ export interface ControlRequest {
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** the parsed JSON; undefined when there was none, or when the handler reads the body itself */
+  /** the parsed JSON; undefined when there was none */
   readonly body: unknown;
-  /** for a handler that reads the body itself */
-  readonly incoming: IncomingMessage;
   readonly requestor: Requestor;
 }
 
 export type ControlHandler = (request: ControlRequest) => ControlReply | Promise<ControlReply>;
+
+/** Reads the body itself. */
+export type UploadHandler = (request: ControlRequest, incoming: IncomingMessage) => Promise<ControlReply>;
 
 export function sync(metadata: unknown, etag?: string): ControlReply {
   return { kind: 'sync', metadata, ...(etag === undefined ? {} : { etag }) };

@@ -1,34 +1,35 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { InFlight } from '../concurrency/in-flight.js';
-import { Fault, invalid } from '../errors.js';
+import { Fault } from '../errors.js';
 import { ControlListener } from '../gate/control-listener.js';
 import type { Credentials } from '../gate/gate.js';
 import { GuestLog } from '../guest/guest-log.js';
 import type { HandoverRequests } from '../handover/give.js';
 import { type HandoverConnection, takeoverPath } from '../handover/protocol.js';
-import { percentDecode } from '../http/percent-decode.js';
-import { lostKeyIn } from '../http/query-text.js';
-import { noEndpoint, RequestCounts } from '../http/request-counts.js';
-import { type Match, Routes } from '../http/routes.js';
+import { RequestCounts } from '../http/request-counts.js';
 import type { LimitHits } from '../limits/limit-hits.js';
 import type { Limits } from '../limits/limits.js';
 import type { Log } from '../log.js';
+import { type Answer, answerOf, errorAnswer, idleSeconds } from './answer.js';
 import type { ControlEndpoint } from './control-endpoints.js';
-import { type ControlReply, type ControlRequest, errorEnvelope } from './control-reply.js';
-import { ControlSocket } from './control-socket.js';
+import { type ControlReply, isLong } from './control-reply.js';
+import { ControlRoutes, type Destination, urlOf } from './control-routes.js';
+import { ControlSocket, type Readers } from './control-socket.js';
 import { type EventStreams, webSocketVersion } from './event-stream.js';
 import { asksForKnown, headWithoutUpgrade } from './ignored-upgrade.js';
-import { readBody } from './read-body.js';
-import { send, write, writeEarly } from './send-reply.js';
+import { DirectOutgoing, type Outgoing, ParsedOutgoing } from './outgoing.js';
+import type { PlainRequest } from './plain-request.js';
+import { hasLines, parseBody, readBody } from './read-body.js';
+
+type Asked = Pick<IncomingMessage, 'method' | 'url'> | PlainRequest;
 
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
 export class ControlServer {
   readonly requests: RequestCounts;
   readonly #server: Server;
   readonly #listeners: ControlListener[] = [];
-  readonly #routes: Routes<ControlEndpoint>;
+  readonly #routes: ControlRoutes;
   readonly #sockets: EventStreams;
   readonly #handoverRequests: HandoverRequests;
   readonly #limits: Limits;
@@ -38,6 +39,10 @@ export class ControlServer {
   readonly #log: GuestLog;
   readonly #inFlight = new InFlight();
   readonly #open = new Set<ControlSocket>();
+  readonly #readers: Readers = {
+    direct: (request, socket) => this.#direct(request, socket),
+    parse: (socket) => this.#server.emit('connection', socket),
+  };
 
   /** groupIsAllowed: the socket's mode lets a group in, so its permissions decide, and not the uid alone */
   constructor(
@@ -50,14 +55,16 @@ export class ControlServer {
     limitHits: LimitHits,
   ) {
     this.#limitHits = limitHits;
-    this.#routes = new Routes(endpoints);
+    this.#routes = new ControlRoutes(endpoints);
     this.requests = new RequestCounts(endpoints, '200');
     this.#limits = limits;
     this.#groupIsAllowed = groupIsAllowed;
     this.#log = new GuestLog(log);
     this.#sockets = sockets;
     this.#handoverRequests = handoverRequests;
-    this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#handle(request, response));
+    this.#server = createServer({ requestTimeout: 0, keepAliveTimeout: idleSeconds * 1000 }, (request, response) =>
+      this.#parsed(request, response),
+    );
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -90,11 +97,12 @@ export class ControlServer {
     this.#sockets.stop();
     await new Promise(setImmediate);
     this.#server.closeAllConnections();
+    for (const socket of this.#open) socket.closeDirect();
     return kept;
   }
 
   #connected(fd: number, peer: Credentials): void {
-    const socket = new ControlSocket(fd, peer);
+    const socket = new ControlSocket(fd, peer, this.#readers);
     if (!this.#groupIsAllowed && peer.uid !== 0 && peer.uid !== process.getuid?.()) {
       this.#log.warn({ ...peer }, 'operator refused');
       socket.destroy();
@@ -102,22 +110,58 @@ export class ControlServer {
     }
     this.#open.add(socket);
     socket.on('close', () => this.#open.delete(socket));
-    this.#server.emit('connection', socket);
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    (request.socket as ControlSocket).asked(response);
+  #direct(request: PlainRequest, socket: ControlSocket): boolean {
+    if (hasLines(request.headers)) return false;
+    const { method, url } = request;
+    const destination = this.#routes.find(method, url);
+    if ('upload' in destination) return false;
+    socket.begin(this.#inFlight.begin());
+    const answers = async (): Promise<ControlReply> => {
+      if ('fault' in destination) throw destination.fault;
+      const body = parseBody(request.body, this.#limits);
+      return destination.handler({ ...destination, headers: request.headers, body, requestor: socket.requestor });
+    };
+    void this.#answer(request, destination, answers, new DirectOutgoing(socket));
+    return true;
+  }
+
+  #parsed(request: IncomingMessage, response: ServerResponse): void {
+    const socket = request.socket as ControlSocket;
+    socket.asked(response);
     response.once('close', this.#inFlight.begin()); // its answer is with the kernel then
-    let endpoint = noEndpoint;
+    const { method = 'GET', url = '/', headers } = request;
+    const { requestor } = socket;
+    const destination = this.#routes.find(method === 'HEAD' ? 'GET' : method, url);
+    const answers = async (): Promise<ControlReply> => {
+      if ('fault' in destination) throw destination.fault;
+      if ('upload' in destination)
+        return destination.upload({ ...destination, headers, body: undefined, requestor }, request);
+      const body = await readBody(request, this.#limits);
+      return destination.handler({ ...destination, headers, body, requestor });
+    };
+    void this.#answer(request, destination, answers, new ParsedOutgoing(request, response));
+  }
+
+  /** What is answered to a request, however it was read. */
+  async #answer(asked: Asked, { endpoint }: Destination, answers: () => Promise<ControlReply>, outgoing: Outgoing) {
+    let status = 500;
     try {
-      const url = askedOf(request);
-      const match = this.#routes.find(withoutTrailingSlash(url.pathname));
-      endpoint = match?.endpoint.path ?? noEndpoint;
-      await send(response, await this.#answer(request, url, match));
+      const reply = await answers();
+      if (isLong(reply)) {
+        status = await outgoing.stream(reply);
+        return;
+      }
+      const answer = answerOf(reply);
+      status = answer.status;
+      outgoing.write(answer);
     } catch (error) {
-      this.#sendError(request, response, error);
+      const answer = this.#failure(asked, error);
+      status = answer.status;
+      outgoing.write(answer);
     } finally {
-      this.requests.add(endpoint, String(response.statusCode));
+      this.requests.add(endpoint, String(status));
     }
   }
 
@@ -130,85 +174,25 @@ export class ControlServer {
     socket.on('error', () => undefined); // it closes, which is what counts
     (socket as ControlSocket).upgraded();
     try {
-      const url = urlOf(request);
+      const url = urlOf(request.url ?? '/');
       if (url.pathname === takeoverPath) this.#handoverRequests.accept(request, socket, socket as ControlSocket);
       else this.#sockets.accept(url, request, socket, head);
       this.requests.add(url.pathname, '101');
     } catch (error) {
       const response = new ServerResponse(request);
-      response.assignSocket(socket as Socket);
+      response.assignSocket(socket as ControlSocket);
       response.setHeader('Connection', 'close');
       if (error instanceof Fault && error.code === 'websocket-version')
         response.setHeader('Upgrade', 'websocket').setHeader('Sec-WebSocket-Version', webSocketVersion);
       response.on('finish', () => socket.end());
-      this.#sendError(request, response, error);
+      new ParsedOutgoing(request, response).write(this.#failure(request, error));
     }
   }
 
-  async #answer(
-    request: IncomingMessage,
-    url: Pick<URL, 'pathname' | 'searchParams'>,
-    match: Match<ControlEndpoint> | undefined,
-  ): Promise<ControlReply> {
-    if (match === undefined)
-      throw new Fault('not-found', `devlxd has no "${url.pathname}"; its part of LXD's API is in docs/host-api.md`);
-    const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
-    const handler = Object.hasOwn(match.endpoint.methods, method) ? match.endpoint.methods[method] : undefined;
-    if (handler === undefined)
-      throw new Fault('not-implemented', `devlxd has no ${request.method} of "${url.pathname}"`);
-    const parameters = parametersOf(match);
-    const reads = match.endpoint.upload === undefined || method !== 'POST';
-    const body = reads ? await readBody(request, this.#limits) : undefined;
-    const asked: ControlRequest = {
-      parameters,
-      query: url.searchParams,
-      headers: request.headers,
-      body,
-      incoming: request,
-      requestor: (request.socket as ControlSocket).requestor,
-    };
-    return handler(asked);
-  }
-
-  #sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-    const expected = error instanceof Fault;
-    if (!expected) this.#log.error({ err: error, method: request.method, path: request.url }, 'host request failed');
+  #failure({ method, url }: Asked, error: unknown): Answer {
     this.#limitHits.addFault(error);
-    if (response.headersSent) {
-      response.destroy(); // so that a part of an answer is not taken for all of it
-      return;
-    }
-    const status = expected ? error.status : 500;
-    const sentence = expected ? error.message : 'Internal server error; the log of devlxd has the detail';
-    if (request.complete) write(response, status, errorEnvelope(status, sentence));
-    else void writeEarly(request, response, status, errorEnvelope(status, sentence));
+    if (error instanceof Fault) return errorAnswer(error.status, error.message);
+    this.#log.error({ err: error, method, path: url }, 'host request failed');
+    return errorAnswer(500, 'Internal server error; the log of devlxd has the detail');
   }
-}
-
-/** Of these nothing has to be understood: what most ask is looked up as it is. */
-const plainPath = /^\/1\.0(?:\/[\w-]+)*$/;
-
-function askedOf(request: IncomingMessage): Pick<URL, 'pathname' | 'searchParams'> {
-  const { url = '/' } = request;
-  return plainPath.test(url) ? { pathname: url, searchParams: new URLSearchParams() } : urlOf(request);
-}
-
-function urlOf({ url = '/' }: IncomingMessage): URL {
-  const parsed = URL.canParse(url, 'http://devlxd') ? new URL(url, 'http://devlxd') : undefined;
-  if (parsed === undefined) throw new Fault('invalid-value', `"${url}" is no path`);
-  const lost = lostKeyIn(parsed.search);
-  if (lost !== undefined) throw invalid(lost, 'in the query is not UTF-8');
-  return parsed;
-}
-
-function withoutTrailingSlash(path: string): string {
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}
-
-/** The segment of the path that stands for {name}. */
-function parametersOf({ name, parameter }: Match<ControlEndpoint>): Record<string, string> {
-  if (name === '') return {};
-  const value = percentDecode(parameter);
-  if (value === undefined) throw new Fault('invalid-value', `"${parameter}" in the path is not percent-encoded text`);
-  return { [name]: value };
 }

@@ -1,22 +1,62 @@
 import type { ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { userInfo } from 'node:os';
 import type { Credentials } from '../gate/gate.js';
 import { duplicate } from '../gate/unix-socket.js';
 import type { Requestor } from '../model/changes.js';
+import { idleSeconds } from './answer.js';
+import { type PlainRequest, plainRequestIn } from './plain-request.js';
 
-/** A connection with the uid and pid of its peer, named as LXD names callers of its own socket. */
+/** Where all connections are read into: what is in it is used, or copied, before anything else is read. */
+const arrivals = Buffer.allocUnsafe(64 * 1024);
+
+/** How long a connection may ask nothing at first; as node:http has it. */
+const silentSeconds = 60;
+
+/** What becomes of what a connection reads. */
+export interface Readers {
+  /** Begins to answer a request; false: it is not for this */
+  direct(request: PlainRequest, socket: ControlSocket): boolean;
+  /** Reads the connection from here on. */
+  parse(socket: ControlSocket): void;
+}
+
+/**
+ * A connection with the uid and pid of its peer, named as LXD names callers of its own socket. One request after the
+ * other is read in one look, as long as each is plain and comes whole, after the answer to the one before; from the
+ * first that does not on all of it is read by node:http, and answered in the same way.
+ */
 export class ControlSocket extends Socket {
   readonly fd: number;
   readonly uid: number;
   readonly pid: number;
   readonly requestor: Requestor;
-  /** what has been read of it, when everything that had been read was answered */
+  readonly #readers: Readers;
+  /** node:http has it */
+  #isParsed = false;
+  /** called when the request that is being answered has been, or cannot be any more */
+  #underWay: (() => void) | undefined;
+  /** what came behind that request */
+  #behind: Buffer | undefined;
+  #isKept = false;
+  /** of node:http: what has been read of it, when everything that had been read was answered */
   #answeredBytes = 0;
   #inFlight = 0;
 
-  constructor(fd: number, { uid, pid }: Credentials) {
-    super({ fd, readable: true, writable: true });
+  constructor(fd: number, { uid, pid }: Credentials, readers: Readers) {
+    let arrived = (_bytes: Buffer): boolean => true;
+    const onread = { buffer: arrivals, callback: (length: number) => arrived(arrivals.subarray(0, length)) };
+    // Half-open, for clients that say before the answer that they ask for nothing more.
+    const options: SocketConstructorOpts & ConnectOpts = {
+      fd,
+      readable: true,
+      writable: true,
+      allowHalfOpen: true,
+      onread,
+    };
+    super(options);
+    arrived = (bytes) => this.#arrived(bytes);
+    this.#readers = readers;
     this.fd = fd;
     this.uid = uid;
     this.pid = pid;
@@ -25,9 +65,35 @@ export class ControlSocket extends Socket {
       protocol: 'unix',
       address: '@',
     };
+    this.setTimeout(silentSeconds * 1000);
+    this.on('timeout', () => this.#isIdle && this.destroy());
+    this.on('end', () => process.nextTick(() => this.#underWay === undefined && this.end())); // node:http may have a word
+    this.on('error', () => undefined); // it closes, which is what counts
+    this.on('close', () => this.#underWay?.());
   }
 
-  /** A request has come on it; response: what it will be answered with */
+  /** A request that was read directly is being answered; ended: called when it has been, or cannot be any more */
+  begin(ended: () => void): void {
+    this.#underWay = ended;
+  }
+
+  /** All of the answer to it. */
+  answer(text: string): void {
+    this.write(text, () => this.answered());
+  }
+
+  /** The kernel has the answer: only now the next request is looked at, so that no client piles up what it does not read. */
+  answered(): void {
+    this.#underWay?.();
+    this.#underWay = undefined;
+    if (this.destroyed) return;
+    if (!this.#isKept) this.setTimeout(idleSeconds * 1000);
+    this.#isKept = true;
+    if (this.#behind !== undefined) this.#leave(this.#behind);
+    else if (this.readableEnded) this.end();
+  }
+
+  /** A request has come on it, which node:http has read; response: what it will be answered with */
   asked(response: ServerResponse): void {
     this.#inFlight++;
     response.once('close', () => {
@@ -46,10 +112,42 @@ export class ControlSocket extends Socket {
    * What has not been read of it yet goes along.
    */
   takeForHandover(): number | undefined {
-    if (this.destroyed || this.#inFlight > 0 || this.bytesRead !== this.#answeredBytes) return undefined;
+    const isIdle = this.#isParsed ? this.#inFlight === 0 && this.bytesRead === this.#answeredBytes : this.#isIdle;
+    if (this.destroyed || this.writableEnded || !isIdle) return undefined;
     const copy = duplicate(this.fd);
     this.destroy();
     return copy;
+  }
+
+  /** Closes it, unless node:http has it. */
+  closeDirect(): void {
+    if (!this.#isParsed) this.destroy();
+  }
+
+  /** It is read directly, and nothing is under way. */
+  get #isIdle(): boolean {
+    return !this.#isParsed && this.#underWay === undefined;
+  }
+
+  /** false: nothing more is to be read for now */
+  #arrived(bytes: Buffer): boolean {
+    if (this.#isParsed) return this.push(Buffer.from(bytes));
+    if (this.#underWay !== undefined) {
+      this.#behind = Buffer.from(bytes);
+      return false;
+    }
+    const request = plainRequestIn(bytes);
+    if (request !== undefined && this.#readers.direct(request, this)) return true;
+    return this.#leave(Buffer.from(bytes));
+  }
+
+  /** To node:http, with what has been read and not answered. */
+  #leave(bytes: Buffer): boolean {
+    this.#isParsed = true;
+    this.#behind = undefined;
+    this.setTimeout(0);
+    this.#readers.parse(this);
+    return this.push(bytes);
   }
 }
 

@@ -7,7 +7,14 @@ import type { Images } from '../images/image-library.js';
 import type { Requestor } from '../model/changes.js';
 import { fingerprintPattern, type Image, sizeOf } from '../model/image.js';
 import type { ControlEvents } from './control-events.js';
-import { type ControlHandler, type ControlRequest, checkIfMatch, etagOf, sync } from './control-reply.js';
+import {
+  type ControlHandler,
+  type ControlRequest,
+  checkIfMatch,
+  etagOf,
+  sync,
+  type UploadHandler,
+} from './control-reply.js';
 import { filterOf, readerOf } from './filter.js';
 import { receiveImage } from './image-upload.js';
 import type { Operations } from './operations.js';
@@ -43,7 +50,7 @@ export class ImageHandlers {
   };
 
   /** The body is read first, so that the operation is only the storing of what has come. */
-  readonly create: ControlHandler = async ({ incoming, headers, requestor }) => {
+  readonly create: UploadHandler = async ({ headers, requestor }, incoming) => {
     const upload = this.#images.upload();
     try {
       const details = detailsOf(headers);

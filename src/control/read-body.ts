@@ -6,6 +6,8 @@ import { exceeds, type Limits } from '../limits/limits.js';
 import { checkUtf8, JsonScan } from './json-scan.js';
 import { Lines, linesType } from './ndjson.js';
 
+type Headers = Readonly<{ 'content-type'?: string | undefined }>;
+
 /** Bytes that take no time. */
 const small = 16 * 1024;
 
@@ -14,11 +16,27 @@ const small = 16 * 1024;
  * @throws Fault body-too-large, or invalid-value with the field or the line that is wrong
  */
 export async function readBody(request: IncomingMessage, limits: Limits): Promise<unknown> {
-  const [type = ''] = (request.headers['content-type'] ?? '').split(';', 1); // charset: it is UTF-8 anyway
-  const isLines = type.trim() === linesType;
+  const isLines = hasLines(request.headers);
   const body = await receive(request, limits, new JsonScan(limits, isLines));
   checkUtf8(body, limits, isLines);
   return isLines ? await Lines.of(body) : parseJson(body.toString('utf8'));
+}
+
+/** Is the body NDJSON? */
+export function hasLines({ 'content-type': type }: Headers): boolean {
+  return type?.split(';', 1)[0]?.trim() === linesType; // charset: it is UTF-8 anyway
+}
+
+/**
+ * The same of JSON that is there already.
+ * @throws Fault body-too-large, or invalid-value with the field that is wrong
+ */
+export function parseBody(body: Buffer, limits: Limits): unknown {
+  if (body.length === 0) return undefined;
+  checkLength(body.length, limits['control-body']);
+  new JsonScan(limits, false).add(body);
+  checkUtf8(body, limits, false);
+  return parseJson(body.toString('utf8'));
 }
 
 /** By events: an asynchronous iterator costs as much as all the rest of a small request. */
