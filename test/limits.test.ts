@@ -1,32 +1,26 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { gateLimitNames } from '../src/gate/gate.js';
 import { type CountedLimit, countedLimits } from '../src/limits/limit-hits.js';
 import { limitDeclarations } from '../src/limits/limits.js';
-import { LimitLog } from '../src/metrics/limit-log.js';
 import { CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { eventually } from './support/eventually.js';
 import { type Guest, Guests } from './support/guest-processes.js';
 import { Operator } from './support/host.js';
 import { ask, ended, exchange, Session } from './support/http.js';
+import { largeImage } from './support/large-image.js';
+import { connectionLimits, hitsOf, type LimitCase, testLimits } from './support/limit-cases.js';
+import { getOf as get, stalled } from './support/stalled.js';
 import { frames, opcodes, upgrade } from './support/websocket-frames.js';
 
 const limits = {
-  'connections-per-instance': 6,
-  connections: 12,
-  'connections-nonroot': 2,
-  'connections-unregistered': 4,
-  'connections-unidentified': 4,
-  'connections-per-uid': 3,
   'requests-per-second': 200,
   'request-burst': 64,
   'stored-requests-per-second': 4,
   'state-writes-per-minute': 30,
-  'pending-callers': 1,
-  'hold-seconds': 1,
   'event-backlog': 65_536,
   'event-backlog-instance': 3_000_000,
   'event-backlog-total': 3_400_000,
@@ -66,27 +60,18 @@ after(async () => {
   await daemon.remove();
 });
 
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: lxd\r\n\r\n`;
-
 /** A connection that says this and reads nothing. */
-function stalled(from: Guest, text = ''): Socket {
-  const socket = from.connect(daemon.socket);
-  socket.on('error', () => undefined).on('close', () => undefined);
-  socket.pause();
-  if (text !== '') socket.write(text);
+function stall(from: Guest, text = ''): Socket {
+  const socket = stalled(from, daemon.socket, text);
   open.push(socket);
   return socket;
 }
 
 /** A WebSocket of the guest's that reads nothing. */
 async function silentListener(): Promise<Socket> {
-  const socket = stalled(guest, upgrade);
+  const socket = stall(guest, upgrade);
   await once(socket, 'readable');
   return socket;
-}
-
-async function reached(limit: string): Promise<number> {
-  return daemon.metric('devlxd_limit_hits_total', { limit });
 }
 
 async function listening(): Promise<number> {
@@ -98,68 +83,8 @@ async function change(times: number, bytes: number): Promise<void> {
   for (let n = 0; n < times; n++) await daemon.set('c1', { 'user.large': String(n % 10).repeat(bytes) });
 }
 
-interface Case {
-  readonly reach: () => Promise<unknown> | unknown;
-  /** the one that is to blame */
-  readonly instance?: string;
-}
-
 /** How each is reached; `descriptors` is in descriptors.test.ts, `control-event-backlog` in host-events.test.ts, `drain-seconds` below. */
-const cases: Partial<Record<CountedLimit, Case>> = {
-  'connections-per-instance': {
-    instance: 'c1',
-    reach: () =>
-      ended(Array.from({ length: limits['connections-per-instance'] + 1 }, () => stalled(guest)).at(-1) as Socket),
-  },
-  connections: {
-    instance: 'c1',
-    reach: async () => {
-      for (const [n, one] of guests.spawn(limits.connections).entries()) {
-        await daemon.register(`full${n}`, one.pid);
-        stalled(one);
-      }
-      await ended(guest.connect(daemon.socket));
-    },
-  },
-  'connections-nonroot': {
-    instance: 'c1',
-    reach: () =>
-      ended(
-        Array.from({ length: limits['connections-nonroot'] + 1 }, () => guest.connect(daemon.socket, { uid: 1000 })).at(
-          -1,
-        ) as Socket,
-      ),
-  },
-  'connections-unregistered': {
-    reach: async () => {
-      const stranger = guests.one();
-      const count = limits['pending-callers'] + limits['connections-unregistered'];
-      const silent = Array.from({ length: count }, () => stalled(stranger));
-      await ended(stranger.connect(daemon.socket));
-      assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
-      for (const socket of silent) socket.destroy();
-    },
-  },
-  'connections-unidentified': {
-    reach: async () => {
-      // A child that is still alive when the daemon accepts is identified: again, until enough were not.
-      const before = await reached('connections-unidentified');
-      for (let n = 0; n < 100 && (await reached('connections-unidentified')) === before; n++) {
-        const socket = guest.connect(daemon.socket, { child: true, dies: 'exit', uid: n % 3 });
-        open.push(socket.on('error', () => undefined));
-      }
-    },
-  },
-  'connections-per-uid': {
-    reach: async () => {
-      const held = Array.from({ length: limits['connections-per-uid'] }, () => connect(daemon.socket));
-      for (const socket of held) open.push(socket.on('error', () => undefined));
-      await ended(connect(daemon.socket));
-      assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
-      for (const socket of held) socket.destroy();
-      await eventually('they count no more', async () => (await ask(connect(daemon.socket), '/1.0')).status === 500);
-    },
-  },
+const cases: Partial<Record<CountedLimit, LimitCase>> = {
   'requests-per-second': {
     instance: 'c1',
     reach: () => {
@@ -172,18 +97,18 @@ const cases: Partial<Record<CountedLimit, Case>> = {
   'stored-requests-per-second': {
     instance: 'c1',
     reach: async () => {
-      const before = await reached('stored-requests-per-second');
+      const before = await hitsOf(daemon, 'stored-requests-per-second');
       const since = get('/1.0/events?since=2020-01-01T00:00:00.000000000Z');
-      while ((await reached('stored-requests-per-second')) === before)
+      while ((await hitsOf(daemon, 'stored-requests-per-second')) === before)
         await exchange(guest.connect(daemon.socket), since, (text) => text.includes('\r\n\r\n'));
     },
   },
   'state-writes-per-minute': {
     instance: 'c1',
     reach: async () => {
-      const before = await reached('state-writes-per-minute');
+      const before = await hitsOf(daemon, 'state-writes-per-minute');
       const session = new Session(guest.connect(daemon.socket));
-      for (let n = 0; (await reached('state-writes-per-minute')) === before; n++) {
+      for (let n = 0; (await hitsOf(daemon, 'state-writes-per-minute')) === before; n++) {
         const body = JSON.stringify({ state: n % 2 === 0 ? 'Ready' : 'Started' });
         assert.equal((await session.ask('/1.0', { method: 'PATCH', body })).status, 200);
       }
@@ -194,7 +119,7 @@ const cases: Partial<Record<CountedLimit, Case>> = {
   'sent-ahead': {
     instance: 'c1',
     reach: async () => {
-      stalled(guest, get('/1.0').repeat(200));
+      stall(guest, get('/1.0').repeat(200));
       await exchange(guest.connect(daemon.socket), get('/1.0').repeat(3000));
     },
   },
@@ -208,19 +133,11 @@ const cases: Partial<Record<CountedLimit, Case>> = {
       );
     },
   },
-  'pending-callers': {
-    reach: async () => {
-      const stranger = guests.one();
-      await Promise.all([1, 2, 3].map(() => ask(stranger.connect(daemon.socket), '/1.0')));
-    },
-  },
-  'hold-seconds': { reach: async () => ask(guests.one().connect(daemon.socket), '/1.0') },
-  unidentified: { reach: () => ask(connect(daemon.socket), '/1.0') },
   'event-backlog': {
     instance: 'c1',
     reach: async () => {
-      stalled(guest, get('/1.0/events'));
-      stalled(guest, upgrade);
+      stall(guest, get('/1.0/events'));
+      stall(guest, upgrade);
       await change(8, 200_000);
     },
   },
@@ -236,7 +153,7 @@ const cases: Partial<Record<CountedLimit, Case>> = {
     instance: 'c1',
     reach: async () => {
       await change(1, 900_000);
-      for (let n = 0; n < 4; n++) stalled(guest, upgrade);
+      for (let n = 0; n < 4; n++) stall(guest, upgrade);
       await eventually('they listen', async () => (await listening()) === 4);
       await daemon.set('c1', { 'user.large': '' });
     },
@@ -246,13 +163,13 @@ const cases: Partial<Record<CountedLimit, Case>> = {
     reach: async () => {
       const second = guests.one();
       await daemon.register('second', second.pid);
-      for (const one of [guest, second]) for (let n = 0; n < 2; n++) stalled(one, upgrade);
+      for (const one of [guest, second]) for (let n = 0; n < 2; n++) stall(one, upgrade);
       await eventually('they listen', async () => (await listening()) === 4);
       for (const name of ['c1', 'second']) await daemon.set(name, { 'user.large': 'y'.repeat(900_000) });
       second.kill();
     },
   },
-  'ping-seconds': { instance: 'c1', reach: () => ended(stalled(guest, upgrade)) },
+  'ping-seconds': { instance: 'c1', reach: () => ended(stall(guest, upgrade)) },
   'merged-document': {
     instance: 'c1',
     reach: async () => {
@@ -288,14 +205,8 @@ const cases: Partial<Record<CountedLimit, Case>> = {
   'image-exports': {
     instance: 'c1',
     reach: async () => {
-      const headers = { 'X-LXD-public': 'true', 'content-type': 'application/octet-stream' };
-      const { metadata } = await operator.metadata<{ metadata: { fingerprint: string } }>(
-        'POST',
-        '/1.0/images',
-        'image'.repeat(1_000_000),
-        headers,
-      );
-      for (let n = 0; n < 2; n++) stalled(guest, get(`/1.0/images/${metadata.fingerprint}/export`));
+      const image = await largeImage(daemon);
+      for (let n = 0; n < 2; n++) stall(guest, get(image));
     },
   },
 };
@@ -323,6 +234,7 @@ test('ssh keys that cannot be merged: the log, a metric and check name the insta
 
 test('every limit is reached by one of these tests', () => {
   const elsewhere = [
+    ...connectionLimits,
     'descriptors',
     'drain-seconds',
     'control-event-backlog',
@@ -336,43 +248,7 @@ test('every limit is reached by one of these tests', () => {
   assert.deepEqual([...Object.keys(cases), ...elsewhere].sort(), [...countedLimits].sort());
 });
 
-for (const [limit, { reach, instance }] of Object.entries(cases)) {
-  test(`${limit}: counted, and a line in the log${instance === undefined ? '' : ' that names the instance'}`, async () => {
-    const before = await reached(limit);
-    await reach();
-    await eventually('it is counted', async () => (await reached(limit)) > before);
-    for (const socket of open.splice(0)) socket.destroy();
-    await eventually('it is told', () =>
-      daemon.log.some((line) => {
-        return line.msg === 'limit reached' && line['limit'] === limit && line['instance'] === instance;
-      }),
-    );
-  });
-}
-
-test('a flood by many instances: all that it writes is bounded, and counts each refusal', async () => {
-  const refusal = 'connections-per-instance';
-  const flood = await TestDaemon.start(['--limit-connections-per-instance', '1']);
-  try {
-    const crowd = guests.spawn(30);
-    for (const [n, { pid }] of crowd.entries()) await flood.register(`f${n}`, pid);
-    for (const one of crowd) {
-      open.push(one.connect(flood.socket));
-      await Promise.all(Array.from({ length: 40 }, () => ended(one.connect(flood.socket))));
-    }
-    await flood.end();
-    const lines = flood.log.filter(({ limit }) => limit === refusal);
-    const rest = flood.log.filter(({ msg }) => msg === 'limits reached by more instances');
-    const times = [...lines, ...rest].reduce((sum, line) => sum + Number(line['times']), 0);
-    assert.equal(times, 30 * 40);
-    assert.ok(lines.length <= 2 * LimitLog.mostLines, `${lines.length} lines`);
-    assert.ok(rest.length >= 1 && rest.length <= 2);
-    assert.ok(lines.every((line) => /^f\d+$/.test(String(line['instance']))));
-  } finally {
-    for (const socket of open.splice(0)) socket.destroy();
-    await flood.remove();
-  }
-});
+testLimits(cases, () => daemon, open);
 
 test('what a guest says of its state, however often, writes no line in the log', async () => {
   for (let n = 0; n < 10; n++) {
@@ -387,7 +263,7 @@ test('what a guest says of its state, however often, writes no line in the log',
 
 test('drain-seconds: who reads too slowly when the daemon stops is cut off, and the log says how many were', async () => {
   await daemon.set('c1', { 'user.large': 'x'.repeat(900_000) });
-  const socket = stalled(guest, get('/1.0/config/user.large'));
+  const socket = stall(guest, get('/1.0/config/user.large'));
   await once(socket, 'readable');
   assert.equal((await ask(guest.connect(daemon.socket), '/1.0')).status, 200);
   await daemon.end();
