@@ -24,19 +24,8 @@ after(async () => {
   await daemon.remove();
 });
 
-/** What `lxc WORDS` prints; it must succeed. */
-async function prints(words: string, input?: string): Promise<string> {
-  const { code, out } = await lxc.run(words.split(' '), input);
-  assert.equal(code, 0, `lxc ${words}: ${out}`);
-  return out;
-}
-
-/** What it prints when it must fail, and not hang. */
-async function fails(words: string): Promise<string> {
-  const { code, out } = await lxc.run(words.split(' '));
-  assert.equal(code, 1, `lxc ${words} ended with ${code}: ${out}`);
-  return out.trim();
-}
+const prints: Lxc['prints'] = (...words) => lxc.prints(...words);
+const fails: Lxc['fails'] = (words) => lxc.fails(words);
 
 /** The keys that are the daemon's have values that nobody knows before. */
 function settled(out: string): string {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { LxdContainer } from './rig.js';
+import type { LxdContainer } from './container.js';
 
 /** What a guest was answered. */
 export interface Answered {

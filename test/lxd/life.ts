@@ -9,8 +9,9 @@ import { packageRoot } from '../../src/package-root.js';
 import { TestDaemon } from '../support/daemon.js';
 import { eventually as within } from '../support/eventually.js';
 import { askAll, assertNoAnswerIsWrong, lineOf, requests } from './answers.js';
+import type { LxdContainer, Running } from './container.js';
 import type { Flavour } from './flavour.js';
-import { type LxdContainer, missingForRig, Rig, type Running } from './rig.js';
+import { missingForRig, Rig } from './rig.js';
 
 /** The npm scripts go on for longer than npm test. */
 const rounds = Number(process.env['DEVLXD_ROUNDS'] ?? 1);

@@ -9,8 +9,9 @@ import { TestDaemon } from '../support/daemon.js';
 import type { GuestEvent } from '../support/event-stream.js';
 import { eventually } from '../support/eventually.js';
 import { type Answered, askAll, assertNoAnswerIsWrong, lineOf, requests } from './answers.js';
+import type { LxdContainer, Running } from './container.js';
 import { improvements, metaDataOf, sortedOf } from './improvements.js';
-import { type LxdContainer, missingForRig, Rig, type Running } from './rig.js';
+import { missingForRig, Rig } from './rig.js';
 
 const programs = join(packageRoot, 'test/clients/programs');
 const socket = '/dev/lxd/sock';

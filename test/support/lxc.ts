@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -45,6 +46,20 @@ export class Lxc {
     child.stdin.on('error', () => undefined).end(input);
     const [code] = (await once(child, 'close')) as [number | null];
     return { code, out };
+  }
+
+  /** What `lxc WORDS` prints; it must succeed. */
+  async prints(words: string, input?: string): Promise<string> {
+    const { code, out } = await this.run(words.split(' '), input);
+    assert.equal(code, 0, `lxc ${words}: ${out}`);
+    return out;
+  }
+
+  /** What it prints when it must fail, and not hang. */
+  async fails(words: string): Promise<string> {
+    const { code, out } = await this.run(words.split(' '));
+    assert.equal(code, 1, `lxc ${words} ended with ${code}: ${out}`);
+    return out.trim();
   }
 
   /** With a terminal, where the client calls an editor: sed is what the editor does. */
