@@ -2,7 +2,7 @@ import { Turn } from '../concurrency/turn.js';
 import { Fault } from '../errors.js';
 import type { Before, Transaction } from '../instances/registry.js';
 import type { ControlRequest } from './control-reply.js';
-import type { Line, Lines } from './ndjson.js';
+import type { LineReader, Lines } from './ndjson.js';
 import type { Report } from './operations.js';
 
 /** What one line asks for, checked as far as it can be on its own. */
@@ -43,9 +43,9 @@ export async function writeBatch(
 ): Promise<void> {
   await transact(async (transaction) => {
     const turn = new Turn();
-    let taken = 0;
-    for (const line of lines) {
-      const step = take(line, prepare, transaction);
+    const reader = lines.read();
+    for (let taken = 0; reader.next(); ) {
+      const step = take(reader, prepare, transaction);
       if (step instanceof Promise) await step;
       if (++taken % portion === 0) report(progressOf('check', taken, lines.count));
       const pause = turn.end();
@@ -56,13 +56,14 @@ export async function writeBatch(
   report(progressOf('write', lines.count, lines.count));
 }
 
-function take(line: Line, prepare: (line: unknown) => Step, transaction: Transaction): void | Promise<void> {
+function take(line: LineReader, prepare: (line: unknown) => Step, transaction: Transaction): void | Promise<void> {
+  const { number } = line;
   try {
     const { check, run } = prepare(line.parse());
     check?.(transaction.before);
-    return run(transaction)?.catch((error: unknown) => Promise.reject(ofLine(line.number, error)));
+    return run(transaction)?.catch((error: unknown) => Promise.reject(ofLine(number, error)));
   } catch (error) {
-    throw ofLine(line.number, error);
+    throw ofLine(number, error);
   }
 }
 

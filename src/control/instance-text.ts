@@ -53,11 +53,40 @@ function writableText({ devices, profiles, description }: Instance, config: stri
   return `${text},"devices":${devicesText(devices)},"ephemeral":false,"profiles":${names}`;
 }
 
+/** The keys of a map, in its order, and in the order of their names, each with the JSON in front of its value. */
+interface Keys {
+  readonly given: readonly string[];
+  readonly sorted: readonly (readonly [key: string, before: string])[];
+}
+
+/** Of the last maps: most have the same keys in the same order, so they need not be sorted again. */
+const known: Keys[] = [];
+const mostKnown = 4;
+const mostKeys = 100;
+
 function mapText(map: ReadonlyMap<string, string>): string {
+  if (map.size === 0) return '{}';
   let text = '';
-  for (const key of sortedKeys(map))
-    text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${JSON.stringify(map.get(key))}`;
-  return text === '' ? '{}' : `${text}}`;
+  for (const [key, before] of keysOf(map)) text += `${before}${JSON.stringify(map.get(key))}`;
+  return `${text}}`;
+}
+
+function keysOf(map: ReadonlyMap<string, string>): Keys['sorted'] {
+  for (const each of known) if (hasKeys(map, each.given)) return each.sorted;
+  const sorted = sortedKeys(map).map(
+    (key, index) => [key, `${index === 0 ? '{' : ','}${JSON.stringify(key)}:`] as const,
+  );
+  if (map.size > mostKeys) return sorted;
+  if (known.length === mostKnown) known.shift();
+  known.push({ given: [...map.keys()], sorted });
+  return sorted;
+}
+
+function hasKeys(map: ReadonlyMap<string, string>, keys: readonly string[]): boolean {
+  if (map.size !== keys.length) return false;
+  let index = 0;
+  for (const key of map.keys()) if (key !== keys[index++]) return false;
+  return true;
 }
 
 function devicesText(devices: Devices): string {

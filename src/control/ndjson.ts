@@ -7,18 +7,11 @@ export const linesType = 'application/x-ndjson';
 const newline = 0x0a;
 const space = 0x20;
 
-/** A line of a body that is not empty. */
-export interface Line {
-  readonly number: number;
-  /** @throws Fault invalid-value */
-  parse(): unknown;
-}
-
 /**
  * The lines of such a body; empty ones are left out. They stay the bytes that came: what is made of a line is made when its
  * turn comes, and is forgotten before the next one, so that V8 never has to move what a whole body would become.
  */
-export class Lines implements Iterable<Line> {
+export class Lines {
   readonly count: number;
   readonly #body: Buffer;
 
@@ -40,12 +33,43 @@ export class Lines implements Iterable<Line> {
     return new Lines(body, count);
   }
 
-  *[Symbol.iterator](): Generator<Line, void, void> {
-    const body = this.#body;
-    for (let [from, number] = [0, 1]; from < body.length; number++) {
-      const [start, end] = [from, endOfLine(body, from)];
-      from = end + 1;
-      if (!isEmpty(body, start, end)) yield { number, parse: () => parse(body.toString('utf8', start, end)) };
+  /** From the first line on. */
+  read(): LineReader {
+    return new LineReader(this.#body);
+  }
+}
+
+/** Reads one line after the other. */
+export class LineReader {
+  /** of the last line that was read */
+  number = 0;
+  readonly #body: Buffer;
+  #from = 0;
+  #start = 0;
+  #end = 0;
+
+  constructor(body: Buffer) {
+    this.#body = body;
+  }
+
+  /** Goes to the next line that is not empty. @returns whether there is one */
+  next(): boolean {
+    while (this.#from < this.#body.length) {
+      this.#start = this.#from;
+      this.#end = endOfLine(this.#body, this.#start);
+      this.#from = this.#end + 1;
+      this.number++;
+      if (!isEmpty(this.#body, this.#start, this.#end)) return true;
+    }
+    return false;
+  }
+
+  /** @throws Fault invalid-value */
+  parse(): unknown {
+    try {
+      return JSON.parse(this.#body.toString('utf8', this.#start, this.#end));
+    } catch (error) {
+      throw new Fault('invalid-value', `not JSON: ${(error as Error).message}`);
     }
   }
 }
@@ -59,12 +83,4 @@ function endOfLine(body: Buffer, from: number): number {
 function isEmpty(body: Buffer, from: number, end: number): boolean {
   for (let at = from; at < end; at++) if ((body[at] as number) > space) return false;
   return true;
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (error) {
-    throw new Fault('invalid-value', `not JSON: ${(error as Error).message}`);
-  }
 }

@@ -1,9 +1,10 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { invalid } from '../errors.js';
 import type { Limits } from '../limits/limits.js';
 import { differenceOf, sameDevice } from '../model/changes.js';
 import type { Config, Devices, Instance, InstanceType, Placement, Profile } from '../model/instance.js';
 import { haveSameSeed, isCloudInitKey } from '../model/seed.js';
+import { randomUuid } from '../text/uuid.js';
 import { hwaddrKeyOf, instanceIdKey, nicsWithoutAddress, uuidKey, withDerivedKeys } from './derived-keys.js';
 import { checkOther } from './record-table.js';
 import { checkConfig, checkDevices, checkName } from './validate.js';
@@ -138,13 +139,13 @@ function filtered(config: Config, isIn: (key: string, value: string) => boolean)
 
 /** after with the keys that are the daemon's: the instance id, the lasting identity and the addresses of its nics. */
 function settled(before: Instance | undefined, after: Instance, givenId?: string): Instance {
-  if (after.source === 'etcd') return withDerivedKeys(after, before?.config.get(uuidKey) ?? randomUUID());
+  if (after.source === 'etcd') return withDerivedKeys(after, before?.config.get(uuidKey) ?? randomUuid());
   const config = new Map<string, string>();
   for (const [key, value] of after.config) if (value !== '' && !isVolatile(key)) config.set(key, value);
   const known: Config = before?.config ?? none;
   const id = before === undefined ? givenId : known.get(instanceIdKey);
-  config.set(instanceIdKey, id || randomUUID());
-  config.set(uuidKey, known.get(uuidKey) ?? randomUUID());
+  config.set(instanceIdKey, id || randomUuid());
+  config.set(uuidKey, known.get(uuidKey) ?? randomUuid());
   for (const name of nicsWithoutAddress(after)) {
     const key = hwaddrKeyOf(name);
     config.set(key, known.get(key) ?? randomHwaddr());
@@ -153,7 +154,7 @@ function settled(before: Instance | undefined, after: Instance, givenId?: string
   const made = version(after, { config, devices, profiles, description });
   // As one that does not run, since what one that does expands to is remembered by its map.
   const compared = made.run === undefined ? made : { ...made, run: undefined };
-  if (before !== undefined && id && restartsCloudInit(before, compared)) config.set(instanceIdKey, randomUUID());
+  if (before !== undefined && id && restartsCloudInit(before, compared)) config.set(instanceIdKey, randomUuid());
   return made;
 }
 

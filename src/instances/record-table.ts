@@ -106,8 +106,12 @@ function hasSameKey(before: Keyed, after: Keyed): boolean {
   return before.name === after.name && before.project === after.project;
 }
 
+let last = { project: '', name: '', key: '/' };
+
+/** A transaction asks for one record several times in a row: it is the same string then, whose hash is known. */
 export function keyOf(project: string, name: string): string {
-  return `${project}/${name}`;
+  if (last.name !== name || last.project !== project) last = { project, name, key: `${project}/${name}` };
+  return last.key;
 }
 
 /**

@@ -21,7 +21,8 @@ export interface GuestEvent {
 
 interface Happening {
   readonly type: EventType;
-  readonly metadata: unknown;
+  /** JSON */
+  readonly metadata: string;
 }
 
 const none: readonly GuestEvent[] = [];
@@ -41,7 +42,7 @@ export function eventsOf({ before, after }: Change, clock: EventClock): readonly
   if (happenings.length === 0) return none;
   return happenings.map(({ type, metadata }) => {
     const timestamp = clock.next();
-    return { type, timestamp, text: JSON.stringify({ type, timestamp, metadata }) };
+    return { type, timestamp, text: `{"type":"${type}","timestamp":"${timestamp}","metadata":${metadata}}` };
   });
 }
 
@@ -54,7 +55,7 @@ function configEvents(before: Config, after: Config): Happening[] {
   if (changed.length > 1) changed.sort(byName);
   return changed.map(([key, value]) => ({
     type: 'config',
-    metadata: { key, old_value: before.get(key) ?? '', value },
+    metadata: `{"key":${JSON.stringify(key)},"old_value":${JSON.stringify(before.get(key) ?? '')},"value":${JSON.stringify(value)}}`,
   }));
 }
 
@@ -83,7 +84,10 @@ function changesLive(before: Device | undefined, after: Device): boolean {
 }
 
 function deviceEvent(action: string): (entry: readonly [string, Device]) => Happening {
-  return ([name, device]) => ({ type: 'device', metadata: { action, config: sortedObject(device), name } });
+  return ([name, device]) => ({
+    type: 'device',
+    metadata: JSON.stringify({ action, config: sortedObject(device), name }),
+  });
 }
 
 /** The timestamps of EventClock, and no others. */

@@ -59,9 +59,9 @@ export function haveSameSeed(one: Instance, other: Instance): boolean {
 /** Have both the same of what a seed is made of? Its own name is not in it: a rename writes the instance. */
 function saysTheSame(config: Config, devices: Devices, otherConfig: Config, otherDevices: Devices): boolean {
   let more = 0;
-  for (const [key, value] of config) {
+  for (const key of config.keys()) {
     if (!isCloudInitKey(key)) continue;
-    if (otherConfig.get(key) !== value) return false;
+    if (otherConfig.get(key) !== config.get(key)) return false;
     more++;
   }
   for (const key of otherConfig.keys()) if (isCloudInitKey(key)) more--;

@@ -28,13 +28,13 @@ function addInstance(list: StatementList, { before, after, events }: WrittenChan
   const { id } = after;
   const gap = gapBefore(before, after);
   if (gap !== undefined) list.add('putGap', id, gap);
-  for (const { timestamp, type, text } of events) list.add('putEvent', id, timestamp, type, text);
+  for (const { timestamp, type, text } of events) list.begin('putEvent').put(id).put(timestamp).put(type).put(text);
 }
 
 function addNew(list: StatementList, instance: Instance): void {
   const { id, config, devices } = instance;
   addRow(list, 'addInstance', instance);
-  for (const [key, value] of config) list.add('addKey', id, key, value);
+  for (const [key, value] of config) list.begin('addKey').put(id).put(key).put(value);
   for (const [name, device] of devices) list.add('addDevice', id, name, JSON.stringify([...device]));
 }
 
@@ -45,7 +45,7 @@ function addDifference(list: StatementList, before: Instance, after: Instance): 
   const devices = differenceOf(before.devices, after.devices, sameDevice);
   if (!isSameRow(stored, after)) addRow(list, 'putInstance', after);
   for (const key of keys.removed) list.add('deleteKey', id, key);
-  for (const [key, value] of keys.set) list.add('putKey', id, key, value);
+  for (const [key, value] of keys.set) list.begin('putKey').put(id).put(key).put(value);
   for (const name of devices.removed) list.add('deleteDevice', id, name);
   for (const [name, device] of devices.set) list.add('putDevice', id, name, JSON.stringify([...device]));
 }
@@ -80,23 +80,17 @@ function seedIn(instance: Instance): string {
 
 function addRow(list: StatementList, name: 'addInstance' | 'putInstance', instance: Instance): void {
   const { id, project, description, createdAt, profiles, guestState, run, source = '', type } = instance;
-  list.add(
-    name,
-    id,
-    project,
-    instance.name,
-    description,
-    createdAt,
-    idsText(profiles),
-    guestState,
-    run?.pid ?? null,
-    run?.startTicks ?? null,
-    run?.bootId ?? null,
-    source,
-    type,
-    run?.cid ?? null,
-    seedIn(instance),
-  );
+  list.begin(name).put(id).put(project).put(instance.name).put(description).put(createdAt);
+  list.put(idsText(profiles)).put(guestState);
+  list
+    .put(run?.pid ?? null)
+    .put(run?.startTicks ?? null)
+    .put(run?.bootId ?? null);
+  list
+    .put(source)
+    .put(type)
+    .put(run?.cid ?? null)
+    .put(seedIn(instance));
 }
 
 /** Of the last list: most instances have the same. */

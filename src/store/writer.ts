@@ -60,7 +60,9 @@ const numbers = new Map<string, number>(Object.keys(statements).map((name, numbe
 
 /** What is to be written: the number of each statement, and behind it its parameters. */
 export class StatementList {
-  #values: Value[] = [];
+  /** what is left of the last text is written over: to grow a list anew for each would leave three times as much */
+  readonly #values: Value[] = [];
+  #count = 0;
   /** about how many characters its text has */
   length = 0;
 
@@ -72,17 +74,33 @@ export class StatementList {
   }
 
   add(name: StatementName, ...parameters: Value[]): void {
-    this.#values.push(numbers.get(name) ?? name);
-    for (const value of parameters) {
-      this.#values.push(value);
-      this.length += typeof value === 'string' ? value.length + 3 : 4;
-    }
+    this.begin(name);
+    for (const value of parameters) this.put(value);
+  }
+
+  /** The same without a list of the parameters, each of which is to be put: for what there are a hundred thousand of. */
+  begin(name: StatementName): this {
+    this.#push(numbers.get(name) ?? name);
+    return this;
+  }
+
+  put(value: Value): this {
+    this.#push(value);
+    this.length += typeof value === 'string' ? value.length + 3 : 4;
+    return this;
+  }
+
+  #push(value: Value): void {
+    if (this.#count < this.#values.length) this.#values[this.#count] = value;
+    else this.#values.push(value);
+    this.#count++;
   }
 
   /** All of it as one text, which costs less than to clone it for another thread. The list is empty afterwards. */
   take(): string {
+    this.#values.length = this.#count;
     const text = JSON.stringify(this.#values);
-    this.#values = [];
+    this.#count = 0;
     this.length = 0;
     return text;
   }
@@ -119,12 +137,13 @@ export class Writer {
       const number = Number(values[at++]);
       const statement = this.#statements[number];
       if (statement === undefined) throw new Error(`there is no statement ${number}`);
-      const { name, prepared } = statement;
-      const parameters = values.slice(at, at + statement.parameters);
-      at += statement.parameters;
-      prepared.run(...parameters);
-      if (name === 'putEvent' || name === 'putGap') this.#countEvent(parameters[0] as Value);
-      else if (name === 'deleteInstance') this.#untrimmed.delete(parameters[0] as Value);
+      const { name, prepared, parameters } = statement;
+      const first = values[at] as Value;
+      if (parameters === 3) prepared.run(first, values[at + 1] as Value, values[at + 2] as Value);
+      else prepared.run(...values.slice(at, at + parameters));
+      at += parameters;
+      if (name === 'putEvent' || name === 'putGap') this.#countEvent(first);
+      else if (name === 'deleteInstance') this.#untrimmed.delete(first);
     }
   }
 
