@@ -6,12 +6,20 @@ export class InFlight {
   /** Returns what is to be called, once or more often, when the work has ended. */
   begin(): () => void {
     let open = true;
-    this.#count++;
+    this.enter();
     return () => {
-      if (!open) return;
+      if (open) this.leave();
       open = false;
-      if (--this.#count === 0) for (const resolve of this.#waiting.splice(0)) resolve();
     };
+  }
+
+  /** The same for work that says once, by itself, that it has ended: `leave`. */
+  enter(): void {
+    this.#count++;
+  }
+
+  leave(): void {
+    if (--this.#count === 0) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** Until the promise settles. */

@@ -48,6 +48,9 @@ export function sync(metadata: unknown, etag?: string): ControlReply {
   return { kind: 'sync', metadata, ...(etag === undefined ? {} : { etag }) };
 }
 
+/** A change was made, and there is nothing to say of it. */
+export const done: ShortReply = { kind: 'sync', metadata: {} };
+
 /** A thing was made, and this is where. */
 export function created(location: string): ControlReply {
   return { kind: 'sync', metadata: {}, location };

@@ -38,6 +38,7 @@ export class ControlServer {
   /** bounded, since every user that may connect can cause these lines */
   readonly #log: GuestLog;
   readonly #inFlight = new InFlight();
+  readonly #leave = (): void => this.#inFlight.leave();
   readonly #open = new Set<ControlSocket>();
   readonly #readers: Readers = {
     direct: (request, socket) => this.#direct(request, socket),
@@ -117,11 +118,13 @@ export class ControlServer {
     const { method, url } = request;
     const destination = this.#routes.find(method, url);
     if ('upload' in destination) return false;
-    socket.begin(this.#inFlight.begin());
+    this.#inFlight.enter();
+    socket.begin(this.#leave);
     const answers = async (): Promise<ControlReply> => {
       if ('fault' in destination) throw destination.fault;
+      const { handler, parameters, query } = destination;
       const body = parseBody(request.body, this.#limits);
-      return destination.handler({ ...destination, headers: request.headers, body, requestor: socket.requestor });
+      return handler({ parameters, query, headers: request.headers, body, requestor: socket.requestor });
     };
     void this.#answer(request, destination, answers, new DirectOutgoing(socket));
     return true;

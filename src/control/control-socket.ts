@@ -39,6 +39,7 @@ export class ControlSocket extends Socket {
   /** what came behind that request */
   #behind: Buffer | undefined;
   #isKept = false;
+  readonly #whenTaken = (): void => this.answered();
   /** of node:http: what has been read of it, when everything that had been read was answered */
   #answeredBytes = 0;
   #inFlight = 0;
@@ -69,23 +70,22 @@ export class ControlSocket extends Socket {
     this.on('timeout', () => this.#isIdle && this.destroy());
     this.on('end', () => process.nextTick(() => this.#underWay === undefined && this.end())); // node:http may have a word
     this.on('error', () => undefined); // it closes, which is what counts
-    this.on('close', () => this.#underWay?.());
+    this.on('close', () => this.#finish());
   }
 
-  /** A request that was read directly is being answered; ended: called when it has been, or cannot be any more */
+  /** A request that was read directly is being answered; ended: called once, when it has been, or cannot be any more */
   begin(ended: () => void): void {
     this.#underWay = ended;
   }
 
   /** All of the answer to it. */
-  answer(text: string): void {
-    this.write(text, () => this.answered());
+  answer(text: string, encoding: BufferEncoding): void {
+    this.write(text, encoding, this.#whenTaken);
   }
 
   /** The kernel has the answer: only now the next request is looked at, so that no client piles up what it does not read. */
   answered(): void {
-    this.#underWay?.();
-    this.#underWay = undefined;
+    this.#finish();
     if (this.destroyed) return;
     if (!this.#isKept) this.setTimeout(idleSeconds * 1000);
     this.#isKept = true;
@@ -122,6 +122,12 @@ export class ControlSocket extends Socket {
   /** Closes it, unless node:http has it. */
   closeDirect(): void {
     if (!this.#isParsed) this.destroy();
+  }
+
+  #finish(): void {
+    const ended = this.#underWay;
+    this.#underWay = undefined;
+    ended?.();
   }
 
   /** It is read directly, and nothing is under way. */

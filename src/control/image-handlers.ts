@@ -11,6 +11,7 @@ import {
   type ControlHandler,
   type ControlRequest,
   checkIfMatch,
+  done,
   etagOf,
   sync,
   type UploadHandler,
@@ -109,7 +110,7 @@ export class ImageHandlers {
       return change(before);
     });
     this.#tell('updated', fingerprint, request.requestor);
-    return sync({});
+    return done;
   }
 
   #tell(done: string, fingerprint: string, requestor: Requestor): void {

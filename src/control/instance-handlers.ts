@@ -11,6 +11,7 @@ import {
   type ControlReply,
   type ControlRequest,
   checkIfMatch,
+  done,
   sync,
   syncText,
 } from './control-reply.js';
@@ -119,7 +120,7 @@ export class InstanceHandlers {
   readonly patch: ControlHandler = async (request) => {
     const given = instancePutIn(request.body);
     await this.#edit(request, (transaction, before) => this.#patch(transaction, before, given));
-    return sync({});
+    return done;
   };
 
   /** With ?target=, to another host of the fleet, as LXD's clients ask for it. */

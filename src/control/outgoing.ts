@@ -52,8 +52,12 @@ export class DirectOutgoing implements Outgoing {
   }
 
   write(answer: Answer): void {
-    if (this.#response !== undefined) this.#socket.destroy();
-    else this.#socket.answer(textOf(answer));
+    if (this.#response !== undefined) {
+      this.#socket.destroy();
+      return;
+    }
+    const length = Buffer.byteLength(answer.text);
+    this.#socket.answer(textOf(answer, length), length === answer.text.length ? 'latin1' : 'utf8');
   }
 
   async stream(reply: LongReply): Promise<number> {

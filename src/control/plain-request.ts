@@ -39,7 +39,7 @@ export function plainRequestIn(bytes: Buffer): PlainRequest | undefined {
   const head = bytes.toString('latin1', 0, end + 2);
   const [line, method, url] = requestLine.exec(head) ?? [];
   if (line === undefined || method === undefined || url === undefined) return undefined;
-  const headers = headersIn(head, line.length);
+  const headers = knownHeadersIn(head.slice(line.length));
   if (headers === undefined) return undefined;
   const body = bytes.subarray(end + 4);
   const length = headers['content-length'] ?? '0';
@@ -47,10 +47,27 @@ export function plainRequestIn(bytes: Buffer): PlainRequest | undefined {
   return { method, url, headers, body };
 }
 
-function headersIn(head: string, from: number): Record<string, string> | undefined {
+type Headers = PlainRequest['headers'];
+
+/** A client sends the same ones with most of its requests. */
+const known = new Map<string, Headers>();
+const mostKnown = 64;
+const longestKnown = 512;
+
+function knownHeadersIn(lines: string): Headers | undefined {
+  const before = known.get(lines);
+  if (before !== undefined) return before;
+  const headers = headersIn(lines);
+  if (headers === undefined || lines.length > longestKnown) return headers;
+  if (known.size === mostKnown) known.clear();
+  known.set(lines, headers);
+  return headers;
+}
+
+function headersIn(head: string): Headers | undefined {
   const headers: Record<string, string> = {};
   let count = 0;
-  headerLine.lastIndex = from;
+  headerLine.lastIndex = 0;
   while (headerLine.lastIndex < head.length) {
     const [, written, value] = headerLine.exec(head) ?? [];
     if (written === undefined || value === undefined || ++count > mostHeaders) return undefined;

@@ -15,7 +15,7 @@ import {
   type ControlRequest,
   checkIfMatch,
   created,
-  sync,
+  done,
 } from './control-reply.js';
 import { filterOf, type Reader, readerOf } from './filter.js';
 import { asksFor, listed, long } from './listing.js';
@@ -102,7 +102,7 @@ export class ProfileHandlers {
 
   readonly remove: ControlHandler = async (request) => {
     await this.#change(request, removeProfile);
-    return sync({});
+    return done;
   };
 
   #creation(project: string, body: unknown): { name: string; run: Step['run'] } {
@@ -126,7 +126,7 @@ export class ProfileHandlers {
       checkIfMatch(request.headers, () => profileEtag(before));
       return change(transaction, before);
     });
-    return sync({});
+    return done;
   }
 
   #change(request: ControlRequest, work: Change): Promise<Profile> {

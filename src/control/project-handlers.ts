@@ -13,7 +13,7 @@ import {
   type ControlRequest,
   checkIfMatch,
   created,
-  sync,
+  done,
 } from './control-reply.js';
 import { filterOf, type Reader, readerOf } from './filter.js';
 import { listed, long } from './listing.js';
@@ -79,7 +79,7 @@ export class ProjectHandlers {
 
   readonly remove: ControlHandler = async (request) => {
     await this.#change(request, removeProject);
-    return sync({});
+    return done;
   };
 
   async #edit(request: ControlRequest, wantedOf: (before: Project) => WantedProject): Promise<ControlReply> {
@@ -87,7 +87,7 @@ export class ProjectHandlers {
       checkIfMatch(request.headers, () => projectEtag(before));
       editProject(transaction, before, wantedOf(before));
     });
-    return sync({});
+    return done;
   }
 
   #change(

@@ -34,9 +34,19 @@ export function hasLines({ 'content-type': type }: Headers): boolean {
 export function parseBody(body: Buffer, limits: Limits): unknown {
   if (body.length === 0) return undefined;
   checkLength(body.length, limits['control-body']);
-  new JsonScan(limits, false).add(body);
+  if (mayBeTooMuch(body, limits)) new JsonScan(limits, false).add(body);
   checkUtf8(body, limits, false);
   return parseJson(body.toString('utf8'));
+}
+
+const [openObject, openArray] = [0x7b, 0x5b];
+
+/** Not what is shorter than the shortest thing that a scan refuses. */
+function mayBeTooMuch(body: Buffer, limits: Limits): boolean {
+  if (exceeds(limits['config-key'], body.length) || exceeds(limits['json-values'], body.length)) return true;
+  let opened = 0;
+  for (let at = 0; at < body.length; at++) if (body[at] === openObject || body[at] === openArray) opened++;
+  return exceeds(limits['json-depth'], opened);
 }
 
 /** By events: an asynchronous iterator costs as much as all the rest of a small request. */
