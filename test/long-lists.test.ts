@@ -89,11 +89,12 @@ test('what can be written is the same as in the list, with the entity tag of eac
     return { name, type, architecture, config, description, devices, ephemeral, profiles, etag };
   });
   const shown: object[] = [];
-  for await (const some of client.instances.writable({ etags: true })) shown.push(...some);
+  for await (const lines of client.instances.writableLines({ etags: true }))
+    shown.push(...lines.map((line) => JSON.parse(line) as object));
   assert.deepEqual(shown, rows);
   assert.equal(rows[0]?.etag, (await client.instances.tagged(rows[0]?.name ?? '')).etag);
   const { value, etag } = await client.profiles.tagged('default');
   const { name, config, description, devices } = value;
-  const [profile] = (await client.profiles.writable({ etags: true }).next()).value ?? [];
-  assert.deepEqual(profile, { name, config, description, devices, etag });
+  const [profile = ''] = (await client.profiles.writableLines({ etags: true }).next()).value ?? [];
+  assert.deepEqual(JSON.parse(profile), { name, config, description, devices, etag });
 });

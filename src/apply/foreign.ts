@@ -58,19 +58,18 @@ export interface Sorted {
 /** The fields of an instance or a profile that are to be set, and further ones that LXD shows. */
 export function sorted(kind: 'instance' | 'profile' | 'file', fields: Fields): Sorted {
   const names = unused[kind];
-  const leftOut = Object.keys(fields).filter((name) => names.has(name));
+  const leftOut: string[] = [];
+  for (const name in fields) if (names.has(name)) leftOut.push(name);
   const entries = () => Object.entries(fields).filter(([name]) => !names.has(name));
-  return {
-    used: leftOut.length === 0 ? fields : Object.fromEntries(entries()),
-    leftOut: kind === 'file' ? leftOut : [...leftOut, ...volatileKeys(fields['config'])],
-  };
+  const used = leftOut.length === 0 ? fields : Object.fromEntries(entries());
+  if (kind !== 'file') addVolatileKeys(fields['config'], leftOut);
+  return { used, leftOut };
 }
 
 /** Keys of the daemon that showed them; a new instance keeps its instance-id. */
-function volatileKeys(config: unknown): string[] {
-  if (typeof config !== 'object' || config === null) return [];
-  const keys = Object.keys(config).filter((key) => key.startsWith('volatile.') && key !== instanceIdKey);
-  return keys.map((key) => `config.${key}`);
+function addVolatileKeys(config: unknown, leftOut: string[]): void {
+  if (typeof config !== 'object' || config === null) return;
+  for (const key in config) if (key.startsWith('volatile.') && key !== instanceIdKey) leftOut.push(`config.${key}`);
 }
 
 /** One instance or profile as `show` prints it; undefined: a file with sections. */

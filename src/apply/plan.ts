@@ -34,6 +34,8 @@ interface Kind {
 
 type Named = { readonly name: string } & Described;
 type Known = Writable<Described>;
+/** The JSON of what there is, some at a time. */
+type Rows = AsyncIterable<readonly string[]>;
 
 /** So few are asked for by name, however many there are; and what is known of many comes with a list of all. */
 const fewest = 64;
@@ -47,13 +49,13 @@ export async function planOf(
   target?: string,
 ): Promise<Plan> {
   const items: Item[] = [];
-  const add = async (kind: Kind, wanted: readonly Named[], known: AsyncIterable<readonly Known[]>): Promise<void> => {
+  const add = async (kind: Kind, wanted: readonly Named[], known: Rows): Promise<void> => {
     if (wanted.length > 0) for (const item of await itemsOf(kind, wanted, known)) items.push(item);
   };
   const query = { etags: true };
   const profileKind: Kind = { kind: 'profile', path: '/1.0/profiles', query: queryOf(project) };
-  await add(profileKind, profiles, client.profiles.writable(query));
-  const known = instances.length > fewest ? client.instances.writable(query) : eachOf(client.instances, instances);
+  await add(profileKind, profiles, client.profiles.writableLines(query));
+  const known = instances.length > fewest ? client.instances.writableLines(query) : eachOf(client.instances, instances);
   const instanceKind: Kind = { kind: 'instance', path: '/1.0/instances', query: queryOf(project, target) };
   await add(instanceKind, instances, known);
   return { items, unchanged: profiles.length + instances.length - items.length };
@@ -62,11 +64,11 @@ export async function planOf(
 async function* eachOf(
   collection: Collection<Named, Described>,
   wanted: readonly Named[],
-): AsyncGenerator<readonly Known[], void, void> {
+): AsyncGenerator<string[], void, void> {
   for (const { name } of wanted)
     try {
       const { value, etag } = await collection.tagged(name);
-      yield [{ ...value, etag }];
+      yield [JSON.stringify({ ...value, etag })];
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== notFound) throw error;
     }
@@ -81,14 +83,15 @@ function queryOf(project: string, target?: string): string {
 }
 
 /** In the order in which they are wanted. */
-async function itemsOf(kind: Kind, wanted: readonly Named[], known: AsyncIterable<readonly Known[]>): Promise<Item[]> {
+async function itemsOf(kind: Kind, wanted: readonly Named[], known: Rows): Promise<Item[]> {
   const byName = new Map<string, Named>();
   for (const each of wanted) byName.set(each.name, each);
   const found = new Map<Named, Item | undefined>();
   for await (const some of known)
-    for (const now of some) {
+    for (const row of some) {
+      const now = knownOf(row);
       const each = byName.get(now.name);
-      if (each !== undefined) found.set(each, changeOf(kind, each, now));
+      if (each !== undefined) found.set(each, changeOf(kind, each, now, row));
     }
   const items: Item[] = [];
   for (const each of wanted) {
@@ -98,10 +101,14 @@ async function itemsOf(kind: Kind, wanted: readonly Named[], known: AsyncIterabl
   return items;
 }
 
-/** undefined: it is so already */
-function changeOf(kind: Kind, wanted: Named, now: Known): Item | undefined {
+function knownOf(row: string): Known {
+  return JSON.parse(row) as Known;
+}
+
+/** undefined: it is so already. row: the JSON of what there is now */
+function changeOf(kind: Kind, wanted: Named, now: Known, row: string): Item | undefined {
   checkType(wanted.name, wanted.type, now.type);
-  return differs(wanted, now) ? new Change(kind, wanted, now) : undefined;
+  return differs(wanted, now) ? new Change(kind, wanted, row) : undefined;
 }
 
 /** @throws OptionError when an instance is of another type than the file says */
@@ -119,12 +126,13 @@ class Change implements Item {
   readonly isNew = false;
   readonly #kind: Kind;
   readonly #wanted: Named;
-  readonly #now: Known;
+  /** read again when it is needed: the collector would move what is in it, and text is one thing to it */
+  readonly #row: string;
 
-  constructor(kind: Kind, wanted: Named, now: Known) {
+  constructor(kind: Kind, wanted: Named, row: string) {
     this.#kind = kind;
     this.#wanted = wanted;
-    this.#now = now;
+    this.#row = row;
   }
 
   get kind(): Item['kind'] {
@@ -136,14 +144,14 @@ class Change implements Item {
   }
 
   get changes(): readonly FieldChange[] {
-    return changesTo(this.#wanted, this.#now);
+    return changesTo(this.#wanted, knownOf(this.#row));
   }
 
   get line(): BatchLine {
-    const { etag } = this.#now;
+    const now = knownOf(this.#row);
     const path = `${this.#kind.path}/${encodeURIComponent(this.name)}${this.#kind.query}`;
-    const body = { ...written(this.kind, this.#now), ...given(this.#wanted) };
-    return { method: 'PUT', path, ...(etag === undefined ? {} : { etag }), body };
+    const body = { ...written(this.kind, now), ...given(this.#wanted) };
+    return { method: 'PUT', path, ...(now.etag === undefined ? {} : { etag: now.etag }), body };
   }
 }
 

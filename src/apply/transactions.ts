@@ -27,10 +27,11 @@ export function partsOf(items: readonly Item[], limits: BatchLimits): Part[] {
 function filled(items: readonly Item[], limits: BatchLimits): Part[] {
   const parts: Part[] = [];
   let from = 0;
-  let body = new Body();
+  const usual = Math.min(items.length, limits.lines || items.length) * usualBytes;
+  let body = new Body(usual);
   const end = (to: number): void => {
     if (to > from) parts.push({ items: items.slice(from, to), body: body.taken() });
-    [from, body] = [to, new Body()];
+    [from, body] = [to, new Body(usual)];
   };
   for (const [index, { line }] of items.entries()) {
     const text = lineText(line);
@@ -43,7 +44,7 @@ function filled(items: readonly Item[], limits: BatchLimits): Part[] {
 
 /** The body of a batch that is made again. */
 export function bodyOf(lines: Iterable<BatchLine>): Buffer {
-  const body = new Body();
+  const body = new Body(usualBytes);
   for (const line of lines) body.add(lineText(line));
   return body.taken();
 }
@@ -55,10 +56,18 @@ export function lineText(line: BatchLine): string {
 /** Bytes that a text of UTF-16 can have in UTF-8, for each of its units. */
 const mostBytes = 3;
 
+/** Bytes of a line, for a body that mostly need not be made larger. */
+const usualBytes = 512;
+
 /** Text as bytes at once: of a hundred thousand strings the collector would have to move each one twice. */
 class Body {
-  #bytes = Buffer.allocUnsafe(1 << 16);
+  #bytes: Buffer;
   #length = 0;
+
+  /** bytes: that it will probably have */
+  constructor(bytes: number) {
+    this.#bytes = Buffer.allocUnsafe(bytes);
+  }
 
   /** whether it has room for one more line; one line it has room for in any case. most: bytes; 0: any number */
   takes(text: string, most: number): boolean {

@@ -84,11 +84,16 @@ class Reader implements Wanted {
     for (const [index, line] of text.split('\n').entries()) {
       if (line.trim() === '') continue;
       const where = `${this.#path}, line ${index + 1}`;
-      const { kind = 'instance', ...given } = objectIn(line, where);
-      if (kind !== 'profile' && kind !== 'instance')
-        throw new OptionError(`${where}: kind is instance or profile, not ${JSON.stringify(kind)}.`);
-      this.#add(kind, given, where, '');
+      const object = objectIn(line, where);
+      if ('kind' in object) this.#addOfKind(object, where);
+      else this.#add('instance', object, where, '');
     }
+  }
+
+  #addOfKind({ kind, ...given }: Readonly<Record<string, unknown>>, where: string): void {
+    if (kind !== 'profile' && kind !== 'instance')
+      throw new OptionError(`${where}: kind is instance or profile, not ${JSON.stringify(kind)}.`);
+    this.#add(kind, given, where, '');
   }
 
   readYaml(text: string): void {
@@ -138,8 +143,9 @@ class Reader implements Wanted {
 
   #used(kind: 'instance' | 'profile' | 'file', fields: Readonly<Record<string, unknown>>) {
     const { used, leftOut } = sorted(kind, fields);
+    if (leftOut.length === 0) return used;
     const known = this.leftOut.get(kind) ?? new Set();
-    if (leftOut.length > 0) this.leftOut.set(kind, known);
+    this.leftOut.set(kind, known);
     for (const field of leftOut) known.add(field);
     return used;
   }

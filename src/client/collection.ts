@@ -49,11 +49,9 @@ export class Collection<Shown extends Written, Written extends object> {
     for await (const line of this.lines(query)) yield JSON.parse(line) as Shown;
   }
 
-  /** The same, with what of each can be written and no more; some at a time, as they come. */
-  async *writable(query: ListQuery = {}): AsyncGenerator<Writable<Written>[], void, void> {
-    const path = this.listPath(query, 1, { writable: 'true' });
-    for await (const lines of this.requests.linesAsTheyCome(path))
-      yield lines.map((line) => JSON.parse(line) as Writable<Written>);
+  /** The JSON of what of each can be written (Writable) and no more; some at a time, as they come. @throws as list does */
+  writableLines(query: ListQuery = {}): AsyncGenerator<string[], void, void> {
+    return this.requests.linesAsTheyCome(this.listPath(query, 1, { writable: 'true' }));
   }
 
   /** The JSON of each. @throws as list does */

@@ -2,7 +2,7 @@
 
 export type * from '../api/types.js';
 export { ApiError, ConnectionError } from './client-errors.js';
-export { Collection, type ListQuery } from './collection.js';
+export { Collection, type ListQuery, type Writable } from './collection.js';
 export * from './guest-client.js';
 export { HostClient, type HostEventsOptions, type HostOptions } from './host-client.js';
 export type { ImageImport, Images } from './image-collection.js';
