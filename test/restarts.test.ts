@@ -9,69 +9,74 @@ import { Operator } from './support/host.js';
 import { ask, exchange, Session } from './support/http.js';
 import { ManagedDaemon } from './support/managed-daemon.js';
 
-let guests: Guests;
+const patient = ['--limit-hold-seconds', '60'];
 
-before(() => {
+let guests: Guests;
+let managed: ManagedDaemon;
+let daemon: TestDaemon;
+
+before(async () => {
   guests = new Guests();
+  [managed, daemon] = await Promise.all([ManagedDaemon.start(patient), TestDaemon.start(patient)]);
 });
 
-after(() => guests.close());
+after(async () => {
+  await guests.close();
+  assert.equal(await managed.remove(), 0);
+  await daemon.remove();
+});
 
 const quick = 20;
 test('a restart by a service manager: guests that ask all the while are all answered', async () => {
-  const managed = await ManagedDaemon.start();
-  try {
-    const askers = await Askers.start(managed.daemon, guests, quick);
-    for (let round = 0; round < 2; round++) {
-      await managed.again('restart');
-      await askers.more(5 * quick);
-    }
-    await askers.end();
-    assert.deepEqual(askers.failures, []);
-    assert.ok(managed.told.some(({ kept = 0 }) => kept > 0));
-    assert.deepEqual(
-      managed.told.flatMap(({ exit }) => exit ?? []),
-      [0, 0],
-    );
-  } finally {
-    assert.equal(await managed.remove(), 0);
+  const askers = await Askers.start(managed.daemon, guests, quick);
+  for (let round = 0; round < 2; round++) {
+    await managed.again('restart');
+    await askers.more(5 * quick);
   }
+  await askers.end();
+  assert.deepEqual(askers.failures, []);
+  assert.ok(managed.told.some(({ kept = 0 }) => kept > 0));
+  assert.deepEqual(
+    managed.told.flatMap(({ exit }) => exit ?? []),
+    [0, 0],
+  );
 });
 
 test('a takeover: guests that ask all the while are all answered', async () => {
-  await withDaemon(async (daemon) => {
-    const askers = await Askers.start(daemon, guests, quick);
-    for (let round = 0; round < 2; round++) {
-      assert.equal(await daemon.takeOver(), 0);
-      await askers.more(5 * quick);
-    }
-    await askers.end();
-    assert.deepEqual(askers.failures, []);
-  });
+  const askers = await Askers.start(daemon, guests, quick);
+  for (let round = 0; round < 2; round++) {
+    assert.equal(await daemon.takeOver(), 0);
+    await askers.more(5 * quick);
+  }
+  await askers.end();
+  assert.deepEqual(askers.failures, []);
 });
-
-const replacements: Readonly<Record<string, (options?: readonly string[]) => Promise<Replaced>>> = {
-  'a restart by a service manager': async (options) => {
-    const managed = await ManagedDaemon.start(options);
-    return { daemon: managed.daemon, again: () => managed.again('restart'), remove: () => managed.remove() };
-  },
-  'a takeover': async (options) => {
-    const daemon = await TestDaemon.start(options);
-    return { daemon, again: () => daemon.takeOver(), remove: () => daemon.remove() };
-  },
-};
 
 interface Replaced {
   readonly daemon: TestDaemon;
   again(): Promise<unknown>;
-  remove(): Promise<unknown>;
 }
 
-for (const [what, start] of Object.entries(replacements)) {
-  test(`${what}: operators who change things all the while are all answered, and nothing is lost`, async () => {
-    const { daemon, again, remove } = await start();
-    try {
-      await daemon.create('c1');
+const restarted = (of: ManagedDaemon): Replaced => ({ daemon: of.daemon, again: () => of.again('restart') });
+const takenOver = (of: TestDaemon): Replaced => ({ daemon: of, again: () => of.takeOver() });
+
+/** A daemon that is replaced by another process: the one that is there, or one with options of its own. */
+const replacements = {
+  'a restart by a service manager': async (work: (replaced: Replaced) => Promise<void>, options?: string[]) => {
+    if (options === undefined) return work(restarted(managed));
+    const own = await ManagedDaemon.start(options);
+    return work(restarted(own)).finally(() => own.remove());
+  },
+  'a takeover': async (work: (replaced: Replaced) => Promise<void>, options?: string[]) => {
+    if (options === undefined) return work(takenOver(daemon));
+    return withDaemon((own) => work(takenOver(own)), options);
+  },
+};
+
+for (const [what, replacing] of Object.entries(replacements)) {
+  test(`${what}: operators who change things all the while are all answered, and nothing is lost`, () =>
+    replacing(async ({ daemon, again }) => {
+      await daemon.create('changed');
       const operator = new Operator(() => daemon);
       const changes = { kept: 0, new: 0 };
       let ended = false;
@@ -82,8 +87,8 @@ for (const [what, start] of Object.entries(replacements)) {
         }
       };
       const changing = Promise.all([
-        change('kept', (n) => daemon.set('c1', { 'user.kept': n })),
-        change('new', (n) => operator.metadata('PATCH', '/1.0/instances/c1', { config: { 'user.new': n } })),
+        change('kept', (n) => daemon.set('changed', { 'user.kept': n })),
+        change('new', (n) => operator.metadata('PATCH', '/1.0/instances/changed', { config: { 'user.new': n } })),
       ]);
       for (let round = 0; round < 2; round++) {
         await Promise.race([again(), changing]);
@@ -92,23 +97,20 @@ for (const [what, start] of Object.entries(replacements)) {
       }
       ended = true;
       await changing;
-      const { config } = await daemon.client.instances.get('c1');
+      const { config } = await daemon.client.instances.get('changed');
       assert.deepEqual([config['user.kept'], config['user.new']], [`${changes.kept}`, `${changes.new}`]);
-    } finally {
-      await remove();
-    }
-  });
+    }));
 }
 
 function held(daemon: TestDaemon): Promise<number> {
   return daemon.metric('devlxd_guest_requests_held');
 }
 
-for (const [what, start] of Object.entries(replacements)) {
+for (const [what, replacing] of Object.entries(replacements)) {
   for (const identity of ['auto', 'procfs']) {
-    test(`${what}: what guests ask who are not registered yet goes along (--identity ${identity})`, async () => {
-      const { daemon, again, remove } = await start(['--identity', identity, '--limit-hold-seconds', '60']);
-      try {
+    const options = identity === 'auto' ? undefined : ['--identity', identity, ...patient];
+    test(`${what}: what guests ask who are not registered yet goes along (--identity ${identity})`, () =>
+      replacing(async ({ daemon, again }) => {
         const [guest, other] = guests.spawn(2) as [Guest, Guest];
         const path = '/1.0/config/user.mark';
         const line = `GET http://lxd${path} HTTP/1.1\r\n`; // for the other edge
@@ -121,21 +123,18 @@ for (const [what, start] of Object.entries(replacements)) {
         const others = ask(other.connect(daemon.socket), path);
         await eventually('they wait', async () => (await held(daemon)) === 5);
         await again();
-        await daemon.register('c1', guest.pid, { 'user.mark': 'here' });
+        await daemon.register('first', guest.pid, { 'user.mark': 'here' });
         assert.equal((await asked).body, 'here');
         assert.equal((await silent.ask(path)).body, 'here');
         assert.match(await exchange(half, '\r\n', (text) => text.endsWith('here')), /^HTTP\/1\.1 200 /);
         assert.equal((await ready).status, 200);
         const stream = await hearing;
-        await daemon.set('c1', { 'user.mark': 'there' });
+        await daemon.set('first', { 'user.mark': 'there' });
         await stream.atLeast(1);
         stream.end();
-        await daemon.register('c2', other.pid, { 'user.mark': 'of another' });
+        await daemon.register('second', other.pid, { 'user.mark': 'of another' });
         assert.equal((await others).body, 'of another');
         await silent.close();
-      } finally {
-        await remove();
-      }
-    });
+      }, options));
   }
 }
