@@ -1,8 +1,7 @@
 // Format, lint and static analysis, as CI runs them. --fix formats instead of complaining.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { run as runChild } from './children.mjs';
 import { inParallel } from './in-parallel.mjs';
 
 const root = resolve(import.meta.dirname, '..');
@@ -66,13 +65,8 @@ async function run(name, command, ...lines) {
 
 /** Its exit code, or 'missing'. What it says is of interest when it fails: clang-tidy counts what it suppresses. */
 async function resultOf(command, args) {
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-  const said = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => said.push(chunk));
-  const [status] = await once(child, 'close').catch((error) => {
-    if (error.code === 'ENOENT') return ['missing'];
-    throw error;
-  });
-  if (status !== 0 && status !== 'missing') process.stdout.write(Buffer.concat(said));
+  const { status, stdout, stderr, error } = await runChild(command, args, { cwd: root });
+  if (error?.code === 'ENOENT') return 'missing';
+  if (status !== 0) process.stdout.write(stdout + stderr + (error?.message ?? ''));
   return status;
 }

@@ -1,9 +1,10 @@
 // Feeds what native/ reads from guests, the kernel, runtimes and other processes with libFuzzer's inputs, under
 // AddressSanitizer and UndefinedBehaviorSanitizer. Each target is native/fuzz/TARGET.cc; its seeds lie beside it.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { start } from './children.mjs';
 import { inParallel } from './in-parallel.mjs';
 
 const root = resolve(import.meta.dirname, '..');
@@ -138,12 +139,11 @@ async function replay(compiler, name, file) {
 }
 
 // The exit code; 1 for a program that was ended by a signal.
-function run(command, args, output) {
+async function run(command, args, output) {
   const symbolizer = '/usr/lib/llvm-19/bin/llvm-symbolizer';
   const env = existsSync(symbolizer) ? { ...process.env, ASAN_SYMBOLIZER_PATH: symbolizer } : process.env;
-  return new Promise((done) => {
-    spawn(command, args, { stdio: ['ignore', output, output], env }).on('close', (code) => done(code ?? 1));
-  });
+  const { status } = await start(command, args, { stdio: ['ignore', output, output], env }).ended;
+  return status ?? 1;
 }
 
 function fail(sentence) {

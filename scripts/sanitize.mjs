@@ -1,11 +1,12 @@
 // Builds native/ with AddressSanitizer and UndefinedBehaviorSanitizer, and with ThreadSanitizer, and runs each two ways:
 // the parts that need no Node as programs of their own (leaks are reported too), and the whole addon inside Node and
 // real daemons under test. Each source is compiled once for each; the tests of the first run while the second compiles.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { run as runChild } from './children.mjs';
 import { inParallel } from './in-parallel.mjs';
 
 const root = resolve(import.meta.dirname, '..');
@@ -74,6 +75,7 @@ const tests = [
   'guest-events',
   'odd-requests',
   'images',
+  'image-imports',
   'response-cache',
   'restarts',
   'native-threads',
@@ -171,21 +173,8 @@ function report(what, { status, output }) {
 }
 
 /** status and output, of both streams */
-function run([command, ...args], environment = {}) {
-  const child = spawn(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8');
-    stream.on('data', (text) => {
-      output += text;
-    });
-  }
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (status) => resolve({ status, output }));
-  });
+async function run([command, ...args], environment = {}) {
+  const how = await runChild(command, args, { cwd: root, env: { ...process.env, ...environment }, minutes: 60 });
+  if (how.error !== undefined) throw how.error;
+  return { status: how.status, output: how.stdout + how.stderr };
 }

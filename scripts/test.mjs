@@ -1,10 +1,10 @@
 // Runs tests with node:test: test/**/*.test.ts, compiled. Words on the command line choose files whose name contains
 // one of them, where names begin with "./"; options are Node's. Without words: all, those of unit/ in one process, but
 // the parts, which bring up real servers, machines and systems, and have scripts of their own in package.json.
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { start } from './children.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const words = process.argv.slice(2);
@@ -29,5 +29,6 @@ if (wanted.length === 0)
 const lanes = availableParallelism() + 2;
 const options = ['--test', '--enable-source-maps', `--test-concurrency=${lanes}`, '--test-timeout=300000'];
 const given = words.filter((word) => word.startsWith('--'));
-const { status } = spawnSync(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
+const tests = start(process.execPath, [...options, ...given, ...files], { cwd: root, stdio: 'inherit' });
+const { status } = await tests.ended;
 process.exit(status ?? 1);

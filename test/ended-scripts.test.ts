@@ -1,4 +1,4 @@
-// The scripts that make root directories and clones leave nothing behind where they are ended half-way.
+// The scripts that start other programs leave nothing of them behind where they are ended half-way.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -62,6 +62,18 @@ const scripts: Readonly<Record<string, Script>> = {
   'test:platforms': {
     runs: ['debootstrap', debootstrap()],
     words: inRoots,
+    signal: 'SIGTERM',
+    code: 143,
+  },
+  'fuzz:native': {
+    runs: ['clang++-19', `case "$*" in */dev/null*) exit 0 ;; esac\n${inGroup}`],
+    words: () => ['procfs'],
+    signal: 'SIGTERM',
+    code: 143,
+  },
+  'test:sanitize': {
+    runs: ['g++', inGroup],
+    words: () => [],
     signal: 'SIGTERM',
     code: 143,
   },
