@@ -21,10 +21,11 @@ import { writeReport } from '../bench/report/write.js';
 import { requests } from '../bench/requests.js';
 import { startup } from '../bench/startup.js';
 import { storm, stormConfig } from '../bench/storm.js';
-import { type Bench, loadShare, type Running, type Side, serverShare, type Trial } from '../bench/trial.js';
+import { type Bench, loadShare, type Side, serverShare, type Trial } from '../bench/trial.js';
 import { machineTrials } from '../bench/vm.js';
 import { tools, Workplace } from '../bench/workplace.js';
 import { batches, writes } from '../bench/writes.js';
+import { keptServers } from './support/kept-servers.js';
 
 const workplace = new Workplace();
 const setting = { plan: { rounds: 1, seconds: 0.2, warmup: 0.05, scale: 1 }, pins: findPins(), workplace };
@@ -40,29 +41,8 @@ const asking: Omit<Trial, 'sides'> = {
   measure: requests({ mode: 'keepalive', connections: 4, path: '/1.0' }),
 };
 
-const ends: (() => Promise<string[]>)[] = [];
-
-after(async () => {
-  for (const end of ends) assert.deepEqual(await end(), []);
-});
-
-/** A side whose server stays for further trials, and ends after all of them. */
-function kept<Kind extends Running>(side: Side<Kind>): Side<Kind> {
-  let running: Promise<Kind> | undefined;
-  const start = async (): Promise<Kind> => {
-    const server = await side.start(bench);
-    ends.push(server.stop.bind(server));
-    server.stop = async () => [];
-    return server;
-  };
-  return {
-    name: side.name,
-    start: () => {
-      running ??= start();
-      return running;
-    },
-  };
-}
+const { kept, end } = keptServers(bench);
+after(async () => assert.deepEqual(await end(), []));
 
 const daemon = kept(devlxd({ options: ['--limit-connections-per-instance', '0'] }));
 const [http, uws] = [kept(httpPeer), kept(uwsPeer)];
