@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Database } from '../src/store/sqlite.js';
-import { binary } from './support/command.js';
+import { binary, CommandLine } from './support/command.js';
 import { TestDaemon } from './support/daemon.js';
 import { becomesAnotherUser } from './support/other-users.js';
 
@@ -16,12 +16,23 @@ interface Found {
 }
 
 let scratch: string;
+/** that of a daemon that has ended in order */
+let left: string;
 let stateDir: string;
 let count = 0;
 
-before(() => {
+before(async () => {
   scratch = mkdtempSync(join(tmpdir(), 'devlxd-check-store-'));
   chmodSync(scratch, 0o755);
+  left = join(scratch, 'left');
+  const daemon = await TestDaemon.start();
+  try {
+    await daemon.create('c1', { 'user.mark': 'here' });
+    await daemon.end();
+    cpSync(daemon.stateDir, left, { recursive: true });
+  } finally {
+    await daemon.remove();
+  }
 });
 
 after(() => rmSync(scratch, { recursive: true }));
@@ -33,27 +44,30 @@ function fresh(): string {
 }
 
 /** A store as a daemon leaves it. */
-async function stored(): Promise<string> {
-  const daemon = await TestDaemon.start();
-  try {
-    await daemon.create('c1', { 'user.mark': 'here' });
-    await daemon.end();
-    const file = fresh();
-    spawnSync('cp', ['-a', `${daemon.stateDir}/.`, stateDir]);
-    return file;
-  } finally {
-    await daemon.remove();
-  }
+function stored(): string {
+  const file = fresh();
+  cpSync(left, stateDir, { recursive: true });
+  return file;
 }
 
-/** prefix: of the command that runs it; its exit code is 1 when something is bad */
+const commandLine = new CommandLine(() => ({ runDir: join(scratch, 'none') }));
+
+/** What check finds, and its exit code. prefix: of the command that runs it */
+function checked(words: readonly string[], prefix: readonly string[] = [], more: NodeJS.ProcessEnv = {}) {
+  const asked = ['check', '--json', '--state-dir', stateDir, ...words];
+  const [command = '', ...options] = [...prefix, process.execPath, binary, ...asked];
+  const env = { ...commandLine.environment(), ...more };
+  const isPlain = prefix.length === 0 && Object.keys(more).length === 0;
+  const ran = isPlain ? commandLine.run(asked) : spawnSync(command, options, { encoding: 'utf8', env });
+  assert.equal(ran.stderr, '');
+  return { found: JSON.parse(ran.stdout) as Found[], status: ran.status };
+}
+
+/** Its exit code is 1 when something is bad. */
 function check(prefix: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Found {
-  const run = ['--run-dir', join(scratch, 'none'), '--state-dir', stateDir];
-  const [command = '', ...words] = [...prefix, process.execPath, binary, 'check', '--json', ...run];
-  const { stdout, stderr, status } = spawnSync(command, words, { encoding: 'utf8', env: { ...process.env, ...env } });
-  assert.equal(stderr, '');
-  const store = (JSON.parse(stdout) as Found[]).find(({ what }) => what === 'store');
-  assert.ok(store !== undefined, stdout);
+  const { found, status } = checked([], prefix, env);
+  const store = found.find(({ what }) => what === 'store');
+  assert.ok(store !== undefined);
   assert.equal(status, store.state === 'bad' ? 1 : 0);
   return store;
 }
@@ -73,7 +87,7 @@ test('a store that is not there yet, is empty, or is as a daemon left it, is wel
   assert.deepEqual(readdirSync(stateDir), []);
   writeFileSync(file, '');
   finds('ok', /can be opened/);
-  await stored();
+  stored();
   const before = readdirSync(stateDir);
   finds('ok', /^can be opened, and all of it is right$/);
   assert.deepEqual(readdirSync(stateDir), before);
@@ -90,7 +104,7 @@ test('what is no store, is damaged, is newer or is in use is said to be that', a
   other.exec('CREATE TABLE something (a)');
   other.close();
   finds('bad', /is not a store of devlxd$/);
-  const file = await stored();
+  const file = stored();
   const database = new Database(file);
   database.exec('PRAGMA locking_mode = EXCLUSIVE');
   database.exec('BEGIN EXCLUSIVE');
@@ -110,7 +124,7 @@ test(
     const user = ['setpriv', '--reuid=12346', '--regid=12346', '--clear-groups'];
     fresh();
     finds('bad', /^uid 12346 may not read and write .*state\d+, which belongs to uid 0 and has the mode 0700/, user);
-    await stored();
+    stored();
     chmodSync(stateDir, 0o777);
     finds('bad', /^uid 12346 may not read and write .*devlxd\.db, which belongs to uid 0 and has the mode 0600/, user);
   },
@@ -129,19 +143,7 @@ test('a run directory that no socket can be made in is said to be that', becomes
   fresh();
   const user = ['setpriv', '--reuid=12346', '--regid=12346', '--clear-groups'];
   const foundIn = (runDir: string, prefix: readonly string[] = []): string => {
-    const words = [
-      ...prefix,
-      process.execPath,
-      binary,
-      'check',
-      '--json',
-      '--run-dir',
-      runDir,
-      '--state-dir',
-      stateDir,
-    ];
-    const { stdout } = spawnSync(words[0] as string, words.slice(1), { encoding: 'utf8' });
-    const found = (JSON.parse(stdout) as Found[]).find(({ what }) => what === 'run directory');
+    const found = checked(['--run-dir', runDir], prefix).found.find(({ what }) => what === 'run directory');
     return `${found?.state}: ${found?.meaning}`;
   };
   assert.equal(foundIn(join(scratch, 'none/there')), 'ok: is made when the daemon starts');
@@ -162,7 +164,7 @@ const broken = {
 };
 for (const [what, message] of Object.entries(broken)) {
   test(`SQLite that ${what} is said to be that, also by the daemon`, async () => {
-    await stored();
+    stored();
     const text = JSON.stringify(message);
     const code = `import Module from 'node:module';
 const load = Module._load;

@@ -21,18 +21,18 @@ const patienceMilliseconds = 60_000;
 /** Commands that ask a daemon, say what it answered and end: of them the process is not what is tested. */
 const asking = [
   ...['list', 'show', 'set', 'unset', 'create', 'delete', 'device', 'profile', 'image', 'start', 'stop'],
-  ...['apply', 'backup', 'restore', 'source', 'complete'],
+  ...['apply', 'backup', 'restore', 'source', 'complete', 'check'],
 ];
 
 /** The command line, for a daemon that the environment names. */
 export class CommandLine {
-  readonly #daemon: () => TestDaemon;
+  readonly #daemon: () => Pick<TestDaemon, 'runDir'>;
   readonly #more: NodeJS.ProcessEnv;
   #thread: Worker | undefined;
   readonly #followers: ChildProcess[] = [];
 
   /** more: added to the environment */
-  constructor(daemon: () => TestDaemon, more: NodeJS.ProcessEnv = {}) {
+  constructor(daemon: () => Pick<TestDaemon, 'runDir'>, more: NodeJS.ProcessEnv = {}) {
     this.#daemon = daemon;
     this.#more = more;
   }
