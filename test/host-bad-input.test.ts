@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
+import { socketPaths } from '../src/config/paths.js';
 import { TestDaemon } from './support/daemon.js';
+import { eventually } from './support/eventually.js';
 import { Operator } from './support/host.js';
 
 const megabyte = 1024 * 1024;
@@ -199,4 +203,35 @@ test('a body that is too long costs its connection, and no other', async () => {
   const answer = await operator.request('PATCH', instance, `"${'x'.repeat(17 * megabyte)}"`);
   assert.deepEqual([answer.status, answer.headers['connection']], [413, 'close']);
   await operator.metadata('PATCH', instance, { description: 'still there' });
+});
+
+test('a client that leaves in the middle of what it sends is no failure, and changes nothing', async () => {
+  const untouched = await everything();
+  const begun = '{"config":{"user.a":"2"}}';
+  const cut: [method: string, path: string, type: string, body: string, endpoint: string][] = [
+    ['PATCH', instance, 'application/json', begun, '/1.0/instances/{name}'],
+    [
+      'POST',
+      '/1.0/batch',
+      'application/x-ndjson',
+      `{"method":"PATCH","path":"${instance}","body":${begun}}\n`,
+      '/1.0/batch',
+    ],
+    ['POST', '/1.0/images', 'application/octet-stream', 'a part of an image', '/1.0/images'],
+  ];
+  for (const [method, path, type, body, endpoint] of cut) {
+    const head = `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: ${body.length + 1}`;
+    const counted = () => daemon.metric('devlxd_control_requests_total', { endpoint, status: '400' });
+    const before = await counted();
+    const socket = connect(socketPaths(daemon.runDir).control);
+    socket.on('error', () => undefined).write(`${head}\r\n\r\n${body}`);
+    await once(socket, 'connect');
+    socket.destroy();
+    await eventually(`${method} ${path} is over`, async () => (await counted()) > before);
+  }
+  assert.deepEqual(await everything(), untouched);
+  assert.deepEqual(
+    daemon.log.filter(({ level }) => Number(level) >= 50),
+    [],
+  );
 });

@@ -74,6 +74,7 @@ test('a batch is all or nothing, and its error names the line and the field', as
     ['POST', text([good, good]), /^failed line 2: Instance "good" already exists/],
     ['POST', text([good, { name: 'x', profiles: ['none'] }]), /^failed line 2: profiles: Profile "none" not found/],
     ['POST', `${text([good])}\n{"name":`, /^failed line 3: not JSON/],
+    ['POST', `${text([good])}\n \t\r\n\u0001\n`, /^failed line 4: not JSON/],
     ['POST', text([good, 'x']), /^failed line 2: body/],
     ['POST', text([good, { name: 'x', confg: {} }]), /^failed line 2: confg: Unknown field; do you mean config\?/],
   ];

@@ -5,11 +5,12 @@ import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/bus
 import { Fault, invalid } from '../errors.js';
 import type { Upload } from '../images/upload.js';
 import type { ImageType } from '../model/image.js';
+import { cutOff } from './read-body.js';
 
 /**
  * Reads what POST /1.0/images carries: one file (application/octet-stream), or metadata and rootfs of a split image
  * as a multipart form, in this order; `rootfs.img` is a virtual machine's.
- * @throws Fault invalid-value, or what the connection fails with
+ * @throws Fault invalid-value, also when the connection ends before all of it has come
  */
 export async function receiveImage(request: IncomingMessage, upload: Upload): Promise<ImageType> {
   const type = request.headers['content-type'] ?? 'application/octet-stream';
@@ -24,7 +25,7 @@ export async function receiveImage(request: IncomingMessage, upload: Upload): Pr
 /** In a stream of its own: when an upload is refused half-way that is what ends, and the request can be read on. */
 function bodyOf(request: IncomingMessage): Readable {
   const body = new PassThrough();
-  request.on('error', (error) => body.destroy(error));
+  request.on('error', () => body.destroy(cutOff()));
   return request.pipe(body);
 }
 

@@ -5,7 +5,7 @@ import { Fault } from '../errors.js';
 export const linesType = 'application/x-ndjson';
 
 const newline = 0x0a;
-const space = 0x20;
+const whiteSpace: ReadonlySet<number> = new Set([0x20, 0x09, 0x0d]);
 
 /**
  * The lines of such a body; empty ones are left out. They stay the bytes that came: what is made of a line is made when its
@@ -79,8 +79,8 @@ function endOfLine(body: Buffer, from: number): number {
   return at < 0 ? body.length : at;
 }
 
-/** Is there nothing but white space? */
+/** Is there nothing but what JSON takes for white space? */
 function isEmpty(body: Buffer, from: number, end: number): boolean {
-  for (let at = from; at < end; at++) if ((body[at] as number) > space) return false;
+  for (let at = from; at < end; at++) if (!whiteSpace.has(body[at] as number)) return false;
   return true;
 }

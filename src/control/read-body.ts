@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Turn } from '../concurrency/turn.js';
-import { Fault } from '../errors.js';
+import { Fault, invalid } from '../errors.js';
 import { LimitFault } from '../limits/limit-fault.js';
 import { exceeds, type Limits } from '../limits/limits.js';
 import { checkUtf8, JsonScan } from './json-scan.js';
@@ -71,8 +71,13 @@ function receive(request: IncomingMessage, limits: Limits, scan: JsonScan): Prom
       const [first = Buffer.alloc(0), ...others] = chunks;
       resolve(others.length === 0 ? first : Buffer.concat(chunks));
     });
-    request.on('error', reject);
+    request.on('error', () => reject(cutOff()));
   });
+}
+
+/** Of a client that left, or closed its side, in the middle of what it sent: nothing that the daemon's log has to tell. */
+export function cutOff(): Fault {
+  return invalid('body', 'the connection ended before all of it had come');
 }
 
 /** Of a long body megabytes come in one turn of the event loop, unless they are kept from coming. */
