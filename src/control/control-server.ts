@@ -24,6 +24,9 @@ import { hasLines, parseBody, readBody } from './read-body.js';
 
 type Asked = Pick<IncomingMessage, 'method' | 'url'> | PlainRequest;
 
+/** @throws Fault */
+type Answers = () => ControlReply | Promise<ControlReply>;
+
 /** The operators' socket: HTTP on connections whose peer the kernel has named. */
 export class ControlServer {
   readonly requests: RequestCounts;
@@ -120,7 +123,7 @@ export class ControlServer {
     if ('upload' in destination) return false;
     this.#inFlight.enter();
     socket.begin(this.#leave);
-    const answers = async (): Promise<ControlReply> => {
+    const answers: Answers = () => {
       if ('fault' in destination) throw destination.fault;
       const { handler, parameters, query } = destination;
       const body = parseBody(request.body, this.#limits);
@@ -137,7 +140,7 @@ export class ControlServer {
     const { method = 'GET', url = '/', headers } = request;
     const { requestor } = socket;
     const destination = this.#routes.find(method === 'HEAD' ? 'GET' : method, url);
-    const answers = async (): Promise<ControlReply> => {
+    const answers: Answers = async () => {
       if ('fault' in destination) throw destination.fault;
       if ('upload' in destination)
         return destination.upload({ ...destination, headers, body: undefined, requestor }, request);
@@ -148,7 +151,7 @@ export class ControlServer {
   }
 
   /** What is answered to a request, however it was read. */
-  async #answer(asked: Asked, { endpoint }: Destination, answers: () => Promise<ControlReply>, outgoing: Outgoing) {
+  async #answer(asked: Asked, { endpoint }: Destination, answers: Answers, outgoing: Outgoing): Promise<void> {
     let status = 500;
     try {
       const reply = await answers();
