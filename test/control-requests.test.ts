@@ -40,7 +40,10 @@ const endOfHead = (answer: string): boolean => answer.endsWith('\r\n\r\n');
 let probing: Promise<void> = Promise.resolve();
 let next: Promise<void> | undefined;
 
-/** Whatever was sent before has been read and answered then: a change waits for the ones before it. */
+/**
+ * Whatever was sent before has been read and answered then: the daemon accepts a connection before it answers the first of
+ * these changes, reads it before the second, has written what it asked for before the third, and its answer is here with the fourth.
+ */
 function settle(): Promise<void> {
   next ??= probing.then(() => {
     next = undefined;
@@ -51,7 +54,7 @@ function settle(): Promise<void> {
 }
 
 async function probe(): Promise<void> {
-  for (const n of ['1', '2']) await daemon.set('probe', { 'user.n': n });
+  for (const n of ['1', '2', '3', '4']) await daemon.set('probe', { 'user.n': n });
 }
 
 interface Outcome {
