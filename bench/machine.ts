@@ -20,11 +20,14 @@ export interface Pins {
   readonly load: readonly string[];
 }
 
+/** The kernel places them. */
+export const unpinned: Pins = { server: [], load: [] };
+
 /** Server and load each get a core where there are two and a taskset. */
 export function findPins(): Pins {
   const [load, server] = allowedCores();
   const hasTaskset = spawnSync('taskset', ['--version'], { stdio: 'ignore' }).error === undefined;
-  if (!hasTaskset || load === undefined || server === undefined) return { server: [], load: [] };
+  if (!hasTaskset || load === undefined || server === undefined) return unpinned;
   return { server: ['taskset', '-c', String(server)], load: ['taskset', '-c', String(load)] };
 }
 

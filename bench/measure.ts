@@ -120,7 +120,7 @@ function resultOf(trial: Trial<Running>, contestants: readonly Contestant<Runnin
   ];
   return {
     name,
-    about,
+    about: trial.unpinned ? `${about}; placed by the kernel` : about,
     unit,
     reference,
     columns,

@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { askForAnswer } from './answer.js';
 import { devlxd } from './daemon.js';
-import { describeMachine, findPins } from './machine.js';
+import { describeMachine, findPins, unpinned } from './machine.js';
 import { costsOf, costsText, type OperatorCosts } from './operator-costs.js';
 import { machineLine } from './print.js';
 import type { Plan } from './trial.js';
@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 const plan: Plan = quick
   ? { rounds: 1, seconds: 0.3, warmup: 0, scale: 0.01 }
   : { rounds: 1, seconds, warmup: 0, scale: 1 };
-const setting = { plan, pins: pinned ? findPins() : { server: [], load: [] }, workplace: new Workplace() };
+const setting = { plan, pins: pinned ? findPins() : unpinned, workplace: new Workplace() };
 process.stdout.write(`${machineLine(describeMachine(setting.pins))}\n`);
 const bench = { ...setting, answer: await askForAnswer(setting, devlxd()) };
 const sizes: OperatorCosts[] = [];

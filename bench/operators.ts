@@ -43,6 +43,7 @@ export function beside(work: keyof typeof works, stored: number, atMost: number)
     name: `beside-${work}-${stored}`,
     about: `longest wait of a guest beside an operator's "${work}", over and over; ${figure(stored)} instances stored`,
     unit: 'ms',
+    unpinned: true,
     sides: [
       measured('quiet', stored, (bench, daemon) => waits(bench, daemon)),
       measured(work, stored, (bench, daemon) => waits(bench, daemon, works[work])),
@@ -67,7 +68,7 @@ export function applies(sizes = allSizes): Trial<Measured> {
     value: count / (await seconds(() => apply(bench, daemon, count, 'first'))),
   });
   const trial = bySize(sizes, 'apply', '"devlxd apply" of this many, from nothing', 'instances/s', measure, 0);
-  return { ...trial, freshServers: true, goal: { subject: `of ${sizes.at(-1)}`, of: 'value', atLeast: 20_000 } };
+  return { ...trial, unpinned: true, freshServers: true, goal: { subject: `of ${sizes.at(-1)}`, of: 'value', atLeast: 20_000 } };
 }
 
 /** From the start of the process to its first answer to an operator. */

@@ -6,7 +6,7 @@ import { askForAnswer } from './answer.js';
 import { comparisonLines, type Report, readReport } from './compare.js';
 import { devlxd } from './daemon.js';
 import { lxdTrials } from './lxd.js';
-import { describeMachine, findPins } from './machine.js';
+import { describeMachine, findPins, unpinned } from './machine.js';
 import { runTrial, type TrialResult } from './measure.js';
 import { machineLine, planLine, trialLines } from './print.js';
 import { writeReport } from './report/write.js';
@@ -83,7 +83,7 @@ async function run(names: string[], options: Options): Promise<void> {
   const results: TrialResult[] = [];
   const answer = await askForAnswer({ plan, pins, workplace }, devlxd());
   for (const trial of chosen) {
-    const result = await runOne(trial, { plan, pins, workplace, answer });
+    const result = await runOne(trial, { plan, pins: trial.unpinned ? unpinned : pins, workplace, answer });
     results.push(result);
     if (base !== undefined) process.stdout.write(comparisonLines(result, base));
   }

@@ -90,6 +90,8 @@ export interface Trial<Kind extends Running = Server> {
   readonly goal?: Goal;
   /** the sides answer with different numbers of bytes, and that is how it is */
   readonly unlike?: boolean;
+  /** The kernel places all processes, as on any host: pinned, the threads of the daemon would take turns on one core. */
+  readonly unpinned?: boolean;
   /** each round starts its own server: the trial wears it out */
   readonly freshServers?: boolean;
   /** names among what else was seen that belong into the table */
