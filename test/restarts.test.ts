@@ -12,22 +12,29 @@ import { ManagedDaemon } from './support/managed-daemon.js';
 const patient = ['--limit-hold-seconds', '60'];
 
 let guests: Guests;
-let managed: ManagedDaemon;
+let managed: ManagedDaemon | undefined;
 let daemon: TestDaemon;
 
 before(async () => {
   guests = new Guests();
-  [managed, daemon] = await Promise.all([ManagedDaemon.start(patient), TestDaemon.start(patient)]);
+  daemon = await TestDaemon.start(patient);
 });
 
 after(async () => {
   await guests.close();
-  assert.equal(await managed.remove(), 0);
   await daemon.remove();
+  if (managed !== undefined) assert.equal(await managed.remove(), 0);
 });
+
+/** Only started by tests of it: with ThreadSanitizer, which its Python cannot live with, none of them runs. */
+async function underManager(): Promise<ManagedDaemon> {
+  managed ??= await ManagedDaemon.start(patient);
+  return managed;
+}
 
 const quick = 20;
 test('a restart by a service manager: guests that ask all the while are all answered', async () => {
+  const managed = await underManager();
   const askers = await Askers.start(managed.daemon, guests, quick);
   for (let round = 0; round < 2; round++) {
     await managed.again('restart');
@@ -63,7 +70,7 @@ const takenOver = (of: TestDaemon): Replaced => ({ daemon: of, again: () => of.t
 /** A daemon that is replaced by another process: the one that is there, or one with options of its own. */
 const replacements = {
   'a restart by a service manager': async (work: (replaced: Replaced) => Promise<void>, options?: string[]) => {
-    if (options === undefined) return work(restarted(managed));
+    if (options === undefined) return work(restarted(await underManager()));
     const own = await ManagedDaemon.start(options);
     return work(restarted(own)).finally(() => own.remove());
   },
