@@ -50,9 +50,10 @@ export function differenceOf<Value>(
 ): MapDifference<Value> {
   if (before === after) return none;
   const [set, removed]: [[string, Value][], string[]] = [[], []];
-  for (const [name, value] of after) {
-    const old = before.get(name);
-    if (old === undefined || !same(old, value)) set.push([name, value]);
+  // By keys: entries would be lists, of which most are thrown away.
+  for (const name of after.keys()) {
+    const [old, value] = [before.get(name), after.get(name)];
+    if (value !== undefined && (old === undefined || !same(old, value))) set.push([name, value]);
   }
   for (const name of before.keys()) if (!after.has(name)) removed.push(name);
   return { set, removed };

@@ -48,10 +48,12 @@ export function eventsOf({ before, after }: Change, clock: EventClock): readonly
 
 function configEvents(before: Config, after: Config): Happening[] {
   const changed: [key: string, value: string][] = [];
-  for (const [key, value] of after)
+  for (const key of after.keys()) {
+    const value = after.get(key) ?? '';
     if (key.startsWith(guestVisible) && value !== (before.get(key) ?? '')) changed.push([key, value]);
-  for (const [key, value] of before)
-    if (value !== '' && key.startsWith(guestVisible) && !after.has(key)) changed.push([key, '']);
+  }
+  for (const key of before.keys())
+    if (key.startsWith(guestVisible) && !after.has(key) && before.get(key) !== '') changed.push([key, '']);
   if (changed.length > 1) changed.sort(byName);
   return changed.map(([key, value]) => ({
     type: 'config',
