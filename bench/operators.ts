@@ -68,7 +68,12 @@ export function applies(sizes = allSizes): Trial<Measured> {
     value: count / (await seconds(() => apply(bench, daemon, count, 'first'))),
   });
   const trial = bySize(sizes, 'apply', '"devlxd apply" of this many, from nothing', 'instances/s', measure, 0);
-  return { ...trial, unpinned: true, freshServers: true, goal: { subject: `of ${sizes.at(-1)}`, of: 'value', atLeast: 20_000 } };
+  return {
+    ...trial,
+    unpinned: true,
+    freshServers: true,
+    goal: { subject: `of ${sizes.at(-1)}`, of: 'value', atLeast: 20_000 },
+  };
 }
 
 /** From the start of the process to its first answer to an operator. */

@@ -32,7 +32,7 @@ Examples:
   process.exit();
 }
 
-/** Identity, answers, durability: each depends on Node, on the kernel's face or on SQLite. */
+/** Identity, answers, durability, requests of operators: each depends on Node, on the kernel's face or on SQLite. */
 const core = [
   './identity',
   './golden',
@@ -48,6 +48,7 @@ const core = [
   './unit/property',
   './property',
   './client.test',
+  './control-',
 ];
 const tests = positionals.length > 0 ? positionals : core;
 
