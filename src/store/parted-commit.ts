@@ -29,6 +29,7 @@ export class PartedCommit {
 
   giveUp(): void {
     this.#database.rollback();
+    this.#writer.rolledBack();
   }
 
   #try(step: () => void): void {
@@ -37,7 +38,7 @@ export class PartedCommit {
       step();
     } catch (error) {
       this.#failure = { error };
-      this.#database.rollback();
+      this.giveUp();
     }
   }
 }

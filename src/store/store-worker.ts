@@ -197,8 +197,16 @@ function serve(opened: Database): void {
     if (refused !== undefined) throw refused;
     if (request.kind === 'check') checkAll();
     else if (request.kind === 'copy') copy.run(request.file);
-    else opened.transaction(() => writer.write(request.statements));
+    else write(request.statements);
     return {};
+  };
+  const write = (statements: string): void => {
+    try {
+      opened.transaction(() => writer.write(statements));
+    } catch (error) {
+      writer.rolledBack();
+      throw error;
+    }
   };
   const take = (request: Request): void => {
     if (request.kind === 'close') close();

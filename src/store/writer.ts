@@ -60,7 +60,7 @@ const numbers = new Map<string, number>(Object.keys(statements).map((name, numbe
 
 /** What is to be written: the number of each statement, and behind it its parameters. */
 export class StatementList {
-  /** what is left of the last text is written over: to grow a list anew for each would leave three times as much */
+  /** keeps the values of the last text, to be written over: a new list for each text would leave three times as much garbage */
   readonly #values: Value[] = [];
   #count = 0;
   /** about how many characters its text has */
@@ -145,6 +145,11 @@ export class Writer {
       if (name === 'putEvent' || name === 'putGap') this.#countEvent(first);
       else if (name === 'deleteInstance') this.#untrimmed.delete(first);
     }
+  }
+
+  /** What was written last does not hold: the events that it trimmed are there again, so each instance is trimmed anew. */
+  rolledBack(): void {
+    this.#untrimmed.clear();
   }
 
   /** By instance, counted from the first event that this process writes, which may follow many others. */
